@@ -1,0 +1,30 @@
+# The whole interface. `make` alone lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := libs/schema libs/runtime libs/fleet services/ingest services/writer services/broadcaster deploy/embedded
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(VENV)/dev: requirements-dev.lock $(PACKAGES:%=%/pyproject.toml)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(PACKAGES:%=-e %)
+	@touch $@
+
+test: $(VENV)/dev ## the whole suite that this machine can run
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/dev ## ruff and the type checker
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(VENV)/dev ## put the code into its form
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: ## pin the dependencies anew
+	@deploy/lock --upgrade
+
+.PHONY: help test lint format lock

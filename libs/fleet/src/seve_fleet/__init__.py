@@ -1,0 +1,1 @@
+"""Simulated devices and load: modules that behave like the devices Sève is for."""

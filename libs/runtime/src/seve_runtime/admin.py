@@ -1,0 +1,88 @@
+"""The admin port: `/health/live`, `/health/ready` and `/metrics`, from a thread of its own, so that it answers even
+while the event loop is stuck (which is then what it says). Serves no business of a service.
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import structlog
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.registry import REGISTRY
+
+from seve_runtime.errors import SettingsError
+from seve_runtime.health import HEARTBEAT_SECONDS, Health
+from seve_runtime.settings import split_listen
+
+log = structlog.get_logger()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    request_queue_size = 32
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the base class names it)
+        log.debug("admin request", request=format % args)
+
+
+@asynccontextmanager
+async def admin(
+    listen: str, health: Health, *, setting: str = "ADMIN_LISTEN", registry: CollectorRegistry = REGISTRY
+) -> AsyncIterator[int]:
+    """Serve health and metrics on `listen` while the context lasts; gives the port.
+
+    Raises SettingsError where it is taken.
+    """
+    host, port = split_listen(listen)
+    try:
+        server = make_server(host, port, _app(health, registry), server_class=_Server, handler_class=_Quiet)
+    except OSError as error:
+        raise SettingsError([f"{setting} = {listen!r}: {error.strerror}"]) from error
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, name="admin", daemon=True)
+    thread.start()
+    heartbeat = asyncio.create_task(_beat(health), name="heartbeat")
+    try:
+        yield server.server_port
+    finally:
+        heartbeat.cancel()
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+
+
+async def _beat(health: Health) -> None:
+    while True:
+        health.beat()
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+def _app(health: Health, registry: CollectorRegistry) -> WSGIApplication:
+    metrics: WSGIApplication = make_wsgi_app(registry)
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        match environ.get("PATH_INFO"):
+            case "/metrics":
+                return metrics(environ, start_response)
+            case "/health/live":
+                return _answer(start_response, ok=health.live, body={"live": health.live})
+            case "/health/ready":
+                return _answer(start_response, ok=health.ready, body={"ready": health.ready, "waiting": health.reasons})
+            case _:
+                start_response("404 Not Found", [("Content-Type", "text/plain")])
+                return [b"/health/live /health/ready /metrics\n"]
+
+    return app
+
+
+def _answer(start_response: StartResponse, *, ok: bool, body: dict[str, object]) -> Iterable[bytes]:
+    start_response("200 OK" if ok else "503 Service Unavailable", [("Content-Type", "application/json")])
+    return [json.dumps(body).encode() + b"\n"]

@@ -1,0 +1,34 @@
+"""The errors a service may end with. Each carries its reason as a value."""
+
+
+class SeveError(Exception):
+    """Root of what Sève raises on purpose."""
+
+
+class SettingsError(SeveError):
+    """Settings that cannot be used; `faults` has one line for each, naming the variable."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+class Stopped(SeveError):
+    """A stop was asked for while something was awaited."""
+
+
+class ShutdownTimeout(SeveError):
+    """Workers that did not drain within the grace period and were cancelled; `workers` has their names."""
+
+    def __init__(self, workers: list[str]) -> None:
+        super().__init__(f"cancelled after the grace period: {', '.join(workers)}")
+        self.workers = workers
+
+
+class TopologyError(SeveError):
+    """A stream or consumer that is missing or differs; `name` says which, `fault` how."""
+
+    def __init__(self, name: str, fault: str) -> None:
+        super().__init__(f"{name}: {fault}")
+        self.name = name
+        self.fault = fault

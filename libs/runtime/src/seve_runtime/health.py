@@ -1,0 +1,47 @@
+"""Readiness as named conditions, liveness as the event loop's heartbeat. Decides; serves nothing (`admin` does)."""
+
+import time
+from collections.abc import Callable
+
+HEARTBEAT_SECONDS = 1.0
+STALLED_SECONDS = 30.0
+
+
+class Health:
+    """What a service waits for. Ready when every condition holds; live while its loop turns.
+
+    A condition is a name and, while it does not hold, the reason. Services set conditions as they gain and lose what
+    they depend on; liveness never asks a dependency.
+    """
+
+    def __init__(self, *conditions: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reasons: dict[str, str | None] = dict.fromkeys(conditions, "starting")
+        self._clock = clock
+        self._beat = clock()
+
+    def holds(self, condition: str) -> None:
+        """`condition` is fulfilled."""
+        self._reasons[condition] = None
+
+    def fails(self, condition: str, reason: str) -> None:
+        """`condition` is not fulfilled, for `reason`."""
+        self._reasons[condition] = reason
+
+    @property
+    def ready(self) -> bool:
+        """Whether every condition holds."""
+        return all(reason is None for reason in self._reasons.values())
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """The conditions that do not hold, with their reasons."""
+        return {condition: reason for condition, reason in self._reasons.items() if reason is not None}
+
+    def beat(self) -> None:
+        """The event loop turned."""
+        self._beat = self._clock()
+
+    @property
+    def live(self) -> bool:
+        """Whether the event loop turned within the last 30 seconds."""
+        return self._clock() - self._beat < STALLED_SECONDS

@@ -1,0 +1,82 @@
+"""The connection to NATS: found again for ever, its state told to health. Publishes and subscribes nothing itself."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import msgspec
+import structlog
+from msgspec import Meta
+from nats.aio.client import Client
+
+from seve_runtime.health import Health
+from seve_runtime.lifecycle import Stop, unless
+from seve_runtime.settings import Secret
+
+log = structlog.get_logger()
+
+CONDITION = "nats"
+"""The readiness condition that the connection keeps."""
+
+
+class NatsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach NATS."""
+
+    nats_url: Annotated[tuple[str, ...], Meta(min_length=1, description="NATS servers, separated by commas")] = (
+        "nats://localhost:4222",
+    )
+    nats_user: Annotated[str | None, Meta(description="NATS user, where the URL names none")] = None
+    nats_password: Annotated[Secret | None, Meta(description="its password; or NATS_PASSWORD_FILE")] = None
+
+
+@asynccontextmanager
+async def connected(settings: NatsSettings, name: str, health: Health, stop: Stop) -> AsyncIterator[Client]:
+    """A NATS connection that reconnects for ever and is drained last. Raises Stopped if `stop` comes before it stands.
+
+    Keeps the health condition `nats`; services that publish while it is lost are bounded by their own windows.
+    """
+    client = Client()
+
+    async def lost() -> None:
+        if not client.is_closed:
+            health.fails(CONDITION, "disconnected")
+            log.warning("nats disconnected")
+
+    async def back() -> None:
+        health.holds(CONDITION)
+        log.info("nats connected", server=_server(client))
+
+    async def fault(error: Exception) -> None:
+        log.warning("nats error", error=str(error) or type(error).__name__)
+
+    health.fails(CONDITION, "connecting")
+    await unless(
+        stop,
+        client.connect(
+            servers=list(settings.nats_url),
+            name=name,
+            user=settings.nats_user,
+            password=settings.nats_password.reveal() if settings.nats_password else None,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=5,
+            ping_interval=10,
+            max_outstanding_pings=2,
+            disconnected_cb=lost,
+            reconnected_cb=back,
+            error_cb=fault,
+        ),
+    )
+    await back()
+    try:
+        yield client
+    finally:
+        if client.is_connected:
+            await client.drain()
+        else:
+            await client.close()
+
+
+def _server(client: Client) -> str | None:
+    url = client.connected_url
+    return f"{url.hostname}:{url.port}" if url else None

@@ -1,0 +1,95 @@
+"""The way into every service: `--help`, settings and their faults, logs, uvloop, and an exit code that tells the truth.
+
+0: stopped as asked. 1: failed, with the error logged. 2: settings that cannot be used, each named on stderr.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, NoReturn, TypeVar
+
+import msgspec
+import structlog
+import uvloop
+from msgspec import Meta
+
+from seve_runtime import logs
+from seve_runtime.errors import SettingsError, Stopped
+from seve_runtime.lifecycle import Stop, stop_on_signals
+from seve_runtime.settings import Listen, Seconds, describe, load
+
+log = structlog.get_logger()
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every service can be told. A service's own settings hold one of these in a field named `service`."""
+
+    log_level: Annotated[logs.Level, Meta(description="debug, info, warning or error")] = "info"
+    log_format: Annotated[logs.Format, Meta(description="json, console, or auto: console on a terminal")] = "auto"
+    admin_listen: Annotated[
+        Listen, Meta(description="where health and metrics are served; port 0 takes a free one")
+    ] = "127.0.0.1:0"
+    shutdown_grace: Annotated[Seconds, Meta(description="how long a stop may take before work is cancelled")] = 10.0
+
+
+def settings_help(cls: type[msgspec.Struct]) -> str:
+    """The table of settings that `--help` ends with."""
+    rows = describe(cls)
+    width = max(len(row.name) for row in rows)
+    return "settings, from the environment:\n" + "\n".join(
+        f"  {row.name:<{width}}  {row.description}" + (f" [{row.default}]" if row.default else "") for row in rows
+    )
+
+
+def parser(prog: str, summary: str, cls: type[msgspec.Struct]) -> argparse.ArgumentParser:
+    """An argument parser whose `--help` lists the settings of `cls`."""
+    return argparse.ArgumentParser(
+        prog=prog, description=summary, epilog=settings_help(cls), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def load_or_exit(cls: type[T]) -> T:
+    """The settings of this process, or every fault on stderr and exit code 2."""
+    try:
+        return load(cls, os.environ)
+    except SettingsError as error:
+        report_faults(error)
+
+
+def report_faults(error: SettingsError) -> NoReturn:
+    """Every fault on stderr, then exit code 2."""
+    for fault in error.faults:
+        print(f"setting {fault}", file=sys.stderr)  # noqa: T201  (logs are not configured yet)
+    sys.exit(2)
+
+
+def run(name: str, settings: ServiceSettings, app: Callable[[Stop], Awaitable[None]]) -> int:
+    """Run `app` on uvloop until it returns; gives the exit code. `app` gets the event that SIGTERM or SIGINT sets."""
+    logs.configure(name, settings.log_level, settings.log_format)
+
+    async def main() -> None:
+        async with stop_on_signals() as stop:
+            await app(stop)
+
+    try:
+        uvloop.run(main())
+    except Stopped:
+        log.info("stopped before it was ready")
+    except SettingsError as error:
+        report_faults(error)
+    except Exception:
+        log.exception("failed")
+        return 1
+    else:
+        log.info("stopped")
+    return 0
+
+
+def serve(prog: str, summary: str, cls: type[T], app: Callable[[T, Stop], Awaitable[None]], argv: Sequence[str]) -> int:
+    """The whole `main` of a service without subcommands; `cls` has a field `service: ServiceSettings`."""
+    parser(prog, summary, cls).parse_args(argv)
+    settings = load_or_exit(cls)
+    return run(prog, settings.service, lambda stop: app(settings, stop))  # type: ignore[attr-defined]

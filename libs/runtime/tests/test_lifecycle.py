@@ -1,0 +1,58 @@
+"""A stop drains; a failure ends the service and is told."""
+
+import asyncio
+
+import pytest
+from seve_runtime.errors import ShutdownTimeout, Stopped
+from seve_runtime.lifecycle import supervise, unless
+
+
+async def test_workers_finish_their_step_on_stop():
+    """Draining is the worker's own business; supervise waits for it."""
+    stop, drained = asyncio.Event(), []
+
+    async def worker(stop):
+        await stop.wait()
+        await asyncio.sleep(0)
+        drained.append(True)
+
+    asyncio.get_running_loop().call_soon(stop.set)
+    await supervise(stop, worker, worker, grace=5)
+    assert drained == [True, True]
+
+
+async def test_a_failing_worker_stops_the_others_and_is_raised():
+    """No half-dead service: one failure drains the rest and ends the process with an error."""
+    stop, drained = asyncio.Event(), []
+
+    async def failing(stop):
+        raise RuntimeError("boom")
+
+    async def worker(stop):
+        await stop.wait()
+        drained.append(True)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await supervise(stop, failing, worker, grace=5)
+    assert str(raised.value.exceptions[0]) == "boom"
+    assert drained == [True]
+
+
+async def test_who_does_not_drain_in_time_is_cancelled_and_named():
+    """A hard end is never silent."""
+    stop = asyncio.Event()
+    stop.set()
+
+    async def stuck(stop):
+        await asyncio.Event().wait()
+
+    with pytest.raises(ShutdownTimeout, match="stuck"):
+        await supervise(stop, stuck, grace=0.01)
+
+
+async def test_waiting_for_a_dependency_ends_with_the_stop():
+    """A service that still waits for its broker stops at once when asked."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_soon(stop.set)
+    with pytest.raises(Stopped):
+        await unless(stop, asyncio.Event().wait())

@@ -1,0 +1,45 @@
+"""What the dead-letter stream holds: enough to understand a message that could not be used, and to retry it."""
+
+from typing import Final, Literal
+
+import msgspec
+
+from seve_schema.envelope import Envelope
+
+IngestReason = Literal["malformed", "bad_topic", "too_large", "out_of_range", "too_old"]
+
+
+class IngestDeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True, tag_field="service", tag="ingest"):
+    """An MQTT message that ingest refused. `payload` is base64 on the wire, cut at 256 KiB; `size` (bytes) and
+    `digest` (BLAKE2b of 16 bytes, hex) are of the whole.
+    """
+
+    topic: str
+    payload: bytes
+    size: int
+    digest: str
+    reason: IngestReason
+    error: str
+    received_at: str
+    retained: bool = False
+    delivery_key: str | None = None
+
+
+class WriterDeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True, tag_field="service", tag="writer"):
+    """An envelope whose row the database refused, with SQLSTATE and journal position (`seve_schema.position`)."""
+
+    envelope: Envelope
+    position: str
+    index: int
+    sqlstate: str | None
+    error: str
+    failed_at: str
+
+
+DeadLetter = IngestDeadLetter | WriterDeadLetter
+_decoder: Final[msgspec.json.Decoder[DeadLetter]] = msgspec.json.Decoder(DeadLetter)
+
+
+def decode_deadletter(message: bytes) -> DeadLetter:
+    """A dead letter of either service, by its `service` tag. Raises msgspec.DecodeError."""
+    return _decoder.decode(message)

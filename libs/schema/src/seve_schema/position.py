@@ -1,0 +1,48 @@
+"""Where a message stands in the journal, and the opaque token that tells a client so."""
+
+from typing import NamedTuple, Self
+
+
+class PositionError(ValueError):
+    """A token that no part of Sève wrote."""
+
+
+class Position(NamedTuple):
+    """A journal position: when the journal was created (microseconds since 1970) and a sequence in it.
+
+    Positions order as tuples: a journal made anew comes after the one it replaces.
+    """
+
+    journal: int
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"{self.journal:x}-{self.sequence:x}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The position `str()` wrote. Raises PositionError."""
+        journal, _, sequence = text.partition("-")
+        return cls(_natural(journal, text), _natural(sequence, text))
+
+
+class Token(NamedTuple):
+    """A resume token: a position and the place (from 0) of an envelope in its NATS message. Opaque to clients."""
+
+    position: Position
+    place: int
+
+    def __str__(self) -> str:
+        return f"{self.position}-{self.place:x}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The token `str()` wrote. Raises PositionError."""
+        position, _, place = text.rpartition("-")
+        return cls(Position.parse(position), _natural(place, text))
+
+
+def _natural(digits: str, token: str) -> int:
+    if not digits or len(digits) > 16 or not all(digit in "0123456789abcdef" for digit in digits):
+        raise PositionError(f"not a position: {token[:64]!r}")
+    return int(digits, 16)

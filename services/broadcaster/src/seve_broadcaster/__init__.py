@@ -1,0 +1,1 @@
+"""JetStream to WebSocket: the present on subscribing, then every message after it."""

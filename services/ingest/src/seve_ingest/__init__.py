@@ -1,0 +1,1 @@
+"""MQTT to JetStream: every message normalised into one counted outcome."""

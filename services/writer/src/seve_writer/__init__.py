@@ -1,0 +1,1 @@
+"""JetStream to PostgreSQL: every message stored once."""

@@ -1,0 +1,37 @@
+"""Free ports and conditions awaited with a deadline."""
+
+import asyncio
+import inspect
+import socket
+import time
+from collections.abc import Callable
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    """Poll `condition` until it is true; AssertionError names `what` did not come within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.02)
+
+
+def accepts(port: int) -> bool:
+    """Whether something accepts connections on a port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def eventually(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    """As `wait_until`, leaving the event loop free; `condition` may be a coroutine function."""
+    deadline = time.monotonic() + seconds
+    while not (await result if inspect.isawaitable(result := condition()) else result):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        await asyncio.sleep(0.02)

@@ -1,0 +1,100 @@
+"""Real servers as child processes of the test run, on free ports, to be stopped, killed and started again."""
+
+import subprocess
+from pathlib import Path
+
+import psycopg
+from seve_embedded import nats_server, postgres
+
+from servers.conditions import accepts, free_port, wait_until
+
+
+class Server:
+    """A child process that listens on `port`. `kill()` is SIGKILL; `start()` after either brings it back as it was."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.process: subprocess.Popen | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def ready(self) -> bool:
+        return accepts(self.port)
+
+    def start(self) -> None:
+        log = (self.folder / "server.log").open("ab")
+        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log)
+        log.close()
+        wait_until(self._ready_or_dead, f"{type(self).__name__} ready")
+        assert self.process.poll() is None, (self.folder / "server.log").read_text()[-2000:]
+
+    def _ready_or_dead(self) -> bool:
+        return self.process.poll() is not None or self.ready()
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(30)
+
+
+class NatsServer(Server):
+    """nats-server with JetStream and an MQTT listener."""
+
+    def __init__(self, folder: Path, **options) -> None:
+        super().__init__(folder)
+        self.mqtt_port = free_port()
+        self.options = options
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def mqtt_url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.mqtt_port}"
+
+    def command(self) -> list[str]:
+        path = self.folder / "nats.conf"
+        text = nats_server.config(self.folder / "jetstream", port=self.port, mqtt_port=self.mqtt_port, **self.options)
+        path.write_text(text)
+        return [str(nats_server.binary()), "--config", str(path)]
+
+    def ready(self) -> bool:
+        return accepts(self.port) and accepts(self.mqtt_port)
+
+
+class PostgresServer(Server):
+    """PostgreSQL with an empty database `seve`; `stop(mode)` is fast by default, `kill()` is its immediate shutdown."""
+
+    def command(self) -> list[str]:
+        postgres.initialise(self.folder / "data")
+        return postgres.command(self.folder / "data", self.port, fsync="off")
+
+    @property
+    def url(self) -> str:
+        return postgres.url(self.port)
+
+    def ready(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self._pg_ctl("fast")
+
+    def kill(self) -> None:
+        self._pg_ctl("immediate")
+
+    def _pg_ctl(self, mode: str) -> None:
+        program = [*postgres.unprivileged(), str(postgres.binaries() / "pg_ctl")]
+        subprocess.run([*program, "-D", str(self.folder / "data"), "-m", mode, "stop"], check=True, capture_output=True)
+        self.process.wait(30)
