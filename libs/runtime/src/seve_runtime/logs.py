@@ -22,7 +22,7 @@ def configure(service: str, level: Level, form: Format, stream: TextIO = sys.std
     ending: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
         if pretty
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_tracebacks, structlog.processors.JSONRenderer()]
     )
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
@@ -46,4 +46,8 @@ def _named(service: str) -> structlog.typing.Processor:
     return add
 
 
+# without the values of local variables: a traceback must not carry a password into a log
+_tracebacks = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
+)
 _strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
