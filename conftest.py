@@ -5,6 +5,10 @@ import uuid
 import psycopg
 import pytest
 from servers.embedded import NatsServer, PostgresServer
+from servers.stack import EmbeddedStack
+
+STACKS = {"embedded": EmbeddedStack}
+"""Kinds of pipeline that the stories of tests/integration run over, each with the methods of `servers.stack.Stack`."""
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +49,35 @@ def nats_server(tmp_path):
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session", params=STACKS)
+def stack(request, tmp_path_factory):
+    """One whole pipeline for the run, for stories that leave it as they found it; take names of your own."""
+    running = STACKS[request.param](tmp_path_factory.mktemp("stack") / "parts")
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def make_stack(tmp_path):
+    """Starts pipelines of the test's own, with options and settings of its choice, and stops them after it."""
+    running = []
+
+    def make(**options):
+        running.append(EmbeddedStack(tmp_path / f"stack-{len(running)}", **options))
+        running[-1].start()
+        return running[-1]
+
+    yield make
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def own_stack(make_stack):
+    """A whole pipeline of the test's own, to kill parts of."""
+    return make_stack()
