@@ -1,0 +1,66 @@
+"""`seve-simulate`: a fleet of simulated modules against a running stack, with a closing account.
+
+Exit code 0 where the account closes, 1 where something is missing or cannot be reached, 2 for settings and arguments.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from seve_runtime.service import load_or_exit, parser
+
+from seve_fleet.fleet import Plan
+from seve_fleet.link import BrokerRefused
+from seve_fleet.settings import FleetSettings
+from seve_fleet.simulate import Run, Shape
+
+T = TypeVar("T", int, float)
+
+
+def main() -> int:
+    """Run the command."""
+    arguments = _arguments().parse_args()
+    plan = Plan(arguments.rate, arguments.seconds, arguments.report_every)
+    shape = Shape(arguments.modules, arguments.clockless, arguments.connections, plan)
+    try:
+        return asyncio.run(Run(load_or_exit(FleetSettings), shape, _print).go())
+    except* (ConnectionError, BrokerRefused) as group:
+        print(f"cannot simulate: {'; '.join(map(str, group.exceptions))}", file=sys.stderr)
+    except* KeyboardInterrupt:
+        print("\ninterrupted: no account was drawn", file=sys.stderr)
+    return 1
+
+
+def _arguments() -> argparse.ArgumentParser:
+    words = parser(
+        "seve-simulate", "Simulated modules publish against a running stack; the account is drawn.", FleetSettings
+    )
+    words.add_argument("--modules", type=_positive(int), default=50, help="how many modules (50)")
+    words.add_argument("--rate", type=_positive(float), default=500, help="samples a second of all modules (500)")
+    words.add_argument("--seconds", type=_positive(float), default=20, help="how long samples are sent (20)")
+    words.add_argument(
+        "--report-every", type=_positive(float), default=10, help="seconds between reports of a module (10)"
+    )
+    words.add_argument("--clockless", type=int, default=0, help="modules without a clock, at QoS 0 (0)")
+    words.add_argument("--connections", type=int, default=0, help="MQTT connections the modules share (0: one each)")
+    return words
+
+
+def _positive(kind: type[T]) -> Callable[[str], T]:
+    def convert(text: str) -> T:
+        number = kind(text)
+        if number <= 0:
+            raise argparse.ArgumentTypeError(f"{text} is not above zero")
+        return number
+
+    return convert
+
+
+def _print(line: str) -> None:
+    print(line, end="" if line.startswith("\r") else "\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""A fleet at work: births and configurations, samples at an even pace, reports now and then, farewells at the end.
+
+Writes into the account what it sends and what is acknowledged; whether it arrives is for others to see.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Final, NamedTuple
+
+from seve_fleet.account import Account
+from seve_fleet.device import Message, Module
+from seve_fleet.drift import COURSES
+from seve_fleet.link import Link
+from seve_fleet.pace import Pace
+
+TICK_SECONDS: Final = 0.005
+MOST_A_TICK: Final = 200
+
+
+class Plan(NamedTuple):
+    """What a fleet does: samples a second of the whole fleet, for how long, and seconds between a module's reports."""
+
+    rate: float
+    seconds: float
+    report_seconds: float
+
+
+class Fleet:
+    """Modules on links; module i uses link i modulo their number."""
+
+    def __init__(self, modules: Sequence[Module], links: Sequence[Link], account: Account) -> None:
+        self._modules = modules
+        self._links = links
+        self._account = account
+
+    async def say(self, messages: Sequence[tuple[int, Message]]) -> None:
+        """Publish reports, each of the module of that index, as links have room."""
+        for module, message in messages:
+            link = await self._link_with_room(module)
+            self._account.reports_sent += 1
+            link.publish(message, self._reported)
+
+    async def introduce(self) -> None:
+        """Births and retained configurations."""
+        await self.say([(i, message) for i, module in enumerate(self._modules) for message in _first(module)])
+
+    async def leave(self) -> None:
+        """Every module says offline, as its last will would."""
+        await self.say([(i, module.will()) for i, module in enumerate(self._modules)])
+
+    async def work(self, plan: Plan) -> None:
+        """Samples and reports until the plan's total of samples is sent."""
+        reporter = asyncio.create_task(self._report(plan.report_seconds))
+        try:
+            await self._sample(Pace(plan.rate, plan.seconds))
+        finally:
+            reporter.cancel()
+            await asyncio.wait((reporter,))
+
+    async def _sample(self, pace: Pace) -> None:
+        start = time.monotonic()
+        while not pace.done:
+            for number in pace.take(time.monotonic() - start, MOST_A_TICK):
+                await self._send_sample(number)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _send_sample(self, number: int) -> None:
+        """Sample `number` of the run: modules take turns, each with its sensors in turn."""
+        turn, module_index = divmod(number, len(self._modules))
+        module = self._modules[module_index]
+        link = await self._link_with_room(module_index)
+        message, moment = module.sample(turn % len(COURSES), now())
+        if module.clock:
+            key = (message.topic, moment)
+            self._account.send(key)
+            link.publish(message, partial(self._account.acknowledge, key))
+        else:
+            self._account.clockless_sent += 1
+            link.publish(message, _nothing)
+
+    async def _report(self, every: float) -> None:
+        """Each module once in `every` seconds, spread evenly."""
+        while True:
+            for index, module in enumerate(self._modules):
+                await self.say([(index, message) for message in module.reports(now())])
+                await asyncio.sleep(every / len(self._modules))
+
+    async def _link_with_room(self, module: int) -> Link:
+        link = self._links[module % len(self._links)]
+        while link.room <= 0:  # noqa: ASYNC110  (asked far too rarely for an event to pay)
+            await asyncio.sleep(TICK_SECONDS)
+        return link
+
+    def _reported(self) -> None:
+        self._account.reports_acknowledged += 1
+
+
+def now() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def _first(module: Module) -> list[Message]:
+    return [module.birth(), *module.configs()]
+
+
+def _nothing() -> None:
+    """What follows from a message at QoS 0: nothing is promised."""

@@ -1,0 +1,167 @@
+"""A run of the simulated fleet against a stack, from births to the closing account. Wires; decides nothing itself."""
+
+import asyncio
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from seve_schema.times import parse_time, to_micros
+
+from seve_fleet.account import Account, told
+from seve_fleet.device import KNOWN_MODELS, Module
+from seve_fleet.fleet import Fleet, Plan, now
+from seve_fleet.link import Link
+from seve_fleet.report import closing, progress
+from seve_fleet.screen import Screen, Shown
+from seve_fleet.settings import FleetSettings
+from seve_fleet.stored import CommandDoor, DatabaseDoor, Stored, Unreachable
+
+POLL_SECONDS: Final = 0.25
+
+
+class Shape(NamedTuple):
+    """The fleet of a run: how many modules, of which some have no clock, on how many connections (0: one each)."""
+
+    modules: int
+    clockless: int
+    connections: int
+    plan: Plan
+
+
+class Run:
+    """One run; its modules are named after it, so that it counts only its own."""
+
+    def __init__(self, settings: FleetSettings, shape: Shape, out: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._shape = shape
+        self._out = out
+        self.name = f"sim-{secrets.token_hex(3)}"
+        self.account = Account()
+        self.modules = [
+            Module(f"{self.name}-{i:03d}", i, clock=i >= shape.clockless, boot=now()) for i in range(shape.modules)
+        ]
+        names = [module.name for module in self.modules]
+        self._names = frozenset(names)
+        door = CommandDoor(settings.query_command) if settings.query_command else DatabaseDoor(settings.database_url)
+        self.stored = Stored(door, names)
+        token = settings.ws_token.reveal() if settings.ws_token else None
+        self.screen = Screen(settings.ws_url, self._see, modules=["*"], token=token)
+
+    async def go(self) -> int:
+        """The exit code: 0 where the account closes."""
+        async with asyncio.TaskGroup() as group:
+            background = [group.create_task(self.screen.run())]
+            await self._until_live()
+            links = await self._links(group, background)
+            self._out(f"{self.name}: {len(self.modules)} modules on {len(links)} MQTT connections")
+            started = time.monotonic()
+            background.append(group.create_task(self._progress(started)))
+            worked = await self._work(Fleet(self.modules, links, self.account))
+            await self._settle()
+            for task in background:
+                task.cancel()
+        return await self._close(worked)
+
+    async def _work(self, fleet: Fleet) -> float:
+        """All that the fleet does; gives how long its samples took (seconds)."""
+        await fleet.introduce()
+        started = time.monotonic()
+        await fleet.work(self._shape.plan)
+        worked = time.monotonic() - started
+        await fleet.leave()
+        return worked
+
+    async def _until_live(self) -> None:
+        try:
+            async with asyncio.timeout(self._settings.patience):
+                await self.screen.live.wait()
+        except TimeoutError:
+            last = self.screen.errors[-1] if self.screen.errors else "no answer"
+            raise ConnectionError(f"no live WebSocket at {self._settings.ws_url}: {last}") from None
+
+    async def _links(self, group: asyncio.TaskGroup, background: list[asyncio.Task[None]]) -> list[Link]:
+        settings, count = self._settings, self._shape.connections or len(self.modules)
+        password = settings.mqtt_password.reveal() if settings.mqtt_password else None
+        links = []
+        for module in self.modules[:count]:
+            link = Link(
+                settings.mqtt_broker, module.name, module.will(), username=settings.mqtt_username, password=password
+            )
+            background.append(group.create_task(link.run()))
+            links.append(link)
+        try:
+            async with asyncio.timeout(settings.patience):
+                for link in links:
+                    await link.connected.wait()
+        except TimeoutError:
+            raise ConnectionError(f"no MQTT broker at {settings.mqtt_broker}") from None
+        return links
+
+    def _see(self, shown: Shown, arrived: int) -> None:
+        if shown.module_id not in self._names:
+            return
+        if shown.kind != "measurement":
+            self.account.reports_seen += not shown.retained
+        elif shown.clock == "device":
+            self.account.see((shown.topic, to_micros(parse_time(shown.time))), arrived)
+        else:
+            self.account.clockless_seen += 1
+
+    async def _progress(self, started: float) -> None:
+        terminal = sys.stdout.isatty()
+        while True:
+            await asyncio.sleep(1)
+            try:
+                stored = str(await self.stored.samples())
+            except Unreachable:
+                stored = "?"
+            line = progress(self.account, time.monotonic() - started, stored)
+            self._out(f"\r\x1b[K{line}" if terminal else line)
+
+    async def _settle(self) -> None:
+        """Until everything arrived everywhere, or patience is over."""
+        deadline = time.monotonic() + self._settings.patience
+        while time.monotonic() < deadline:
+            if self.account.settled():
+                with suppress(Unreachable):
+                    if await self._all_stored():
+                        return
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _all_stored(self) -> bool:
+        expected = self.account.sent + self.account.clockless_seen
+        return await self.stored.samples() >= expected and self._missing_rows(await self.stored.device_rows()) == []
+
+    def _missing_rows(self, there: dict[str, int]) -> list[str]:
+        modules, sensors = len(self.modules), len(self.modules) * len(KNOWN_MODELS)
+        wanted = {table: sensors if table.startswith("sensor_") else modules for table in there}
+        if not self._reported_sensors():
+            wanted.pop("sensor_status")
+        return [
+            f"{table} has {there[table]} rows of this run, not {count}"
+            for table, count in wanted.items()
+            if there[table] != count
+        ]
+
+    def _reported_sensors(self) -> bool:
+        """Whether the run was long enough for every module to report at least once."""
+        return self._shape.plan.seconds >= self._shape.plan.report_seconds
+
+    async def _close(self, worked: float) -> int:
+        faults = self.account.faults()
+        try:
+            keys = await self.stored.keys()
+            missing = self.account.unstored(keys)
+            faults += [told("never stored", missing)] if missing else []
+            faults += self._missing_rows(await self.stored.device_rows())
+            stored: int | None = self.account.sent - len(missing)
+        except Unreachable as error:
+            stored = None
+            faults.append(f"what is stored cannot be told: {error}")
+        faults += [f"the broadcaster declared a {gap}" for gap in self.screen.gaps]
+        for line in closing(self.account, stored, worked, self.screen.connections, faults):
+            self._out(line)
+        return 1 if faults else 0

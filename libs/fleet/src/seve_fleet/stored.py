@@ -1,0 +1,94 @@
+"""What the database holds of a run, asked in SQL through one of two doors: a connection, or a command that takes SQL.
+
+The command serves where the database is published to nobody: it gets the statement on its standard input and answers
+as `psql -qAt` does, a line a row and `|` between columns. Reads only.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import psycopg
+
+from seve_fleet.account import Key
+
+DEVICE_TABLES: Final = ("device_system_status", "device_hardware", "sensor_status", "sensor_config", "device_presence")
+
+
+class Unreachable(Exception):
+    """The database did not answer now; it may later."""
+
+
+class Door(Protocol):
+    """A way to the database."""
+
+    async def rows(self, sql: str) -> list[Sequence[object]]:
+        """The rows of a statement. Raises Unreachable."""
+
+
+class DatabaseDoor:
+    """Over a PostgreSQL URL; a connection for each question, so that a restart of the server costs one answer."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def rows(self, sql: str) -> list[Sequence[object]]:
+        """The rows of a statement. Raises Unreachable."""
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                self._url, autocommit=True, connect_timeout=5
+            ) as connection:
+                return list(await (await connection.execute(sql.encode())).fetchall())
+        except psycopg.OperationalError as error:
+            raise Unreachable(str(error).strip()) from error
+
+
+class CommandDoor:
+    """Through a shell command of the operator's choice."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+
+    async def rows(self, sql: str) -> list[Sequence[object]]:
+        """The rows of a statement. Raises Unreachable."""
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_shell(self._command, stdin=pipe, stdout=pipe, stderr=pipe)
+        out, err = await process.communicate(sql.encode())
+        if process.returncode:
+            raise Unreachable(err.decode(errors="replace").strip() or f"exit code {process.returncode}")
+        return [line.split("|") for line in out.decode().splitlines()]
+
+
+class Stored:
+    """What is stored of the modules of a run."""
+
+    def __init__(self, door: Door, modules: Sequence[str]) -> None:
+        self._door = door
+        self._where = "module_id = ANY (ARRAY[" + ",".join(f"'{_plain(name)}'" for name in modules) + "])"
+
+    async def samples(self) -> int:
+        """How many samples there are of the run."""
+        (row,) = await self._door.rows(f"SELECT count(*) FROM measurements WHERE {self._where}")  # noqa: S608  (plain names)
+        return int(str(row[0]))
+
+    async def keys(self) -> list[Key]:
+        """Every sample of the run."""
+        rows = await self._door.rows(
+            "SELECT module_id, hardware_id, sensor_type, (extract(epoch FROM time) * 1000000)::bigint"  # noqa: S608
+            f" FROM measurements WHERE {self._where}"
+        )
+        return [
+            ("/".join(str(level) for level in (module, hardware, sensor) if level), int(str(time)))
+            for module, hardware, sensor, time in rows
+        ]
+
+    async def device_rows(self) -> dict[str, int]:
+        """Rows of the run in each table that describes devices."""
+        parts = [f"SELECT '{table}', count(*) FROM {table} WHERE {self._where}" for table in DEVICE_TABLES]  # noqa: S608
+        return {str(table): int(str(count)) for table, count in await self._door.rows(" UNION ALL ".join(parts))}
+
+
+def _plain(name: str) -> str:
+    if not name.replace("-", "").isalnum():
+        raise ValueError(f"not a name of a simulated module: {name!r}")
+    return name

@@ -1,0 +1,75 @@
+"""The account closes when every sample arrived everywhere, and names what is missing where it did not."""
+
+from seve_fleet.account import Account
+from seve_fleet.report import closing
+
+A, B = ("serre/co2", 1_764_500_000_000_000), ("serre/light", 1_764_500_000_000_001)
+
+
+def test_what_was_sent_acknowledged_and_seen_leaves_no_fault():
+    account = Account()
+    account.send(A)
+    account.acknowledge(A)
+    account.see(A, A[1] + 2000)
+    assert (account.sent, account.acknowledged, account.seen, account.faults()) == (1, 1, 1, [])
+    assert account.settled()
+
+
+def test_what_is_missing_is_named():
+    """By topic and time, so that it can be looked for."""
+    account = Account()
+    account.send(A)
+    account.send(B)
+    account.acknowledge(A)
+    account.see(B, B[1])
+    assert account.faults() == [
+        "1 samples never acknowledged by the broker: serre/light at 2025-11-30T10:53:20.000001Z",
+        "1 samples never seen on the WebSocket: serre/co2 at 2025-11-30T10:53:20.000000Z",
+    ]
+
+
+def test_a_loss_is_not_made_good_by_a_repetition():
+    """Counts alone would agree."""
+    account = Account()
+    account.send(A)
+    account.send(B)
+    account.see(A, A[1])
+    account.see(A, A[1])
+    assert (account.seen, account.repeated) == (1, 1)
+
+
+def test_a_sample_nobody_sent_is_a_fault():
+    account = Account()
+    account.see(A, A[1])
+    assert account.faults() == ["1 samples on the WebSocket that this run never sent"]
+
+
+def test_what_is_not_stored_is_found():
+    account = Account()
+    account.send(A)
+    account.send(B)
+    assert account.unstored([A]) == [B]
+
+
+def test_a_report_that_did_not_come_is_a_fault():
+    account = Account()
+    account.reports_sent, account.reports_acknowledged, account.reports_seen = 3, 3, 2
+    assert account.faults() == ["1 reports never seen on the WebSocket"]
+
+
+def test_latency_is_from_the_time_of_the_sample_to_its_frame():
+    account = Account()
+    for n in range(100):
+        account.send(("serre/co2", n))
+        account.see(("serre/co2", n), n + 1000 * (n + 1))
+    assert account.latency() == (0.051, 0.1, 0.1)
+
+
+def test_the_closing_lines_say_which_way_it_went():
+    account = Account()
+    account.send(A)
+    account.acknowledge(A)
+    account.see(A, A[1] + 1500)
+    assert "samples   sent 1 = acknowledged 1 = stored 1 = seen 1" in closing(account, 1, 2.0, 1, [])
+    assert closing(account, 1, 2.0, 1, [])[-1] == "the account closes"
+    assert closing(account, 0, 2.0, 1, ["1 is missing"])[-2:] == ["THE ACCOUNT DOES NOT CLOSE", "  1 is missing"]

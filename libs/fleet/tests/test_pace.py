@@ -1,0 +1,27 @@
+"""The pace is even and the total exact."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from seve_fleet.pace import Pace
+
+
+def test_what_is_due_follows_the_clock():
+    pace = Pace(rate=100, seconds=2)
+    assert [range(10), range(10, 10), range(10, 50)] == [pace.take(t, 1000) for t in (0.1, 0.1, 0.5)]
+
+
+def test_what_was_missed_is_due_at_once_but_bounded():
+    pace = Pace(rate=100, seconds=2)
+    assert [range(30), range(30, 60)] == [pace.take(1.0, 30), pace.take(1.0, 30)]
+
+
+@given(st.floats(0.5, 5000), st.floats(0.1, 60), st.lists(st.floats(0, 5), max_size=50))
+def test_the_total_comes_out_exactly(rate, seconds, steps):
+    """However unevenly the caller comes round, no number is taken twice and none is left out."""
+    pace, at, taken = Pace(rate, seconds), 0.0, []
+    for step in steps:
+        at += step
+        taken += pace.take(at, 10**9)
+    taken += pace.take(seconds + 1 / rate + 1, 10**9)
+    assert list(range(round(rate * seconds))) == taken
+    assert pace.done
