@@ -15,6 +15,27 @@ $(VENV)/dev: requirements-dev.lock $(PACKAGES:%=%/pyproject.toml)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 	@touch $@
 
+up: ## start everything, wait until it is ready, say where it is
+	@deploy/stack up
+
+down: ## stop everything; data stay
+	@deploy/stack down
+
+status: ## what runs, what waits, what is stored, what went wrong
+	@deploy/stack status
+
+logs: ## follow the logs
+	@deploy/stack logs
+
+scale: ## WRITERS=n: how many writers share the work
+	@deploy/stack scale WRITERS=$(WRITERS)
+
+psql: ## talk to the database
+	@deploy/stack psql
+
+clean: ## remove all data, after asking
+	@deploy/stack clean $(if $(YES),--yes)
+
 test: $(VENV)/dev ## the whole suite that this machine can run
 	@$(BIN)/python -m pytest
 
@@ -27,4 +48,4 @@ format: $(VENV)/dev ## put the code into its form
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: help test lint format lock
+.PHONY: help up down status logs scale psql clean test lint format lock

@@ -1,25 +1,34 @@
 """nats-server out of its wheel, with an MQTT 3.1.1 listener. Devices live in an account of their own, so that a device
-that subscribes to `#` never meets the pipeline's subjects.
+that subscribes to `#` never meets the pipeline's subjects; the users of each account may come through their own door
+only.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Final
 
-CONFIG = """\
+CONFIG: Final = """\
 server_name: seve
 listen: {host}:{port}
 {http}
 max_payload: 8MB
 jetstream {{ store_dir: {store}, sync_interval: {sync_interval} }}
 accounts {{
-  PIPELINE {{ jetstream: enabled, users: [{{ user: pipeline, password: pipeline }}] }}
-  DEVICES {{ jetstream: enabled, users: [{{ user: device, password: device }}] }}
+  PIPELINE {{
+    jetstream: enabled
+    users: [{{ user: pipeline, password: {pipeline}, allowed_connection_types: [STANDARD] }}]
+  }}
+  DEVICES {{
+    jetstream: enabled
+    users: [{{ user: {user}, password: {password}, allowed_connection_types: [MQTT] }}]
+  }}
 }}
-no_auth_user: pipeline
+{pipeline_anonymous}
 mqtt {{
-  listen: "{mqtt_host}:{mqtt_port}"
-  no_auth_user: device
+  listen: {mqtt_listen}
+  {devices_anonymous}
   ack_wait: "3s"
   max_ack_pending: 10000
 }}
@@ -44,14 +53,30 @@ def config(
     mqtt_host: str = "127.0.0.1",
     http_port: int | None = None,
     sync_interval: str = "2m",
+    pipeline_password: str | None = None,
+    device: tuple[str, str] | None = None,
 ) -> str:
-    """The server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`."""
+    """The server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`.
+
+    Without `pipeline_password` anybody who reaches the port is a service; without `device` (name and password) anybody
+    who reaches the MQTT port is a device.
+    """
+    user, password = device or ("device", "device")
     return CONFIG.format(
-        store=f'"{store}"',
+        store=quoted(str(store)),
         host=host,
         port=port,
-        mqtt_host=mqtt_host,
-        mqtt_port=mqtt_port,
+        mqtt_listen=quoted(f"[{mqtt_host}]:{mqtt_port}" if ":" in mqtt_host else f"{mqtt_host}:{mqtt_port}"),
         http=f"http: {host}:{http_port}" if http_port else "",
-        sync_interval=f'"{sync_interval}"',
+        sync_interval=quoted(sync_interval),
+        pipeline=quoted(pipeline_password or "pipeline"),
+        pipeline_anonymous="" if pipeline_password else "no_auth_user: pipeline",
+        user=quoted(user),
+        password=quoted(password),
+        devices_anonymous="" if device else "no_auth_user: device",
     )
+
+
+def quoted(text: str) -> str:
+    """Text as a string of NATS' configuration language, whose escapes are a part of JSON's."""
+    return json.dumps(text, ensure_ascii=False)

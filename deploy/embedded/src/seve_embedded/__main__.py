@@ -1,0 +1,178 @@
+"""The command `seve-stack`: the embedded stack from the command line. `make` is the way a person meets it."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import psutil
+from paho.mqtt import MQTTException
+from seve_runtime.errors import SettingsError, SeveError
+from seve_runtime.service import settings_help
+from websockets.exceptions import WebSocketException
+
+from seve_embedded import clean, down, follow, postgres, scale, status, talk, up, welcome
+from seve_embedded.settings import StackSettings
+from seve_embedded.stack import Stack
+
+DISPATCHER = "deploy/stack"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code: 1 failed, 2 settings that cannot be used."""
+    arguments = parser().parse_args(argv)
+    try:
+        stack = Stack.open(os.environ, Path.cwd())
+        return int(COMMANDS[arguments.command](stack, arguments) or 0)
+    except SettingsError as error:
+        for fault in error.faults:
+            print(f"setting {fault}", file=sys.stderr)
+        return 2
+    except (SeveError, OSError, MQTTException, WebSocketException) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="seve-stack",
+        description="The whole stack without Docker, of the project in this folder.",
+        epilog=settings_help(StackSettings),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="start everything and wait until it is ready")
+    commands.add_parser("down", help="stop everything; data stay")
+    commands.add_parser("status", help="what runs, what waits, what is stored, what went wrong")
+    logs = commands.add_parser("logs", help="follow the logs")
+    logs.add_argument("program", nargs="*", help="ingest, writer, broadcaster, nats, postgres; all unless named")
+    logs.add_argument("--lines", type=int, default=10, help="how many to begin with [10]")
+    logs.add_argument("--once", action="store_true", help="show them and end")
+    logs.add_argument("--raw", action="store_true", help="as they are written")
+    cleaning = commands.add_parser("clean", help="remove all data, after asking")
+    cleaning.add_argument("--yes", action="store_true", help="do not ask")
+    scaling = commands.add_parser("scale", help="set how many writers share the work")
+    scaling.add_argument("writers", metavar="WRITERS=N", type=_writers)
+    commands.add_parser("psql", help="talk to the database").add_argument("arguments", nargs=argparse.REMAINDER)
+    publishing = commands.add_parser("publish", help="publish one message at QoS 1")
+    publishing.add_argument("topic")
+    publishing.add_argument("payload")
+    watching = commands.add_parser("watch", help="show what a screen would get")
+    watching.add_argument("module", nargs="*", help="all unless named")
+    running = commands.add_parser("run", help="run a command that finds the stack in its environment")
+    running.add_argument("arguments", nargs=argparse.REMAINDER)
+    return top
+
+
+def _up(stack: Stack, _arguments: argparse.Namespace) -> None:
+    with up.alone(stack):
+        fresh = up.up(stack, print)
+    plan = stack.current
+    print("\nSève is up." if fresh else "\nSève is up already.")
+    print(welcome.text(stack.settings, plan, DISPATCHER, _networks()))
+    if plan.dotenv != stack.dotenv:
+        print("\n  .env has changed since it started: `make down up` applies it.")
+
+
+def _down(stack: Stack, _arguments: argparse.Namespace) -> None:
+    with up.alone(stack):
+        if not stack.running:
+            print("Sève is not up.")
+            return
+        killed = down.down(stack)
+    print("Sève is down; its data stay in .seve/.")
+    if killed:
+        print(f"  late, hence killed: {', '.join(killed)}")
+
+
+def _logs(stack: Stack, arguments: argparse.Namespace) -> None:
+    follow.follow(stack, arguments.program, lines=arguments.lines, once=arguments.once, raw=arguments.raw, show=print)
+
+
+def _clean(stack: Stack, arguments: argparse.Namespace) -> int:
+    def sure(question: str) -> bool:
+        return arguments.yes or (sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes"))
+
+    if clean.clean(stack, sure):
+        print("Removed.")
+        return 0
+    print("Nothing removed." if sys.stdin.isatty() else "Nobody to ask: `make clean YES=1` does not ask.")
+    return 1
+
+
+def _scale(stack: Stack, arguments: argparse.Namespace) -> None:
+    wanted = msgspec.structs.replace(stack.settings, writers=arguments.writers)
+    scaled = stack.with_settings(wanted)
+    with up.alone(scaled):
+        scale.scale(scaled, print)
+    print(f"Sève runs {arguments.writers} writers. WRITERS={arguments.writers} in .env makes it last.")
+
+
+def _psql(stack: Stack, arguments: argparse.Namespace) -> int:
+    return _become([str(postgres.binaries() / "psql"), stack.current.addresses.database, *arguments.arguments], stack)
+
+
+def _run(stack: Stack, arguments: argparse.Namespace) -> int:
+    if not arguments.arguments:
+        raise SettingsError(["run: no command given"])
+    return _become(arguments.arguments, stack)
+
+
+def _become(command: list[str], stack: Stack) -> int:
+    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return subprocess.run(command, check=False, env={**stack.client_environ, "PATH": beside}).returncode
+
+
+def _publish(stack: Stack, arguments: argparse.Namespace) -> None:
+    talk.publish(stack.settings, stack.current.addresses.mqtt, arguments.topic, arguments.payload)
+
+
+def _watch(stack: Stack, arguments: argparse.Namespace) -> None:
+    talk.watch(stack.current.addresses.websocket, arguments.module, stack.environ, lambda line: print(line, flush=True))
+
+
+def _status(stack: Stack, _arguments: argparse.Namespace) -> int:
+    report = status.gather(stack)
+    print(status.render(report))
+    return 0 if report.healthy else 1
+
+
+COMMANDS = {
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "logs": _logs,
+    "clean": _clean,
+    "scale": _scale,
+    "psql": _psql,
+    "publish": _publish,
+    "watch": _watch,
+    "run": _run,
+}
+
+
+def _writers(text: str) -> int:
+    number = text.removeprefix("WRITERS=").removeprefix("writers=")
+    if not number.isdigit() or not 1 <= int(number) <= 64:
+        raise argparse.ArgumentTypeError("expected WRITERS=N, N from 1 to 64")
+    return int(number)
+
+
+def _networks() -> list[str]:
+    """The IPv4 addresses of the machine, loopback aside."""
+    return [
+        address.address
+        for several in psutil.net_if_addrs().values()
+        for address in several
+        if address.family.name == "AF_INET" and not address.address.startswith("127.")
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

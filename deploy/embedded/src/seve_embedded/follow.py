@@ -1,0 +1,60 @@
+"""`logs`: the programs' logs as they grow, each line with its program's name. Reads files; asks no program."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from seve_embedded import logfile
+from seve_embedded.stack import Stack
+
+POLL_SECONDS: Final = 0.25
+
+
+class Followed:
+    """One log that grows and, when it is full, is renamed by the supervisor."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inode = path.stat().st_ino if path.exists() else None
+        self._position = path.stat().st_size if path.exists() else 0
+        self._rest = b""
+
+    def new_lines(self) -> list[str]:
+        """What was added since the last call, whole lines only."""
+        try:
+            with self._path.open("rb") as file:
+                self._begin_again_where_rotated()
+                file.seek(self._position)
+                found = file.read()
+        except FileNotFoundError:
+            return []
+        self._position += len(found)
+        *lines, self._rest = (self._rest + found).split(b"\n")
+        return [line.decode(errors="replace") for line in lines]
+
+    def _begin_again_where_rotated(self) -> None:
+        stat = self._path.stat()
+        if stat.st_ino != self._inode or stat.st_size < self._position:
+            self._inode, self._position, self._rest = stat.st_ino, 0, b""
+
+
+def follow(
+    stack: Stack, only: Sequence[str], *, lines: int, once: bool, raw: bool, show: Callable[[str], None]
+) -> None:
+    """Show the last lines of every log, or of those named, then what comes, until interrupted."""
+    names = list(only) or [program.name for program in stack.current.programs]
+    width = max(map(len, names))
+
+    def say(name: str, line: str) -> None:
+        show(f"{name:<{width}}  {line if raw else logfile.readable(line)}")
+
+    followed = {name: Followed(stack.state.log(name)) for name in names}
+    for name in names:
+        for line in logfile.last_lines(stack.state.log(name), lines):
+            say(name, line)
+    while not once:
+        for name, log in followed.items():
+            for line in log.new_lines():
+                say(name, line)
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,28 @@
+"""What the supervisor starts: writes itself down as one of the stack's processes, then becomes the program.
+
+`python -m seve_embedded.launch NAME`; reads what NAME is from the stack's own folder.
+"""
+
+import os
+import sys
+
+import msgspec
+
+from seve_embedded import processes
+from seve_embedded.plan import Plan
+from seve_embedded.state import State
+from seve_embedded.supervisor_config import STATE_VARIABLE
+
+
+def main() -> None:
+    """Become the program named by the first argument."""
+    state, name = State(os.environ[STATE_VARIABLE]), sys.argv[1]
+    program = msgspec.json.decode(state.plan.read_bytes(), type=Plan).program(name)
+    if program is None:
+        sys.exit(f"{state.plan} knows no program {name}")
+    processes.record(state.pids, name, os.getpid())
+    os.execvpe(program.command[0], program.command, {**os.environ, **program.environment})  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Reading the logs of the stack's programs: JSON lines of ours, plain lines of the servers'. Writes none."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+TAIL_BYTES: Final = 256 * 1024
+_ASIDE: Final = frozenset({"event", "level", "timestamp", "service"})
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last lines of a file that may be large, or not there."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            return file.read().decode(errors="replace").splitlines()[-count:]
+    except FileNotFoundError:
+        return []
+
+
+def tail(path: Path, count: int = 15) -> str:
+    """The end of a log for a person: each line indented, JSON put into words."""
+    return "\n".join(f"    {readable(line)}" for line in last_lines(path, count)) or "    (nothing in its log)"
+
+
+def readable(line: str) -> str:
+    """One line for a person: time, level and event first, then what else it says. Lines of others stay as they are."""
+    event = parsed(line)
+    if event is None:
+        return line
+    rest = " ".join(f"{key}={_shown(value)}" for key, value in event.items() if key not in _ASIDE)
+    clock = str(event.get("timestamp", ""))[11:23]
+    return f"{clock} {event.get('level', ''):<7} {event.get('event', '')} {rest}".rstrip()
+
+
+def parsed(line: str) -> dict[str, Any] | None:
+    """The event of a JSON line, None for any other line."""
+    if not line.startswith("{"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def errors(path: Path, count: int) -> Iterator[dict[str, Any]]:
+    """The last events of level error or critical in a service's log, oldest first."""
+    found = [event for line in last_lines(path, 10_000) if (event := parsed(line)) and event.get("level") in _BAD]
+    yield from found[-count:]
+
+
+_BAD: Final = frozenset({"error", "critical"})
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str) and value and " " not in value:
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 400 else f"{text[:400]}…"

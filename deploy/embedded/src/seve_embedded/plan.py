@@ -1,0 +1,131 @@
+"""What runs: each program with its command, its environment and where it answers. Pure; starts nothing."""
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+from seve_runtime.settings import split_listen
+
+from seve_embedded.settings import StackSettings
+
+SERVERS: Final = ("postgres", "nats")
+NOBODY_RESTARTS: Final = 2
+"""The exit code of settings that cannot be used: a restart would change nothing."""
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """One supervised process. `priority` orders the start, and backwards the stop; `stop_signal` drains it."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = {}
+    priority: int
+    stop_signal: str = "TERM"
+    stop_seconds: int = 20
+    admin_port: int | None = None
+
+
+class Addresses(msgspec.Struct, frozen=True, kw_only=True):
+    """How the parts of the stack, and a person on this machine, reach one another."""
+
+    mqtt: str
+    nats: str
+    database: str
+    websocket: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it, as `up` writes it down: what runs may differ from what the settings say by now."""
+
+    programs: list[Program]
+    addresses: Addresses
+    writers: int
+    dotenv: str
+    """Digest of `.env` when it was read."""
+
+    def program(self, name: str) -> Program | None:
+        """A program by its name."""
+        return next((program for program in self.programs if program.name == name), None)
+
+
+def reachable(host: str) -> str:
+    """The address at which a listener on `host` is reached from this machine, as it stands in a URL."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (recognised, not listened on)
+    return f"[{host}]" if ":" in host else host
+
+
+def addresses(settings: StackSettings, *, nats_password: str, database_password: str) -> Addresses:
+    """The URLs of the embedded servers."""
+    mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
+    ws_host, ws_port = split_listen(settings.ws_listen)
+    return Addresses(
+        mqtt=f"mqtt://{reachable(mqtt_host)}:{mqtt_port}",
+        nats=f"nats://pipeline:{quote(nats_password, safe='')}@127.0.0.1:{settings.nats_port}",
+        database=f"postgresql://postgres:{quote(database_password, safe='')}@127.0.0.1:{settings.postgres_port}/seve",
+        websocket=f"ws://{reachable(ws_host)}:{ws_port}/ws",
+    )
+
+
+def client_environment(found: Addresses) -> dict[str, str]:
+    """The variables with which every command of the project finds this stack."""
+    return {
+        "MQTT_BROKER": found.mqtt,
+        "NATS_URL": found.nats,
+        "DATABASE_URL": found.database,
+        "MIGRATION_DATABASE_URL": found.database,
+        "WS_URL": found.websocket,
+    }
+
+
+def programs(
+    settings: StackSettings,
+    found: Addresses,
+    *,
+    python: str,
+    postgres: Sequence[str],
+    nats: Sequence[str],
+) -> list[Program]:
+    """The servers and the services, in the order of their start."""
+    common = client_environment(found)
+
+    def service(name: str, module: str, port: int, priority: int, **extra: str) -> Program:
+        return Program(
+            name=name,
+            command=(python, "-m", module),
+            environment={**common, "ADMIN_LISTEN": f"127.0.0.1:{port}", **extra},
+            priority=priority,
+            admin_port=port,
+        )
+
+    return [
+        Program(name="postgres", command=tuple(postgres), priority=10, stop_signal="INT", stop_seconds=60),
+        Program(name="nats", command=tuple(nats), priority=20),
+        *(
+            service(writer_name(number), "seve_writer", settings.writer_admin_port + number - 1, 30)
+            for number in range(1, settings.writers + 1)
+        ),
+        service("broadcaster", "seve_broadcaster", settings.broadcaster_admin_port, 40, WS_LISTEN=settings.ws_listen),
+        service("ingest", "seve_ingest", settings.ingest_admin_port, 50),
+    ]
+
+
+def writer_name(number: int) -> str:
+    """How writers are called, counted from 1."""
+    return f"writer-{number}" if number > 1 else "writer"
+
+
+def doors(settings: StackSettings) -> list[tuple[str, str, int]]:
+    """Every place the stack listens at, as setting, host and port."""
+    mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
+    ws_host, ws_port = split_listen(settings.ws_listen)
+    local = "127.0.0.1"
+    return [
+        ("MQTT_LISTEN", mqtt_host, mqtt_port),
+        ("WS_LISTEN", ws_host, ws_port),
+        ("NATS_PORT", local, settings.nats_port),
+        ("POSTGRES_PORT", local, settings.postgres_port),
+        ("INGEST_ADMIN_PORT", local, settings.ingest_admin_port),
+        ("BROADCASTER_ADMIN_PORT", local, settings.broadcaster_admin_port),
+        *(("WRITER_ADMIN_PORT", local, settings.writer_admin_port + number) for number in range(settings.writers)),
+    ]

@@ -1,0 +1,57 @@
+"""Whether the stack's ports are free, asked before anything starts, so that the answer names the setting to change."""
+
+import errno
+import socket
+from collections.abc import Iterable
+
+import psutil
+from seve_runtime.errors import SettingsError
+
+
+def check(doors: Iterable[tuple[str, str, int]]) -> None:
+    """Raise SettingsError with one fault for each place (setting, host, port) where nobody could listen now."""
+    faults: list[str] = []
+    seen: dict[int, str] = {}
+    for setting, host, port in doors:
+        if port in seen:
+            faults.append(f"{setting}: port {port} is already given by {seen[port]}")
+        elif fault := _fault(host, port):
+            faults.append(f"{setting}: {host}:{port} {fault}; set {setting} to another, here or in .env")
+        seen.setdefault(port, setting)
+    if faults:
+        raise SettingsError(faults)
+
+
+def _fault(host: str, port: int) -> str | None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return f"cannot be listened on: {error.strerror}"
+            return f"is taken{_by_whom(port)}"
+    return None
+
+
+def _by_whom(port: int) -> str:
+    """Who listens there, as far as this user may know."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
+                process = psutil.Process(connection.pid) if connection.pid else None
+                return f" by {process.name()}, pid {process.pid}" if process else ""
+    except psutil.Error:
+        return ""
+    return ""
+
+
+def accepts(host: str, port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        socket.create_connection((host.strip("[]"), port), timeout=1).close()
+    except OSError:
+        return False
+    return True

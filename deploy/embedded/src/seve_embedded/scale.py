@@ -1,0 +1,52 @@
+"""`scale`: more or fewer writers while the stack runs. `WRITERS` in `.env` is what lasts."""
+
+import time
+from collections.abc import Callable
+
+from seve_runtime.errors import SettingsError
+
+from seve_embedded import ports, readiness
+from seve_embedded.plan import writer_name
+from seve_embedded.stack import Stack
+from seve_embedded.up import NotReady
+
+Say = Callable[[str], None]
+
+
+def scale(stack: Stack, say: Say) -> None:
+    """Bring the running stack to `settings.writers` writers; those that go drain first.
+
+    Raises NotReady where the stack is not up, SettingsError where a new writer's admin port is taken.
+    """
+    written = stack.written
+    if written is None or not stack.supervised:
+        raise NotReady("the stack is not up")
+    had, wanted = written.writers, stack.settings.writers
+    _check_ports(stack, had)
+    stack.write()
+    stack.supervisor.reread()
+    for number in range(had, wanted, -1):
+        stack.supervisor.remove(writer_name(number))
+        say(f"  {writer_name(number)} drained")
+    for number in range(had + 1, wanted + 1):
+        stack.supervisor.add(writer_name(number))
+    for number in range(had + 1, wanted + 1):
+        _wait_ready(stack, writer_name(number))
+        say(f"  {writer_name(number)} ready")
+
+
+def _check_ports(stack: Stack, had: int) -> None:
+    new = [door for door in stack.doors if door[0] == "WRITER_ADMIN_PORT"][had:]
+    others = {port for setting, _, port in stack.doors if setting != "WRITER_ADMIN_PORT"}
+    if clash := [port for _, _, port in new if port in others]:
+        raise SettingsError([f"WRITER_ADMIN_PORT: port {clash[0]} of a further writer is given by another setting"])
+    ports.check(new)
+
+
+def _wait_ready(stack: Stack, name: str) -> None:
+    program = stack.wanted.program(name)
+    deadline = time.monotonic() + stack.settings.start_timeout
+    while program and program.admin_port and not (answer := readiness.ask(program.admin_port)).ready:
+        if time.monotonic() > deadline:
+            raise NotReady(f"{name} is not ready: {answer}")
+        time.sleep(0.1)

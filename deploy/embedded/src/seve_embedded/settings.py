@@ -1,0 +1,55 @@
+"""What the embedded stack can be told. The services' own settings pass through it untouched."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from seve_runtime.settings import Count, Listen, Seconds, Secret, is_loopback
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The stack's doors, from the environment or from `.env`. Everything listens on loopback until one is opened."""
+
+    mqtt_listen: Annotated[
+        Listen, Meta(description="where devices connect; `0.0.0.0:1883` opens it to the network")
+    ] = "127.0.0.1:1883"
+    mqtt_username: Annotated[str | None, Meta(description="user name that devices must give, with MQTT_PASSWORD")] = (
+        None
+    )
+    mqtt_password: Annotated[
+        Secret | None, Meta(description="password that devices must give; or MQTT_PASSWORD_FILE")
+    ] = None
+    mqtt_allow_anonymous: Annotated[
+        bool, Meta(description="let devices in without a password although MQTT is open to the network")
+    ] = False
+    ws_listen: Annotated[Listen, Meta(description="where browsers and scripts connect")] = "127.0.0.1:8080"
+    nats_port: Annotated[Port, Meta(description="NATS, on loopback only")] = 4222
+    nats_sync_interval: Annotated[
+        str,
+        Meta(
+            pattern=r"^(always|[0-9]+(ms|s|m|h))$",
+            description="how often JetStream calls fsync: what a power loss may take; `always` costs a factor of ten",
+        ),
+    ] = "2m"
+    postgres_port: Annotated[Port, Meta(description="PostgreSQL, on loopback only")] = 5432
+    ingest_admin_port: Annotated[Port, Meta(description="health and metrics of ingest, on loopback only")] = 9101
+    broadcaster_admin_port: Annotated[Port, Meta(description="health and metrics of broadcaster")] = 9102
+    writer_admin_port: Annotated[
+        Port, Meta(description="health and metrics of the first writer; further ones count up")
+    ] = 9111
+    writers: Annotated[Count, Meta(le=64, description="how many writers share the work")] = 1
+    start_timeout: Annotated[Seconds, Meta(description="how long `up` waits until all is ready")] = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse doors that nobody meant to open; raises ValueError, which names the setting."""
+        if (self.mqtt_username is None) != (self.mqtt_password is None):
+            raise ValueError("MQTT_USERNAME and MQTT_PASSWORD: set both or neither")
+        if self.mqtt_username == "pipeline":
+            raise ValueError("MQTT_USERNAME = 'pipeline': that name belongs to the services")
+        if not (is_loopback(self.mqtt_listen) or self.mqtt_password or self.mqtt_allow_anonymous):
+            raise ValueError(
+                f"MQTT_LISTEN = {self.mqtt_listen!r} opens MQTT to the network: set MQTT_USERNAME and MQTT_PASSWORD, "
+                "or say outright that anybody may publish: MQTT_ALLOW_ANONYMOUS=true"
+            )

@@ -1,0 +1,134 @@
+"""One embedded stack: its settings, its folder, what should run and what does. The commands work on this; it does
+nothing by itself.
+"""
+
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+from seve_runtime.settings import load, split_listen
+
+from seve_embedded import env_file, nats_server, plan, postgres, processes, supervisor_config
+from seve_embedded.plan import Plan
+from seve_embedded.settings import StackSettings
+from seve_embedded.state import State, write_private
+from seve_embedded.supervisor import Supervisor
+
+SUPERVISOR: Final = "supervisor"
+"""The name under which the supervisor itself is written down."""
+
+OPEN_FILES: Final = 65_536
+
+
+class Stack:
+    """A stack in its state folder. `environ` is what the services inherit, `.env` included."""
+
+    def __init__(self, settings: StackSettings, state: State, environ: Mapping[str, str], dotenv: str = "") -> None:
+        self.settings = settings
+        self.state = state
+        self.environ = dict(environ)
+        self.dotenv = blake2b(dotenv.encode(), digest_size=8).hexdigest()
+
+    @classmethod
+    def open(cls, environ: Mapping[str, str], root: Path) -> Self:
+        """The stack of the project at `root`. Raises SettingsError for settings that cannot be used."""
+        file = root / ".env"
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        every = env_file.merged(environ, text)
+        return cls(load(StackSettings, every), State(root / ".seve"), every, text)
+
+    def with_settings(self, settings: StackSettings) -> Self:
+        """The same stack under other settings."""
+        other = type(self)(settings, self.state, self.environ)
+        other.dotenv = self.dotenv
+        return other
+
+    @cached_property
+    def wanted(self) -> Plan:
+        """What the settings say should run."""
+        found = plan.addresses(
+            self.settings,
+            nats_password=self.state.secret("nats"),
+            database_password=self.state.secret("postgres"),
+        )
+        programs = plan.programs(
+            self.settings,
+            found,
+            python=sys.executable,
+            postgres=postgres.command(self.state.postgres_data, self.settings.postgres_port, timezone="UTC"),
+            nats=[str(nats_server.binary()), "--config", str(self.state.nats_config)],
+        )
+        return Plan(programs=programs, addresses=found, writers=self.settings.writers, dotenv=self.dotenv)
+
+    @property
+    def written(self) -> Plan | None:
+        """What the last `up` or `scale` wrote down; None before the first."""
+        try:
+            return msgspec.json.decode(self.state.plan.read_bytes(), type=Plan)
+        except FileNotFoundError:
+            return None
+
+    @property
+    def running(self) -> list[processes.Recorded]:
+        """Its processes that are alive, the supervisor among them."""
+        return processes.alive(self.state.pids)
+
+    @property
+    def supervised(self) -> bool:
+        """Whether its supervisor is alive."""
+        return any(process.name == SUPERVISOR for process in self.running)
+
+    @property
+    def current(self) -> Plan:
+        """What runs, or, while nothing does, what would."""
+        return (self.written if self.running else None) or self.wanted
+
+    @property
+    def client_environ(self) -> dict[str, str]:
+        """The environment in which a command finds this stack."""
+        return {**self.environ, **plan.client_environment(self.current.addresses)}
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """The way to talk to its supervisor."""
+        return Supervisor(self.state.socket)
+
+    @property
+    def doors(self) -> list[tuple[str, str, int]]:
+        """Every place it is to listen at, as setting, host and port."""
+        return plan.doors(self.settings)
+
+    def write(self) -> None:
+        """Bring the files that the supervisor and the servers read in line with the settings."""
+        write_private(self.state.plan, msgspec.json.encode(self.wanted).decode())
+        write_private(self.state.nats_config, self._nats_config())
+        text = supervisor_config.render(self.wanted.programs, root=os.geteuid() == 0, files=_open_files())
+        write_private(self.state.supervisor_config, text)
+
+    def _nats_config(self) -> str:
+        settings = self.settings
+        mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
+        device = None
+        if settings.mqtt_username and settings.mqtt_password:
+            device = (settings.mqtt_username, settings.mqtt_password.reveal())
+        return nats_server.config(
+            self.state.nats_data,
+            port=settings.nats_port,
+            mqtt_host=mqtt_host,
+            mqtt_port=mqtt_port,
+            sync_interval=settings.nats_sync_interval,
+            pipeline_password=self.state.secret("nats"),
+            device=device,
+        )
+
+
+def _open_files() -> int:
+    """How many files a process may have open: what many WebSocket clients need, as far as the system allows it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)

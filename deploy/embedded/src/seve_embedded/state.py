@@ -1,0 +1,64 @@
+"""Where the stack keeps what it needs: one folder, `.seve`, for its owner's eyes only. Knows paths; decides nothing."""
+
+import os
+import secrets
+import tempfile
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+SOCKET_PATH_MAX: Final = 90
+"""The kernel's limit is 107 bytes (macOS: 103); the supervisor appends its pid while it makes the socket."""
+
+
+class State:
+    """The state folder of one stack: `data/` survives, `logs/` is rotated, `run/` is of the running stack alone."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder).absolute()
+        self.run = self.folder / "run"
+        self.logs = self.folder / "logs"
+        self.data = self.folder / "data"
+        self.secrets = self.folder / "secrets"
+        self.nats_data = self.data / "nats"
+        self.postgres_data = self.data / "postgres"
+        self.nats_config = self.run / "nats.conf"
+        self.supervisor_config = self.run / "supervisord.conf"
+        self.plan = self.run / "plan.json"
+        self.pids = self.run / "pids"
+
+    @property
+    def socket(self) -> Path:
+        """The supervisor's socket: in the state folder, or where its path is too long for one, in a private folder."""
+        inside = self.run / "supervisor.sock"
+        if len(os.fsencode(inside)) <= SOCKET_PATH_MAX:
+            return inside
+        digest = blake2b(os.fsencode(self.folder), digest_size=8).hexdigest()
+        return Path(tempfile.gettempdir()) / f"seve-{os.getuid()}-{digest}" / "supervisor.sock"
+
+    def make(self) -> None:
+        """Create the folders, readable by their owner only. Raises PermissionError where somebody else owns one."""
+        for folder in (self.folder, self.run, self.logs, self.data, self.secrets, self.pids, self.socket.parent):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if folder.stat().st_uid != os.geteuid():
+                raise PermissionError(f"{folder} belongs to another user")
+
+    def log(self, program: str) -> Path:
+        """Where a program's output goes."""
+        return self.logs / f"{program}.log"
+
+    def secret(self, name: str) -> str:
+        """A password of the stack's own, made on first use."""
+        path = self.secrets / name
+        if not path.exists():
+            write_private(path, secrets.token_urlsafe(24))
+        return path.read_text(encoding="utf-8")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that its owner alone can read, in one step."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(0o600)
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)

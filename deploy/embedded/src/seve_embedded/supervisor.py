@@ -1,0 +1,75 @@
+"""Talking to the running supervisor, through its socket. Starts none; `up` does."""
+
+import http.client
+import xmlrpc.client
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from seve_runtime.errors import SeveError
+from supervisor.xmlrpc import SupervisorTransport
+
+
+class NoSupervisor(SeveError):
+    """Nothing answers at the socket."""
+
+
+class ProcessState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor says of one program. Times in seconds since 1970."""
+
+    name: str
+    statename: str
+    pid: int
+    start: int
+    now: int
+    exitstatus: int
+    spawnerr: str
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there, however young."""
+        return self.statename in ("RUNNING", "STARTING")
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the supervisor will not start it again by itself."""
+        return self.statename in ("FATAL", "EXITED", "UNKNOWN")
+
+
+class Supervisor:
+    """One supervisor. Every method raises NoSupervisor where it does not answer."""
+
+    def __init__(self, socket: Path) -> None:
+        transport = SupervisorTransport(None, None, serverurl=f"unix://{socket}")
+        self._calls = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+
+    def states(self) -> dict[str, ProcessState]:
+        """Every program by name."""
+        found = msgspec.convert(self._call("getAllProcessInfo"), list[ProcessState])
+        return {state.name: state for state in found}
+
+    def reread(self) -> tuple[list[str], list[str], list[str]]:
+        """Read the configuration again; gives the groups that were added, changed and removed, none applied yet."""
+        [[added, changed, removed]] = self._call("reloadConfig")
+        return added, changed, removed
+
+    def add(self, name: str) -> None:
+        """Start a program that the configuration has gained."""
+        self._call("addProcessGroup", name)
+
+    def remove(self, name: str) -> None:
+        """Drain and forget a program that the configuration has lost."""
+        self._call("stopProcessGroup", name)
+        self._call("removeProcessGroup", name)
+
+    def restart(self, name: str) -> None:
+        """Stop and start one program."""
+        if self.states()[name].running:
+            self._call("stopProcess", name)
+        self._call("startProcess", name, False)
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        try:
+            return getattr(self._calls.supervisor, method)(*arguments)
+        except (OSError, http.client.HTTPException) as error:
+            raise NoSupervisor(str(error)) from error

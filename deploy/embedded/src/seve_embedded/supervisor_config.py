@@ -1,0 +1,71 @@
+"""The supervisor's configuration. Pure. No path and no secret stands in it: the supervisor expands none of its own
+syntax in what it inherits, so a folder may be called `50% off; #1` and still work.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from seve_embedded.plan import NOBODY_RESTARTS, Program
+
+STATE_VARIABLE: Final = "SEVE_STATE"
+PYTHON_VARIABLE: Final = "SEVE_PYTHON"
+SOCKET_VARIABLE: Final = "SEVE_SOCKET"
+
+_HEAD: Final = """\
+[supervisord]
+nodaemon = true
+silent = true
+logfile = %(ENV_{state})s/logs/supervisor.log
+logfile_maxbytes = 5MB
+logfile_backups = 2
+pidfile = %(ENV_{state})s/run/supervisor.pid
+childlogdir = %(ENV_{state})s/logs
+umask = 077
+minfds = {files}
+minprocs = 1
+{user}
+
+[unix_http_server]
+file = %(ENV_{socket})s
+chmod = 0600
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+_PROGRAM: Final = """
+[program:{name}]
+command = /bin/sh -c 'exec "${python}" -m seve_embedded.launch {name}'
+priority = {priority}
+autorestart = unexpected
+exitcodes = {exitcodes}
+startsecs = 1
+startretries = 10000
+stopsignal = {stop_signal}
+stopwaitsecs = {stop_seconds}
+killasgroup = true
+redirect_stderr = true
+stdout_logfile = %(ENV_{state})s/logs/{name}.log
+stdout_logfile_maxbytes = 20MB
+stdout_logfile_backups = 3
+"""
+
+
+def render(programs: Iterable[Program], *, root: bool, files: int) -> str:
+    """The whole file. `files` is how many open files each process may have. A retry comes a second later than the one
+    before it; a process that lived for a second is started again at once.
+    """
+    head = _HEAD.format(state=STATE_VARIABLE, socket=SOCKET_VARIABLE, files=files, user="user = root" if root else "")
+    parts = [
+        _PROGRAM.format(
+            name=program.name,
+            python=PYTHON_VARIABLE,
+            state=STATE_VARIABLE,
+            priority=program.priority,
+            exitcodes=NOBODY_RESTARTS,
+            stop_signal=program.stop_signal,
+            stop_seconds=program.stop_seconds,
+        )
+        for program in programs
+    ]
+    return head + "".join(parts)

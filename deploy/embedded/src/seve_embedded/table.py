@@ -1,0 +1,46 @@
+"""Text tables for a terminal. Pure."""
+
+from collections.abc import Sequence
+
+
+def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A titled table: columns as wide as their widest cell, numbers to the right, the last column ragged."""
+    if not rows:
+        return ""
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    right = [all(_number(row[column]) for row in rows) for column in range(len(heads))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        )
+        for row in (heads, *rows)
+    ]
+    rule = "  ".join("─" * width for width in widths)
+    head, *rest = (f"  {line}".rstrip() for line in lines)
+    return "\n".join([title, head, f"  {rule}", *rest])
+
+
+def _number(cell: str) -> bool:
+    return cell in ("", "-") or cell[:1].isdigit() or cell.startswith("~")
+
+
+def size(count: int) -> str:
+    """A number of bytes as a person reads it."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def duration(seconds: float) -> str:
+    """A time span as a person reads it."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days}d {hours}h"
+    if hours:
+        return f"{hours}h {minutes}m"
+    return f"{minutes}m {whole % 60}s" if minutes else f"{whole}s"

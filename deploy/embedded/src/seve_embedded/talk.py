@@ -1,0 +1,55 @@
+"""Publishing and watching from the command line: one message out, frames in. For first steps."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import quote, urlsplit
+
+from paho.mqtt import publish as paho
+from websockets.sync.client import connect
+
+from seve_embedded.settings import StackSettings
+
+
+def publish(settings: StackSettings, broker: str, topic: str, payload: str) -> None:
+    """Publish one message at QoS 1 and wait for its acknowledgement. Raises OSError or MQTTException."""
+    place = urlsplit(broker)
+    auth: paho.AuthParameter | None = None
+    if settings.mqtt_username and settings.mqtt_password:
+        auth = {"username": settings.mqtt_username, "password": settings.mqtt_password.reveal()}
+    paho.single(
+        topic,
+        payload.encode("utf-8", "surrogateescape"),
+        qos=1,
+        hostname=place.hostname or "localhost",
+        port=place.port or 1883,
+        client_id=f"seve-publish-{os.getpid()}",
+        auth=auth,
+    )
+
+
+def watch(url: str, modules: Sequence[str], environ: Mapping[str, str], show: Callable[[str], None]) -> None:
+    """Show every frame of some modules, or of all, until the server or the person ends it.
+
+    `SEVE_TOKEN` is sent as the bearer, where there is one. Raises OSError or WebSocketException.
+    """
+    token = environ.get("SEVE_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else None
+    query = "&".join(f"module={quote(module, safe='*')}" for module in modules or ["*"])
+    with connect(f"{url}?{query}", additional_headers=headers) as connection:
+        for frame in connection:
+            show(line(frame))
+
+
+def line(frame: str | bytes) -> str:
+    """One frame in one line: messages as topic, value and time, anything else as it came."""
+    said = json.loads(frame)
+    if said.get("event") not in ("mqtt-message", "mqtt-batch"):
+        return json.dumps(said, ensure_ascii=False)
+    several = said["data"] if isinstance(said["data"], list) else [said["data"]]
+    return "\n".join(_message(data) for data in several)
+
+
+def _message(data: dict[str, object]) -> str:
+    value = data["value"] if data["kind"] == "measurement" else data["metadata"]
+    return f"{data['time']}  {data['topic']}  {json.dumps(value, ensure_ascii=False)}"

@@ -1,0 +1,118 @@
+"""How a program that refuses to run as root is started by root. Changes nothing for an ordinary user.
+
+The first way that this machine allows:
+
+1. A user namespace in which root's files belong to an ordinary user: no file changes its owner, no folder is opened.
+2. Where namespaces are refused (a container's default), the user `nobody`, with programs and data within its reach.
+
+Refuses to guess a third: where neither works the error says what was tried.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from seve_runtime.errors import SeveError
+
+ELSEWHERE: Final = Path("/var/lib/seve")
+"""Where `nobody` finds programs and data that root keeps out of others' sight."""
+
+
+class NoOrdinaryUser(SeveError):
+    """No way to run a program as anybody but root; `tried` has one line for each."""
+
+    def __init__(self, tried: Sequence[str]) -> None:
+        super().__init__("cannot run PostgreSQL as root, nor as anybody else:\n" + "\n".join(tried))
+        self.tried = tuple(tried)
+
+
+@cache
+def unprivileged() -> tuple[str, ...]:
+    """What to put before a command so that it does not see root; empty for an ordinary user. Raises NoOrdinaryUser."""
+    if os.geteuid() != 0:
+        return ()
+    user = _ordinary_user()
+    ways = (
+        ("unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}", "--"),
+        ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"),
+    )
+    tried = []
+    for way in ways:
+        fault = _fault((*way, "true"))
+        if fault is None:
+            return way
+        tried.append(f"  {' '.join(way)}  {fault}")
+    raise NoOrdinaryUser(tried)
+
+
+def another_user() -> pwd.struct_passwd | None:
+    """The user that `unprivileged` really switches to, who needs own files; None where files keep their owner."""
+    return _ordinary_user() if unprivileged()[:1] == ("setpriv",) else None
+
+
+def readable_programs(folder: Path) -> Path:
+    """`folder`, or a copy of it where that other user cannot enter it."""
+    if another_user() is None or _fault((*unprivileged(), "test", "-x", str(folder))) is None:
+        return folder
+    copy = ELSEWHERE / f"programs-{_digest(folder)}"
+    if not copy.exists():
+        fresh = copy.with_suffix(f".{os.getpid()}")
+        shutil.copytree(folder, fresh, symlinks=True)
+        ELSEWHERE.chmod(0o755)
+        fresh.replace(copy)
+    return copy
+
+
+@contextmanager
+def own_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which becomes `folder` when the context ends well, and is removed when it does not.
+
+    Where another user must own and reach it, `folder` becomes a link to one of that user's.
+    """
+    user = another_user()
+    fresh = folder.with_name(f"{folder.name}.new") if user is None else ELSEWHERE / f"data-{secrets.token_hex(6)}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True, mode=0o700)
+    if user is not None:
+        ELSEWHERE.chmod(0o755)
+        os.chown(fresh, user.pw_uid, user.pw_gid)
+    try:
+        yield fresh
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    if user is None:
+        fresh.replace(folder)
+    else:
+        folder.symlink_to(fresh)
+
+
+def _ordinary_user() -> pwd.struct_passwd:
+    """The user `nobody`, whom nearly every system has: initdb asks the system for its user's name."""
+    try:
+        return pwd.getpwnam("nobody")
+    except KeyError:
+        others = [user for user in pwd.getpwall() if user.pw_uid != 0]
+        if not others:
+            raise NoOrdinaryUser(["  the system knows no user but root"]) from None
+        return others[0]
+
+
+def _fault(command: Sequence[str]) -> str | None:
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return None if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
+
+
+def _digest(path: Path) -> str:
+    return blake2b(os.fsencode(path), digest_size=6).hexdigest()

@@ -1,0 +1,160 @@
+"""`up`: from a folder to a stack that is ready, or to an error that says why not, with nothing left running."""
+
+import fcntl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from seve_runtime.errors import SeveError
+
+from seve_embedded import down, ports, postgres, processes, readiness
+from seve_embedded.logfile import tail
+from seve_embedded.plan import reachable
+from seve_embedded.stack import SUPERVISOR, Stack
+from seve_embedded.supervisor import NoSupervisor
+from seve_embedded.supervisor_config import PYTHON_VARIABLE, SOCKET_VARIABLE, STATE_VARIABLE
+
+POLL_SECONDS: Final = 0.1
+SERVERS_DOORS: Final = {"POSTGRES_PORT": "PostgreSQL", "NATS_PORT": "NATS", "MQTT_LISTEN": "MQTT listener"}
+Say = Callable[[str], None]
+
+
+class NotReady(SeveError):
+    """A stack that did not come up; the text says which part and what its log ends with."""
+
+
+@contextmanager
+def alone(stack: Stack) -> Iterator[None]:
+    """One command at a time changes a stack. Raises NotReady while another does."""
+    stack.state.make()
+    with (stack.state.run / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotReady("another `up`, `down` or `scale` of this stack is at work") from None
+        yield
+
+
+def up(stack: Stack, say: Say) -> bool:
+    """Start the stack and wait until it is ready; tells whether it had to be started.
+
+    Raises SettingsError for ports that are taken, NotReady where a part fails or is late; both leave nothing running.
+    """
+    if stack.supervised:
+        _wait_ready(stack, say, time.monotonic())
+        return False
+    if stack.running:
+        say("the supervisor is gone, its processes are not: stopping them first")
+        down.stop_rest(stack)
+    ports.check(stack.doors)
+    try:
+        _start(stack, say)
+    except BaseException:
+        down.down(stack)
+        raise
+    return True
+
+
+def _start(stack: Stack, say: Say) -> None:
+    began = time.monotonic()
+    _prepare_database(stack, say)
+    stack.write()
+    start_supervisor(stack)
+    _wait_servers(stack, say, began)
+    _setup(stack)
+    _step(say, "streams and tables", began)
+    _wait_ready(stack, say, began)
+
+
+def _prepare_database(stack: Stack, say: Say) -> None:
+    if not stack.state.postgres_data.exists():
+        say("  making the database (first time only)")
+    try:
+        postgres.initialise(stack.state.postgres_data, stack.state.secret("postgres"))
+    except subprocess.CalledProcessError as error:
+        raise NotReady(f"the database could not be made: {error.stderr or error.stdout}") from error
+
+
+def start_supervisor(stack: Stack) -> None:
+    """Start the supervisor, detached from this terminal, and write it down."""
+    stack.state.socket.unlink(missing_ok=True)
+    environ = {
+        **stack.environ,
+        STATE_VARIABLE: str(stack.state.folder),
+        SOCKET_VARIABLE: str(stack.state.socket),
+        PYTHON_VARIABLE: sys.executable,
+    }
+    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(stack.state.supervisor_config)]
+    with stack.state.log("supervisor-start").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            env=environ,
+            cwd=stack.state.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    processes.record(stack.state.pids, SUPERVISOR, process.pid)
+
+
+def _wait_servers(stack: Stack, say: Say, began: float) -> None:
+    waiting = [(setting, host, port) for setting, host, port in stack.doors if setting in SERVERS_DOORS]
+    while waiting:
+        for door in [(setting, host, port) for setting, host, port in waiting if ports.accepts(reachable(host), port)]:
+            _step(say, SERVERS_DOORS[door[0]], began)
+            waiting.remove(door)
+        if waiting:
+            _check_progress(stack, began, ", ".join(SERVERS_DOORS[setting] for setting, _, _ in waiting))
+            time.sleep(POLL_SECONDS)
+
+
+def _setup(stack: Stack) -> None:
+    path = stack.state.log("setup")
+    with path.open("wb") as log:
+        done = subprocess.run(
+            [sys.executable, "-m", "seve_writer", "setup"],
+            check=False,
+            env=stack.client_environ,
+            stdout=log,
+            stderr=log,
+            timeout=stack.settings.start_timeout,
+        )
+    if done.returncode != 0:
+        raise NotReady(f"`seve-writer setup` ended with code {done.returncode}:\n{tail(path)}")
+
+
+def _wait_ready(stack: Stack, say: Say, began: float) -> None:
+    todo = {program.name: program.admin_port for program in stack.current.programs if program.admin_port}
+    while todo:
+        answers = {name: readiness.ask(port) for name, port in todo.items()}
+        for name in [name for name, answer in answers.items() if answer.ready]:
+            _step(say, name, began)
+            del todo[name]
+        if todo:
+            _check_progress(stack, began, "; ".join(f"{name} ({answers[name]})" for name in todo))
+            time.sleep(POLL_SECONDS)
+
+
+def _check_progress(stack: Stack, began: float, waiting: str) -> None:
+    """Raise NotReady where waiting on is of no use: the supervisor died, gave a program up, or time is over."""
+    if not stack.supervised:
+        raise NotReady(f"the supervisor died:\n{tail(stack.state.log('supervisor-start'))}")
+    try:
+        states = stack.supervisor.states()
+    except NoSupervisor:
+        states = {}
+    for state in states.values():
+        if state.given_up:
+            text = tail(stack.state.log(state.name))
+            raise NotReady(f"{state.name} stopped with exit code {state.exitstatus}:\n{text}")
+    if time.monotonic() - began > stack.settings.start_timeout:
+        logs = "\n".join(f"{name}:\n{tail(stack.state.log(name), 5)}" for name in states)
+        raise NotReady(f"not ready after START_TIMEOUT ({stack.settings.start_timeout:g} s): {waiting}\n{logs}")
+
+
+def _step(say: Say, name: str, began: float) -> None:
+    say(f"  {name:<20} ready  {time.monotonic() - began:5.1f} s")
