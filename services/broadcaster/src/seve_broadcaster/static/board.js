@@ -1,0 +1,181 @@
+/**
+ * The cards in their order, which of them are shown, and when each is painted: at most five times a second, only those
+ * in sight, within a budget a frame. However much arrives, the cost of painting stays the same.
+ */
+
+import { Card } from "./card.js";
+import { SPAN_MS } from "./series.js";
+import { readInk } from "./sparkline.js";
+import { describe } from "./units.js";
+
+const REPAINT_MS = 200;
+const BUDGET_MS = 8;
+const SPANS = [1, 2, 3, 4, 5, 6, 8, 10].map((minutes) => minutes * 60_000);
+
+const natural = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+const inOrder = (one, other) => natural.compare(one, other) || (one < other ? -1 : 1);
+
+export class Board {
+  span = SPANS[0];
+  shown = 0;
+  #fleet;
+  #list;
+  #cards = new Map();
+  #order = [];
+  #dirty = new Set();
+  #filter = { words: [], presence: "all" };
+  #frozen = null;
+  #ink;
+  #frame = 0;
+  #clock;
+  #seen;
+  #resized;
+  #byElement = new WeakMap();
+
+  constructor(fleet, list, clock) {
+    this.#fleet = fleet;
+    this.#list = list;
+    this.#clock = clock;
+    this.#ink = readInk(list);
+    this.#seen = new IntersectionObserver((entries) => this.#sight(entries), { rootMargin: "150px" });
+    this.#resized = new ResizeObserver((entries) => this.#resize(entries));
+  }
+
+  /** A module has news. */
+  touch(name) {
+    this.#dirty.add(name);
+    this.#schedule();
+  }
+
+  /** Once a second: ages and the axis of time move on; what is filtered by presence may come or go. */
+  tick() {
+    if (this.#frozen !== null) return;
+    const now = this.#clock();
+    this.#widen(now);
+    for (const card of this.#cards.values()) if (card.visible) this.#dirty.add(card.name);
+    this.refilter();
+    this.#schedule();
+  }
+
+  filter(text, presence) {
+    this.#filter = { words: text.toLowerCase().split(/\s+/u).filter(Boolean), presence };
+    this.refilter();
+  }
+
+  refilter() {
+    this.shown = 0;
+    for (const [name, card] of this.#cards) {
+      const shown = this.#matches(this.#fleet.modules.get(name));
+      if (card.element.hidden === shown) card.element.hidden = !shown;
+      this.shown += shown;
+    }
+  }
+
+  /** While frozen nothing moves; what arrives is kept and shown on thawing. */
+  freeze() {
+    for (const card of this.#cards.values()) card.paint(this.#view());
+    this.#frozen = this.#clock();
+  }
+
+  thaw() {
+    this.#frozen = null;
+    for (const name of this.#cards.keys()) this.#dirty.add(name);
+    this.tick();
+  }
+
+  recolour() {
+    this.#ink = readInk(this.#list);
+    for (const card of this.#cards.values()) if (card.visible) card.trace(this.#view());
+  }
+
+  // ---- painting
+
+  #schedule() {
+    if (!this.#frame && this.#frozen === null) this.#frame = requestAnimationFrame((time) => this.#paint(time));
+  }
+
+  #view() {
+    const to = this.#frozen ?? this.#clock();
+    return { from: to - this.span, to, gaps: this.#fleet.gaps, thinned: this.#fleet.thinned, ink: this.#ink };
+  }
+
+  #paint(time) {
+    this.#frame = 0;
+    if (this.#frozen !== null) return;
+    this.#addCards();
+    const view = this.#view();
+    const end = performance.now() + BUDGET_MS;
+    for (const name of this.#dirty) {
+      const card = this.#cards.get(name);
+      if (!card.visible) this.#dirty.delete(name);
+      if (!card.visible || card.due > time) continue;
+      card.paint(view);
+      card.due = time + REPAINT_MS;
+      this.#dirty.delete(name);
+      if (performance.now() > end) break;
+    }
+    if (this.#dirty.size) this.#schedule();
+  }
+
+  #addCards() {
+    for (const name of this.#dirty) {
+      if (this.#cards.has(name)) continue;
+      const card = new Card(this.#fleet.modules.get(name), this.#resized);
+      this.#cards.set(name, card);
+      this.#byElement.set(card.element, card);
+      const at = this.#place(name);
+      this.#list.insertBefore(card.element, this.#cards.get(this.#order[at])?.element ?? null);
+      this.#order.splice(at, 0, name);
+      card.element.hidden = !this.#matches(this.#fleet.modules.get(name));
+      this.#seen.observe(card.element);
+    }
+  }
+
+  #place(name) {
+    let [low, high] = [0, this.#order.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (inOrder(this.#order[middle], name) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  // ---- what is in sight
+
+  #sight(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const card = this.#byElement.get(target);
+      card.visible = isIntersecting;
+      if (isIntersecting) this.touch(card.name);
+    }
+  }
+
+  #resize(entries) {
+    const scale = Math.max(1, devicePixelRatio);
+    for (const { target, contentRect } of entries) {
+      target.dataset.scale = String(scale);
+      target.width = Math.round(contentRect.width * scale);
+      target.height = Math.round(contentRect.height * scale);
+      const card = this.#byElement.get(target.closest(".module"));
+      if (card?.visible) card.trace(this.#view());
+    }
+  }
+
+  #matches(module) {
+    const { words, presence } = this.#filter;
+    if (presence !== "all" && module.presence !== presence) return false;
+    if (!words.length) return true;
+    const sensors = [...module.sensors.values()].map(({ type }) => `${type} ${describe(type).label}`);
+    const text = `${module.name} ${sensors.join(" ")}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  }
+
+  /** The window grows with what there is to show, and never shrinks. */
+  #widen(now) {
+    for (const card of this.#cards.values()) {
+      if (this.span === SPAN_MS) return;
+      if (card.visible) this.span = Math.max(this.span, SPANS.find((span) => span >= now - card.oldest(now - SPAN_MS)) ?? 0);
+    }
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * One module on the page: its presence, freshness, sensors and device. Builds its own elements from the templates and
+ * writes what devices sent as text only, never as markup. Touches the document only where something changed.
+ */
+
+import { draw } from "./sparkline.js";
+import { NOTHING, age, count, describe, number, visible } from "./units.js";
+
+const LABEL_EVERY_MS = 5000; // trends are described to screen readers no more often than this
+const WORDS = new Set(["online", "silent", "offline"]);
+
+const clone = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+class SensorRow {
+  #sensor;
+  #known;
+  #parts = {};
+  #labelled = 0;
+
+  constructor(sensor) {
+    this.#sensor = sensor;
+    this.#known = describe(sensor.type);
+    this.element = clone("sensor");
+    for (const name of ["label", "hardware", "flag", "number", "unit"]) this.#parts[name] = this.element.querySelector(`.${name}`);
+    this.canvas = this.element.querySelector("canvas");
+    write(this.#parts.label, visible(this.#known.label));
+    this.#parts.label.title = visible(sensor.type);
+    write(this.#parts.hardware, visible(sensor.hardware ?? ""));
+    this.order = `${this.#known.label}\n${sensor.hardware ?? ""}`;
+  }
+
+  write(now) {
+    const { value, status, config } = this.#sensor;
+    const text = number(value, this.#known.digits);
+    write(this.#parts.number, text);
+    write(this.#parts.unit, text === NOTHING ? "" : this.#known.unit);
+    this.element.classList.toggle("stale", this.#sensor.stale(now));
+    const flag = config?.enabled === false ? "disabled" : status && status.toLowerCase() !== "ok" ? status : "";
+    write(this.#parts.flag, visible(flag));
+  }
+
+  trace(view) {
+    const points = this.#sensor.series.between(view.from, view.to);
+    const least = Math.max(3 * 10 ** -(this.#known.digits ?? 3), Math.abs(this.#sensor.value ?? 0) * 0.005);
+    draw(this.canvas, points, { ...view, least, stale: this.#sensor.stale(view.to) });
+    if (view.to - this.#labelled < LABEL_EVERY_MS) return;
+    this.#labelled = view.to;
+    this.canvas.setAttribute("aria-label", this.#describe(points));
+  }
+
+  #describe(points) {
+    const values = points.filter((point) => !Number.isNaN(point.last));
+    if (!values.length) return "No samples in this time";
+    const low = number(Math.min(...values.map((point) => point.low)), this.#known.digits);
+    const high = number(Math.max(...values.map((point) => point.high)), this.#known.digits);
+    return `Between ${low} and ${high} ${this.#known.unit}`.trim();
+  }
+}
+
+export class Card {
+  visible = false;
+  due = 0; // not painted before this time of the frame clock
+  #module;
+  #rows = new Map();
+  #parts = {};
+  #resized;
+
+  constructor(module, resized) {
+    this.#module = module;
+    this.#resized = resized;
+    this.element = clone("module");
+    for (const name of ["name", "presence", "word", "heard", "device"]) this.#parts[name] = this.element.querySelector(`.${name}`);
+    this.#parts.body = this.element.querySelector("tbody");
+    const name = visible(module.name);
+    write(this.#parts.name, name);
+    this.#parts.name.title = name;
+    this.element.querySelector("article").ariaLabel = `Module ${name}`;
+    this.#parts.device.addEventListener("toggle", () => this.#writeDevice());
+  }
+
+  get name() {
+    return this.#module.name;
+  }
+
+  /** The oldest time not before `from` that a sensor here has a sample of; Infinity where there is none. */
+  oldest(from) {
+    return Math.min(...[...this.#module.sensors.values()].map(({ series }) => series.oldest(from)));
+  }
+
+  /** Everything, as of `view.to`. */
+  paint(view) {
+    this.#addRows();
+    this.#writePresence(view.to);
+    for (const row of this.#rows.values()) row.write(view.to);
+    this.trace(view);
+    this.#writeDevice();
+  }
+
+  /** The trends alone. */
+  trace(view) {
+    const gaps = [...view.gaps, ...this.#module.gaps];
+    for (const row of this.#rows.values()) row.trace({ ...view, gaps });
+  }
+
+  #addRows() {
+    if (this.#rows.size === this.#module.sensors.size) return;
+    for (const [key, sensor] of this.#module.sensors) {
+      if (this.#rows.has(key)) continue;
+      const row = new SensorRow(sensor);
+      const after = [...this.#rows.values()].filter((other) => other.order > row.order);
+      after.sort((one, other) => (one.order < other.order ? -1 : 1));
+      this.#parts.body.insertBefore(row.element, after[0]?.element ?? null);
+      this.#rows.set(key, row);
+      this.#resized.observe(row.canvas);
+    }
+  }
+
+  #writePresence(now) {
+    const { presence, word, heard } = this.#module;
+    this.element.dataset.presence = presence;
+    write(this.#parts.word, presence === "online" && word && !WORDS.has(word) ? visible(word) : presence);
+    const since = age(now - heard);
+    write(this.#parts.heard, heard ? (since === "now" ? "heard just now" : `heard ${since} ago`) : "not heard yet");
+  }
+
+  #writeDevice() {
+    if (!this.#parts.device.open) return;
+    const { system, chip, logs } = this.#module;
+    const facts = [
+      ["Address", system.ip],
+      ["MAC", system.mac],
+      ["Signal", sized(system.rssi, "dBm")],
+      ["Free heap", sized(system.memory?.heapFreeKb, "KiB")],
+      ["Lowest heap", sized(system.memory?.heapMinFreeKb, "KiB")],
+      ["Flash used", sized(system.flash?.usedKb, "KiB")],
+      ["Chip", chip.model],
+      ["Clock", sized(chip.cpuFreqMhz, "MHz")],
+      ["Cores", chip.cores],
+    ];
+    const known = facts.filter(([, value]) => value !== undefined && value !== null);
+    fill(this.#parts.device.querySelector("dl"), known.length ? known : [["Device", "has said nothing of itself"]], fact);
+    fill(this.#parts.device.querySelector("ol"), [...logs].reverse(), logged);
+  }
+}
+
+function sized(value, unit) {
+  return typeof value === "number" ? `${count(value)} ${unit}` : undefined;
+}
+
+function fill(list, items, make) {
+  const text = JSON.stringify(items);
+  if (list.dataset.shown === text) return;
+  list.dataset.shown = text;
+  list.replaceChildren(...items.flatMap(make));
+}
+
+function fact([term, value]) {
+  const [name, definition] = [document.createElement("dt"), document.createElement("dd")];
+  name.textContent = term;
+  definition.textContent = visible(String(value));
+  definition.dir = "auto";
+  return [name, definition];
+}
+
+function logged({ at, level, text }) {
+  const item = document.createElement("li");
+  const time = document.createElement("time");
+  time.textContent = new Date(at).toLocaleTimeString();
+  item.dataset.level = level.toLowerCase();
+  item.append(time, ` ${visible(level)} `, visible(text));
+  return [item];
+}

@@ -1,0 +1,176 @@
+/**
+ * What is known of the fleet: modules, their sensors, presence and logs, made from envelopes in the order they arrive.
+ * No DOM and no clock of its own; times are milliseconds since 1970. Names come from devices: they are keys of Maps,
+ * never of objects, and nothing here trusts them.
+ */
+
+import { SPAN_MS, Series } from "./series.js";
+
+const LOGS = 20;
+const MARKS = 50;
+const AFTER_THE_WILL_MS = 2000; // a last will may overtake, by this much, what its device said before
+
+class Sensor {
+  value = null;
+  status = null;
+  config = null;
+  heard = 0;
+  pace = null; // smoothed milliseconds between samples
+  series = new Series();
+
+  constructor(type, hardware) {
+    this.type = type;
+    this.hardware = hardware;
+  }
+
+  sample(value, time, heard) {
+    if (this.heard && heard > this.heard) {
+      const apart = heard - this.heard;
+      this.pace = this.pace === null ? apart : this.pace + (apart - this.pace) / 8;
+    }
+    this.series.add(Math.min(time, heard), value);
+    if (time < (this.time ?? -Infinity)) return;
+    this.time = time;
+    this.value = value;
+    this.heard = Math.max(this.heard, heard);
+  }
+
+  /** Whether the sensor is overdue: several times its own pace, or its configured interval, has passed in silence. */
+  stale(now) {
+    const usual = this.config?.interval ? this.config.interval * 1000 : (this.pace ?? SPAN_MS / 4);
+    return this.heard > 0 && now - this.heard > Math.max(10_000, 4 * usual);
+  }
+}
+
+class Module {
+  heard = 0;
+  word = null; // what the device itself said of its presence
+  wordAt = 0;
+  spokeAt = 0; // newest message of another kind than presence
+  silent = false;
+  system = {};
+  chip = {};
+  logs = [];
+  gaps = []; // as those of the fleet, for this module alone
+  sensors = new Map();
+
+  constructor(name) {
+    this.name = name;
+  }
+
+  /** "online", "silent" or "offline". What a device says after its last will outweighs the will. */
+  get presence() {
+    if (this.word === "offline" && this.spokeAt <= this.wordAt + AFTER_THE_WILL_MS) return "offline";
+    return this.silent ? "silent" : "online";
+  }
+
+  sensor(type, hardware) {
+    const key = `${type}\n${hardware ?? ""}`;
+    if (!this.sensors.has(key)) this.sensors.set(key, new Sensor(type, hardware));
+    return this.sensors.get(key);
+  }
+
+  /** Sensors of a type whatever their hardware, since status and config name the type alone. */
+  ofType(type) {
+    const found = [...this.sensors.values()].filter((sensor) => sensor.type === type);
+    return found.length ? found : [this.sensor(type, null)];
+  }
+}
+
+const isObject = (body) => body !== null && typeof body === "object" && !Array.isArray(body);
+
+const APPLY = {
+  measurement(module, { sensorType, hardwareId, value, time }, heard) {
+    module.sensor(sensorType, hardwareId).sample(value, Date.parse(time), heard);
+  },
+  presence(module, { metadata }, heard) {
+    if (heard < module.wordAt || typeof metadata?.status !== "string") return;
+    module.word = metadata.status;
+    module.wordAt = heard;
+  },
+  "system.status"(module, { metadata }) {
+    module.system = { ...module.system, ...metadata, memory: { ...module.system.memory, ...metadata?.memory } };
+  },
+  "system.config"(module, envelope) {
+    APPLY["system.status"](module, envelope);
+  },
+  "hardware.config"(module, { metadata }) {
+    module.chip = { ...module.chip, ...metadata?.chip };
+  },
+  "sensors.status"(module, { metadata }) {
+    if (!isObject(metadata)) return;
+    for (const [type, body] of Object.entries(metadata)) {
+      for (const sensor of module.ofType(type)) sensor.status = body?.status ?? null;
+    }
+  },
+  "sensors.config"(module, { metadata }) {
+    if (!isObject(metadata)) return;
+    for (const [type, body] of Object.entries(metadata)) {
+      for (const sensor of module.ofType(type)) sensor.config = isObject(body) ? body : null;
+    }
+  },
+  log(module, { metadata }, heard) {
+    const { level, msg } = isObject(metadata) ? metadata : { msg: metadata };
+    module.logs.push({ at: heard, level: String(level ?? ""), text: typeof msg === "string" ? msg : JSON.stringify(msg) });
+    if (module.logs.length > LOGS) module.logs.shift();
+  },
+  other() {},
+};
+
+export class Fleet {
+  modules = new Map();
+  messages = 0;
+  gaps = []; // { from, to }: times between which messages are missing
+  thinned = []; // { from, to, count }: times between which only the newest of each series came
+  heard = 0; // newest time of receipt seen
+  #ahead = null; // how far this machine's clock is ahead of the server's
+  #open = []; // gaps whose end is still to come: the list they belong to, and their beginning
+
+  /** Take in one envelope; gives the module it belongs to. `local` is this machine's clock, for news only. */
+  apply(envelope, local = null) {
+    const heard = Date.parse(envelope.receivedAt);
+    const module = this.module(envelope.moduleId);
+    this.messages++;
+    this.heard = Math.max(this.heard, heard);
+    module.heard = Math.max(module.heard, heard);
+    if (envelope.kind !== "presence") module.spokeAt = Math.max(module.spokeAt, heard);
+    if (local !== null) this.#align(local - heard);
+    APPLY[envelope.kind]?.(module, envelope, heard);
+    return module;
+  }
+
+  module(name) {
+    if (!this.modules.has(name)) this.modules.set(name, new Module(name));
+    return this.modules.get(name);
+  }
+
+  /** The server's clock, as near as this side can know it. */
+  now(local) {
+    return Math.max(local - (this.#ahead ?? 0), this.heard);
+  }
+
+  /** Messages are missing, of all modules or of one module and kind, from the newest heard until `closeGaps`. */
+  openGap(name = null, kind = null) {
+    if (name === null && this.heard) this.#open.push([this.gaps, this.heard]);
+    else if (name !== null && kind === "measurement") this.#open.push([this.module(name).gaps, this.module(name).heard]);
+  }
+
+  closeGaps(now) {
+    for (const [marks, from] of this.#open) this.#mark(marks, { from, to: now });
+    this.#open = [];
+  }
+
+  thin(count, from, now) {
+    this.#mark(this.thinned, { from, to: now, count });
+  }
+
+  #mark(marks, mark) {
+    marks.push(mark);
+    if (marks.length > MARKS) marks.shift();
+  }
+
+  #align(ahead) {
+    if (this.#ahead === null || ahead < this.#ahead) this.#ahead = ahead;
+    else this.#ahead += (ahead - this.#ahead) / 1000;
+  }
+}

@@ -1,0 +1,95 @@
+/** The page: wires the client, the fleet, the board and the controls. The only file that knows them all. */
+
+import { access } from "./access.js";
+import { Board } from "./board.js";
+import { Fleet } from "./model.js";
+import { Seve } from "./seve.js";
+import { Status } from "./status.js";
+
+const element = (id) => document.getElementById(id);
+
+const fleet = new Fleet();
+const clock = () => fleet.now(Date.now());
+const board = new Board(fleet, element("modules"), clock);
+const status = new Status(fleet, board);
+
+const { since, heard } = await access.enter((reason) => status.refused(reason));
+const seve = new Seve({ modules: ["*"], batch: true, since, token: () => access.token });
+let wasLive = false;
+let silent = new Set(); // what the server tells while this page catches up: all that is silent, and nothing else
+
+for (const envelope of heard) board.touch(fleet.apply(envelope).name);
+
+seve.on("batch", ({ envelopes, snapshot }) => {
+  const news = seve.state === "live" && !snapshot;
+  if (news) fleet.closeGaps(Date.parse(envelopes[0].receivedAt));
+  const local = news ? Date.now() : null;
+  for (const envelope of envelopes) {
+    const { name, presence } = fleet.module(envelope.moduleId);
+    const module = fleet.apply(envelope, local);
+    if (news && module.presence !== presence) status.changed(module);
+    board.touch(name);
+  }
+});
+
+function hush(module, quiet) {
+  if (module.silent === quiet) return;
+  module.silent = quiet;
+  if (wasLive) status.changed(module);
+  board.touch(module.name);
+}
+
+seve.on("silence", ({ module, silent: quiet }) => {
+  if (seve.state === "live") hush(fleet.module(module), quiet);
+  else if (quiet) silent.add(module);
+});
+
+seve.on("gap", ({ module, kind }) => {
+  if (!wasLive) return;
+  fleet.openGap(module, kind);
+  status.missed("gap", 1, module === null ? "what came meanwhile" : `${module}, ${kind}`);
+});
+
+seve.on("skipped", ({ count }) => {
+  fleet.thin(count, fleet.heard, clock());
+  status.missed("skipped", count);
+});
+
+seve.on("live", () => {
+  for (const module of fleet.modules.values()) hush(module, silent.has(module.name));
+  wasLive = true;
+  fleet.closeGaps(clock());
+  board.tick();
+});
+
+seve.on("error", ({ message }) => status.notice(message));
+
+seve.on("state", (state) => {
+  status.connection(state);
+  if (state.state === "catching up") silent = new Set();
+  if (state.state === "closed" && state.code === 1008) access.again(state.reason).then(() => seve.reconnect());
+});
+
+element("pause").addEventListener("click", ({ currentTarget: button }) => {
+  const paused = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", String(paused));
+  button.querySelector("span").textContent = paused ? "Resume" : "Pause";
+  status.pause(paused);
+  if (paused) board.freeze();
+  else board.thaw();
+});
+
+document.querySelector("form.tools").addEventListener("submit", (event) => event.preventDefault());
+document.querySelector("form.tools").addEventListener("input", () => {
+  board.filter(element("filter").value, document.querySelector("input[name=presence]:checked").value);
+  status.tick();
+});
+
+document.addEventListener("themechange", () => board.recolour());
+addEventListener("online", () => seve.state === "waiting" && seve.reconnect());
+setInterval(() => {
+  board.tick();
+  status.tick();
+}, 1000);
+
+seve.connect();

@@ -1,0 +1,245 @@
+/**
+ * seve.js: a client of Sève's WebSocket in one ES module. No dependencies; browsers, Deno, and Node from 22 on.
+ *
+ *     import { Seve } from "/seve.js";
+ *
+ *     const seve = new Seve({ modules: ["croissance"], token: "eyJ…" });
+ *     seve.on("message", ({ envelope, snapshot }) => console.log(envelope.topic, envelope.value, snapshot));
+ *     seve.on("gap", ({ from, to }) => console.warn("replay no longer held", from, to));
+ *     seve.connect();
+ *
+ * Options, all optional:
+ *   url      where the WebSocket is; by default `/ws` beside the page
+ *   modules  names to subscribe to; `["*"]`, the default, is all that the token allows; `[]` waits for `subscribe()`
+ *   sensors  sensor types to keep; filters measurements only
+ *   slow     "conflate" (the server's default: a slow client gets the newest of each series) or "disconnect"
+ *   batch    true (default): what arrived together comes in one frame; false: one frame a message
+ *   since    a `seq` kept from earlier: what came after it is sent instead of the present
+ *   token    a JWT, or a function (may be async) that is asked for one before every connection
+ *
+ * Methods:  on(type, listener) → a function that removes it;  connect();  reconnect(), at once;  close(), for good;
+ *           subscribe(...modules);  unsubscribe(...modules)
+ * Fields:   seq, the newest resume token (keep it, and hand it in as `since`);  state
+ *
+ * Events, each with one object:
+ *   message  { envelope, seq, snapshot }       every envelope by itself
+ *   batch    { envelopes, seq, snapshot }      the same, a frame at a time; costs less when much arrives
+ *   gap      { from, to, module, kind }        replay no longer held this range (of one module and kind where these are
+ *                                              not null), or the journal was made anew
+ *   skipped  { from, to, count }               this client was slow and got only the newest of each series
+ *   silence  { module, silent }                a module fell silent or is heard again
+ *   live     { modules }                       snapshot or replay of these is complete; what follows is news
+ *   error    { code, message }                 the server refused a request; the connection stands
+ *   state    { state, retryInMs, code, reason } "connecting", "catching up", "live", "waiting", "closed"
+ *
+ * It promises what the server promises: on reconnecting it resumes after the last message it handed out, so that the
+ * union of messages, gaps and skips is the stream. A snapshot that was cut short is asked for again. It never guesses
+ * at the inside of a `seq`, stores nothing, and gives up only where coming back cannot help (close code 1008).
+ */
+
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 30_000;
+
+/** Milliseconds to wait before attempt `attempt` (from 0): doubling, half of it random; at least what the server asked for. */
+export function backoff(attempt, random, retryAfterMs = 0) {
+  const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt, 16));
+  return Math.round(Math.max(retryAfterMs, ceiling / 2 + (random * ceiling) / 2));
+}
+
+function besideThePage() {
+  const url = new URL("ws", globalThis.location?.href ?? "http://127.0.0.1:8080/");
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  url.search = url.hash = "";
+  return url.href;
+}
+
+export class Seve {
+  seq = null;
+  state = "closed";
+
+  #options;
+  #listeners = new Map();
+  #held = new Set(); // modules whose past is complete up to `seq`: resumed with `since`
+  #fresh = new Set(); // modules whose snapshot is still to come: asked for without
+  #asked = []; // subscribe requests without an answer, oldest first
+  #answered = []; // requests whose snapshot or replay is arriving: one "live" completes them all
+  #end = null; // where `seq` moves when they are complete, if nothing moves it before
+  #socket = null;
+  #timer = null;
+  #attempt = 0;
+  #retryAfterMs = 0;
+  #round = 0; // a connection in the making is void once this has moved on
+
+  constructor({ url = besideThePage(), modules = ["*"], batch = true, since = null, ...rest } = {}) {
+    this.#options = { url, batch, random: Math.random, WebSocket: globalThis.WebSocket, ...rest };
+    this.seq = since;
+    for (const module of modules) (since === null ? this.#fresh : this.#held).add(module);
+  }
+
+  on(type, listener) {
+    if (!this.#listeners.has(type)) this.#listeners.set(type, new Set());
+    this.#listeners.get(type).add(listener);
+    return () => this.#listeners.get(type).delete(listener);
+  }
+
+  connect() {
+    if (this.#socket === null && this.#timer === null && this.state !== "connecting") this.#open();
+  }
+
+  reconnect() {
+    this.#drop();
+    this.#attempt = 0;
+    this.#open();
+  }
+
+  close() {
+    this.#drop();
+    this.#become("closed", { code: 1000, reason: "" });
+  }
+
+  subscribe(...modules) {
+    const added = modules.filter((module) => !this.#held.has(module) && !this.#fresh.has(module));
+    for (const module of added) this.#fresh.add(module);
+    if (added.length && this.#opened()) this.#ask(added, null);
+  }
+
+  unsubscribe(...modules) {
+    for (const module of modules) {
+      this.#held.delete(module);
+      this.#fresh.delete(module);
+    }
+    if (modules.length && this.#opened()) this.#send({ action: "unsubscribe", modules });
+  }
+
+  // ---- the connection
+
+  #opened() {
+    return this.#socket !== null && this.#socket.readyState === 1;
+  }
+
+  async #open() {
+    const round = ++this.#round;
+    this.#become("connecting");
+    const { token, url, WebSocket } = this.#options;
+    let socket;
+    try {
+      const bearer = typeof token === "function" ? await token() : token;
+      if (round !== this.#round) return;
+      socket = bearer ? new WebSocket(url, ["seve", `bearer.${bearer}`]) : new WebSocket(url);
+    } catch (error) {
+      if (round === this.#round) this.#closed(1006, String(error?.message ?? error));
+      return;
+    }
+    this.#socket = socket;
+    socket.onopen = () => this.#greet();
+    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    socket.onclose = ({ code, reason }) => socket === this.#socket && this.#closed(code, reason);
+  }
+
+  #greet() {
+    this.#become("catching up");
+    if (this.#held.size) this.#ask([...this.#held], this.seq);
+    if (this.#fresh.size) this.#ask([...this.#fresh], null);
+  }
+
+  #ask(modules, since) {
+    const { sensors, slow, batch } = this.#options;
+    this.#asked.push({ modules, since });
+    this.#send({ action: "subscribe", modules, sensors, slow, batch, since: since ?? undefined });
+  }
+
+  #send(request) {
+    this.#socket.send(JSON.stringify(request));
+  }
+
+  #closed(code, reason) {
+    this.#drop();
+    if (code === 1008) {
+      this.#become("closed", { code, reason });
+      return;
+    }
+    const retryInMs = backoff(this.#attempt++, this.#options.random(), this.#retryAfterMs);
+    this.#retryAfterMs = 0;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#open();
+    }, retryInMs);
+    this.#become("waiting", { retryInMs, code, reason });
+  }
+
+  #drop() {
+    this.#round++;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#asked = [];
+    this.#answered = [];
+    this.#end = null;
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket === null) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  // ---- what arrives
+
+  #receive(frame) {
+    const { event } = frame;
+    if (event === "mqtt-batch") this.#deliver(frame, frame.data);
+    else if (event === "mqtt-message") this.#deliver(frame, [frame.data]);
+    else if (event === "subscribed") this.#granted(frame);
+    else if (event === "live") this.#caughtUp();
+    else if (event === "gap") this.#missed(frame);
+    else if (event === "skipped") this.#emit("skipped", { from: frame.from, to: frame.to, count: frame.count });
+    else if (event === "silence") this.#emit("silence", { module: frame.module, silent: frame.silent });
+    else if (event === "closing") this.#retryAfterMs = frame.retryAfterMs;
+    else if (event === "error") this.#emit("error", { code: frame.code, message: frame.message });
+  }
+
+  #deliver({ seq, snapshot = false }, envelopes) {
+    if (!snapshot) [this.seq, this.#end] = [seq, null]; // nor does `skipped` move it: the newest of each series follow
+    this.#emit("batch", { envelopes, seq, snapshot });
+    if (!this.#listeners.get("message")?.size) return;
+    for (const envelope of envelopes) this.#emit("message", { envelope, seq, snapshot });
+  }
+
+  /** The answer to the oldest request it fits; older ones were refused. A token may allow fewer modules than asked for. */
+  #granted({ modules, seq }) {
+    const fits = (asked) => asked.includes("*") || modules.every((module) => asked.includes(module));
+    const at = this.#asked.findIndex((request) => fits(request.modules));
+    if (at < 0) return;
+    const request = this.#asked.splice(0, at + 1).at(-1);
+    this.#answered.push(request);
+    if (request.since === null && !this.#held.size) this.#end = seq;
+  }
+
+  /** A gap at the start of a replay is followed by the newest of each series: `seq` moves when these are complete. */
+  #missed({ from, to, module = null, kind = null }) {
+    if (!this.#answered.length) this.seq = to;
+    else if (module === null) this.#end = to;
+    this.#emit("gap", { from, to, module, kind });
+  }
+
+  #caughtUp() {
+    const modules = this.#answered.flatMap((request) => request.modules);
+    for (const module of modules) if (this.#fresh.delete(module)) this.#held.add(module);
+    this.seq = this.#end ?? this.seq;
+    this.#answered = [];
+    this.#end = null;
+    this.#attempt = 0;
+    this.#become("live");
+    this.#emit("live", { modules });
+  }
+
+  // ---- what is told
+
+  #become(state, detail = {}) {
+    if (state === this.state && !Object.keys(detail).length) return;
+    this.state = state;
+    this.#emit("state", { state, ...detail });
+  }
+
+  #emit(type, detail) {
+    for (const listener of this.#listeners.get(type) ?? []) listener(detail);
+  }
+}

@@ -1,0 +1,150 @@
+"""The page's own arithmetic, module by module, in the browser that runs it."""
+
+from typing import get_args
+
+import pytest
+from seve_schema.envelope import Kind
+
+SERIES = """async (steps) => {
+  const { Series, runs } = await import("./series.js");
+  const series = new Series();
+  for (const [time, value] of steps.samples) series.add(time, value);
+  const points = series.between(steps.from ?? 1000, steps.to ?? 600000);
+  const plain = ({ time, low, high, last }) => [time, low, high, Number.isNaN(last) ? null : last];
+  return { points: points.map(plain), runs: runs(points, steps.gaps ?? []).map((run) => run.map((p) => p.time)) };
+}"""
+
+FLEET = """async (envelopes) => {
+  const { Fleet } = await import("./model.js");
+  const fleet = new Fleet();
+  const blank = { sensorType: null, hardwareId: null, value: null, metadata: null };
+  for (const envelope of envelopes) fleet.apply({ ...blank, time: envelope.receivedAt, ...envelope });
+  return [...fleet.modules.values()].map((module) => ({
+    name: module.name,
+    presence: module.presence,
+    sensors: [...module.sensors.values()].map(({ type, hardware, value }) => [type, hardware, value]),
+  }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def bare(chromium, bare_url):
+    page = chromium.new_page(locale="en-GB")
+    page.goto(f"{bare_url}icon.svg")
+    page.goto(f"{bare_url}theme.js")  # any page of that origin: modules are imported from there
+    yield page
+    page.close()
+
+
+def test_a_second_keeps_its_lowest_highest_and_newest_value(bare):
+    """However many samples a second brings, it costs one point, and no extreme is lost."""
+    done = bare.evaluate(SERIES, {"samples": [[1000, 5], [1200, 9], [1900, 7], [2000, 1]]})
+    assert done["points"] == [[1000, 5, 9, 7], [2000, 1, 1, 1]]
+
+
+def test_samples_that_come_late_stand_where_they_belong(bare):
+    """A device that empties its buffer draws its past, in order."""
+    done = bare.evaluate(SERIES, {"samples": [[9000, 3], [4000, 1], [6000, 2]]})
+    assert done["points"] == [[4000, 1, 1, 1], [6000, 2, 2, 2], [9000, 3, 3, 3]]
+
+
+def test_what_is_older_than_the_ring_does_not_overwrite_what_is_newer(bare):
+    """Ten minutes are kept; a sample from before them is dropped."""
+    done = bare.evaluate(SERIES, {"samples": [[700000, 2], [98000, 1]], "to": 800000})
+    assert done["points"] == [[700000, 2, 2, 2]]
+
+
+def test_a_gap_is_never_bridged_by_a_line(bare):
+    """Points on both sides of a gap belong to different runs, also where one lies inside it."""
+    samples = [[1000, 1], [2000, 1], [5000, 1], [9000, 1], [10000, 1]]
+    done = bare.evaluate(SERIES, {"samples": samples, "gaps": [{"from": 2000, "to": 8500}]})
+    assert done["runs"] == [[1000, 2000], [5000], [9000, 10000]]
+
+
+def test_null_breaks_the_line(bare):
+    """A sensor that had no value is not drawn as if it had one."""
+    done = bare.evaluate(SERIES, {"samples": [[1000, 1], [2000, None], [3000, 1], [4000, 1]]})
+    assert done["runs"] == [[1000], [3000, 4000]]
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        ("number(null)", "\u2013"),
+        ("number(21.26, 1)", "21.3"),
+        ("number(450, 0)", "450"),
+        ("number(12345.678)", "12,345.7"),
+        ("number(0.0000012)", "1.2E-6"),
+        ("number(-0.01, 1)", "0.0"),
+        ("number(1e300, 1)", "1E300"),
+        ("age(400)", "now"),
+        ("age(61000)", "1 min"),
+        ("age(-5000)", "now"),
+        ("age(3 * 86400 * 1000)", "3 d"),
+        ("describe('co2').unit", "ppm"),
+        ("describe('soil_moisture').label", "Soil moisture"),
+        ("describe('Air-Temperature').unit", "°C"),
+        ("describe('constructor').label", "constructor"),
+        ("describe('vendor_thing').unit", ""),
+        ("visible('a\\u202eb\\u0000')", "a⟨202E⟩b⟨0000⟩"),
+    ],
+)
+def test_numbers_ages_and_names_read_as_people_read_them(bare, expression, text):
+    """Digits follow the sensor, null is a dash, and what would deceive a reader is made visible."""
+    names = "{ number, age, describe, visible }"
+    script = f"async () => {{ const {names} = await import('./units.js'); return {expression}; }}"
+    assert text == bare.evaluate(script)
+
+
+def said(module, kind, second, **rest):
+    return {"moduleId": module, "kind": kind, "receivedAt": f"2026-01-01T00:00:{second:02d}.000000Z", **rest}
+
+
+def test_a_last_will_takes_a_module_offline(bare):
+    """What overtook the will by less than two seconds does not outweigh it."""
+    offline = said("a", "presence", 10, metadata={"status": "offline"})
+    late = said("a", "measurement", 11, sensorType="co2", value=1)
+    assert [module["presence"] for module in bare.evaluate(FLEET, [offline, late])] == ["offline"]
+
+
+def test_a_module_that_speaks_on_is_online(bare):
+    """A device that forgets its birth message is not offline for ever."""
+    offline = said("a", "presence", 10, metadata={"status": "offline"})
+    later = said("a", "measurement", 30, sensorType="co2", value=1)
+    assert [module["presence"] for module in bare.evaluate(FLEET, [offline, later])] == ["online"]
+
+
+def test_an_older_sample_does_not_replace_the_current_value(bare):
+    """The current value is the newest by the sample's own time."""
+    new = said("a", "measurement", 20, sensorType="co2", value=2)
+    old = said("a", "measurement", 30, sensorType="co2", value=1, time="2026-01-01T00:00:05.000000Z")
+    assert bare.evaluate(FLEET, [new, old])[0]["sensors"] == [["co2", None, 2]]
+
+
+def test_hostile_names_are_only_names(bare):
+    """Modules and sensors named like parts of the language are modules and sensors."""
+    names = ["__proto__", "constructor", "toString"]
+    envelopes = [said(name, "measurement", 1, sensorType=name, value=1) for name in names]
+    envelopes += [said("__proto__", "sensors.status", 2, metadata={"constructor": {"status": "ok"}})]
+    modules = bare.evaluate(FLEET, envelopes)
+    assert names == [module["name"] for module in modules]
+    assert modules[0]["sensors"] == [["__proto__", None, 1], ["constructor", None, None]]
+
+
+KINDS = [*get_args(Kind), "a kind of the future"]
+
+
+@pytest.mark.parametrize("body", [None, 1, "text", [], [1], {"a": None}, {"a": 1}, {"memory": 3, "chip": "x"}])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "measurement"])
+def test_any_body_of_any_kind_is_survived(bare, kind, body):
+    """What a device says of itself may be anything; a kind this page does not know is no fault either."""
+    assert [module["name"] for module in bare.evaluate(FLEET, [said("a", kind, 1, metadata=body)])] == ["a"]
+
+
+def test_backoff_doubles_up_to_half_a_minute_and_is_half_random(bare):
+    """No two clients come back in step, and none before the server asked it to."""
+    script = """async () => {
+      const { backoff } = await import("./seve.js");
+      return [backoff(0, 0), backoff(0, 1), backoff(3, 0.5), backoff(50, 0), backoff(50, 1), backoff(0, 0, 7000)];
+    }"""
+    assert bare.evaluate(script) == [250, 500, 3000, 15000, 30000, 7000]
