@@ -1,0 +1,87 @@
+"""JSON as devices write it: strict first, then repaired (NaN, 1e999, broken UTF-8, lone surrogates, a byte order mark).
+
+Gives plain values that every part of Sève can encode, store and show. Knows no kind and no topic.
+"""
+
+import json
+import math
+from typing import Any, Final
+
+import msgspec
+
+from seve_ingest.repairs import Notes, clean
+
+MAX_DEPTH: Final = 32
+"""Deepest body that is passed on: deeper ones are an attack on somebody's parser."""
+
+_LARGEST: Final = 2**63
+_decode: Final = msgspec.json.Decoder().decode
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class Malformed(ValueError):
+    """A body that is no JSON, whatever is repaired."""
+
+
+def decode(payload: bytes, notes: Notes) -> Any:
+    """The value of a JSON body. Raises Malformed."""
+    try:
+        value = _decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        value = _repaired(payload, notes)
+    except RecursionError:
+        raise Malformed("nested too deep") from None
+    return _storable(value, notes, MAX_DEPTH)
+
+
+def decode_text(payload: bytes, notes: Notes) -> str:
+    """A body as text, broken UTF-8 replaced."""
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        notes.append("utf8_replaced")
+        return payload.decode(errors="replace")
+
+
+def _repaired(payload: bytes, notes: Notes) -> Any:
+    text = decode_text(payload.removeprefix(_BOM), notes)
+    try:
+        value = json.loads(text, parse_int=_integer)
+    except RecursionError:
+        raise Malformed("nested too deep") from None
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    notes.append("json_repaired")
+    return value
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) <= 20 else float(digits)
+
+
+def _storable(value: Any, notes: Notes, depth: int) -> Any:
+    """The value with cleaned text, numbers that JSON can hold, and bounded depth; the same object where all is well."""
+    if isinstance(value, str):
+        return clean(value, notes)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if -_LARGEST <= value < _LARGEST else _storable_float(value, notes)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else _storable_float(value, notes)
+    if depth == 0:
+        raise Malformed("nested too deep")
+    if isinstance(value, list):
+        return [_storable(item, notes, depth - 1) for item in value]
+    return {clean(key, notes): _storable(item, notes, depth - 1) for key, item in value.items()}
+
+
+def _storable_float(value: float, notes: Notes) -> float | None:
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
+    if math.isfinite(result):
+        return result
+    notes.append("not_a_number")
+    return None

@@ -1,0 +1,86 @@
+"""A TCP or TLS connection to the broker, made without blocking the event loop, as a socket for paho.
+
+Speaks no MQTT.
+"""
+
+import asyncio
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+from seve_ingest.settings import BrokerSettings
+
+
+def address(settings: BrokerSettings) -> tuple[str, int]:
+    """Host and port of the broker."""
+    url = urlsplit(settings.mqtt_broker)
+    return url.hostname or "localhost", url.port or (8883 if url.scheme == "mqtts" else 1883)
+
+
+def tls(settings: BrokerSettings) -> ssl.SSLContext | None:
+    """The TLS context of `mqtts://`, else None. Raises OSError for files that cannot be used."""
+    if not settings.mqtt_broker.startswith("mqtts:"):
+        return None
+    return ssl.create_default_context()
+
+
+async def connect(host: str, port: int, context: ssl.SSLContext | None, patience: float) -> socket.socket:
+    """A connected socket that does not block, within `patience` seconds. Raises OSError."""
+    async with asyncio.timeout(patience):
+        plain = await _tcp(host, port)
+        if context is None:
+            return plain
+        try:
+            return await _handshake(plain, context, host)
+        except BaseException:
+            plain.close()
+            raise
+
+
+async def _tcp(host: str, port: int) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    fault: OSError = OSError(f"{host} has no address")
+    for family, kind, protocol, _, where in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        sock.setblocking(False)
+        try:
+            await loop.sock_connect(sock, where)
+        except OSError as error:
+            sock.close()
+            fault = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
+    raise fault
+
+
+async def _handshake(plain: socket.socket, context: ssl.SSLContext, server_name: str) -> ssl.SSLSocket:
+    secured = context.wrap_socket(plain, server_hostname=server_name, do_handshake_on_connect=False)
+    while True:
+        try:
+            secured.do_handshake()
+        except ssl.SSLWantReadError:
+            await _ready(secured, write=False)
+        except ssl.SSLWantWriteError:
+            await _ready(secured, write=True)
+        else:
+            return secured
+
+
+async def _ready(sock: socket.socket, *, write: bool) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    add, remove = (loop.add_writer, loop.remove_writer) if write else (loop.add_reader, loop.remove_reader)
+    add(sock.fileno(), _resolve, ready)
+    try:
+        await ready
+    finally:
+        remove(sock.fileno())
+
+
+def _resolve(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

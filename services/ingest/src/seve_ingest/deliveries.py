@@ -1,0 +1,114 @@
+"""MQTT messages until they are acknowledged: in the order they came, each when all that it became is held. And which
+were seen before, so that a redelivery is published once. Does no I/O.
+
+Queue: deliveries of QoS 1 and 2 not yet acknowledged. Bound: `MAX_INFLIGHT` (the session stops reading); overflow rule:
+block; counter: `waiting`.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final
+
+Outcome = tuple[str, str]
+"""What a message is counted as, and why: `published`, `duplicate`, `deadletter`, `ignored` or `suppressed`."""
+
+PUBLISHED: Final[Outcome] = ("published", "")
+
+
+class Delivery:
+    """One MQTT message. `open` counts the parts of it that JetStream does not hold yet; `connection` is the one its
+    acknowledgement belongs to; `outcome` is what it is counted as when `open` reaches zero.
+    """
+
+    __slots__ = ("acknowledged", "connection", "mid", "open", "outcome", "qos", "received_at")
+
+    def __init__(self, mid: int, qos: int, connection: int, received_at: int) -> None:
+        self.mid = mid
+        self.qos = qos
+        self.connection = connection
+        self.received_at = received_at
+        self.open = 0
+        self.outcome = PUBLISHED
+        self.acknowledged = False
+
+
+class Queue:
+    """Deliveries in order of arrival, acknowledged in that order as MQTT demands (4.6)."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Delivery] = deque()
+
+    def add(self, delivery: Delivery) -> None:
+        """One more, behind the others."""
+        self._waiting.append(delivery)
+
+    def finished(self, connection: int) -> list[Delivery]:
+        """Take those from the front that are held; gives the ones that belong to `connection`, to be acknowledged. The
+        others came over a connection that is gone: the broker will bring them again.
+        """
+        waiting = self._waiting
+        done: list[Delivery] = []
+        while waiting and not waiting[0].open:
+            delivery = waiting.popleft()
+            delivery.acknowledged = True
+            if delivery.connection == connection:
+                done.append(delivery)
+        return done
+
+    @property
+    def waiting(self) -> int:
+        """How many are not acknowledged."""
+        return len(self._waiting)
+
+    @property
+    def oldest(self) -> int | None:
+        """When the oldest came, microseconds."""
+        return self._waiting[0].received_at if self._waiting else None
+
+
+class Keys:
+    """Delivery keys: `{digest}:{index}`. The digest begins with four digits for the client, so that one ingest can
+    tell its own keys in HISTORY from another's; then packet identifier, topic and payload.
+    """
+
+    def __init__(self, client_id: str) -> None:
+        self.client = blake2b(client_id.encode(), digest_size=2).hexdigest()
+
+    def digest(self, mid: int, topic: bytes, payload: bytes) -> str:
+        """The key of one message without an index."""
+        body = b"%d %d %b%b" % (mid, len(topic), topic, payload)
+        return self.client + blake2b(body, digest_size=8).hexdigest()
+
+
+class Seen:
+    """Which deliveries are known, of the newest `bound` to twice that many: two generations, the older dropped whole.
+
+    A digest is known by the Delivery in flight or done in this process, or by the indices that HISTORY holds of it.
+    Packet identifiers come round after 65,535 messages: `bound` stays well below, or a new message that happens to
+    equal an old one could be taken for it.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._young: dict[str, Delivery | frozenset[int]] = {}
+        self._old: dict[str, Delivery | frozenset[int]] = {}
+
+    def add(self, digest: str, delivery: Delivery | frozenset[int]) -> None:
+        """`digest` is known from now on."""
+        self._young[digest] = delivery
+        if len(self._young) >= self._bound:
+            self._old, self._young = self._young, {}
+
+    def get(self, digest: str) -> Delivery | frozenset[int] | None:
+        """What is known of it."""
+        return self._young.get(digest) or self._old.get(digest)
+
+    def load(self, keys: Iterable[str]) -> None:
+        """Learn from delivery keys of HISTORY, oldest first."""
+        for key in keys:
+            digest, _, index = key.rpartition(":")
+            known = self.get(digest)
+            there = known if isinstance(known, frozenset) else frozenset[int]()
+            if not isinstance(known, Delivery):
+                self.add(digest, there | {int(index)})

@@ -1,0 +1,73 @@
+"""What HISTORY says was published last: the delivery keys by which a message that the broker brings again is known.
+
+Reads only; waits until HISTORY has caught up with the journal, but not for ever.
+"""
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Final
+
+import msgspec
+import structlog
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
+from seve_runtime.topology import HISTORY, JOURNAL
+
+log = structlog.get_logger()
+
+CATCH_UP_SECONDS: Final = 15.0
+"""How long HISTORY may lag behind the journal: usually milliseconds; a HISTORY made anew never catches up."""
+
+
+class _Key(msgspec.Struct, rename="camel"):
+    delivery_key: str | None = None
+
+
+_keys: Final = msgspec.json.Decoder(list[_Key]).decode
+
+
+async def delivery_keys(js: JetStreamContext, tail: int, client: str) -> list[str]:
+    """The keys beginning with `client` of the newest `tail` messages, oldest first."""
+    last = await _caught_up(js)
+    if last == 0:
+        return []
+    start = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=max(last - tail + 1, 1))
+    subscription = await js.subscribe("live.>", stream=HISTORY, ordered_consumer=True, config=start)
+    keys: list[str] = []
+    try:
+        while True:
+            message = await subscription.next_msg(timeout=10)
+            found = (key.delivery_key for key in _keys(message.data))
+            keys.extend(key for key in found if key is not None and key.startswith(client))
+            place = message.metadata
+            if place.sequence.stream >= last or not place.num_pending:
+                return keys
+    finally:
+        await subscription.unsubscribe()
+
+
+async def _caught_up(js: JetStreamContext) -> int:
+    """HISTORY's last sequence, once its last message is at least as new as the journal's was at the call."""
+    journal = await js.stream_info(JOURNAL)
+    wanted, created = journal.state.last_seq, journal.created
+    deadline = time.monotonic() + CATCH_UP_SECONDS
+    while True:
+        last = (await js.stream_info(HISTORY)).state.last_seq
+        if wanted == 0 or (last and await _reaches(js, last, wanted, created)):
+            return last
+        if time.monotonic() > deadline:
+            log.warning("HISTORY lags behind the journal; messages that the broker repeats may be published twice")
+            return last
+        await asyncio.sleep(0.05)
+
+
+async def _reaches(js: JetStreamContext, last: int, wanted: int, created: datetime | None) -> bool:
+    """Whether message `last` of HISTORY has journal sequence `wanted` or later, of the journal made at `created`."""
+    try:
+        message = await js.get_msg(HISTORY, last)
+    except NotFoundError:
+        return False
+    there = int((message.headers or {}).get("Nats-Sequence", 0))
+    return there >= wanted and (message.time is None or created is None or message.time >= created)

@@ -1,0 +1,119 @@
+"""Publishes to JetStream and collects the acks through one subscription. What is sent when, `lanes` decides; an ack may
+be an error, or not come at all. While NATS is away nothing is sent: nats-py would queue it in memory of its own.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import ConnectionDrainingError, MaxPayloadError, OutboundBufferLimitError
+from seve_runtime.health import Health
+
+from seve_ingest import metrics
+from seve_ingest.intake import Intake
+from seve_ingest.lanes import Publish
+
+log = structlog.get_logger()
+
+CONDITION: Final = "journal"
+"""The readiness condition: whether the journal takes what it is given."""
+
+TICK: Final = 0.25
+_DESCRIPTION: Final = re.compile(rb'"description"\\s*:\\s*"([^"]*)"')
+
+
+class Journal:
+    """The way to JetStream. `progress` is called whenever deliveries may have become acknowledgeable."""
+
+    def __init__(
+        self, client: Client, intake: Intake, health: Health, *, timeout: float, progress: Callable[[], None]
+    ) -> None:
+        self._client = client
+        self._intake = intake
+        self._lanes = intake.lanes
+        self._health = health
+        self._timeout = timeout
+        self._progress = progress
+        self._inbox = client.new_inbox()
+        self._work = asyncio.Event()
+        self._reconnects = client.stats["reconnects"]
+
+    def wake(self) -> None:
+        """There is something new to send."""
+        self._work.set()
+
+    async def run(self, finished: asyncio.Event) -> None:
+        """Send, and send again, until `finished` is set."""
+        await self._client.subscribe(f"{self._inbox}.*", cb=self._answered)
+        self._health.holds(CONDITION)
+        next_tick = time.monotonic() + TICK
+        while not finished.is_set():
+            for publish in self._lanes.ready():
+                if self._lanes.may_send():
+                    await self._send(publish)
+            if time.monotonic() >= next_tick:
+                await self._again()
+                next_tick = time.monotonic() + TICK
+            await self._wait(next_tick)
+
+    async def _wait(self, until: float) -> None:
+        try:
+            async with asyncio.timeout(max(until - time.monotonic(), 0)):
+                await self._work.wait()
+        except TimeoutError:
+            return
+        self._work.clear()
+
+    async def _send(self, publish: Publish) -> None:
+        if not self._client.is_connected:
+            return
+        publish.sent_at = time.monotonic()
+        publish.attempts += 1
+        reply = f"{self._inbox}.{publish.number}"
+        try:
+            await self._client.publish(publish.subject, publish.data, reply, {"Nats-Msg-Id": publish.id})
+        except (OutboundBufferLimitError, ConnectionDrainingError):
+            publish.sent_at = None
+        except MaxPayloadError:
+            self._refused(publish.number, f"the NATS server takes {self._client.max_payload} bytes at most")
+
+    async def _again(self) -> None:
+        """Send what was not sent, refused, or not acknowledged in time; under its first id, so that it counts once."""
+        if self._client.stats["reconnects"] != self._reconnects:
+            self._reconnects = self._client.stats["reconnects"]
+            self._lanes.unsent()
+        for publish in self._lanes.due(time.monotonic(), self._timeout):
+            if publish.attempts:
+                metrics.resends.labels("refused" if self._lanes.refusal else "timeout").inc()
+            await self._send(publish)
+
+    async def _answered(self, message: Msg) -> None:
+        number = int(message.subject[len(self._inbox) + 1 :])
+        if b'"error"' in message.data or not message.data:
+            self._refused(number, _reason(message.data))
+            return
+        if self._lanes.refusal is not None:
+            log.info("the journal takes messages again")
+            self._health.holds(CONDITION)
+            self.wake()
+        following = self._intake.held(number)
+        if following is not None and self._lanes.may_send():
+            await self._send(following)
+        self._progress()
+
+    def _refused(self, number: int, reason: str) -> None:
+        if self._lanes.refusal is None:
+            log.error("the journal refuses messages; they wait", reason=reason)
+            self._health.fails(CONDITION, reason)
+        self._lanes.refused(number, reason, time.monotonic())
+
+
+def _reason(data: bytes) -> str:
+    """JetStream's own words; an empty answer says that no stream has the subject."""
+    found = _DESCRIPTION.search(data)
+    return found[1].decode() if found else "no stream takes the subject"

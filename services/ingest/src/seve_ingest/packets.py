@@ -1,0 +1,188 @@
+"""MQTT's framing on the receiving side: bytes in, whole packets out. PUBLISH packets of QoS 0 and 1 are decoded here;
+others come out as they are, for paho. Pure: knows no socket.
+
+Holds at most one packet that is not whole yet. One larger than MAX_PACKET is not held at all: its payload is digested
+as it passes, and only its beginning is kept, so that a device's 256 MB message costs ingest no memory.
+"""
+
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+MAX_PAYLOAD: Final = 256 * 1024
+"""Longest payload that is used."""
+
+MAX_PACKET: Final = MAX_PAYLOAD + 128 * 1024
+"""Longest packet that is held whole: the longest payload, a topic of 64 KiB, and properties."""
+
+DUP: Final = 0x08
+QOS: Final = 0x06
+RETAIN: Final = 0x01
+_PUBLISH: Final = 0x30
+_QOS2: Final = 0x04
+
+
+class ProtocolFault(Exception):
+    """Bytes that are no MQTT: the connection cannot be used any further."""
+
+
+class Arrival(NamedTuple):
+    """One message as it came: `head` is the first byte of its packet, with the flags DUP, QOS and RETAIN."""
+
+    topic: bytes
+    payload: bytes
+    mid: int
+    head: int
+
+
+class Cut(bytes):
+    """The beginning of a payload too long to be held, one byte longer than any that is used; `size` and `digest`
+    (BLAKE2b of 16 bytes, hex) are of the whole.
+    """
+
+    size: int
+    digest: str
+
+
+class Packet(NamedTuple):
+    """Any other packet: its first byte and what follows its length."""
+
+    head: int
+    body: bytes
+
+
+class Framing:
+    """The packets of one connection; `version5` says whether PUBLISH carries properties."""
+
+    def __init__(self, *, version5: bool) -> None:
+        self._version5 = version5
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._wanted = 2
+        self._long: _Long | None = None
+
+    def receive(self, data: bytes, arrived: list[Arrival]) -> list[Packet]:
+        """Append the messages that `data` completes to `arrived`; gives the other packets. Raises ProtocolFault."""
+        if self._long:
+            data = self._long.receive(data)
+            if not self._long.finished:
+                return []
+            arrived.append(self._long.arrival())
+            self._long = None
+        self._parts.append(data)
+        self._held += len(data)
+        if self._held < self._wanted:
+            return []
+        if len(self._parts) > 1:
+            data = b"".join(self._parts)
+        others: list[Packet] = []
+        rest = self._take(data, arrived, others)
+        self._parts = [rest] if rest else []
+        self._held = len(rest)
+        return others
+
+    def _take(self, data: bytes, arrived: list[Arrival], others: list[Packet]) -> bytes:  # noqa: C901
+        """Take every whole packet; gives what is left. It runs for every message: flat on purpose."""
+        position, end, version5 = 0, len(data), self._version5
+        self._wanted = 2
+        while end - position >= 2:
+            head, length, start = data[position], data[position + 1], position + 2
+            if length & 0x80:
+                length, start = _length(data, position + 1)
+                if start == 0:
+                    break
+            stop = start + length
+            if stop > end:
+                self._not_whole(data, position, start, length)
+                break
+            if head & 0xF0 != _PUBLISH or head & _QOS2:
+                others.append(Packet(head, data[start:stop]))
+            else:
+                if length < 2:
+                    raise ProtocolFault("PUBLISH without a topic")
+                topic_end = body = start + 2 + (data[start] << 8 | data[start + 1])
+                mid = 0
+                if head & QOS:
+                    body += 2
+                    mid = data[body - 2] << 8 | data[body - 1] if body <= stop else 0
+                if version5 and body < stop:
+                    properties, body = _length(data, body)
+                    body += properties
+                if body > stop or (head & QOS and not mid):
+                    raise ProtocolFault("PUBLISH shorter than its parts")
+                arrived.append(Arrival(data[start + 2 : topic_end], data[body:stop], mid, head))
+            position = stop
+        if self._long:
+            self._long.receive(data[position:])
+            return b""
+        return data[position:] if position else data
+
+    def _not_whole(self, data: bytes, position: int, start: int, length: int) -> None:
+        if length > MAX_PACKET and data[position] & 0xF0 == _PUBLISH:
+            self._long = _Long(data[position], start - position, length, version5=self._version5)
+        else:
+            self._wanted = start + length - position
+
+
+class _Long:
+    """A PUBLISH too long to be held, on its way."""
+
+    def __init__(self, head: int, prefix: int, length: int, *, version5: bool) -> None:
+        self._head = head
+        self._prefix = prefix
+        self._whole = prefix + length
+        self._seen = 0
+        self._version5 = version5
+        self._begin = bytearray()
+        self._payload_at: int | None = None
+        self._hash = blake2b(digest_size=16)
+
+    @property
+    def finished(self) -> bool:
+        return self._seen == self._whole
+
+    def receive(self, data: bytes) -> bytes:
+        """Take this packet's part of `data`; gives what follows it."""
+        mine, rest = data[: self._whole - self._seen], data[self._whole - self._seen :]
+        self._seen += len(mine)
+        if self._payload_at is not None:
+            self._hash.update(mine)
+            return rest
+        self._begin += mine
+        if len(self._begin) > MAX_PACKET or self.finished:
+            self._payload_at = self._parse()
+            self._hash.update(self._begin[self._payload_at :])
+        return rest
+
+    def arrival(self) -> Arrival:
+        """The message, its payload cut."""
+        at = self._payload_at or 0
+        cut = Cut(self._begin[at : at + MAX_PAYLOAD + 1])
+        cut.size = self._whole - at
+        cut.digest = self._hash.hexdigest()
+        begin, start = self._begin, self._prefix
+        topic_end = start + 2 + (begin[start] << 8 | begin[start + 1])
+        mid = begin[topic_end] << 8 | begin[topic_end + 1] if self._head & QOS else 0
+        return Arrival(bytes(begin[start + 2 : topic_end]), cut, mid, self._head)
+
+    def _parse(self) -> int:
+        begin, start = bytes(self._begin), self._prefix
+        at = start + 2 + (begin[start] << 8 | begin[start + 1]) + (2 if self._head & QOS else 0)
+        if self._version5:
+            properties, at = _length(begin, at)
+            at += properties
+        if at > len(begin):
+            raise ProtocolFault("PUBLISH with more properties than ingest holds")
+        return at
+
+
+def _length(data: bytes, position: int) -> tuple[int, int]:
+    """A variable byte integer and where it ends; an end of 0 where it is not whole yet. Raises ProtocolFault."""
+    value = 0
+    for place in range(4):
+        if position + place >= len(data):
+            return 0, 0
+        byte = data[position + place]
+        value |= (byte & 0x7F) << (7 * place)
+        if not byte & 0x80:
+            return value, position + place + 1
+    raise ProtocolFault("a length of more than four bytes")

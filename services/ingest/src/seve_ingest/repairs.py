@@ -1,0 +1,152 @@
+"""Makes a value of the wanted type out of what a device sent, and notes what had to be repaired. Never raises.
+
+Every function takes any JSON value and a list of notes; it gives the value, or null with a note of why. Judges neither
+ranges of sensors nor times.
+"""
+
+import math
+import re
+from typing import Any, Final
+
+Notes = list[str]
+"""Repairs made to one message: words of REPAIRS, in the order they were made."""
+
+REPAIRS: Final = (
+    "empty",
+    "no_value",
+    "number_in_text",
+    "not_a_number",
+    "boolean_as_number",
+    "number_as_text",
+    "not_text",
+    "text_cleaned",
+    "not_an_integer",
+    "rounded",
+    "out_of_column",
+    "not_a_boolean",
+    "boolean_converted",
+    "not_an_object",
+    "key_dropped",
+    "json_repaired",
+    "utf8_replaced",
+    "time_missing",
+    "time_unreadable",
+    "time_before_2000",
+    "time_ahead",
+)
+
+MAX_LEVEL_BYTES: Final = 128
+"""Longest level of a topic and longest name of a sensor: both end in a primary key, and a module in a subject."""
+
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
+_LONGEST_NUMBER: Final = 400
+_TRUE: Final = frozenset(("true", "on", "yes", "1"))
+_FALSE: Final = frozenset(("false", "off", "no", "0"))
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def number(value: Any, notes: Notes) -> float | None:
+    """A finite number: from a number, a number in a string (a decimal comma too), a boolean, or ON and OFF."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        notes.append("boolean_as_number")
+        return float(value)
+    if isinstance(value, str):
+        return _number_in_text(value.strip(), notes)
+    if isinstance(value, int | float):
+        return _finite(value, notes)
+    notes.append("not_a_number")
+    return None
+
+
+def _number_in_text(word: str, notes: Notes) -> float | None:
+    if not word:
+        notes.append("empty")
+        return None
+    if len(word) <= _LONGEST_NUMBER and _NUMBER.fullmatch(word):
+        notes.append("number_in_text")
+        return _finite(float(word.replace(",", ".")), notes)
+    if word.lower() in ("on", "true", "off", "false"):
+        notes.append("boolean_as_number")
+        return 1.0 if word.lower() in ("on", "true") else 0.0
+    notes.append("not_a_number")
+    return None
+
+
+def _finite(value: float, notes: Notes) -> float | None:
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
+    if math.isfinite(result):
+        return result
+    notes.append("not_a_number")
+    return None
+
+
+def integer(value: Any, least: int, most: int, notes: Notes) -> int | None:
+    """An integer of `least` to `most`: anything `number` understands, rounded where it is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        whole = value
+    else:
+        found = number(value, notes)
+        if found is None:
+            return None
+        whole = round(found)
+        if whole != found:
+            notes.append("rounded")
+    if least <= whole <= most:
+        return whole
+    notes.append("out_of_column")
+    return None
+
+
+def text(value: Any, notes: Notes) -> str | None:
+    """Text that every part of Sève can store; blank text is null, a number or a boolean is written out."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        cleaned = clean(value, notes)
+        if cleaned.strip():
+            return cleaned
+        notes.append("empty")
+        return None
+    if isinstance(value, bool):
+        notes.append("number_as_text")
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        notes.append("number_as_text")
+        return f"{value:.17g}" if isinstance(value, float) else str(value)
+    notes.append("not_text")
+    return None
+
+
+def flag(value: Any, notes: Notes) -> bool | None:
+    """A boolean: from one, from 0 and 1, or from a word for either."""
+    if value is None or isinstance(value, bool):
+        return value
+    word = str(value).strip().lower() if isinstance(value, str | int | float) else ""
+    word = word.removesuffix(".0")
+    if word in _TRUE or word in _FALSE:
+        notes.append("boolean_converted")
+        return word in _TRUE
+    notes.append("not_a_boolean" if word else "empty")
+    return None
+
+
+def clean(value: str, notes: Notes) -> str:
+    """Text without NUL, lone surrogates replaced: what neither UTF-8 nor PostgreSQL can hold."""
+    cleaned = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value.replace("\x00", ""))
+    if cleaned != value:
+        notes.append("text_cleaned")
+    return cleaned
+
+
+def name(value: str, notes: Notes) -> str | None:
+    """The name of a sensor as a key of a body holds it, or null for one no key column can hold."""
+    cleaned = clean(value, notes).strip()
+    if cleaned and len(cleaned.encode()) <= MAX_LEVEL_BYTES:
+        return cleaned
+    notes.append("key_dropped")
+    return None

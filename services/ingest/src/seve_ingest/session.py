@@ -1,0 +1,253 @@
+"""The MQTT session: connects, subscribes, reads while there is room, acknowledges what is held, and leaves without
+losing the session. Knows nothing of topics' meanings.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable  # noqa: TC003  (an annotation within a function)
+from typing import Any, Final
+
+import structlog
+from paho.mqtt.client import ConnectFlags, DisconnectFlags
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from seve_runtime.errors import Stopped
+from seve_runtime.health import Health
+from seve_runtime.lifecycle import Stop, pause, unless
+
+from seve_ingest import connection, metrics
+from seve_ingest.client import FastClient
+from seve_ingest.intake import DROPPED, Intake
+from seve_ingest.settings import BrokerSettings
+
+log = structlog.get_logger()
+
+CONDITION: Final = "mqtt"
+"""The readiness condition: connected, with every subscription granted."""
+
+NEVER: Final = 0xFFFFFFFF
+"""MQTT 5: the session does not expire while ingest is away."""
+
+
+class Session:
+    """One session at one broker, over as many connections as it takes. `publish` wakes whoever sends what was read,
+    `finished` is set when nothing more will be; `grace` is how long a stop may wait for acks, in seconds.
+    """
+
+    def __init__(self, settings: BrokerSettings, intake: Intake, health: Health, *, grace: float) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._health = health
+        self.publish: Callable[[], None] = lambda: None
+        self.finished = asyncio.Event()
+        self._grace = grace
+        self._loop = asyncio.get_running_loop()
+        self._tls = connection.tls(settings)
+        self._client = self._make_client()
+        self._reader: int | None = None
+        self._paused = False
+        self._flushing = False
+        self._leaving = False
+        self._lost = asyncio.Event()
+        self._accepted = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._filters: dict[int | None, str] = {}
+
+    async def run(self, stop: Stop) -> None:
+        """Connect, and connect again, until `stop`; then wait for what is in flight and disconnect."""
+        try:
+            await self._connect_for_ever(stop)
+            await self._leave()
+        finally:
+            self.finished.set()
+
+    async def _connect_for_ever(self, stop: Stop) -> None:
+        while not stop.is_set():
+            try:
+                await unless(stop, self._connected())
+            except Stopped:
+                break
+            except OSError as error:
+                self._fails(f"cannot connect: {str(error) or type(error).__name__}")
+            await pause(stop, self._settings.mqtt_reconnect * random.uniform(1, 1.25))  # noqa: S311  (jitter)
+
+    def progress(self) -> None:
+        """Deliveries may have become acknowledgeable: acknowledge them once the event loop has come round."""
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._acknowledge)
+
+    async def _connected(self) -> None:
+        """One connection, until it is lost."""
+        host, port = connection.address(self._settings)
+        timeout = self._settings.mqtt_connect_timeout
+        opened = await connection.connect(host, port, self._tls, timeout)
+        self._lost.clear()
+        self._accepted.clear()
+        self._intake.connection += 1
+        self._client.open(opened)
+        try:
+            async with asyncio.timeout(timeout):
+                await _either(self._accepted, self._lost)
+        except TimeoutError:
+            self._fails("the broker did not answer CONNECT")
+            self._client.close()
+        while not self._lost.is_set():
+            if self._paused:
+                self._client.stay_alive()
+            else:
+                self._client.loop_misc()
+            await _either(self._lost, patience=1.0)
+
+    async def _leave(self) -> None:
+        """Stop reading, wait for the acks that are owed, acknowledge, disconnect. What is late stays the broker's."""
+        self._leaving = True
+        self._pause()
+        try:
+            async with asyncio.timeout(self._grace):
+                while self._intake.lanes.envelopes:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            log.warning(
+                "stopping with messages unacknowledged; the broker keeps them", count=self._intake.queue.waiting
+            )
+        if not self._client.is_connected():
+            return
+        self._acknowledge()
+        self._client.disconnect()
+        await _either(self._lost, patience=1.0)
+
+    def _make_client(self) -> FastClient:
+        version5 = self._settings.mqtt_version == "5"
+        client = FastClient(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._settings.mqtt_client_id,
+            clean_session=None if version5 else False,
+            protocol=MQTTProtocolVersion.MQTTv5 if version5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        properties = None
+        if version5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = NEVER
+        host, port = connection.address(self._settings)
+        keepalive = self._settings.mqtt_keepalive
+        client.connect_async(host, port, keepalive, clean_start=False, properties=properties)
+        password = self._settings.mqtt_password
+        if self._settings.mqtt_username:
+            client.username_pw_set(self._settings.mqtt_username, password.reveal() if password else None)
+        client.on_socket_open = self._opened
+        client.on_socket_close = self._closed
+        client.on_socket_register_write = self._writing
+        client.on_socket_unregister_write = self._written
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        return client
+
+    def _opened(self, _client: Any, _data: Any, sock: Any) -> None:
+        self._reader = sock.fileno()
+        self._paused = False
+        self._loop.add_reader(self._reader, self._readable)
+
+    def _closed(self, _client: Any, _data: Any, sock: Any) -> None:
+        self._loop.remove_reader(sock.fileno())
+        self._reader = None
+
+    def _writing(self, _client: Any, _data: Any, sock: Any) -> None:
+        self._loop.add_writer(sock.fileno(), self._writable)
+
+    def _written(self, _client: Any, _data: Any, sock: Any) -> None:
+        self._loop.remove_writer(sock.fileno())
+
+    def _writable(self) -> None:
+        self._client.loop_write()
+
+    def _readable(self) -> None:
+        client = self._client
+        client.loop_read()
+        while client.pending():
+            client.loop_read()
+        if client.arrived:
+            arrived, client.arrived = client.arrived, []
+            self._intake.take(arrived)
+            self.publish()
+            self.progress()
+            if self._intake.full:
+                self._pause()
+
+    def _pause(self) -> None:
+        """Read no more: the broker keeps what is not read."""
+        if self._reader is not None and not self._paused:
+            self._loop.remove_reader(self._reader)
+        self._paused = True
+        metrics.paused.set(1)
+
+    def _resume(self) -> None:
+        if self._reader is not None:
+            self._loop.add_reader(self._reader, self._readable)
+        self._paused = False
+        metrics.paused.set(0)
+
+    def _acknowledge(self) -> None:
+        self._flushing = False
+        done = self._intake.finished()
+        if done and self._client.is_connected():
+            mids = [delivery.mid for delivery in done if delivery.qos == 1]
+            if mids:
+                self._client.acknowledge(mids)
+            for delivery in done:
+                if delivery.qos == 2:
+                    self._client.ack(delivery.mid, 2)
+        self._idle.set()
+        if self._paused and self._intake.eased and not self._leaving:
+            self._resume()
+
+    def _on_connect(self, _client: Any, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Any) -> None:
+        if reason.is_failure:
+            self._fails(f"login refused: {reason}")
+            return
+        metrics.connections.inc()
+        self._accepted.set()
+        log.info("mqtt connected", session_present=flags.session_present)
+        self._filters = {}
+        for topic in self._settings.mqtt_topics:
+            self._filters[self._client.subscribe(topic, 1)[1]] = topic
+        self._client.subscribe(DROPPED.decode(), 0)
+
+    def _on_subscribe(self, _client: Any, _data: Any, mid: int, reasons: list[ReasonCode], _properties: Any) -> None:
+        topic = self._filters.pop(mid, None)
+        if topic is None:
+            return
+        if reasons[0].is_failure:
+            self._fails(f"subscription refused: {topic}")
+            self._client.disconnect()
+        elif not self._filters:
+            self._health.holds(CONDITION)
+            log.info("mqtt subscribed", topics=self._settings.mqtt_topics)
+
+    def _on_disconnect(
+        self, _client: Any, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Any
+    ) -> None:
+        self._intake.connection += 1
+        self._lost.set()
+        if not self._leaving and self._accepted.is_set():
+            self._fails(f"disconnected: {reason}")
+
+    def _fails(self, reason: str) -> None:
+        self._health.fails(CONDITION, reason)
+        log.error("mqtt", reason=reason)
+
+
+async def _either(*events: asyncio.Event, patience: float | None = None) -> None:
+    """Wait until one of `events` is set, or for `patience` seconds."""
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

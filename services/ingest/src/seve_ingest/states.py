@@ -1,0 +1,134 @@
+"""Bodies that describe a device: each field of `seve_schema.bodies` converted to its type, everything else kept.
+
+Works from the structs themselves, so a field added there is normalised here. Does not invent keys: absent stays absent.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Annotated, Any, Final, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+from seve_schema import bodies
+
+from seve_ingest import body, repairs
+from seve_ingest.repairs import Notes, clean
+from seve_ingest.routes import Route
+
+Convert = Callable[[Any, Notes], Any]
+
+BODIES: Final[dict[str, type[msgspec.Struct]]] = {
+    "system.status": bodies.SystemStatus,
+    "system.config": bodies.SystemConfig,
+    "hardware.config": bodies.HardwareConfig,
+    "presence": bodies.Presence,
+}
+PER_SENSOR: Final[dict[str, type[msgspec.Struct]]] = {
+    "sensors.status": bodies.SensorStatus,
+    "sensors.config": bodies.SensorConfig,
+}
+
+
+def read(route: Route, payload: bytes, notes: Notes) -> Any:
+    """The normalised body of a message that is no measurement. Raises body.Malformed."""
+    if route.kind == "presence":
+        return _convert(bodies.Presence, _presence(payload, notes), notes)
+    if route.kind in ("log", "other"):
+        return _free(route, payload, notes)
+    value = body.decode(payload, notes)
+    if not isinstance(value, dict):
+        raise body.Malformed(f"an object was expected for {route.kind}")
+    value = _moved(value, route.fields)
+    if struct := PER_SENSOR.get(route.kind):
+        return _sensors(struct, value, notes)
+    return _convert(BODIES[route.kind], value, notes)
+
+
+def _presence(payload: bytes, notes: Notes) -> dict[str, Any]:
+    """A bare word, or an object that has it under `status` or `state`."""
+    try:
+        value = body.decode(payload, notes)
+    except body.Malformed:
+        value = body.decode_text(payload, notes).strip()
+    found = value if isinstance(value, dict) else {"status": value}
+    if "status" not in found and "state" in found:
+        found = {**found, "status": found["state"]}
+    word = found.get("status")
+    if isinstance(word, str) and word.strip().lower() in ("online", "offline"):
+        found = {**found, "status": word.strip().lower()}
+    return found
+
+
+def _free(route: Route, payload: bytes, notes: Notes) -> Any:
+    """What no table holds: JSON where it is JSON, else its text; a log that is bare text has it under `msg`."""
+    try:
+        value = body.decode(payload, notes)
+    except body.Malformed:
+        value = clean(body.decode_text(payload, notes), notes)
+    return {"msg": value} if route.kind == "log" and not isinstance(value, dict) else value
+
+
+def _moved(value: dict[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
+    """The body with fields of other firmware also where ours are; both are paths of keys with dots between."""
+    moved = dict(value)
+    for ours, theirs in fields.items():
+        found: Any = value
+        for key in theirs.split("."):
+            found = found.get(key, msgspec.UNSET) if isinstance(found, dict) else msgspec.UNSET
+        if found is not msgspec.UNSET:
+            _place(moved, ours.split("."), found)
+    return moved
+
+
+def _place(into: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        under = into.get(key)
+        into[key] = dict(under) if isinstance(under, dict) else {}
+        into = into[key]
+    into[path[-1]] = value
+
+
+def _sensors(struct: type[msgspec.Struct], value: dict[str, Any], notes: Notes) -> dict[str, Any]:
+    """Sensor by sensor; the mapping may stand under a key `sensors`. A sensor that is no object tells nothing."""
+    under = value.get("sensors")
+    found: dict[str, Any] = {}
+    for key, item in (under if isinstance(under, dict) else value).items():
+        name = repairs.name(key, notes)
+        if name is None:
+            continue
+        if isinstance(item, dict):
+            found[name] = _convert(struct, item, notes)
+        else:
+            notes.append("not_an_object")
+    return found
+
+
+def _convert(struct: type[msgspec.Struct], value: dict[str, Any], notes: Notes) -> dict[str, Any]:
+    converters = _converters(struct)
+    return {key: converters[key](item, notes) if key in converters else item for key, item in value.items()}
+
+
+@cache
+def _converters(struct: type[msgspec.Struct]) -> dict[str, Convert]:
+    return {field.encode_name: _converter(field.type) for field in msgspec.structs.fields(struct)}
+
+
+def _converter(kind: Any) -> Convert:
+    """The conversion for a field's type, which is a union of one type, null and absence."""
+    plain = next(arg for arg in get_args(kind) if arg not in (type(None), msgspec.UnsetType))
+    if get_origin(plain) is Annotated:
+        bounds = next(meta for meta in get_args(plain) if isinstance(meta, Meta))
+        least, most = int(bounds.ge or 0), int(bounds.le or 0)
+        return lambda value, notes: repairs.integer(value, least, most, notes)
+    if issubclass(plain, msgspec.Struct):
+        return lambda value, notes: _nested(plain, value, notes)
+    by_type: dict[type, Convert] = {str: repairs.text, float: repairs.number, bool: repairs.flag}
+    return by_type[plain]
+
+
+def _nested(struct: type[msgspec.Struct], value: Any, notes: Notes) -> Any:
+    if isinstance(value, dict):
+        return _convert(struct, value, notes)
+    if value is not None:
+        notes.append("not_an_object")
+    return None
