@@ -27,6 +27,9 @@ status: ## what runs, what waits, what is stored, what went wrong
 logs: ## follow the logs
 	@deploy/stack logs
 
+simulate: ## a simulated fleet against the running stack (MODULES=50 RATE=500 SECONDS=20)
+	@deploy/stack run seve-simulate $(if $(MODULES),--modules $(MODULES)) $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS))
+
 scale: ## WRITERS=n: how many writers share the work
 	@deploy/stack scale WRITERS=$(WRITERS)
 
@@ -48,4 +51,4 @@ format: $(VENV)/dev ## put the code into its form
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: help up down status logs scale psql clean test lint format lock
+.PHONY: help up down status logs simulate scale psql clean test lint format lock

@@ -21,6 +21,7 @@ def main() -> None:
     if program is None:
         sys.exit(f"{state.plan} knows no program {name}")
     processes.record(state.pids, name, os.getpid())
+    os.chdir(state.folder.parent)  # a file that a setting names is beside the Makefile
     os.execvpe(program.command[0], program.command, {**os.environ, **program.environment})  # noqa: S606
 
 

@@ -1,5 +1,5 @@
-"""The supervisor's configuration. Pure. No path and no secret stands in it: the supervisor expands none of its own
-syntax in what it inherits, so a folder may be called `50% off; #1` and still work.
+"""The supervisor's configuration. Pure. Neither the project's path nor a secret stands in it: the supervisor, which
+runs in the state folder, has a syntax of its own for both, and a folder may be called `50% off; #1`.
 """
 
 from collections.abc import Iterable
@@ -15,11 +15,11 @@ _HEAD: Final = """\
 [supervisord]
 nodaemon = true
 silent = true
-logfile = %(ENV_{state})s/logs/supervisor.log
+logfile = logs/supervisor.log
 logfile_maxbytes = 5MB
 logfile_backups = 2
-pidfile = %(ENV_{state})s/run/supervisor.pid
-childlogdir = %(ENV_{state})s/logs
+pidfile = run/supervisor.pid
+childlogdir = logs
 umask = 077
 minfds = {files}
 minprocs = 1
@@ -45,7 +45,7 @@ stopsignal = {stop_signal}
 stopwaitsecs = {stop_seconds}
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = %(ENV_{state})s/logs/{name}.log
+stdout_logfile = logs/{name}.log
 stdout_logfile_maxbytes = 20MB
 stdout_logfile_backups = 3
 """
@@ -55,12 +55,11 @@ def render(programs: Iterable[Program], *, root: bool, files: int) -> str:
     """The whole file. `files` is how many open files each process may have. A retry comes a second later than the one
     before it; a process that lived for a second is started again at once.
     """
-    head = _HEAD.format(state=STATE_VARIABLE, socket=SOCKET_VARIABLE, files=files, user="user = root" if root else "")
+    head = _HEAD.format(socket=SOCKET_VARIABLE, files=files, user="user = root" if root else "")
     parts = [
         _PROGRAM.format(
             name=program.name,
             python=PYTHON_VARIABLE,
-            state=STATE_VARIABLE,
             priority=program.priority,
             exitcodes=NOBODY_RESTARTS,
             stop_signal=program.stop_signal,

@@ -31,9 +31,9 @@ def publish(settings: StackSettings, broker: str, topic: str, payload: str) -> N
 def watch(url: str, modules: Sequence[str], environ: Mapping[str, str], show: Callable[[str], None]) -> None:
     """Show every frame of some modules, or of all, until the server or the person ends it.
 
-    `SEVE_TOKEN` is sent as the bearer, where there is one. Raises OSError or WebSocketException.
+    `WS_TOKEN` is sent as the bearer, where there is one. Raises OSError or WebSocketException.
     """
-    token = environ.get("SEVE_TOKEN")
+    token = environ.get("WS_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else None
     query = "&".join(f"module={quote(module, safe='*')}" for module in modules or ["*"])
     with connect(f"{url}?{query}", additional_headers=headers) as connection:

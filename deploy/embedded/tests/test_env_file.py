@@ -1,0 +1,44 @@
+"""`.env` as people write it."""
+
+import pytest
+from seve_embedded import env_file
+from seve_runtime.errors import SettingsError
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("NATS_PORT=4333", {"NATS_PORT": "4333"}),
+        ("  export NATS_PORT = 4333  ", {"NATS_PORT": "4333"}),
+        ("MQTT_PASSWORD='a # b'", {"MQTT_PASSWORD": "a # b"}),
+        ('MQTT_PASSWORD="it\'s" # mine', {"MQTT_PASSWORD": "it's"}),
+        ("MQTT_PASSWORD=a#b", {"MQTT_PASSWORD": "a#b"}),
+        ("MQTT_PASSWORD=$HOME", {"MQTT_PASSWORD": "$HOME"}),
+        ("NATS_PORT=4333 # changed", {"NATS_PORT": "4333"}),
+        ("NATS_PORT=", {"NATS_PORT": ""}),
+        ("# NATS_PORT=1", {}),
+        ("\ufeffNATS_PORT=4333\r", {"NATS_PORT": "4333"}),
+    ],
+)
+def test_reads_a_line(line, expected):
+    """Comments, quotes and blanks as in a shell; nothing is expanded."""
+    assert env_file.parse(line) == expected
+
+
+def test_names_every_line_that_is_none():
+    """A line that is no assignment is a fault with its number, and its content stays untold: it may be a secret."""
+    with pytest.raises(SettingsError) as caught:
+        env_file.parse("A=1\nhunter2\nB=2\n1C=3\n")
+    assert caught.value.faults == [
+        "file .env, line 2: expected NAME=value",
+        "file .env, line 4: expected NAME=value",
+    ]
+
+
+def test_the_environment_wins_over_the_file_unless_it_is_empty():
+    """What is typed before the command counts more than what lies in the folder."""
+    assert env_file.merged({"A": "typed", "B": ""}, "A=file\nB=file\nC=file") == {
+        "A": "typed",
+        "B": "file",
+        "C": "file",
+    }

@@ -1,0 +1,67 @@
+"""What runs, and how its parts find one another."""
+
+import pytest
+from seve_embedded import plan
+from seve_embedded.settings import StackSettings
+
+
+def planned(**settings):
+    chosen = StackSettings(**settings)
+    found = plan.addresses(chosen, nats_password="n/1", database_password="d@2")
+    return found, plan.programs(chosen, found, python="/v/python", postgres=["pg"], nats=["nats"])
+
+
+def test_services_stop_before_the_servers_they_drain_into():
+    """Priorities order the start; the stop goes backwards: intake first, database last."""
+    _, programs = planned(writers=2)
+    assert [program.name for program in sorted(programs, key=lambda program: program.priority)] == [
+        "postgres",
+        "nats",
+        "writer",
+        "writer-2",
+        "broadcaster",
+        "ingest",
+    ]
+
+
+def test_writers_count_their_admin_ports_up():
+    """Each is reached by itself."""
+    _, programs = planned(writers=3, writer_admin_port=9111)
+    assert [program.admin_port for program in programs if program.name.startswith("writer")] == [9111, 9112, 9113]
+
+
+def test_passwords_are_escaped_in_urls():
+    """A password may hold any character."""
+    found, _ = planned()
+    assert found.nats == "nats://pipeline:n%2F1@127.0.0.1:4222"
+    assert found.database == "postgresql://postgres:d%402@127.0.0.1:5432/seve"
+
+
+@pytest.mark.parametrize(
+    ("listen", "url"),
+    [
+        ("127.0.0.1:1883", "mqtt://127.0.0.1:1883"),
+        ("0.0.0.0:1884", "mqtt://127.0.0.1:1884"),
+        (":1883", "mqtt://127.0.0.1:1883"),
+        ("192.168.1.5:1883", "mqtt://192.168.1.5:1883"),
+        ("[::]:1883", "mqtt://[::1]:1883"),
+    ],
+)
+def test_a_listener_on_every_address_is_reached_on_loopback(listen, url):
+    """A listener on one address is reached on that one."""
+    found, _ = planned(mqtt_listen=listen, mqtt_allow_anonymous=True)
+    assert found.mqtt == url
+
+
+def test_every_port_is_known_by_its_setting():
+    """So that one that is taken can be named, each writer's too."""
+    assert [(setting, port) for setting, _, port in plan.doors(StackSettings(writers=2))] == [
+        ("MQTT_LISTEN", 1883),
+        ("WS_LISTEN", 8080),
+        ("NATS_PORT", 4222),
+        ("POSTGRES_PORT", 5432),
+        ("INGEST_ADMIN_PORT", 9101),
+        ("BROADCASTER_ADMIN_PORT", 9102),
+        ("WRITER_ADMIN_PORT", 9111),
+        ("WRITER_ADMIN_PORT", 9112),
+    ]

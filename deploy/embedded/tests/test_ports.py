@@ -1,0 +1,49 @@
+"""Taken ports are found before anything starts."""
+
+import socket
+
+import pytest
+from servers.conditions import free_port
+from seve_embedded import ports
+from seve_runtime.errors import SettingsError
+
+
+def test_names_the_settings_of_all_ports_that_are_taken():
+    """One error for all of them, with who holds each where that may be known."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        taken = [("NATS_PORT", "127.0.0.1", one.getsockname()[1]), ("WS_LISTEN", "127.0.0.1", two.getsockname()[1])]
+        with pytest.raises(SettingsError) as caught:
+            ports.check([*taken, ("POSTGRES_PORT", "127.0.0.1", free_port())])
+    assert [fault.split(":")[0] for fault in caught.value.faults] == ["NATS_PORT", "WS_LISTEN"]
+    assert "is taken" in caught.value.faults[0]
+
+
+def test_a_port_given_twice_is_a_fault_of_the_second():
+    """Two parts of the stack would meet there."""
+    port = free_port()
+    with pytest.raises(SettingsError) as caught:
+        ports.check([("NATS_PORT", "127.0.0.1", port), ("POSTGRES_PORT", "127.0.0.1", port)])
+    assert caught.value.faults == [f"POSTGRES_PORT: port {port} is already given by NATS_PORT"]
+
+
+def test_an_address_that_is_not_this_machines_is_a_fault():
+    """192.0.2.0/24 is nobody's: RFC 5737."""
+    with pytest.raises(SettingsError) as caught:
+        ports.check([("MQTT_LISTEN", "192.0.2.1", free_port())])
+    assert caught.value.faults[0].startswith("MQTT_LISTEN: 192.0.2.1:")
+    assert "cannot be listened on" in caught.value.faults[0]
+
+
+def test_a_name_that_no_address_has_is_a_fault():
+    """A typing error is told like any other fault."""
+    with pytest.raises(SettingsError) as caught:
+        ports.check([("MQTT_LISTEN", "no-such-host.invalid", free_port())])
+    assert "cannot be listened on" in caught.value.faults[0]
+
+
+def test_free_ports_pass():
+    """And stay free: the probe leaves nothing behind."""
+    door = ("NATS_PORT", "127.0.0.1", free_port())
+    ports.check([door])
+    ports.check([door])
+    assert not ports.accepts("127.0.0.1", door[2])

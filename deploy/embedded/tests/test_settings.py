@@ -1,0 +1,59 @@
+"""Doors open only when somebody said so."""
+
+import pytest
+from seve_embedded.settings import StackSettings
+from seve_runtime.errors import SettingsError
+from seve_runtime.settings import load
+
+
+def faults(**environ):
+    with pytest.raises(SettingsError) as caught:
+        load(StackSettings, environ)
+    return caught.value.faults
+
+
+def test_everything_is_on_loopback_by_default():
+    """A newcomer's stack is reached from this machine alone."""
+    settings = load(StackSettings, {})
+    assert (settings.mqtt_listen, settings.ws_listen) == ("127.0.0.1:1883", "127.0.0.1:8080")
+
+
+def test_refuses_to_open_mqtt_to_the_network_without_a_password():
+    """The refusal names the setting and both ways out."""
+    [fault] = faults(MQTT_LISTEN="0.0.0.0:1883")
+    assert fault.startswith("MQTT_LISTEN = '0.0.0.0:1883' opens MQTT to the network")
+    assert "MQTT_PASSWORD" in fault
+    assert "MQTT_ALLOW_ANONYMOUS=true" in fault
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"MQTT_LISTEN": "0.0.0.0:1883", "MQTT_USERNAME": "device", "MQTT_PASSWORD": "x"},
+        {"MQTT_LISTEN": ":1883", "MQTT_ALLOW_ANONYMOUS": "true"},
+        {"MQTT_LISTEN": "localhost:1883"},
+        {"MQTT_LISTEN": "[::1]:1883"},
+    ],
+)
+def test_opens_mqtt_where_it_is_meant(environ):
+    """With a password, with the outright word for it, or on loopback."""
+    assert load(StackSettings, environ).mqtt_listen == environ["MQTT_LISTEN"]
+
+
+def test_a_name_without_a_password_is_half_a_setting():
+    """So is a password without a name."""
+    assert faults(MQTT_USERNAME="device") == ["MQTT_USERNAME and MQTT_PASSWORD: set both or neither"]
+
+
+def test_devices_cannot_take_the_name_of_the_services():
+    """NATS would have two users of one name."""
+    assert faults(MQTT_USERNAME="pipeline", MQTT_PASSWORD="x") == [
+        "MQTT_USERNAME = 'pipeline': that name belongs to the services"
+    ]
+
+
+@pytest.mark.parametrize("text", ["2", "sometimes", "2 m"])
+def test_an_interval_that_nats_would_not_read_is_a_fault(text):
+    """Found here, not in the log of a server that does not start."""
+    [fault] = faults(NATS_SYNC_INTERVAL=text)
+    assert fault.startswith("NATS_SYNC_INTERVAL")

@@ -1,0 +1,49 @@
+"""What the supervisor reads, checked with its own reader."""
+
+import pytest
+from seve_embedded import supervisor_config
+from seve_embedded.plan import Program
+from supervisor.options import ServerOptions
+
+PROGRAMS = [
+    Program(name="nats", command=("nats",), environment={"PASSWORD": "hunter2"}, priority=20, stop_seconds=7),
+    Program(name="ingest", command=("python",), priority=50),
+]
+
+
+@pytest.fixture(params=["plain", "with a space", "50% off; #1 'quoted' %(x)s"])
+def options(request, tmp_path, monkeypatch):
+    """The configuration as the supervisor understands it, in folders of any name."""
+    folder = tmp_path / request.param
+    (folder / "logs").mkdir(parents=True)
+    (folder / "run").mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SEVE_SOCKET", str(folder / "run" / "supervisor.sock"))
+    path = folder / "supervisord.conf"
+    path.write_text(supervisor_config.render(PROGRAMS, root=False, files=1024))
+    read = ServerOptions()
+    read.realize(args=["-c", str(path)])
+    return folder, read
+
+
+def test_keeps_its_logs_and_socket_in_the_state_folder(options):
+    """Whatever characters its path has; the supervisor runs in that folder."""
+    folder, read = options
+    assert read.logfile == str(folder / "logs" / "supervisor.log")
+    assert [config["file"] for config in read.server_configs] == [str(folder / "run" / "supervisor.sock")]
+    logs = {config.stdout_logfile for group in read.process_group_configs for config in group.process_configs}
+    assert logs == {"logs/nats.log", "logs/ingest.log"}
+
+
+def test_restarts_what_dies_but_not_what_cannot_start(options):
+    """Exit code 2 is settings that cannot be used."""
+    _, read = options
+    [nats] = next(group for group in read.process_group_configs if group.name == "nats").process_configs
+    assert nats.exitcodes == [2]
+    assert nats.autorestart is not True
+    assert (nats.priority, nats.stopwaitsecs, nats.killasgroup) == (20, 7, True)
+
+
+def test_no_secret_stands_in_it():
+    """What a program inherits is written elsewhere, for its owner's eyes only."""
+    assert "hunter2" not in supervisor_config.render(PROGRAMS, root=True, files=1024)

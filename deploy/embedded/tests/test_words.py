@@ -1,0 +1,74 @@
+"""What people read: tables, the page that `up` ends with, frames in one line."""
+
+import json
+
+import pytest
+from seve_embedded import plan, talk, welcome
+from seve_embedded.settings import StackSettings
+from seve_embedded.table import duration, size, table
+from seve_runtime.settings import Secret
+
+
+def page(networks=("192.168.1.7",), **settings):
+    chosen = StackSettings(**settings)
+    found = plan.addresses(chosen, nats_password="nats-pw", database_password="db-pw")
+    programs = plan.programs(chosen, found, python="python", postgres=["pg"], nats=["nats"])
+    whole = plan.Plan(programs=programs, addresses=found, writers=chosen.writers, dotenv="")
+    return welcome.text(chosen, whole, "deploy/stack", list(networks))
+
+
+def test_the_page_has_lines_to_copy():
+    """One to watch, one to publish, with the ports that are in use."""
+    text = page(mqtt_listen="127.0.0.1:21883")
+    assert "deploy/stack watch croissance" in text
+    assert """deploy/stack publish croissance/co2 '{"value": 450.5}'""" in text
+    assert """mosquitto_pub -h 127.0.0.1 -p 21883 -q 1 -t croissance/co2 -m '{"value": 450.5}'""" in text
+
+
+def test_the_page_shows_no_password():
+    """Terminals are recorded and looked at."""
+    text = page(mqtt_listen=":1883", mqtt_username="device", mqtt_password=Secret("hunter2"))
+    assert not [word for word in ("hunter2", "nats-pw", "db-pw") if word in text]
+
+
+def test_the_page_says_how_a_device_connects_once_the_door_is_open():
+    """By the machine's own address."""
+    text = page(mqtt_listen="0.0.0.0:1884", mqtt_username="device", mqtt_password=Secret("x"))
+    assert "connect to 192.168.1.7, port 1884 (user device" in text
+    assert "cannot connect yet" in page()
+    assert "anybody may publish" in page(mqtt_listen="0.0.0.0:1884", mqtt_allow_anonymous=True)
+
+
+def test_a_table_aligns_its_columns():
+    """Numbers to the right, words to the left, no trailing blanks."""
+    assert table("Stored", ["table", "rows"], [["ledger", "7"], ["measurements", "1,000"]]) == (
+        "Stored\n  table          rows\n  ────────────  ─────\n  ledger            7\n  measurements  1,000"
+    )
+
+
+def test_a_table_without_rows_is_nothing():
+    """Its title would be noise."""
+    assert table("Dead letters", ["subject", "messages"], []) == ""
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (2 << 30, "2.0 GiB")])
+def test_sizes_for_people(count, text):
+    """Binary units, as the settings have them."""
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0s"), (61, "1m 1s"), (7260, "2h 1m"), (90000, "1d 1h")])
+def test_durations_for_people(seconds, text):
+    """The two largest units."""
+    assert duration(seconds) == text
+
+
+def test_a_frame_is_one_line():
+    """A measurement shows its value, anything else its body, what is no message itself."""
+    data = {"topic": "a/co2", "time": "T", "kind": "measurement", "value": 450.5, "metadata": None}
+    status = {"topic": "a/system", "time": "T", "kind": "system.status", "value": None, "metadata": {"rssi": -45}}
+    assert talk.line(json.dumps({"event": "mqtt-message", "seq": "1", "data": data})) == "T  a/co2  450.5"
+    assert talk.line(json.dumps({"event": "mqtt-batch", "data": [data, status]})) == (
+        'T  a/co2  450.5\nT  a/system  {"rssi": -45}'
+    )
+    assert talk.line('{"event":"live"}') == '{"event": "live"}'
