@@ -1,0 +1,19 @@
+"""The command `seve-broadcaster`."""
+
+import sys
+
+from seve_runtime.service import serve
+
+from seve_broadcaster.app import run
+from seve_broadcaster.settings import Settings
+
+SUMMARY = "Serve the stream to WebSocket clients: the present on subscribing, then every message."
+
+
+def main() -> int:
+    """Run the broadcaster, or one of its commands."""
+    return serve("seve-broadcaster", SUMMARY, Settings, run, sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

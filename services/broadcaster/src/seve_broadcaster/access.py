@@ -1,0 +1,75 @@
+"""Who may connect from where, and see what. Decides on values; verifies no signature and answers no request."""
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from seve_broadcaster.protocol import EVERYTHING
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Grant(NamedTuple):
+    """What a client may see: `modules` None is all. `expires` is in seconds since 1970; None never."""
+
+    modules: frozenset[str] | None = None
+    expires: float | None = None
+
+    def allows(self, module: str) -> bool:
+        """Whether messages of a module may reach the client."""
+        return self.modules is None or module in self.modules
+
+    def resolve(self, asked: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Of the modules asked for, what is granted and what refused; `*` is all that the client may see."""
+        wanted = frozenset(asked)
+        if self.modules is None:
+            return wanted, frozenset()
+        granted = wanted & self.modules
+        if EVERYTHING in wanted:
+            granted |= self.modules
+        return granted, wanted - self.modules - {EVERYTHING}
+
+
+def host_allowed(host: str | None, allowed: Iterable[str]) -> bool:
+    """Whether a `Host` header names this server: a literal address, `localhost`, or one of the names allowed.
+
+    Any other name may be a foreign page's, made to point here (DNS rebinding); a literal address cannot be.
+    """
+    name = _name_of(host)
+    return name is not None and (name == "localhost" or _is_address(name) or name in {one.lower() for one in allowed})
+
+
+def origin_allowed(origin: str | None, host: str | None, allowed: Iterable[str]) -> bool:
+    """Whether an `Origin` may connect: none (no browser), this server's own, or one of the list (`*` is any)."""
+    if origin is None:
+        return True
+    choices = {one.rstrip("/").lower() for one in allowed}
+    if "*" in choices or origin.lower() in choices:
+        return True
+    try:
+        theirs, ours = urlsplit(origin), urlsplit(f"//{host}")
+        port = theirs.port or DEFAULT_PORTS.get(theirs.scheme)
+        same_port = port in DEFAULT_PORTS.values() if ours.port is None else port == ours.port
+    except ValueError:
+        return False
+    return theirs.hostname is not None and theirs.hostname == ours.hostname and same_port
+
+
+def _name_of(host: str | None) -> str | None:
+    if not host or any(sign in host for sign in "@/?#\\ "):
+        return None
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts.hostname
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,89 @@
+"""One client as a cursor over the stream: what it may see, what it asked for, and how far it has come.
+
+A live client is pushed every message; one that is behind walks up to the head at the pace of its connection; a slow one
+is owed what it missed. Nothing is queued for a client but what its connection buffers. Does no I/O: a sink does.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from seve_schema.position import Position, Token
+
+from seve_broadcaster.access import Grant
+from seve_broadcaster.message import Lane
+from seve_broadcaster.present import Entry
+from seve_broadcaster.protocol import EVERYTHING, Slow
+
+
+class Sink(Protocol):
+    """Where a client's bytes go. Writing never blocks and never fails; the buffer behind it is watched elsewhere."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes that are whole WebSocket frames."""
+
+    def end(self, code: int, reason: str) -> None:
+        """Close the connection with a close code."""
+
+
+class Pace(Enum):
+    """Where a client is."""
+
+    LIVE = "live"
+    BEHIND = "behind"
+    SLOW = "slow"
+
+
+@dataclass(slots=True)
+class Subscription:
+    """A module that a client receives. Messages up to `floor` it has, or will not get; per kind where that differs."""
+
+    sensors: frozenset[str] | None = None
+    floor: Token | None = None
+    floors: dict[str, Token] | None = None
+
+    def owes(self, kind: str, position: Position) -> bool:
+        """Whether a message of a kind lies behind the floor, in whole or in part."""
+        floor = (self.floors and self.floors.get(kind)) or self.floor
+        return floor is None or position > floor.position
+
+    def raise_floor(self, token: Token, kind: str | None = None) -> None:
+        """Nothing up to `token` is owed any more; of one kind only where it is named."""
+        if kind is None:
+            self.floor = token if self.floor is None else max(self.floor, token)
+        else:
+            self.floors = {**(self.floors or {}), kind: token}
+
+
+@dataclass(slots=True)
+class States:
+    """Entries of a module as they were at one turn, on their way to a client that stands at `seq`."""
+
+    module: str
+    seq: str
+    entries: deque[Entry]
+
+
+@dataclass(slots=True, eq=False)
+class Client:
+    """One connection. `cursor` says up to where it has everything, unless it is live: then it has all there is."""
+
+    sink: Sink
+    grant: Grant
+    cursor: Token
+    batch: bool = False
+    slow: Slow = "conflate"
+    pace: Pace = Pace.LIVE
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    pending: deque[bytes | States] = field(default_factory=deque)
+    greeting: bool = False
+    missed: int = 0
+
+    def subscription(self, module: str) -> Subscription | None:
+        """What the client asked of a module: by its name, or by `*`."""
+        return self.subscriptions.get(module) or self.subscriptions.get(EVERYTHING)
+
+    def lane(self, subscription: Subscription) -> Lane:
+        """How messages of a subscription are sent."""
+        return Lane(self.batch, subscription.sensors)

@@ -1,0 +1,294 @@
+"""Who gets what. The stream comes in once, in order; each client gets its part of it, or is told what it missed.
+
+Everything here happens in one turn of the loop, so what a client is told is consistent at the head of the stream: a
+snapshot holds all up to the head, and what follows it begins behind. Waits for nothing and reads no socket.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from seve_schema.position import Position, Token
+
+from seve_broadcaster import wire
+from seve_broadcaster.client import Client, Pace, States, Subscription
+from seve_broadcaster.message import Message
+from seve_broadcaster.present import Present
+from seve_broadcaster.protocol import EVERYTHING, Refusal, Subscribe, Unsubscribe
+from seve_broadcaster.recent import Gap, Recent
+from seve_broadcaster.routes import Routes
+
+STATES_BYTES: Final = 128 * 1024
+"""Most bytes of states in one frame of a client that asked for batches."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the hub did, since it began."""
+
+    messages: int = 0
+    envelopes: int = 0
+    frames: int = 0
+    sent_bytes: int = 0
+    snapshots: int = 0
+    skipped: int = 0
+    gaps: int = 0
+    resumed_recent: int = 0
+    resumed_history: int = 0
+
+
+class Step(Enum):
+    """How far `advance` brought a client."""
+
+    DONE = "at the head"
+    MORE = "more of the same"
+    ELSEWHERE = "the next is not in memory"
+
+
+class Hub:
+    """The head of the stream, the present, and the clients."""
+
+    def __init__(self, head: Position, present: Present, recent: Recent, max_subscriptions: int = 1000) -> None:
+        self.head = head
+        self.present = present
+        self.recent = recent
+        self.routes = Routes()
+        self.clients: set[Client] = set()
+        self.silent: set[str] = set()
+        self.counts = Counts()
+        self._max_subscriptions = max_subscriptions
+
+    # the stream
+
+    def publish(self, message: Message) -> None:
+        """The next message of the stream: into the present, into memory, and to every live client that wants it."""
+        self.head = message.position
+        self.present.apply(message)
+        self.recent.append(message)
+        counts = self.counts
+        counts.messages += 1
+        counts.envelopes += len(message.parts)
+        for lane, clients in self.routes.of(message.module):
+            made = message.wire(lane)
+            if not made.envelopes:
+                continue
+            sent = 0
+            for client in clients:
+                if client.pace is Pace.LIVE:
+                    client.sink.write(made.data)
+                    sent += 1
+                elif client.pace is Pace.SLOW:
+                    client.missed += made.envelopes
+            counts.frames += sent * made.frames
+            counts.sent_bytes += sent * len(made.data)
+
+    def gap(self, position: Position) -> None:
+        """What lies behind the head, up to and including `position`, will never come."""
+        item = Gap(self.head, position)
+        self.head = position
+        self.recent.append(item)
+        self.counts.gaps += 1
+        told = wire.gap(wire.end_of(item.start), wire.end_of(position))
+        for client in self.clients:
+            if client.pace is Pace.LIVE and client.subscriptions:
+                self._send(client, told)
+
+    def tell_silence(self, module: str, silent: bool) -> None:
+        """A module fell silent, or speaks again."""
+        (self.silent.add if silent else self.silent.discard)(module)
+        told = wire.silence(module, silent)
+        for _, clients in self.routes.of(module):
+            for client in clients:
+                if client.pace is Pace.SLOW:
+                    client.pending.append(told)
+                else:
+                    self._send(client, told)
+
+    # clients
+
+    def join(self, client: Client) -> None:
+        """A connection is open; it has asked for nothing yet."""
+        self.clients.add(client)
+
+    def leave(self, client: Client) -> None:
+        """A connection is gone."""
+        for name in client.subscriptions:
+            self.routes.remove(client, name)
+        client.subscriptions.clear()
+        client.pending.clear()
+        self.clients.discard(client)
+
+    def subscribe(self, client: Client, asked: Subscribe) -> None:
+        """Grant what may be granted. Fresh modules get the present; with `since`, what came after it follows instead.
+
+        Leaves the client BEHIND, with what it is owed pending; the caller lets it `advance`. Raises Refusal where
+        nothing of it can be granted; tells the client of the part that is refused.
+        """
+        granted, refused = client.grant.resolve(asked.modules)
+        if refused:
+            refusal = Refusal("forbidden", f"not allowed: {', '.join(sorted(refused)[:20])}")
+            if not granted:
+                raise refusal
+            client.sink.write(wire.error(refusal.code, refusal.explanation))
+        if len(client.subscriptions.keys() | granted) > self._max_subscriptions:
+            raise Refusal("too_many", f"at most {self._max_subscriptions} subscriptions a connection")
+        stand = self._fall_behind(client)
+        since = asked.since if asked.since is not None and asked.since < wire.end_of(self.head) else None
+        self._change(client, asked, granted, since)
+        if since is None:
+            client.pending.append(wire.subscribed(granted, stand))
+            self._show(client, granted, stand)
+        else:
+            client.pending.append(wire.subscribed(granted, since))
+            client.cursor = min(stand, since)
+        client.greeting = True
+
+    def unsubscribe(self, client: Client, asked: Unsubscribe) -> None:
+        """No more of these modules. Raises Refusal for one that was not subscribed by that name."""
+        names = set(client.subscriptions) if EVERYTHING in asked.modules else asked.modules & set(client.subscriptions)
+        for name in names:
+            self.routes.remove(client, name)
+            del client.subscriptions[name]
+        client.pending = deque(owed for owed in client.pending if _wanted(client, owed))
+        if unknown := asked.modules - names - {EVERYTHING}:
+            raise Refusal("not_subscribed", f"not subscribed by that name: {', '.join(sorted(unknown)[:20])}")
+
+    def overflow(self, client: Client) -> None:
+        """The buffer of a client's connection is full. A live one is slow from here on."""
+        if client.pace is Pace.LIVE:
+            client.pace = Pace.SLOW
+            client.cursor = wire.end_of(self.head)
+            client.missed = 0
+
+    def relieve(self, client: Client) -> None:
+        """A slow client's buffer has emptied: say what it missed, and owe it the newest of what changed."""
+        if client.pace is not Pace.SLOW:
+            return
+        client.pace = Pace.BEHIND
+        if not client.missed:
+            return
+        stand, start = wire.end_of(self.head), client.cursor
+        client.pending.append(wire.skipped(start, stand, client.missed))
+        self.counts.skipped += client.missed
+        self._show(client, client.subscriptions, start, after=start)
+        client.cursor = stand
+        client.missed = 0
+
+    # on the way to the head
+
+    def advance(self, client: Client, budget: int) -> Step:
+        """Send about `budget` bytes of what a client that is BEHIND is owed."""
+        while client.pending and budget > 0:
+            budget -= self._send(client, self._next_pending(client))
+        if client.pending:
+            return Step.MORE
+        if not self.recent.reaches(client.cursor):
+            return Step.ELSEWHERE
+        for item in self.recent.after(client.cursor):
+            if budget <= 0:
+                return Step.MORE
+            budget -= self.forward(client, item)
+        self._go_live(client)
+        return Step.DONE
+
+    def forward(self, client: Client, item: Message | Gap) -> int:
+        """Send a client that is BEHIND the next item of the stream, or the rest of it; gives the bytes."""
+        sent = 0
+        if isinstance(item, Gap):
+            if client.subscriptions:
+                start = max(client.cursor, wire.end_of(item.start))
+                sent = self._send(client, wire.gap(start, wire.end_of(item.position)))
+        else:
+            subscription = client.subscription(item.module)
+            if subscription and subscription.owes(item.kind, item.position):
+                lane = client.lane(subscription)
+                part = client.cursor.position == item.position
+                made = item.wire_after(lane, client.cursor.place) if part else item.wire(lane)
+                sent = self._send(client, made.data, made.frames) if made.data else 0
+        client.cursor = wire.end_of(item.position)
+        return sent
+
+    def give_up(self, client: Client) -> None:
+        """What a client needs next is held nowhere any more: say so, and owe it the present instead."""
+        start, stand = client.cursor, wire.end_of(self.head)
+        client.pending.append(wire.gap(start, stand))
+        self._show(client, client.subscriptions, stand)
+        client.cursor = stand
+
+    def _fall_behind(self, client: Client) -> Token:
+        """A client stops being pushed to, to be told something first; gives the head."""
+        head = wire.end_of(self.head)
+        self.relieve(client)
+        if client.pace is Pace.LIVE:
+            client.pace = Pace.BEHIND
+            client.cursor = head
+        return head
+
+    def _change(self, client: Client, asked: Subscribe, granted: frozenset[str], since: Token | None) -> None:
+        for name in client.subscriptions:
+            self.routes.remove(client, name)
+            if name not in granted and since is not None:
+                client.subscriptions[name].raise_floor(client.cursor)
+        client.batch = client.batch if asked.batch is None else asked.batch
+        client.slow = client.slow if asked.slow is None else asked.slow
+        floor = since if since is not None else wire.end_of(self.head)
+        client.pending = deque(owed for owed in client.pending if not _of(owed, granted))
+        for name in granted:
+            client.subscriptions[name] = Subscription(asked.sensors, floor if client.cursor < floor else None)
+        for name in client.subscriptions:
+            self.routes.add(client, name)
+
+    def _show(self, client: Client, names: Iterable[str], seq: Token, after: Token | None = None) -> None:
+        """Owe a client the newest of each series of some of its subscriptions, as they are now."""
+        self.counts.snapshots += 1
+        for name in names:
+            for module in self.present.modules if name == EVERYTHING else [name]:
+                known = self.present.modules.get(module)
+                if known is None or (name == EVERYTHING and module in client.subscriptions):
+                    continue
+                if after is not None and known.position <= after.position:
+                    continue
+                entries = known.entries(client.subscriptions[name].sensors, after)
+                if entries:
+                    client.pending.append(States(module, str(seq), deque(entries)))
+
+    def _next_pending(self, client: Client) -> bytes:
+        owed = client.pending[0]
+        if isinstance(owed, bytes):
+            client.pending.popleft()
+            return owed
+        taken = [owed.entries.popleft().data]
+        size = len(taken[0])
+        while client.batch and owed.entries and size + len(owed.entries[0].data) <= STATES_BYTES:
+            taken.append(owed.entries.popleft().data)
+            size += len(taken[-1])
+        if not owed.entries:
+            client.pending.popleft()
+        return wire.states(owed.seq, taken) if client.batch else wire.state(owed.seq, taken[0])
+
+    def _go_live(self, client: Client) -> None:
+        client.pace = Pace.LIVE
+        for subscription in client.subscriptions.values():
+            subscription.floor = subscription.floors = None
+        if client.greeting:
+            client.greeting = False
+            for module in self.silent:
+                if client.subscription(module):
+                    self._send(client, wire.silence(module, silent=True))
+            self._send(client, wire.LIVE)
+
+    def _send(self, client: Client, data: bytes, frames: int = 1) -> int:
+        client.sink.write(data)
+        self.counts.frames += frames
+        self.counts.sent_bytes += len(data)
+        return len(data)
+
+
+def _wanted(client: Client, owed: bytes | States) -> bool:
+    return isinstance(owed, bytes) or client.subscription(owed.module) is not None
+
+
+def _of(owed: bytes | States, names: frozenset[str]) -> bool:
+    return isinstance(owed, States) and (owed.module in names or EVERYTHING in names)

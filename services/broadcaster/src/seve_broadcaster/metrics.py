@@ -1,0 +1,70 @@
+"""What the broadcaster counts, as Prometheus reads it. The counts live where they arise, as plain integers: the hot
+path pays nothing for being observed.
+"""
+
+from collections.abc import Iterable
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from seve_broadcaster.client import Pace
+from seve_broadcaster.feed import Feed
+from seve_broadcaster.server import Gateway
+
+PREFIX = "seve_broadcaster"
+
+
+class Observed(Collector):
+    """Reads the parts of a running broadcaster."""
+
+    def __init__(self, gateway: Gateway, feed: Feed) -> None:
+        self._gateway = gateway
+        self._feed = feed
+
+    def collect(self) -> Iterable[Metric]:
+        """All metrics, as they are now."""
+        yield from self._counters()
+        yield from self._gauges()
+        yield _by_reason("refused", "requests and messages of clients refused", self._gateway.refused)
+        yield _by_reason("disconnected", "clients disconnected by the server", self._gateway.ended)
+
+    def _counters(self) -> Iterable[Metric]:
+        counts, hub = self._gateway.hub.counts, self._gateway.hub
+        yield _counter("received_messages", "messages of the stream", counts.messages)
+        yield _counter("received_envelopes", "envelopes of the stream", counts.envelopes)
+        yield _counter("malformed_messages", "messages of the stream that could not be read", self._feed.malformed)
+        yield _counter("sent_frames", "frames written to clients", counts.frames)
+        yield _counter("sent_bytes", "bytes written to clients", counts.sent_bytes)
+        yield _counter("conflated_envelopes", "envelopes that slow clients were told they missed", counts.skipped)
+        yield _counter("gaps", "stretches of the stream that could not be had", counts.gaps)
+        yield _counter("snapshots", "snapshots given", counts.snapshots)
+        yield _counter("present_refused_envelopes", "envelopes that found no room in the present", hub.present.refused)
+
+    def _gauges(self) -> Iterable[Metric]:
+        hub, peers = self._gateway.hub, self._gateway.peers
+        paces = GaugeMetricFamily(f"{PREFIX}_clients", "clients by pace", labels=["pace"])
+        for pace in Pace:
+            paces.add_metric([pace.value], sum(client.pace is pace for client in hub.clients))
+        yield paces
+        yield _gauge("subscriptions", "subscriptions of all clients", hub.routes.subscriptions)
+        yield _gauge("queue_bytes", "bytes waiting for clients' connections", sum(peer.buffered for peer in peers))
+        yield _gauge("head_sequence", "journal sequence of the newest message taken in", hub.head.sequence)
+        yield _gauge("modules", "modules known", len(hub.present.modules))
+        yield _gauge("present_bytes", "bytes of the newest envelopes of all series", hub.present.size)
+        yield _gauge("recent_bytes", "bytes of the stream held in memory", hub.recent.size)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"{PREFIX}_{name}", text, value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"{PREFIX}_{name}", text, value)
+
+
+def _by_reason(name: str, text: str, counts: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(f"{PREFIX}_{name}", text, labels=["reason"])
+    for reason, count in counts.items():
+        family.add_metric([reason], count)
+    return family

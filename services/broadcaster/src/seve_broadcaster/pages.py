@@ -1,0 +1,109 @@
+"""HTTP beside `/ws`: the files of `static/`, and `/api/modules`. Everything else is not found.
+
+Files are read once, at start, and served by name from that list; no path of a request ever reaches the file system.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+import msgspec
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+from seve_broadcaster.access import Grant
+from seve_broadcaster.hub import Hub
+from seve_broadcaster.present import Module
+
+TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+
+SECURITY: Final = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "object-src 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Page(NamedTuple):
+    """A file as it is served."""
+
+    body: bytes
+    kind: str
+    etag: str
+
+
+def static_pages() -> dict[str, Page]:
+    """Every file of `static/` of a known type, by the path it is served at; `index.html` is `/`."""
+    pages = {}
+    for file in files("seve_broadcaster").joinpath("static").iterdir():
+        kind = TYPES.get("." + file.name.rpartition(".")[2])
+        if kind and file.is_file():
+            body = file.read_bytes()
+            etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+            pages["/" if file.name == "index.html" else f"/{file.name}"] = Page(body, kind, etag)
+    return pages
+
+
+def page(pages: Mapping[str, Page], path: str, if_none_match: str | None) -> Response | None:
+    """The response for a static path; None for a path that is none."""
+    found = pages.get(path)
+    if found is None:
+        return None
+    headers = {"Cache-Control": "no-cache", "ETag": found.etag}
+    if if_none_match == found.etag:
+        return respond(HTTPStatus.NOT_MODIFIED, b"", found.kind, headers)
+    return respond(HTTPStatus.OK, found.body, found.kind, headers)
+
+
+def modules(hub: Hub, grant: Grant) -> Response:
+    """`/api/modules`: what is known of each module that the caller may see."""
+    body = [
+        {
+            "module": name,
+            "lastSeen": module.heard or None,
+            "silent": name in hub.silent,
+            "presence": _presence(module),
+            "values": [msgspec.Raw(entry.data) for entry in module.entries()],
+        }
+        for name, module in sorted(hub.present.modules.items())
+        if grant.allows(name)
+    ]
+    return respond(HTTPStatus.OK, _encode({"modules": body}), TYPES[".json"], {"Cache-Control": "no-store"})
+
+
+def respond(status: HTTPStatus, body: bytes, kind: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A response with the headers every answer of this server has."""
+    fields = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close", **SECURITY}
+    return Response(status.value, status.phrase, Headers({**fields, **(headers or {})}), body)
+
+
+def plain(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A response of one line of text."""
+    return respond(status, f"{text}\n".encode(), "text/plain; charset=utf-8", headers)
+
+
+def _presence(module: Module) -> str | None:
+    entry = module.series.get(("presence", "", ""))
+    if entry is None:
+        return None
+    body = msgspec.json.decode(entry.data).get("metadata")
+    return body.get("status") if isinstance(body, dict) else None

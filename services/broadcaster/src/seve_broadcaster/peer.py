@@ -1,0 +1,101 @@
+"""One WebSocket connection as websockets keeps it, and as a sink of the hub.
+
+Frames arrive here serialised and go to the transport as they are; websockets does the rest of the protocol. Its own
+pings stay off: a ping would wait behind a full buffer and never time out, so `server` looks at `heard` instead.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.protocol import State
+
+if TYPE_CHECKING:
+    from seve_broadcaster.access import Grant
+    from seve_broadcaster.client import Client
+
+CLOSE_SECONDS = 5.0
+
+
+class Peer(ServerConnection):
+    """A connection. `heard` is when its socket last brought anything, `asked` when it was pinged (loop time)."""
+
+    grant: "Grant"
+    client: "Client"
+    heard: float = 0.0
+    asked: float = 0.0
+    counted: bool = False
+    on_full: Callable[["Peer"], None] | None = None
+    on_drained: Callable[["Peer"], None] | None = None
+    pump: asyncio.Task[None] | None = None
+    _room: asyncio.Future[None] | None = None
+
+    def write(self, data: bytes) -> None:
+        """Write whole frames, if the connection is open; nothing else of ours ever writes a part of one."""
+        if self.protocol.state is State.OPEN:
+            self.transport.write(data)
+
+    def end(self, code: int, reason: str) -> None:
+        """Send a close frame, and end the connection when it is answered or five seconds have passed."""
+        if self.protocol.state is State.OPEN:
+            self.protocol.send_close(code, reason)
+            self.send_data()
+            self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
+
+    def ask(self, now: float) -> None:
+        """Send a ping."""
+        self.asked = now
+        if self.protocol.state is State.OPEN:
+            self.protocol.send_ping(b"")
+            self.send_data()
+
+    async def room(self) -> None:
+        """Wait until the buffer is no longer full, or the connection is lost."""
+        while self.paused and self.open:
+            if self._room is None:
+                self._room = self.loop.create_future()
+            await asyncio.shield(self._room)
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the socket."""
+        return int(self.transport.get_write_buffer_size())
+
+    @property
+    def open(self) -> bool:
+        """Whether the connection is open."""
+        return self.protocol.state is State.OPEN
+
+    def connection_made(self, transport: Any) -> None:
+        """The socket is connected."""
+        self.heard = self.loop.time()
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """The socket brought something: the peer lives."""
+        self.heard = self.loop.time()
+        super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """The buffer passed its bound."""
+        super().pause_writing()
+        if self.on_full is not None:
+            self.on_full(self)
+
+    def resume_writing(self) -> None:
+        """The buffer emptied to a quarter of its bound."""
+        super().resume_writing()
+        self._make_room()
+        if self.on_drained is not None:
+            self.on_drained(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        super().connection_lost(exc)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        self._room = None

@@ -1,0 +1,110 @@
+"""What clients may say: text in, an action or a refusal out. Grants nothing and knows no connection."""
+
+from typing import Final, Literal
+from urllib.parse import parse_qs
+
+import msgspec
+from seve_schema.position import PositionError, Token
+
+Slow = Literal["conflate", "disconnect"]
+EVERYTHING: Final = "*"
+MAX_NAME: Final = 1024
+
+
+class Refusal(Exception):
+    """A message that cannot be served; `code` is for programs, `explanation` for people."""
+
+    def __init__(self, code: str, explanation: str) -> None:
+        super().__init__(f"{code}: {explanation}")
+        self.code = code
+        self.explanation = explanation
+
+
+class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
+    """From now on, these modules. `sensors` None is all; `slow` and `batch` None leave the connection as it is."""
+
+    modules: frozenset[str]
+    sensors: frozenset[str] | None = None
+    since: Token | None = None
+    slow: Slow | None = None
+    batch: bool | None = None
+
+
+class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True):
+    """No longer these modules; `*` is all of them."""
+
+    modules: frozenset[str]
+
+
+Action = Subscribe | Unsubscribe
+
+
+class _Subscribe(msgspec.Struct, frozen=True, tag_field="action", tag="subscribe"):
+    modules: str | list[str]
+    sensors: list[str] | None = None
+    since: str | None = None
+    slow: Slow | None = None
+    batch: bool | None = None
+
+
+class _Unsubscribe(msgspec.Struct, frozen=True, tag_field="action", tag="unsubscribe"):
+    modules: str | list[str]
+
+
+_decoder: Final = msgspec.json.Decoder(_Subscribe | _Unsubscribe)
+
+
+def parse(text: str | bytes) -> Action:
+    """The action of one client message. Raises Refusal."""
+    try:
+        said = _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        code = "invalid" if isinstance(error, msgspec.ValidationError) else "malformed"
+        raise Refusal(code, str(error) or "no JSON") from error
+    if isinstance(said, _Unsubscribe):
+        return Unsubscribe(modules=_names(said.modules))
+    return Subscribe(
+        modules=_names(said.modules),
+        sensors=None if said.sensors is None else frozenset(said.sensors),
+        since=_token(said.since),
+        slow=said.slow,
+        batch=said.batch,
+    )
+
+
+def parse_query(query: str) -> Subscribe | None:
+    """The subscription in the query of the URL: `module`, `sensor` (both repeatable), `since`, `slow`, `batch`.
+
+    None where no module is named. Raises Refusal.
+    """
+    try:
+        fields = parse_qs(query, keep_blank_values=True, max_num_fields=4096)
+    except ValueError as error:
+        raise Refusal("invalid", str(error)) from error
+    if "module" not in fields:
+        return None
+    said: dict[str, object] = {"action": "subscribe", "modules": fields["module"], "sensors": fields.get("sensor")}
+    said |= {name: fields[name][-1] for name in ("since", "slow") if name in fields}
+    if "batch" in fields:
+        said["batch"] = fields["batch"][-1] not in ("0", "false", "no")
+    action = parse(msgspec.json.encode(said))
+    assert isinstance(action, Subscribe)  # noqa: S101  (it says so two lines above)
+    return action
+
+
+def _names(modules: str | list[str]) -> frozenset[str]:
+    names = frozenset([modules] if isinstance(modules, str) else modules)
+    if not names:
+        raise Refusal("invalid", "no module is named")
+    if any(not name or len(name) > MAX_NAME for name in names):
+        raise Refusal("invalid", f"a module name is empty or longer than {MAX_NAME}")
+    return names
+
+
+def _token(since: str | None) -> Token | None:
+    if since is None:
+        return None
+    try:
+        return Token.parse(since)
+    except PositionError as error:
+        raise Refusal("invalid", f"`since` is no token of this server: {error}") from error

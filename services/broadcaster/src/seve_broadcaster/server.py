@@ -1,0 +1,238 @@
+"""The WebSocket server: connections in, hub out, and everything that needs a clock or a socket between them.
+
+Decides nothing that `hub`, `protocol` or `access` can decide.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from http import HTTPStatus
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+import structlog
+from seve_runtime.errors import SettingsError
+from seve_runtime.health import Health
+from seve_runtime.lifecycle import Stop, pause
+from seve_runtime.settings import split_listen
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from seve_broadcaster import pages, wire
+from seve_broadcaster.access import Grant, host_allowed, origin_allowed
+from seve_broadcaster.client import Client, Pace
+from seve_broadcaster.hub import Hub, Step
+from seve_broadcaster.limits import Rate
+from seve_broadcaster.peer import CLOSE_SECONDS, Peer
+from seve_broadcaster.protocol import Refusal, Subscribe, parse, parse_query
+from seve_broadcaster.settings import Settings
+
+log = structlog.get_logger()
+
+CONDITION: Final = "websocket"
+"""The readiness condition that the gateway keeps."""
+
+GOING_AWAY: Final = 1001
+POLICY: Final = 1008
+TRY_AGAIN: Final = 1013
+SWEEP_SECONDS: Final = 1.0
+BUDGET: Final = 64 * 1024
+"""Bytes that a client which is behind is sent in one turn of the loop."""
+
+MIN_RETRY_MS: Final = 250
+RETRY_MS_A_CLIENT: Final = 2
+"""Spread of the clients' return after a stop: 500 a second come back."""
+
+
+class Gateway:
+    """Connections of one hub. `refused` and `ended` count by reason."""
+
+    def __init__(self, settings: Settings, hub: Hub, health: Health) -> None:
+        self.hub = hub
+        self.peers: set[Peer] = set()
+        self.refused: Counter[str] = Counter()
+        self.ended: Counter[str] = Counter()
+        self.port = 0
+        self._health = health
+        self._settings = settings
+        self._addresses: Counter[str] = Counter()
+        self._pages = pages.static_pages()
+        self._hosts = {*settings.ws_hosts, split_listen(settings.ws_listen)[0]}
+
+    async def serve(self, stop: Stop) -> None:
+        """Serve until `stop`, then send everyone away. Raises SettingsError where the address cannot be had."""
+        try:
+            server = await self._open()
+        except OSError as error:
+            raise SettingsError([f"WS_LISTEN = {self._settings.ws_listen!r}: {error.strerror}"]) from error
+        self.port = server.sockets[0].getsockname()[1]
+        log.info("listening", address=self._settings.ws_listen, port=self.port)
+        self._health.holds(CONDITION)
+        while not await pause(stop, SWEEP_SECONDS):
+            self._sweep(asyncio.get_running_loop().time())
+        await self._send_away(server)
+
+    async def _open(self) -> Server:
+        host, port = split_listen(self._settings.ws_listen)
+        bound = self._settings.ws_buffer_bytes
+        return await serve(
+            self._handle,
+            host,
+            port,
+            process_request=self._answer,
+            create_connection=Peer,
+            compression=None,
+            server_header=None,
+            ping_interval=None,
+            close_timeout=CLOSE_SECONDS,
+            max_size=self._settings.ws_max_message_bytes,
+            max_queue=4,
+            write_limit=(bound, bound // 4),
+        )
+
+    # before the handshake
+
+    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """The response to a request; None lets the WebSocket handshake go on."""
+        peer = cast("Peer", connection)
+        url = urlsplit(request.path)
+        host, origin = (_single(request, name) for name in ("Host", "Origin"))
+        if not host_allowed(host, self._hosts):
+            return self._refuse("host", HTTPStatus.MISDIRECTED_REQUEST, "this server is not reached by that name")
+        if not origin_allowed(origin, host, self._settings.ws_origins):
+            return self._refuse("origin", HTTPStatus.FORBIDDEN, "pages of that origin may not connect")
+        if url.path in ("/ws", "/api/modules"):
+            peer.grant = Grant()
+            return None if url.path == "/ws" else pages.modules(self.hub, peer.grant)
+        found = pages.page(self._pages, url.path, _single(request, "If-None-Match"))
+        return found or pages.plain(HTTPStatus.NOT_FOUND, "not found")
+
+    def _refuse(self, reason: str, status: HTTPStatus, text: str) -> Response:
+        self.refused[reason] += 1
+        return pages.plain(status, text)
+
+    # the connection
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        peer = cast("Peer", connection)
+        address = str(peer.remote_address[0]) if peer.remote_address else ""
+        if len(self.peers) >= self._settings.ws_max_clients:
+            self._end(peer, TRY_AGAIN, "full", "as many clients as this server takes")
+        elif self._addresses[address] >= self._settings.ws_max_clients_per_address:
+            self._end(peer, POLICY, "address", "too many connections from this address")
+        else:
+            with contextlib.suppress(ConnectionClosed):  # the way every connection ends
+                await self._serve(peer, address)
+
+    async def _serve(self, peer: Peer, address: str) -> None:
+        self._addresses[address] += 1
+        peer.client = Client(peer, peer.grant, wire.end_of(self.hub.head))
+        peer.on_full, peer.on_drained = self._full, self._drained
+        self.peers.add(peer)
+        self.hub.join(peer.client)
+        try:
+            await self._listen(peer)
+        finally:
+            self.hub.leave(peer.client)
+            self.peers.discard(peer)
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+            if peer.pump is not None:
+                peer.pump.cancel()
+
+    async def _listen(self, peer: Peer) -> None:
+        assert peer.request is not None  # noqa: S101  (the handshake is over)
+        loop, per_second = asyncio.get_running_loop(), self._settings.ws_max_message_rate
+        rate = Rate(per_second, per_second * 10, loop.time())
+        query = urlsplit(peer.request.path).query
+        peer.request = Request("/ws", Headers())  # its headers are read; thousands of clients need not keep theirs
+        self._act(peer, query, query=True)
+        async for said in peer:
+            if not rate.allows(loop.time()):
+                self._end(peer, POLICY, "rate", "too many messages")
+                return
+            self._act(peer, said, query=False)
+
+    def _act(self, peer: Peer, said: str | bytes, *, query: bool) -> None:
+        try:
+            action = parse_query(str(said)) if query else parse(said)
+            if isinstance(action, Subscribe):
+                self.hub.subscribe(peer.client, action)
+            elif action is not None:
+                self.hub.unsubscribe(peer.client, action)
+        except Refusal as refusal:
+            self.refused[refusal.code] += 1
+            peer.write(wire.error(refusal.code, refusal.explanation))
+        self._advance(peer)
+
+    # on the way to the head
+
+    def _advance(self, peer: Peer) -> None:
+        """Bring a client that is behind to the head: at once where little is owed, else by a task of its own."""
+        client = peer.client
+        if client.pace is not Pace.BEHIND or peer.pump is not None:
+            return
+        if not peer.paused and self.hub.advance(client, BUDGET) is Step.DONE:
+            return
+        peer.pump = asyncio.create_task(self._pump(peer), name="pump")
+
+    async def _pump(self, peer: Peer) -> None:
+        client = peer.client
+        try:
+            while client.pace is Pace.BEHIND and peer.open:
+                await peer.room()
+                if self.hub.advance(client, BUDGET) is Step.ELSEWHERE:
+                    self.hub.give_up(client)
+                await asyncio.sleep(0)
+        finally:
+            peer.pump = None
+
+    def _full(self, peer: Peer) -> None:
+        self.hub.overflow(peer.client)
+        if peer.client.slow == "disconnect" and peer.client.pace is Pace.SLOW:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._end, peer, TRY_AGAIN, "slow", "too slow for what was asked")
+
+    def _drained(self, peer: Peer) -> None:
+        self.hub.relieve(peer.client)
+        self._advance(peer)
+
+    # the end
+
+    def _end(self, peer: Peer, code: int, reason: str, text: str) -> None:
+        if peer.open:
+            self.ended[reason] += 1
+            peer.end(code, text)
+
+    def _sweep(self, now: float) -> None:
+        """Ping who is quiet; let go who stays so."""
+        interval = self._settings.ws_ping_interval
+        for peer in list(self.peers):
+            quiet = now - peer.heard
+            if quiet > 2 * interval:
+                self.ended["ping"] += 1
+                peer.transport.abort()
+            elif quiet > interval and peer.asked < peer.heard:
+                peer.ask(now)
+
+    async def _send_away(self, server: Server) -> None:
+        """Tell everyone to come back later, each at another time, and close. Who is stuck is cut off."""
+        spread = MIN_RETRY_MS + 1000 + RETRY_MS_A_CLIENT * len(self.peers)
+        for peer in list(self.peers):
+            self.ended["stop"] += 1
+            if peer.paused:
+                peer.transport.abort()
+            else:
+                peer.write(wire.closing(random.randint(MIN_RETRY_MS, spread)))  # noqa: S311  (a jitter)
+        server.close(code=GOING_AWAY, reason="the server goes away")
+        await server.wait_closed()
+
+
+def _single(request: Request, name: str) -> str | None:
+    """The value of a header that may come once. A second one makes it unusable, which no check passes."""
+    values = request.headers.get_all(name)
+    return "\0" if len(values) > 1 else values[0] if values else None

@@ -1,0 +1,93 @@
+"""The bytes that go to clients: WebSocket text frames, made once and written to many.
+
+A server's frame is neither masked nor, without compression, different for any two clients (RFC 6455, 5.2): serialised
+once, it is written to each transport as it is. Everything a client reads is made here; nothing is sent from here.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from seve_schema.position import Position, Token
+
+WHOLE: Final = 0xFFFF
+"""The place in a token that stands behind every envelope of its message."""
+
+_TEXT: Final = 0x81
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def text(payload: bytes) -> bytes:
+    """A whole WebSocket message of UTF-8 text as one final, unmasked frame."""
+    size = len(payload)
+    if size < 126:
+        return bytes((_TEXT, size)) + payload
+    if size < 65536:
+        return bytes((_TEXT, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((_TEXT, 127)) + size.to_bytes(8, "big") + payload
+
+
+def end_of(position: Position) -> Token:
+    """The token of one who has everything up to and including a journal position."""
+    return Token(position, WHOLE)
+
+
+def message(seq: str, data: Any) -> bytes:
+    """One envelope, from the bytes that arrived."""
+    return text(b"".join((b'{"event":"mqtt-message","seq":"', seq.encode(), b'","data":', data, b"}")))
+
+
+def batch(seq: str, data: Iterable[Any]) -> bytes:
+    """Envelopes that arrived together, in one frame."""
+    return text(b"".join((b'{"event":"mqtt-batch","seq":"', seq.encode(), b'","data":[', b",".join(data), b"]}")))
+
+
+def state(seq: str, data: Any) -> bytes:
+    """The newest envelope of a series. `seq` is where the client stands, which a state does not move."""
+    head = b'{"event":"mqtt-message","seq":"'
+    return text(b"".join((head, seq.encode(), b'","snapshot":true,"data":', data, b"}")))
+
+
+def states(seq: str, data: Iterable[Any]) -> bytes:
+    """The newest envelopes of several series of a module, for a client that asked for batches."""
+    head = b'{"event":"mqtt-batch","seq":"'
+    return text(b"".join((head, seq.encode(), b'","snapshot":true,"data":[', b",".join(data), b"]}")))
+
+
+def subscribed(modules: Iterable[str], seq: Token) -> bytes:
+    """What was asked for is granted; what follows stands at or behind `seq`."""
+    return _event("subscribed", modules=sorted(modules), seq=str(seq))
+
+
+def gap(start: Token, end: Token, module: str | None = None, kind: str | None = None) -> bytes:
+    """What lies behind `start`, up to and including `end`, is lost to this client: all of it, or a kind."""
+    only = {} if module is None else {"module": module, "kind": kind}
+    return _event("gap", **{"from": str(start)}, to=str(end), **only)
+
+
+def skipped(start: Token, end: Token, count: int) -> bytes:
+    """Of `count` messages behind `start`, up to and including `end`, only the newest of each series follow."""
+    return _event("skipped", **{"from": str(start)}, to=str(end), count=count)
+
+
+def silence(module: str, silent: bool) -> bytes:
+    """A module has said nothing for too long, or speaks again."""
+    return _event("silence", module=module, silent=silent)
+
+
+def closing(retry_after_ms: int) -> bytes:
+    """The server goes away; come back after so many milliseconds."""
+    return _event("closing", retryAfterMs=retry_after_ms)
+
+
+def error(code: str, explanation: str) -> bytes:
+    """Something the client sent was refused; the connection stays."""
+    return _event("error", code=code, message=explanation)
+
+
+def _event(event: str, **fields: object) -> bytes:
+    return text(_encode({"event": event, **fields}))
+
+
+LIVE: Final = _event("live")
+"""The snapshot or replay is over; what follows is happening now."""

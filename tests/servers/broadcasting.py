@@ -1,0 +1,107 @@
+"""A journal to publish to, a broadcaster in this process, and a client that reads all it is sent; each of them real."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+from seve_broadcaster.app import run
+from seve_broadcaster.settings import Settings
+from seve_runtime import settings as runtime_settings
+from seve_runtime.topology import TopologySettings
+from seve_schema.codec import encode
+from seve_schema.envelope import Envelope
+from seve_schema.subjects import telemetry_subject
+from websockets.asyncio.client import connect
+
+from servers.conditions import eventually, free_port
+
+SMALL = TopologySettings(journal_max_bytes=64 << 20, history_max_bytes=64 << 20)
+
+
+def envelope(module, value, *, sensor="co2", kind="measurement", **more):
+    """An envelope as ingest writes it."""
+    fields = {"topic": f"{module}/{sensor}", "time": "2025-11-30T19:00:00.000000Z", "clock": "device"}
+    fields |= {"received_at": "2025-11-30T19:00:00.000000Z"}
+    if kind == "measurement":
+        fields |= {"sensor_type": sensor, "value": value}
+    else:
+        fields |= {"topic": f"{module}/{kind}", "metadata": value}
+    return Envelope(module_id=module, kind=kind, **{**fields, **more})
+
+
+class Journal:
+    """The journal of a NATS server, to publish to."""
+
+    def __init__(self, client):
+        self.client = client
+        self.js = client.jetstream()
+
+    async def publish(self, *envelopes):
+        """One NATS message; gives its sequence."""
+        first = envelopes[0]
+        ack = await self.js.publish(telemetry_subject(first.module_id, first.kind), encode(envelopes))
+        return ack.seq
+
+
+@asynccontextmanager
+async def broadcasting(nats_url, **environ):
+    """A broadcaster in this process, ready; gives its `ws://` URL. It ends as SIGTERM ends it."""
+    port = free_port()
+    environ = {"NATS_URL": nats_url, "WS_LISTEN": f"127.0.0.1:{port}", "SHUTDOWN_GRACE": "10s", **environ}
+    stop, registry = asyncio.Event(), CollectorRegistry()
+    running = asyncio.create_task(run(runtime_settings.load(Settings, environ), stop, registry))
+
+    async def up():
+        if running.done():
+            running.result()
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    await eventually(up, "the broadcaster listening")
+    try:
+        yield f"ws://127.0.0.1:{port}/ws"
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 20)
+
+
+class Screen:
+    """A client: what it was sent is in `frames`, decoded, in order."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.frames = []
+
+    async def say(self, **message):
+        await self.connection.send(json.dumps(message))
+
+    async def read(self):
+        """The next frame. Raises ConnectionClosed."""
+        async with asyncio.timeout(20):
+            self.frames.append(json.loads(await self.connection.recv()))
+        return self.frames[-1]
+
+    async def until(self, event, count=1):
+        """Frames up to and including the next one that is `event`, `count` times."""
+        read = []
+        while count:
+            read.append(await self.read())
+            count -= read[-1]["event"] == event
+        return read
+
+
+@asynccontextmanager
+async def watching(url, *, modules=None, headers=None, subprotocols=None, **options):
+    """A connected screen; with `modules`, subscribed to them."""
+    async with connect(
+        url, compression=None, additional_headers=headers, subprotocols=subprotocols, max_size=None, max_queue=None
+    ) as connection:
+        screen = Screen(connection)
+        if modules:
+            await screen.say(action="subscribe", modules=modules, **options)
+        yield screen
