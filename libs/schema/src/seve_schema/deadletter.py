@@ -36,10 +36,25 @@ class WriterDeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True
     failed_at: str
 
 
-DeadLetter = IngestDeadLetter | WriterDeadLetter
+class JournalDeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True, tag_field="service", tag="journal"):
+    """Bytes in the journal that no part of Sève writes, found by a writer; `index` is their place in the message.
+
+    `payload` is base64 on the wire, cut at 256 KiB; `size` (bytes) is of the whole. There is nothing to retry.
+    """
+
+    subject: str
+    payload: bytes
+    size: int
+    position: str
+    index: int
+    error: str
+    failed_at: str
+
+
+DeadLetter = IngestDeadLetter | WriterDeadLetter | JournalDeadLetter
 _decoder: Final[msgspec.json.Decoder[DeadLetter]] = msgspec.json.Decoder(DeadLetter)
 
 
 def decode_deadletter(message: bytes) -> DeadLetter:
-    """A dead letter of either service, by its `service` tag. Raises msgspec.DecodeError."""
+    """A dead letter of any sort, by its `service` tag. Raises msgspec.DecodeError."""
     return _decoder.decode(message)

@@ -1,0 +1,71 @@
+"""Wires a writer. Everything with a decision in it lives elsewhere."""
+
+import time
+
+import structlog
+from nats.aio.client import Client
+from seve_runtime import topology
+from seve_runtime.admin import admin
+from seve_runtime.health import Health
+from seve_runtime.lifecycle import Stop, supervise, unless
+from seve_runtime.nats import CONDITION, connected
+
+from seve_writer import schema
+from seve_writer.batch import Waiting
+from seve_writer.deadletters import DeadLetters
+from seve_writer.flushing import Flushing
+from seve_writer.intake import Intake
+from seve_writer.quota import Quota
+from seve_writer.settings import WriterSettings
+from seve_writer.store import Store
+from seve_writer.watch import Watch
+from seve_writer.writing import DATABASE, SCHEMA, Writing
+
+log = structlog.get_logger()
+
+
+async def app(settings: WriterSettings, stop: Stop) -> None:
+    """Run a writer until `stop`."""
+    health = Health(CONDITION, DATABASE, SCHEMA)
+    async with admin(settings.service.admin_listen, health) as port:
+        log.info("starting", admin=port)
+        async with connected(settings.nats, "seve-writer", health, stop) as client:
+            await unless(stop, topology.wait_for(client.jetstream(), stop))
+            store = Store(settings.database_url, settings.database_timeout, schema.verify)
+            try:
+                await _serve(settings, stop, health, client, store)
+            finally:
+                await store.close()
+
+
+async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: Client, store: Store) -> None:
+    js = client.jetstream()
+    writing = Writing(store, DeadLetters(js, Quota(), lambda: time.time_ns() // 1000), health, stop)
+    waiting = Waiting(settings.batch_size, settings.flush_interval, settings.batch_max)
+    watch = Watch(js)
+    await watch.look()
+    flushing = Flushing(waiting, writing, watch)
+    intake = Intake(client, flushing.arrived, most=2 * settings.batch_max, most_bytes=settings.fetch_max_bytes)
+    await writing.until_ready()
+    log.info("ready")
+
+    async def pull(stop: Stop) -> None:
+        try:
+            await intake.run(stop)
+        finally:
+            flushing.drain()
+
+    async def write(_: Stop) -> None:
+        await flushing.run(intake)
+
+    async def keep(stop: Stop) -> None:
+        await intake.keep(stop, settings.topology.ack_wait / 3)
+
+    async def observe(stop: Stop) -> None:
+        await watch.run(stop, intake, waiting)
+
+    try:
+        await supervise(stop, pull, write, keep, observe, grace=settings.service.shutdown_grace)
+    finally:
+        if left := await intake.give_back():
+            log.warning("given back to the journal", messages=left)

@@ -1,0 +1,39 @@
+"""Rows as PostgreSQL's binary COPY wants them. The names of a series repeat, so their bytes are made once and kept.
+
+Format: https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from struct import Struct
+from typing import Final
+
+from seve_writer.rows import Row
+
+COPY: Final = "COPY measurements (module_id, sensor_type, hardware_id, time, value) FROM STDIN (FORMAT binary)"
+"""The statement whose data `encode` makes."""
+
+_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_TRAILER: Final = b"\xff\xff"
+_EPOCH: Final = 946_684_800_000_000
+"""2000-01-01 in microseconds since 1970: where PostgreSQL counts from."""
+_tail: Final = Struct("!iqid")
+_null: Final = Struct("!iqi")
+_length: Final = Struct("!i")
+
+
+@lru_cache(maxsize=65536)
+def _series(module_id: str, sensor_type: str, hardware_id: str) -> bytes:
+    fields = (text.encode() for text in (module_id, sensor_type, hardware_id))
+    return b"\x00\x05" + b"".join(_length.pack(len(field)) + field for field in fields)
+
+
+def encode(rows: Iterable[Row]) -> bytes:
+    """Rows, in this order, as the whole of a COPY's data."""
+    series, tail, null = _series, _tail.pack, _null.pack
+    parts = [_HEADER]
+    for module_id, sensor_type, hardware_id, time, value in rows:
+        parts.append(series(module_id, sensor_type, hardware_id))
+        parts.append(null(8, time - _EPOCH, -1) if value is None else tail(8, time - _EPOCH, 8, value))
+    parts.append(_TRAILER)
+    return b"".join(parts)

@@ -1,0 +1,20 @@
+"""What a writer may end or wait with. Each error carries its reason as a value."""
+
+from seve_runtime.errors import SeveError
+
+
+class SchemaError(SeveError):
+    """The database's schema is not one this writer can use; `found` and `expected` are migration numbers."""
+
+    def __init__(self, found: int | None, expected: int, advice: str) -> None:
+        super().__init__(f"schema version {found}, expected {expected}: {advice}")
+        self.found = found
+        self.expected = expected
+
+
+class MigrationError(SeveError):
+    """Migrations that could not be applied; `names` are those that are missing still."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(f"not applied: {', '.join(names)}")
+        self.names = names

@@ -1,0 +1,94 @@
+"""The writer's loop: wait until a batch is due, write it, acknowledge it. One flush at a time."""
+
+import asyncio
+import time
+
+import structlog
+from seve_runtime.errors import Stopped
+
+from seve_writer import metrics
+from seve_writer.batch import Batch, RateLimit, Waiting
+from seve_writer.delivery import Delivery
+from seve_writer.intake import Intake
+from seve_writer.rows import read
+from seve_writer.watch import Watch
+from seve_writer.writing import Writing
+
+log = structlog.get_logger()
+
+WARN_EVERY = 60.0
+"""Seconds between two warnings that the stream is faster than the database."""
+
+
+class Flushing:
+    """Takes what `intake` brings and hands it to `writing`. `watch` knows which journal it came from."""
+
+    def __init__(self, waiting: Waiting, writing: Writing, watch: Watch) -> None:
+        self._waiting = waiting
+        self._writing = writing
+        self._watch = watch
+        self._drained = False
+        self._changed = asyncio.Event()
+        self._warnings = RateLimit(WARN_EVERY)
+
+    def arrived(self, delivery: Delivery) -> None:
+        """A message to write."""
+        first = self._waiting.rows == 0
+        self._waiting.add(read(delivery), time.monotonic())
+        if first or self._waiting.full:
+            self._changed.set()
+
+    def drain(self) -> None:
+        """Nothing more arrives: write what is left, and end."""
+        self._drained = True
+        self._changed.set()
+
+    async def run(self, intake: Intake) -> None:
+        """Flush what is due until `drain` was called and nothing is left."""
+        try:
+            while await self._due():
+                await self._flush(intake, stopping=self._drained)
+        except Stopped:
+            log.warning("stopped with the database away; what was not written stays in the journal")
+
+    async def _due(self) -> bool:
+        """Wait for the next flush; False when there is none to come."""
+        while True:
+            self._changed.clear()
+            wait = self._waiting.due_in(time.monotonic())
+            if wait == 0 or self._drained:
+                return wait is not None
+            try:
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _flush(self, intake: Intake, *, stopping: bool) -> None:
+        batch = self._waiting.take(stopping=stopping)
+        try:
+            began = time.monotonic()
+            await self._writing.write(batch.units, self._watch.journal)
+            deliveries = list({unit.delivery.sequence: unit.delivery for unit in batch.units}.values())
+            _observe(batch, deliveries, time.monotonic() - began)
+            await intake.acknowledge(deliveries)
+            self._warn(batch)
+        finally:
+            self._waiting.flushed()
+
+    def _warn(self, batch: Batch) -> None:
+        if batch.trigger == "backlog" and self._warnings.allows(time.monotonic()):
+            log.warning(
+                "the database is slower than the stream: larger batches",
+                rows=len(batch.units),
+                still_waiting=self._waiting.rows,
+                not_told=self._warnings.held_back(),
+            )
+
+
+def _observe(batch: Batch, deliveries: list[Delivery], seconds: float) -> None:
+    metrics.BATCHES.labels(batch.trigger).inc()
+    metrics.BATCH_ROWS.observe(len(batch.units))
+    metrics.FLUSH_SECONDS.observe(seconds)
+    oldest = min(delivery.stored_ns for delivery in deliveries)
+    metrics.AGE_SECONDS.observe(max(0.0, time.time() - oldest / 1e9))

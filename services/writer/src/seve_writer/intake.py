@@ -1,0 +1,172 @@
+"""Pulls from the journal through the writers' shared durable consumer: one inbox, one request at a time, sized by the
+room that is left. Bounds: what is held (waiting or being written) stays within `most` messages and `most_bytes` bytes;
+at the bound it stops asking, and the journal grows instead. Acknowledges only what it is told to.
+
+Requests of our own with a callback: a message costs less than through the client library's `fetch`, and nothing that
+was collected can be stranded by a cancelled fetch.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final
+
+import msgspec
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+from seve_runtime.lifecycle import Stop, pause
+from seve_runtime.topology import JOURNAL, WRITER
+
+from seve_writer.delivery import Delivery, read_delivery
+
+log = structlog.get_logger()
+
+REQUEST_SUBJECT: Final = f"$JS.API.CONSUMER.MSG.NEXT.{JOURNAL}.{WRITER}"
+EXPIRES: Final = 1.0
+"""Seconds a request stays open at the server: how long a stop waits at most for what is on its way."""
+_LATE: Final = 5.0
+"""Seconds after which a request that was never answered, by a server that went away, is given up."""
+_ACK: Final = b"+ACK"
+_NAK: Final = b"-NAK"
+_IN_PROGRESS: Final = b"+WPI"
+
+
+class _Request(msgspec.Struct):
+    batch: int
+    expires: int
+    max_bytes: int
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Intake:
+    """The messages in this writer's hands. `arrived` is called with each; `release` makes room again."""
+
+    def __init__(self, client: Client, arrived: Callable[[Delivery], None], *, most: int, most_bytes: int) -> None:
+        self._client = client
+        self._arrived = arrived
+        self._most = most
+        self._most_bytes = most_bytes
+        self._held: dict[int, Delivery] = {}
+        self._bytes = 0
+        self._left = 0
+        self._answered = asyncio.Event()
+        self._room = asyncio.Event()
+        self._too_big = False
+        self._inbox = client.new_inbox()
+        self._requests = 0
+
+    @property
+    def held(self) -> int:
+        """Messages that are neither acknowledged nor given back."""
+        return len(self._held)
+
+    @property
+    def oldest_ns(self) -> int | None:
+        """When the journal took the oldest message held."""
+        return min((delivery.stored_ns for delivery in self._held.values()), default=None)
+
+    async def run(self, stop: Stop) -> None:
+        """Ask for messages until `stop`, and then until the last request has been answered."""
+        subscription = await self._client.subscribe(
+            f"{self._inbox}.*", cb=self._receive, pending_msgs_limit=0, pending_bytes_limit=0
+        )
+        try:
+            while not stop.is_set():
+                await self._ask(stop)
+        finally:
+            await self._end(subscription)
+
+    async def _ask(self, stop: Stop) -> None:
+        room, room_bytes = self._most - len(self._held), self._most_bytes - self._bytes
+        if room <= 0 or room_bytes <= 0 or (self._too_big and self._held):
+            self._room.clear()
+            await _first(stop.wait(), self._room.wait())
+            self._too_big = False
+            return
+        self._requests += 1
+        self._left = room
+        self._answered.clear()
+        # with nothing in hand, a message of any size must come through
+        most_bytes = room_bytes if self._held else max(room_bytes, 2 * self._client.max_payload)
+        request = _Request(room, int(EXPIRES * 1e9), most_bytes)
+        try:
+            await self._client.publish(REQUEST_SUBJECT, _encode(request), reply=f"{self._inbox}.{self._requests}")
+            async with asyncio.timeout(EXPIRES + _LATE):
+                await self._answered.wait()
+        except (TimeoutError, NatsError) as error:
+            log.warning("no answer from the journal", error=str(error) or type(error).__name__)
+            await pause(stop, EXPIRES)
+
+    async def _receive(self, message: Msg) -> None:
+        if not message.reply:
+            await self._status(message)
+            return
+        delivery = read_delivery(message.subject, message.reply, message.data)
+        self._left -= 1
+        if self._left <= 0:
+            self._answered.set()
+        if delivery.sequence in self._held:  # it went round because an ack or an extension was lost; one copy is enough
+            return
+        self._held[delivery.sequence] = delivery
+        self._bytes += len(delivery.data)
+        self._arrived(delivery)
+
+    async def _status(self, message: Msg) -> None:
+        """A request ended: expired, bytes exhausted, or refused; of an earlier request it says nothing."""
+        if not message.subject.endswith(f".{self._requests}"):
+            return
+        headers = message.headers or {}
+        self._too_big = "MaxBytes" in headers.get("Description", "")
+        if not self._too_big and headers.get("Status") not in ("404", "408"):
+            log.warning("the journal refused a request", headers=message.headers)
+            await asyncio.sleep(EXPIRES)
+        self._answered.set()
+
+    async def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
+        """Tell the journal that these are stored, and make room."""
+        for delivery in deliveries:
+            await self._client.publish(delivery.ack, _ACK)
+        self.release(deliveries)
+
+    def release(self, deliveries: Iterable[Delivery]) -> None:
+        """These are no longer in hand."""
+        for delivery in deliveries:
+            if self._held.pop(delivery.sequence, None) is not None:
+                self._bytes -= len(delivery.data)
+        self._room.set()
+
+    async def give_back(self) -> int:
+        """Let another writer have, at once, all that is in hand; tells how many that was."""
+        deliveries = list(self._held.values())
+        for delivery in deliveries:
+            await self._client.publish(delivery.ack, _NAK)
+        self.release(deliveries)
+        return len(deliveries)
+
+    async def extend(self) -> None:
+        """Ask the journal for another `ACK_WAIT` for all that is in hand."""
+        for delivery in list(self._held.values()):
+            await self._client.publish(delivery.ack, _IN_PROGRESS)
+
+    async def keep(self, stop: Stop, interval: float) -> None:
+        """Extend every `interval` seconds, so that a message is delivered again only if this writer is gone."""
+        while not await pause(stop, interval):
+            if self._client.is_connected:
+                await self.extend()
+
+    async def _end(self, subscription: Subscription) -> None:
+        if self._client.is_connected:
+            await subscription.unsubscribe()
+
+
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

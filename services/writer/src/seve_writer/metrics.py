@@ -1,0 +1,32 @@
+"""What a writer counts. Declared here, changed where it happens."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+ROWS = Counter("seve_writer_rows_total", "Envelopes committed, by the ledger's outcomes", ["outcome"])
+MESSAGES = Counter("seve_writer_messages_total", "NATS messages received and acknowledged", ["step"])
+BATCHES = Counter("seve_writer_batches_total", "Batches written, by what made them due", ["trigger"])
+BATCH_ROWS = Histogram(
+    "seve_writer_batch_rows", "Rows of a batch", buckets=(1, 10, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+)
+FLUSH_SECONDS = Histogram(
+    "seve_writer_flush_seconds",
+    "From taking a batch to its acknowledgement, retries included",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30, 120),
+)
+AGE_SECONDS = Histogram(
+    "seve_writer_age_at_commit_seconds",
+    "Age of a batch's oldest message when it is committed, since the journal took it",
+    buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 6, 10, 30, 60, 300, 3600),
+)
+UPSERTS = Counter("seve_writer_upserts_total", "Batches written as an upsert, by reason", ["reason"])
+RETRIES = Counter("seve_writer_retries_total", "Transactions that failed and were repeated", ["fault", "sqlstate"])
+HALVINGS = Counter("seve_writer_halvings_total", "Parts of a batch that were refused and cut in two")
+DEAD = Counter("seve_writer_deadletters_total", "Envelopes that went to the dead letters", ["sqlstate"])
+SUPPRESSED = Counter("seve_writer_deadletters_suppressed_total", "Dead letters beyond 100 a second and reason")
+WAITING = Gauge("seve_writer_waiting_rows", "Rows that wait for a flush")
+HELD = Gauge("seve_writer_held_messages", "Journal messages in this writer's hands")
+LAG = Gauge("seve_writer_consumer_lag_messages", "Journal messages not yet acknowledged by any writer")
+ACK_PENDING = Gauge("seve_writer_consumer_ack_pending_messages", "Journal messages in the hands of all writers")
+OLDEST_SECONDS = Gauge("seve_writer_oldest_unwritten_seconds", "Age of the oldest journal message that is not stored")
+RETIRED = Counter("seve_writer_retired_rows_total", "Measurements deleted because of their age")
+MERGED = Counter("seve_writer_ledger_merged_rows_total", "Rows of the ledger merged into hours")

@@ -1,0 +1,111 @@
+"""What one transaction does: rows of `measurements` with unique keys in order, patches of states, and the ledger's
+counts. Made from units; executes nothing (`store` does).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from seve_writer.rows import Report, Row, Unit, Unreadable
+from seve_writer.states import Patch, patches, rounds
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The ledger's counts, in envelopes. `received` is the sum of the others."""
+
+    inserted: int = 0
+    updated: int = 0
+    replaced: int = 0
+    dead: int = 0
+    ignored: int = 0
+
+    @property
+    def received(self) -> int:
+        """Every envelope has one outcome."""
+        return self.inserted + self.updated + self.replaced + self.dead + self.ignored
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One transaction. `counts` is what is known before it runs, without its rows and reports; `reports` is how many
+    envelopes the patches come from. `redelivered` tells that rows may well be there already.
+    """
+
+    journal: int
+    sequences: tuple[tuple[int, int], ...]
+    rows: list[Row]
+    rounds: list[list[Patch]]
+    reports: int
+    counts: Counts
+    redelivered: bool
+
+
+def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Plan:
+    """The transaction for `units`. A sample that a later one of the batch overwrites counts as replaced; what cannot be
+    read, as dead. `ending` tells that the last unit ends its NATS message, which the ledger then names.
+    """
+    ordered = sorted(units, key=lambda unit: (unit.delivery.sequence, unit.index)) if _disordered(units) else units
+    rows: dict[tuple[str, str, str, int], Row] = {}
+    found: list[Patch] = []
+    samples = reports = ignored = dead = 0
+    for unit in ordered:
+        content = unit.content
+        if type(content) is tuple:
+            samples += 1
+            rows[content[:4]] = content
+        elif isinstance(content, Report):
+            made = patches(content, (journal, unit.delivery.sequence, unit.index))
+            found += made
+            reports += bool(made)
+            ignored += not made
+        elif isinstance(content, Unreadable):
+            dead += 1
+        else:
+            ignored += 1
+    return Plan(
+        journal=journal,
+        sequences=_ended(units, ending=ending),
+        rows=sorted(rows.values()),
+        rounds=rounds(found),
+        reports=reports,
+        counts=Counts(replaced=samples - len(rows), ignored=ignored, dead=dead),
+        redelivered=any(unit.delivery.delivered > 1 for unit in units),
+    )
+
+
+def burial(unit: Unit, journal: int, *, ending: bool) -> Plan:
+    """The transaction that accounts for an envelope whose row the database refuses."""
+    return Plan(journal, _ended([unit], ending=ending), [], [], 0, Counts(dead=1), redelivered=False)
+
+
+def outcome(plan: Plan, *, inserted: int, updated: int, fresh: int, changed: int) -> Counts:
+    """The counts once it ran: rows inserted and updated, reports that made a row (`fresh`) or changed one."""
+    return replace(
+        plan.counts,
+        inserted=inserted + fresh,
+        updated=updated + changed,
+        replaced=plan.counts.replaced + plan.reports - fresh - changed,
+    )
+
+
+def _disordered(units: Sequence[Unit]) -> bool:
+    last = 0
+    for unit in units:
+        if unit.delivery.sequence < last:
+            return True
+        last = unit.delivery.sequence
+    return False
+
+
+def _ended(units: Sequence[Unit], *, ending: bool) -> tuple[tuple[int, int], ...]:
+    """Sequences of the NATS messages that end in `units`, as ranges with both ends included."""
+    sequences = sorted(
+        {unit.delivery.sequence for unit in units} - (set() if ending else {units[-1].delivery.sequence})
+    )
+    ranges: list[tuple[int, int]] = []
+    for sequence in sequences:
+        if ranges and ranges[-1][1] == sequence - 1:
+            ranges[-1] = (ranges[-1][0], sequence)
+        else:
+            ranges.append((sequence, sequence))
+    return tuple(ranges)

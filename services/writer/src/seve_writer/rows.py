@@ -1,0 +1,136 @@
+"""From a journal message to what its envelopes mean for the tables: decoded once, into no more than a row needs.
+
+Total: whatever a message holds, each envelope becomes a row, a report, ignored, or unreadable with the reason. Judges
+no value: what is no row is the database's to say.
+"""
+
+from functools import lru_cache
+from itertools import count, repeat
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+from seve_schema.bodies import HardwareConfig, Presence, SensorConfig, SensorStatus, SystemConfig, SystemStatus
+from seve_schema.codec import split
+from seve_schema.envelope import IGNORED_BY_THE_WRITER, Kind
+from seve_schema.subjects import SubjectError, parse_subject
+from seve_schema.times import parse_time, to_micros
+
+from seve_writer.delivery import Delivery
+
+T = TypeVar("T")
+
+Row = tuple[str, str, str, int, float | None]
+"""Of `measurements`: module, sensor type, hardware or "", time in microseconds since 1970, value."""
+
+
+class _Sample(msgspec.Struct, rename="camel", gc=False):
+    module_id: str
+    sensor_type: str
+    time: str
+    hardware_id: str | None = None
+    value: float | None = None
+
+
+class Report(msgspec.Struct, Generic[T], rename="camel"):
+    """An envelope of any other kind that has a table; `metadata` is its body, `received_at` text of the wire."""
+
+    module_id: str
+    received_at: str
+    metadata: T | None = None
+    retained: bool = False
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """An envelope of a kind without a table."""
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """Bytes that are no envelope of their subject's kind."""
+
+    raw: bytes
+    error: str
+
+
+Content = Row | Report[Any] | Ignored | Unreadable
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """One envelope with its place: what a batch is cut into, down to one, when the database refuses it."""
+
+    delivery: Delivery
+    index: int
+    content: Content
+
+
+IGNORED: Final = Ignored()
+
+_REPORTS: Final[dict[Kind, Any]] = {
+    "system.status": Report[SystemStatus],
+    "system.config": Report[SystemConfig],
+    "hardware.config": Report[HardwareConfig],
+    "sensors.status": Report[dict[str, SensorStatus | None]],
+    "sensors.config": Report[dict[str, SensorConfig | None]],
+    "presence": Report[Presence],
+}
+_samples: Final = msgspec.json.Decoder(list[_Sample])
+_reports: Final[dict[Kind, msgspec.json.Decoder[list[Report[Any]]]]] = {
+    kind: msgspec.json.Decoder(list[report])  # type: ignore[valid-type]
+    for kind, report in _REPORTS.items()
+}
+
+
+def read(delivery: Delivery) -> list[Unit]:
+    """The envelopes of a message, in order. An empty or broken message is one unreadable unit, so that it is told."""
+    try:
+        kind = parse_subject(delivery.subject)[1]
+        contents = _contents(kind, delivery.data)
+    except (SubjectError, ValueError) as error:  # DecodeError and UnicodeDecodeError are ValueErrors
+        contents = _one_by_one(delivery, str(error))
+    if not contents:
+        contents = [Unreadable(delivery.data, "no envelope in the message")]
+    return list(map(Unit, repeat(delivery), count(), contents))
+
+
+def _contents(kind: Kind, data: bytes) -> list[Content]:
+    if kind == "measurement":
+        return [
+            (s.module_id, s.sensor_type, s.hardware_id or "", micros(s.time), s.value) for s in _samples.decode(data)
+        ]
+    if kind in IGNORED_BY_THE_WRITER:
+        return [IGNORED] * len(split(data))
+    reports = _reports[kind].decode(data)
+    for report in reports:
+        micros(report.received_at)
+    return list(reports)
+
+
+def _one_by_one(delivery: Delivery, error: str) -> list[Content]:
+    """A message of which something cannot be read: one bad envelope costs one envelope."""
+    try:
+        kind = parse_subject(delivery.subject)[1]
+        parts = split(delivery.data)
+    except (SubjectError, ValueError):
+        return [Unreadable(delivery.data, error)]
+    return [_one(kind, bytes(part)) for part in parts]
+
+
+def _one(kind: Kind, raw: bytes) -> Content:
+    try:
+        return _contents(kind, b"[" + raw + b"]")[0]
+    except ValueError as error:
+        return Unreadable(raw, str(error))
+
+
+@lru_cache(maxsize=4096)
+def _second(text: str) -> int:
+    return to_micros(parse_time(text + "+00:00"))
+
+
+def micros(text: str) -> int:
+    """A timestamp of the wire as microseconds since 1970. Raises ValueError. Seconds are cached: clocks repeat."""
+    if len(text) == 27 and text[19] == "." and text[26] == "Z" and text[20:26].isdecimal():
+        return _second(text[:19]) + int(text[20:26])
+    moment = parse_time(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"no offset from UTC: {text[:64]!r}")
+    return to_micros(moment)

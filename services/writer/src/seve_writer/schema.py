@@ -1,0 +1,40 @@
+"""Which schema this writer can use. The newest migration's number is the version; a writer works with its own version
+and with the next one, since migrations stay compatible with the version before. Changes nothing.
+"""
+
+from importlib.resources import files
+from typing import Any, Final
+
+from psycopg import AsyncConnection
+
+from seve_writer.errors import SchemaError
+
+
+def packaged() -> list[str]:
+    """The names of the migrations this writer was made with, in order."""
+    folder = files("seve_writer") / "migrations"
+    return sorted(path.name.removesuffix(".sql") for path in folder.iterdir() if path.name.endswith(".sql"))
+
+
+def number(name: str) -> int:
+    """The version a migration leads to: `0001.tables` to 1."""
+    return int(name.partition(".")[0])
+
+
+EXPECTED: Final = number(packaged()[-1])
+
+_VERSION: Final = "SELECT max(split_part(migration_id, '.', 1)::int) FROM schema_migrations"
+
+
+async def verify(connection: AsyncConnection[Any]) -> None:
+    """Raise SchemaError where the version is not this writer's or the next. Raises psycopg.Error where none is told."""
+    row = await (await connection.execute(_VERSION)).fetchone()
+    judge(row[0] if row else None)
+
+
+def judge(found: int | None) -> None:
+    """Raise SchemaError unless a writer that expects `EXPECTED` can use version `found`."""
+    if found is None or found < EXPECTED:
+        raise SchemaError(found, EXPECTED, "run `seve-writer setup`")
+    if found > EXPECTED + 1:
+        raise SchemaError(found, EXPECTED, "this writer is too old for the database; install the newer one")

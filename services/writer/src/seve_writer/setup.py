@@ -1,0 +1,48 @@
+"""`seve-writer setup`: the topology of NATS, then the database's migrations. May run before every start, and twice at
+once. Waits for what it needs, with one line a change of reason; starts no service.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import psycopg
+import structlog
+from nats.errors import Error as NatsError
+from seve_runtime import topology
+from seve_runtime.errors import Stopped
+from seve_runtime.health import Health
+from seve_runtime.lifecycle import Stop, pause
+from seve_runtime.nats import CONDITION, connected
+
+from seve_writer.migrate import migrate
+from seve_writer.settings import WriterSettings
+
+log = structlog.get_logger()
+
+POLL = 1.0
+"""Seconds between attempts to reach what is away."""
+
+
+async def setup(settings: WriterSettings, stop: Stop) -> None:
+    """Apply all of it. Raises Stopped where `stop` comes first, TopologyError, MigrationError or psycopg.Error."""
+    async with connected(settings.nats, "seve-writer setup", Health(CONDITION), stop) as client:
+        changes = await _once_up(lambda: topology.apply(client.jetstream(), settings.topology), "NATS", stop)
+        log.info("topology applied", changes=changes or "none")
+    url = settings.migration_database_url or settings.database_url
+    names = await _once_up(lambda: asyncio.to_thread(migrate, url.reveal()), "the database", stop)
+    log.info("migrations applied", names=names or "none")
+
+
+async def _once_up(work: Callable[[], Awaitable[list[str]]], what: str, stop: Stop) -> list[str]:
+    """The result of `work`, repeated while what it needs is away."""
+    told = ""
+    while True:
+        try:
+            return await work()
+        except (psycopg.OperationalError, NatsError, OSError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if reason != told:
+                log.warning("waiting", what=what, reason=reason)
+                told = reason
+        if await pause(stop, POLL):
+            raise Stopped

@@ -1,0 +1,85 @@
+"""The SQL of one transaction, as text for the simple protocol: several statements travel in one message, and nothing is
+prepared, which is what a transaction-pooling PgBouncer asks for. Texts of devices enter as one quoted JSON literal.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any, Final
+
+from seve_schema.codec import encode
+from seve_schema.times import format_time
+
+from seve_writer.plan import Counts, Plan
+from seve_writer.states import Patch
+
+Quote = Callable[[str], str]
+"""Text as a literal of SQL, with its quotes."""
+
+KEYS: Final = {
+    "device_hardware": ("module_id",),
+    "device_presence": ("module_id",),
+    "device_system_status": ("module_id",),
+    "sensor_config": ("module_id", "sensor_type"),
+    "sensor_status": ("module_id", "sensor_type"),
+}
+
+WITHOUT_DECOMPRESSION_LIMIT: Final = "SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
+
+UPSERT: Final = """
+WITH put AS (
+    INSERT INTO measurements AS t (module_id, sensor_type, hardware_id, time, value)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::float8[])
+    ON CONFLICT (module_id, sensor_type, hardware_id, time) DO UPDATE SET value = excluded.value
+    RETURNING t.xmax = 0 AS fresh
+) SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM put
+"""
+
+
+def states(plan: Plan, quote: Quote) -> list[str]:
+    """The statements that apply a plan's patches, in an order that every writer keeps: tables, then keys, rise.
+
+    Each returns, for every row it applied, the position that now guards it and whether the row is new.
+    """
+    return [
+        _apply(list(group), quote)
+        for patches in plan.rounds
+        for _, group in groupby(sorted(patches, key=_shape), key=_shape)
+    ]
+
+
+def _shape(patch: Patch) -> tuple[str, str, bool, list[str]]:
+    return patch.table, patch.position, patch.retained, sorted(patch.columns)
+
+
+def _apply(patches: list[Patch], quote: Quote) -> str:
+    table, position, retained, columns = _shape(patches[0])
+    keys = KEYS[table]
+    names = ", ".join([*keys, *columns, position, "updated_at"])
+    sets = ", ".join(f"{name} = excluded.{name}" for name in [*columns, position, "updated_at"])
+    newer = f"t.{position} IS NULL" + ("" if retained else f" OR t.{position} < excluded.{position}")
+    records = quote(encode([_record(patch, keys) for patch in patches]).decode())
+    return (  # names are constants of this package and of `states`; `records` is quoted by libpq
+        f"INSERT INTO {table} AS t ({names})"  # noqa: S608
+        f" SELECT {names} FROM jsonb_populate_recordset(NULL::{table}, {records}) ORDER BY {', '.join(keys)}"
+        f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets} WHERE {newer}"
+        f" RETURNING t.{position}, t.xmax = 0"
+    )
+
+
+def _record(patch: Patch, keys: Iterable[str]) -> dict[str, Any]:
+    return {
+        **dict(zip(keys, patch.key, strict=True)),
+        **patch.columns,
+        patch.position: patch.place,
+        "updated_at": patch.updated_at,
+    }
+
+
+def ledger(plan: Plan, counts: Counts) -> str:
+    """The row that accounts for the transaction."""
+    sequences = ",".join(f"[{first},{last}]" for first, last in plan.sequences)
+    return (
+        "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored) VALUES"  # noqa: S608
+        f" ('{format_time(plan.journal)}', '{{{sequences}}}', {counts.received}, {counts.inserted},"
+        f" {counts.updated}, {counts.replaced}, {counts.dead}, {counts.ignored})"
+    )

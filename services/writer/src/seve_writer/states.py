@@ -1,0 +1,114 @@
+"""What reports mean for the tables of states: patches of rows, ordered by journal position, and of those only the ones
+that can matter. No clock decides, and what a report did not carry is not touched. Knows no SQL (`statements` does).
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+from seve_schema.bodies import HardwareConfig, Presence, SensorConfig, SensorStatus, SystemConfig, SystemStatus
+
+from seve_writer.rows import Report
+
+Place = tuple[int, int, int]
+"""Journal, sequence and place in the message: what decides which of two reports is newer."""
+
+
+class Patch(NamedTuple):
+    """Columns of one row that one report sets. `position` names the column that guards them."""
+
+    table: str
+    key: tuple[str, ...]
+    position: str
+    place: Place
+    retained: bool
+    updated_at: str
+    columns: dict[str, Any]
+
+
+_SYSTEM_STATUS: Final = {"rssi": "rssi"}
+_SYSTEM_CONFIG: Final = {"ip": "ip", "mac": "mac", "uptime_start": "uptime_start"}
+_STATUS_MEMORY: Final = {"heap_free_kb": "heap_free_kb", "heap_min_free_kb": "heap_min_free_kb"}
+_CONFIG_MEMORY: Final = {"heap_total_kb": "heap_total_kb"}
+_FLASH: Final = {"used_kb": "flash_used_kb", "free_kb": "flash_free_kb", "system_kb": "flash_system_kb"}
+_CHIP: Final = {
+    "model": "chip_model",
+    "rev": "chip_rev",
+    "cpu_freq_mhz": "cpu_freq_mhz",
+    "flash_kb": "flash_kb",
+    "cores": "cores",
+}
+_SENSOR_STATUS: Final = {"status": "status", "value": "value"}
+_SENSOR_CONFIG: Final = {"interval": "interval_seconds", "model": "model", "enabled": "enabled"}
+_PRESENCE: Final = {"status": "status"}
+
+
+def patches(report: Report[Any], place: Place) -> list[Patch]:
+    """The rows one report touches: one of a module, or one for each sensor it names."""
+    module, when, retained = report.module_id, report.received_at, report.retained
+
+    def patch(table: str, columns: dict[str, Any], position: str = "position", *key: str) -> Patch:
+        return Patch(table, (module, *key), position, place, retained, when, columns)
+
+    match report.metadata:
+        case SystemStatus() as body:
+            columns = _set(body, _SYSTEM_STATUS) | _set(body.memory, _STATUS_MEMORY)
+            return [patch("device_system_status", columns, "status_position")]
+        case SystemConfig() as body:
+            columns = _set(body, _SYSTEM_CONFIG) | _set(body.flash, _FLASH) | _set(body.memory, _CONFIG_MEMORY)
+            return [patch("device_system_status", columns, "config_position")]
+        case HardwareConfig() as body:
+            return [patch("device_hardware", _set(body.chip, _CHIP))]
+        case Presence() as body:
+            return [patch("device_presence", _set(body, _PRESENCE))]
+        case dict() as sensors:
+            return [made for sensor, body in sensors.items() for made in _of_sensor(patch, sensor, body)]
+        case _:
+            return []
+
+
+def _of_sensor(patch: Any, sensor: str, body: SensorStatus | SensorConfig | None) -> Iterator[Patch]:
+    if isinstance(body, SensorStatus):
+        yield patch("sensor_status", _set(body, _SENSOR_STATUS), "position", sensor)
+    elif isinstance(body, SensorConfig):
+        yield patch("sensor_config", _set(body, _SENSOR_CONFIG), "position", sensor)
+
+
+def _set(body: msgspec.Struct | msgspec.UnsetType | None, columns: dict[str, str]) -> dict[str, Any]:
+    """Columns that a body carries. A group that is null as a whole says that none of its parts is known."""
+    if body is UNSET:
+        return {}
+    if body is None:
+        return dict.fromkeys(columns.values())
+    return {column: value for field, column in columns.items() if (value := getattr(body, field)) is not UNSET}
+
+
+def rounds(everything: Iterable[Patch]) -> list[list[Patch]]:
+    """The patches to apply, oldest first: at most one a row and position in each round, in the order of their keys.
+
+    Nearly always one round. A patch whose columns a newer one sets as well changes nothing and is left out; a retained
+    one counts only where nothing is known, so it is left out behind any other of its row.
+    """
+    chains: dict[tuple[str, tuple[str, ...], str], list[Patch]] = {}
+    for patch in sorted(everything, key=lambda patch: patch.place):
+        chains.setdefault((patch.table, patch.key, patch.position), []).append(patch)
+    result: list[list[Patch]] = []
+    for _, chain in sorted(chains.items()):
+        for depth, patch in enumerate(_that_matter(chain)):
+            if depth == len(result):
+                result.append([])
+            result[depth].append(patch)
+    return result
+
+
+def _that_matter(chain: list[Patch]) -> list[Patch]:
+    """Of one row's patches, oldest first, those that change what the newest do not."""
+    news = [patch for place, patch in enumerate(chain) if place == 0 or not patch.retained]
+    kept: list[Patch] = []
+    covered: set[str] = set()
+    for patch in reversed(news):
+        if not kept or not covered.issuperset(patch.columns):
+            kept.append(patch)
+            covered |= patch.columns.keys()
+    return kept[::-1]

@@ -1,0 +1,130 @@
+"""The database side of a writer: one connection, made when it is needed, one transaction at a time. A transaction is
+states, ledger and rows together; it commits or leaves nothing. Decides nothing about errors: it raises them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, pq
+from psycopg.pq.abc import PGresult
+from seve_runtime.settings import Secret
+from seve_schema.times import format_time
+
+from seve_writer import copying, statements
+from seve_writer.plan import Counts, Plan, outcome
+from seve_writer.scripts import run
+
+Verify = Callable[[AsyncConnection[Any]], Awaitable[None]]
+
+
+class Store:
+    """Writes plans. `verify` is asked about every connection before it is used."""
+
+    def __init__(self, url: Secret, timeout: float, verify: Verify) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._verify = verify
+        self._connection: AsyncConnection[Any] | None = None
+
+    async def write(self, plan: Plan, *, upsert: bool = False, unlimited: bool = False) -> Counts:
+        """Run one transaction. `upsert` where rows may be there already, `unlimited` to lift TimescaleDB's limit.
+
+        Raises psycopg.Error, SchemaError or TimeoutError; only after a lost connection or a timeout is it unknown
+        whether it committed.
+        """
+        async with asyncio.timeout(self._timeout):
+            connection = await self._open()
+            try:
+                return await self._transact(connection, plan, upsert=upsert, unlimited=unlimited)
+            except BaseException:
+                await self._abandon(connection)
+                raise
+
+    async def probe(self) -> None:
+        """Ask the database for anything at all. Raises as `write`."""
+        async with asyncio.timeout(self._timeout):
+            connection = await self._open()
+            try:
+                await run(connection, ["SELECT 1"])
+            except BaseException:
+                await self._abandon(connection)
+                raise
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _transact(self, connection: AsyncConnection[Any], plan: Plan, *, upsert: bool, unlimited: bool) -> Counts:
+        begin = ["BEGIN", statements.WITHOUT_DECOMPRESSION_LIMIT] if unlimited else ["BEGIN"]
+        fresh = changed = 0
+        if plan.rounds:
+            done = await run(connection, begin + statements.states(plan, _quote(connection)))
+            fresh, changed = _applied(done)
+            begin = []
+        if upsert and plan.rows:
+            if begin:
+                await run(connection, begin)
+            inserted, updated = await _upsert(connection, plan)
+            counts = outcome(plan, inserted=inserted, updated=updated, fresh=fresh, changed=changed)
+            await run(connection, [statements.ledger(plan, counts), "COMMIT"])
+            return counts
+        counts = outcome(plan, inserted=len(plan.rows), updated=0, fresh=fresh, changed=changed)
+        copy = [copying.COPY] if plan.rows else []
+        await run(connection, [*begin, statements.ledger(plan, counts), *copy, "COMMIT"], copying.encode(plan.rows))
+        return counts
+
+    async def _open(self) -> AsyncConnection[Any]:
+        if self._connection is None or self._connection.closed:
+            connection = await AsyncConnection.connect(
+                self._url.reveal(),
+                autocommit=True,
+                prepare_threshold=None,  # PgBouncer: the next transaction may be on another server connection
+                application_name="seve-writer",
+                connect_timeout=max(2, int(self._timeout)),
+            )
+            try:
+                await self._verify(connection)
+            except BaseException:
+                await connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    async def _abandon(self, connection: AsyncConnection[Any]) -> None:
+        """After a failure: back to an idle connection, or to none."""
+        if connection.pgconn.transaction_status == pq.TransactionStatus.INERROR:
+            try:
+                await run(connection, ["ROLLBACK"])
+            except psycopg.Error:  # the failure itself is being raised; this connection is given up below
+                await connection.close()
+        if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            await connection.close()
+
+
+def _quote(connection: AsyncConnection[Any]) -> statements.Quote:
+    escaping = pq.Escaping(connection.pgconn)
+    return lambda text: bytes(escaping.escape_literal(text.encode())).decode()
+
+
+def _applied(results: list[PGresult]) -> tuple[int, int]:
+    """How many reports made a row, and how many changed one: told apart by the position each left behind."""
+    made: dict[bytes, bool] = {}
+    for result in results:
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            continue
+        for row in range(result.ntuples):
+            position = result.get_value(row, 0) or b""
+            made[position] = made.get(position, False) or result.get_value(row, 1) == b"t"
+    fresh = sum(made.values())
+    return fresh, len(made) - fresh
+
+
+async def _upsert(connection: AsyncConnection[Any], plan: Plan) -> tuple[int, int]:
+    modules, sensors, hardware, times, values = zip(*plan.rows, strict=True)
+    arrays = [list(modules), list(sensors), list(hardware), [format_time(time) for time in times], list(values)]
+    row = await (await connection.execute(statements.UPSERT, arrays)).fetchone()
+    return row or (0, 0)

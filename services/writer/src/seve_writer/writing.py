@@ -1,0 +1,168 @@
+"""Gets a batch into the database whatever happens: repeats while the fault is the database's, halves where it is a
+row's, buries the row that is left. Returns when all of it is committed; ends early only by Stopped.
+"""
+
+import random
+from collections.abc import Sequence
+
+import psycopg
+import structlog
+from nats.errors import Error as NatsError
+from seve_runtime.errors import Stopped
+from seve_runtime.health import Health
+from seve_runtime.lifecycle import Stop, pause
+
+from seve_writer import metrics
+from seve_writer.attempts import Attempt, Step
+from seve_writer.backoff import delay
+from seve_writer.deadletters import DeadLetters
+from seve_writer.errors import SchemaError
+from seve_writer.plan import Counts, Plan, burial, plan
+from seve_writer.rows import Unit, Unreadable
+from seve_writer.sqlstate import Fault, classify
+from seve_writer.store import Store
+
+log = structlog.get_logger()
+
+DATABASE = "database"
+SCHEMA = "schema"
+"""Readiness conditions kept here."""
+
+
+class Refused(Exception):
+    """The database will not take something in this part."""
+
+    def __init__(self, sqlstate: str | None, error: str) -> None:
+        super().__init__(error)
+        self.sqlstate = sqlstate
+        self.error = error
+
+
+class Writing:
+    """`stop` ends retries: what is not committed by then stays in the journal."""
+
+    def __init__(self, store: Store, deadletters: DeadLetters, health: Health, stop: Stop) -> None:
+        self._store = store
+        self._deadletters = deadletters
+        self._health = health
+        self._stop = stop
+
+    async def until_ready(self) -> None:
+        """Wait until the database answers and its schema can be used. Raises Stopped."""
+        attempt = Attempt(upsert=False)
+        while True:
+            try:
+                await self._store.probe()
+            except (psycopg.Error, SchemaError, OSError) as error:
+                fault, sqlstate = judge(error)
+                attempt.failures += 1
+                self._tell(fault, sqlstate, error, attempt.failures)
+                await self._pause(attempt.failures)
+            else:
+                self._health.holds(DATABASE)
+                self._health.holds(SCHEMA)
+                return
+
+    async def write(self, units: Sequence[Unit], journal: int) -> None:
+        """Store or bury every unit, in transactions of as many as the database takes at once. Raises Stopped."""
+        for unit in units:
+            if isinstance(unit.content, Unreadable):
+                await self._bury(unit, journal, None, unit.content.error)
+        parts = [(units, True)]
+        while parts:
+            part, ending = parts.pop()
+            try:
+                await self._commit(plan(part, journal, ending=ending))
+            except Refused as refusal:
+                if len(part) == 1:
+                    await self._bury(part[0], journal, refusal.sqlstate, refusal.error)
+                    await self._commit(burial(part[0], journal, ending=ending))
+                    continue
+                metrics.HALVINGS.inc()
+                half = len(part) // 2
+                whole = part[half - 1].delivery.sequence != part[half].delivery.sequence
+                parts += [(part[half:], ending), (part[:half], whole)]
+
+    async def _commit(self, wanted: Plan) -> Counts:
+        """One transaction, repeated until it is committed. Raises Refused, Stopped."""
+        attempt = Attempt(upsert=wanted.redelivered)
+        while True:
+            try:
+                counts = await self._store.write(wanted, upsert=attempt.upsert, unlimited=attempt.unlimited)
+            except (psycopg.Error, SchemaError, OSError) as error:  # TimeoutError is an OSError
+                await self._next(attempt, error)
+            else:
+                self._health.holds(DATABASE)
+                self._health.holds(SCHEMA)
+                _count(counts)
+                return counts
+
+    async def _next(self, attempt: Attempt, error: Exception) -> None:
+        fault, sqlstate = judge(error)
+        step = attempt.failed(fault)
+        if step is Step.REFUSED:
+            raise Refused(sqlstate, told(error))
+        metrics.RETRIES.labels(fault.value, sqlstate or "none").inc()
+        if step is Step.AGAIN:
+            metrics.UPSERTS.labels(fault.value).inc()
+            return
+        self._tell(fault, sqlstate, error, attempt.failures)
+        await self._pause(attempt.failures)
+        if step is Step.PROBE:
+            attempt.probed(answered=await self._answers())
+
+    def _tell(self, fault: Fault, sqlstate: str | None, error: Exception, failures: int) -> None:
+        condition = SCHEMA if fault is Fault.SCHEMA else DATABASE
+        self._health.fails(condition, told(error))
+        say = log.error if fault is Fault.SCHEMA else log.warning
+        if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th …: an outage of hours fills no disk
+            say(
+                "not written, not acknowledged",
+                sqlstate=sqlstate,
+                error=told(error),
+                failures=failures,
+            )
+
+    async def _pause(self, failures: int) -> None:
+        if await pause(self._stop, delay(failures, random.random())):  # noqa: S311  (jitter)
+            raise Stopped
+
+    async def _answers(self) -> bool:
+        try:
+            await self._store.probe()
+        except (psycopg.Error, SchemaError, OSError):
+            return False
+        return True
+
+    async def _bury(self, unit: Unit, journal: int, sqlstate: str | None, error: str) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._deadletters.bury(unit, journal, sqlstate, error)
+            except (NatsError, OSError) as failure:
+                failures += 1
+                log.warning("dead letter not confirmed", error=told(failure), failures=failures)
+                await self._pause(failures)
+            else:
+                return
+
+
+def judge(error: Exception) -> tuple[Fault, str | None]:
+    """Whose fault an exception of the store is, and its SQLSTATE."""
+    if isinstance(error, SchemaError):
+        return Fault.SCHEMA, None
+    if isinstance(error, psycopg.Error) and error.sqlstate is None and not isinstance(error, psycopg.OperationalError):
+        return Fault.UNKNOWN, None
+    sqlstate = error.sqlstate if isinstance(error, psycopg.Error) else None
+    return classify(sqlstate), sqlstate
+
+
+def told(error: Exception) -> str:
+    """The error in one line, never empty."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _count(counts: Counts) -> None:
+    for outcome in ("inserted", "updated", "replaced", "dead", "ignored"):
+        if amount := getattr(counts, outcome):
+            metrics.ROWS.labels(outcome).inc(amount)

@@ -1,0 +1,118 @@
+"""What the writer's tests share: a prepared journal and database, envelopes as ingest publishes them, and a writer that
+runs within the test.
+"""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import nats
+import psycopg
+import pytest
+from seve_runtime import topology
+from seve_runtime.settings import load
+from seve_schema.codec import encode, join
+from seve_schema.envelope import Envelope
+from seve_schema.subjects import telemetry_subject
+from seve_schema.times import format_time
+from seve_writer.app import app
+from seve_writer.migrate import migrate
+from seve_writer.settings import WriterSettings
+
+BASE = 1_764_529_200_000_000
+"""2025-11-30T19:00:00Z."""
+
+
+def envelope(module="croissance", kind="measurement", *, sensor="co2", value=450.5, at=0, **fields):
+    """An envelope; `at` in microseconds after BASE."""
+    if kind == "measurement":
+        fields = {"sensor_type": sensor, "value": value} | fields
+    time = format_time(BASE + at)
+    return Envelope(
+        **{"topic": f"{module}/x", "module_id": module, "kind": kind, "time": time, "clock": "device"}
+        | {"received_at": time}
+        | fields
+    )
+
+
+class Journal:
+    """A client of the journal, as ingest is."""
+
+    def __init__(self, client):
+        self.client = client
+        self.js = client.jetstream()
+
+    async def publish(self, *envelopes):
+        """One NATS message of one module and kind; gives its sequence."""
+        first = envelopes[0]
+        subject = telemetry_subject(first.module_id, first.kind)
+        return (await self.js.publish(subject, join(map(encode, envelopes)))).seq
+
+    async def waiting(self):
+        """Messages that no writer acknowledged yet."""
+        return (await self.js.stream_info("TELEMETRY")).state.messages
+
+    async def empty(self):
+        """Whether everything is acknowledged."""
+        return await self.waiting() == 0
+
+    async def deadletters(self):
+        """Everything in the dead-letter stream, oldest first."""
+        last = (await self.js.stream_info("DEADLETTER")).state.last_seq
+        return [await self.js.get_msg("DEADLETTER", seq=sequence) for sequence in range(1, last + 1)]
+
+
+@pytest.fixture
+async def journal(nats_server):
+    """The topology, applied, and a client."""
+    client = await nats.connect(nats_server.url)
+    await topology.apply(client.jetstream(), topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+    yield Journal(client)
+    await client.close()
+
+
+@pytest.fixture
+def migrated(database_url):
+    """An empty database with the writer's tables; gives its URL."""
+    migrate(database_url)
+    return database_url
+
+
+@pytest.fixture
+def query(migrated):
+    """Asks the test's database, with SQL and parameters; gives rows."""
+    with psycopg.connect(migrated, autocommit=True) as connection:
+
+        def ask(sql, *parameters):
+            cursor = connection.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+        yield ask
+
+
+def settings_for(nats_url, database_url, **variables):
+    """Settings as the environment gives them; variables in lower case."""
+    defaults = {"ACK_WAIT": "6s", "SHUTDOWN_GRACE": "8s", "FLUSH_INTERVAL": "100ms"}
+    given = {name.upper(): str(value) for name, value in variables.items()}
+    return load(WriterSettings, {"NATS_URL": nats_url, "DATABASE_URL": database_url} | defaults | given)
+
+
+@asynccontextmanager
+async def running(settings):
+    """A writer in this test's event loop, stopped as SIGTERM stops it; gives its task."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(app(settings, stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        await task
+
+
+@pytest.fixture
+def writer(nats_server, migrated):
+    """A writer on the test's journal and database, started by calling this with variables and entering it."""
+
+    def start(**variables):
+        return running(settings_for(nats_server.url, migrated, **variables))
+
+    return start

@@ -1,0 +1,89 @@
+"""Journal in, tables out: what each kind of message leaves in the database, and when it is acknowledged."""
+
+from servers.conditions import eventually
+
+from .conftest import envelope
+
+
+async def test_a_sample_becomes_a_row_and_the_ledger_says_so(journal, writer, query):
+    """The shortest way through: one message, one row, one ledger row naming its sequence, one acknowledgement."""
+    sequence = await journal.publish(envelope())
+    async with writer():
+        await eventually(journal.empty, "the message acknowledged")
+    assert query("SELECT module_id, sensor_type, hardware_id, value FROM measurements") == [
+        ("croissance", "co2", "", 450.5)
+    ]
+    assert query(
+        "SELECT sequences @> %s::bigint, received, inserted, updated, replaced, dead, ignored FROM ledger", sequence
+    ) == [(True, 1, 1, 0, 0, 0, 0)]
+
+
+async def test_each_kind_of_report_reaches_its_table(journal, writer, query):
+    """Contracts between topics and tables: one report of each kind, one row each, columns by name."""
+    bodies = {
+        "system.status": {"rssi": -45, "memory": {"heapFreeKb": 123, "heapMinFreeKb": 45}},
+        "system.config": {
+            "ip": "192.168.1.100",
+            "mac": "AA:BB:CC:DD:EE:FF",
+            "uptimeStart": 1234567890,
+            "flash": {"usedKb": 500, "freeKb": 1500, "systemKb": 200},
+            "memory": {"heapTotalKb": 320},
+        },
+        "hardware.config": {"chip": {"model": "ESP32", "rev": 3, "cpuFreqMhz": 240, "flashKb": 4096, "cores": 2}},
+        "sensors.status": {"co2": {"status": "ok", "value": 450}, "dht22": {"status": "missing", "value": None}},
+        "sensors.config": {"co2": {"interval": 60, "model": "MH-Z14A", "enabled": True}},
+        "presence": {"status": "online"},
+    }
+    for kind, body in bodies.items():
+        await journal.publish(envelope(kind=kind, metadata=body))
+    async with writer():
+        await eventually(journal.empty, "all acknowledged")
+    assert query(
+        "SELECT ip, mac, uptime_start, rssi, flash_used_kb, flash_free_kb, flash_system_kb, heap_total_kb,"
+        " heap_free_kb, heap_min_free_kb FROM device_system_status WHERE module_id = 'croissance'"
+    ) == [("192.168.1.100", "AA:BB:CC:DD:EE:FF", 1234567890, -45, 500, 1500, 200, 320, 123, 45)]
+    assert query("SELECT chip_model, chip_rev, cpu_freq_mhz, flash_kb, cores FROM device_hardware") == [
+        ("ESP32", 3, 240, 4096, 2)
+    ]
+    assert query("SELECT sensor_type, status, value FROM sensor_status ORDER BY 1") == [
+        ("co2", "ok", 450.0),
+        ("dht22", "missing", None),
+    ]
+    assert query("SELECT sensor_type, interval_seconds, model, enabled FROM sensor_config") == [
+        ("co2", 60, "MH-Z14A", True)
+    ]
+    assert query("SELECT status FROM device_presence") == [("online",)]
+
+
+async def test_what_has_no_table_is_acknowledged_and_counted(journal, writer, query):
+    """Logs and other topics are for screens: the ledger counts them as ignored."""
+    await journal.publish(envelope(kind="log", metadata={"msg": "a"}), envelope(kind="log", metadata={"msg": "b"}))
+    await journal.publish(envelope(kind="other", metadata=7))
+    async with writer():
+        await eventually(journal.empty, "all acknowledged")
+    assert query("SELECT sum(received)::int, sum(ignored)::int FROM ledger") == [(3, 3)]
+
+
+async def test_a_stop_flushes_what_waits(journal, writer, query):
+    """SIGTERM writes and acknowledges the rows that wait for a batch to fill."""
+    async with writer(flush_interval="5s"):
+        await journal.publish(envelope())
+
+        async def delivered():
+            return (await journal.js.consumer_info("TELEMETRY", "writer")).num_ack_pending == 1
+
+        await eventually(delivered, "the message in the writer's hands")
+        assert query("SELECT value FROM measurements") == []
+    assert query("SELECT value FROM measurements") == [(450.5,)]
+    assert await journal.empty()
+
+
+async def test_a_key_that_is_there_already_is_updated(journal, writer, query):
+    """Across batches the one committed last wins, and the ledger tells updated from inserted."""
+    async with writer():
+        await journal.publish(envelope(value=1))
+        await eventually(journal.empty, "the first acknowledged")
+        await journal.publish(envelope(value=2), envelope(value=3, at=1))
+        await eventually(journal.empty, "the second acknowledged")
+    assert query("SELECT value FROM measurements ORDER BY time") == [(2.0,), (3.0,)]
+    assert query("SELECT inserted, updated FROM ledger ORDER BY id") == [(1, 0), (1, 1)]

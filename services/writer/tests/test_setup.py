@@ -1,0 +1,53 @@
+"""`seve-writer setup` prepares NATS and the database: as a command, as users start it."""
+
+import os
+import subprocess
+import sys
+
+import psycopg
+from servers.conditions import wait_until
+
+
+def setup(nats_url, database_url, **more):
+    environ = {"PATH": os.environ["PATH"], "NATS_URL": nats_url, "DATABASE_URL": database_url} | more
+    return subprocess.Popen(
+        [sys.executable, "-m", "seve_writer", "setup"], env=environ, stderr=subprocess.PIPE, text=True
+    )
+
+
+def tables(database_url):
+    with psycopg.connect(database_url) as connection:
+        return {name for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+
+def test_two_setups_at_once_and_a_third_later_all_succeed(nats_server, database_url):
+    """Every service's container may run it before every start."""
+    first, second = setup(nats_server.url, database_url), setup(nats_server.url, database_url)
+    assert [first.wait(60), second.wait(60)] == [0, 0], first.stderr.read() + second.stderr.read()
+    third = setup(nats_server.url, database_url)
+    assert third.wait(60) == 0
+    assert '"names": "none"' in third.stderr.read()
+    assert {"measurements", "ledger", "device_presence", "sensor_config"} <= tables(database_url)
+    for process in (first, second, third):
+        process.stderr.close()
+
+
+def test_setup_waits_for_the_database_and_says_so(nats_server, postgres_server):
+    """Any order of starting works; what is awaited is named."""
+    postgres_server.stop()
+    process = setup(nats_server.url, postgres_server.url)
+    lines = []
+    wait_until(lambda: lines.append(process.stderr.readline()) or "waiting" in lines[-1], "the waiting told")
+    assert "the database" in lines[-1]
+    postgres_server.start()
+    assert process.wait(60) == 0
+    process.stderr.close()
+    assert "measurements" in tables(postgres_server.url)
+
+
+def test_setup_without_its_settings_names_them(nats_server):
+    """Exit code 2, and the variable on stderr."""
+    process = setup(nats_server.url, "")
+    assert process.wait(60) == 2
+    assert "DATABASE_URL" in process.stderr.read()
+    process.stderr.close()
