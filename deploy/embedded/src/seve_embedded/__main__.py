@@ -21,9 +21,15 @@ from seve_embedded.stack import Stack
 DISPATCHER = "deploy/stack"
 
 
+class NothingToRun(SeveError):
+    """`run` without a command."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code: 1 failed, 2 settings that cannot be used."""
-    arguments = parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    passed_on = given[1:] if given[:1] in (["psql"], ["run"]) and given[1:] not in (["-h"], ["--help"]) else []
+    arguments = parser().parse_args(given[: len(given) - len(passed_on)], argparse.Namespace(passed_on=passed_on))
     try:
         stack = Stack.open(os.environ, Path.cwd())
         return int(COMMANDS[arguments.command](stack, arguments) or 0)
@@ -59,14 +65,13 @@ def parser() -> argparse.ArgumentParser:
     cleaning.add_argument("--yes", action="store_true", help="do not ask")
     scaling = commands.add_parser("scale", help="set how many writers share the work")
     scaling.add_argument("writers", metavar="WRITERS=N", type=_writers)
-    commands.add_parser("psql", help="talk to the database").add_argument("arguments", nargs=argparse.REMAINDER)
+    commands.add_parser("psql", help="talk to the database; what follows goes to psql")
     publishing = commands.add_parser("publish", help="publish one message at QoS 1")
     publishing.add_argument("topic")
     publishing.add_argument("payload")
     watching = commands.add_parser("watch", help="show what a screen would get")
     watching.add_argument("module", nargs="*", help="all unless named")
-    running = commands.add_parser("run", help="run a command that finds the stack in its environment")
-    running.add_argument("arguments", nargs=argparse.REMAINDER)
+    commands.add_parser("run", help="run the command that follows; it finds the stack in its environment")
     return top
 
 
@@ -115,13 +120,13 @@ def _scale(stack: Stack, arguments: argparse.Namespace) -> None:
 
 
 def _psql(stack: Stack, arguments: argparse.Namespace) -> int:
-    return _become([str(postgres.binaries() / "psql"), stack.current.addresses.database, *arguments.arguments], stack)
+    return _become([str(postgres.binaries() / "psql"), stack.current.addresses.database, *arguments.passed_on], stack)
 
 
 def _run(stack: Stack, arguments: argparse.Namespace) -> int:
-    if not arguments.arguments:
-        raise SettingsError(["run: no command given"])
-    return _become(arguments.arguments, stack)
+    if not arguments.passed_on:
+        raise NothingToRun("what shall run? For example: deploy/stack run seve-simulate")
+    return _become(arguments.passed_on, stack)
 
 
 def _become(command: list[str], stack: Stack) -> int:

@@ -18,7 +18,7 @@ from seve_embedded.supervisor import NoSupervisor
 from seve_embedded.supervisor_config import PYTHON_VARIABLE, SOCKET_VARIABLE, STATE_VARIABLE
 
 POLL_SECONDS: Final = 0.1
-SERVERS_DOORS: Final = {"POSTGRES_PORT": "PostgreSQL", "NATS_PORT": "NATS", "MQTT_LISTEN": "MQTT listener"}
+SERVERS: Final = {"POSTGRES_PORT": "postgres", "NATS_PORT": "nats", "MQTT_LISTEN": "nats"}
 Say = Callable[[str], None]
 
 
@@ -102,13 +102,14 @@ def start_supervisor(stack: Stack) -> None:
 
 
 def _wait_servers(stack: Stack, say: Say, began: float) -> None:
-    waiting = [(setting, host, port) for setting, host, port in stack.doors if setting in SERVERS_DOORS]
+    waiting = [(setting, host, port) for setting, host, port in stack.doors if setting in SERVERS]
     while waiting:
         for door in [(setting, host, port) for setting, host, port in waiting if ports.accepts(reachable(host), port)]:
-            _step(say, SERVERS_DOORS[door[0]], began)
+            _step(say, "mqtt" if door[0] == "MQTT_LISTEN" else SERVERS[door[0]], began)
             waiting.remove(door)
         if waiting:
-            _check_progress(stack, began, ", ".join(SERVERS_DOORS[setting] for setting, _, _ in waiting))
+            late = {SERVERS[setting]: f"{setting} does not answer" for setting, _, _ in waiting}
+            _check_progress(stack, began, late)
             time.sleep(POLL_SECONDS)
 
 
@@ -135,12 +136,15 @@ def _wait_ready(stack: Stack, say: Say, began: float) -> None:
             _step(say, name, began)
             del todo[name]
         if todo:
-            _check_progress(stack, began, "; ".join(f"{name} ({answers[name]})" for name in todo))
+            _check_progress(stack, began, {name: str(answers[name]) for name in todo})
             time.sleep(POLL_SECONDS)
 
 
-def _check_progress(stack: Stack, began: float, waiting: str) -> None:
-    """Raise NotReady where waiting on is of no use: the supervisor died, gave a program up, or time is over."""
+def _check_progress(stack: Stack, began: float, waiting: dict[str, str]) -> None:
+    """Raise NotReady where waiting on is of no use: the supervisor died, gave a program up, or time is over.
+
+    `waiting` has what each program that is late waits for.
+    """
     if not stack.supervised:
         raise NotReady(f"the supervisor died:\n{tail(stack.state.log('supervisor-start'))}")
     try:
@@ -152,8 +156,8 @@ def _check_progress(stack: Stack, began: float, waiting: str) -> None:
             text = tail(stack.state.log(state.name))
             raise NotReady(f"{state.name} stopped with exit code {state.exitstatus}:\n{text}")
     if time.monotonic() - began > stack.settings.start_timeout:
-        logs = "\n".join(f"{name}:\n{tail(stack.state.log(name), 5)}" for name in states)
-        raise NotReady(f"not ready after START_TIMEOUT ({stack.settings.start_timeout:g} s): {waiting}\n{logs}")
+        parts = [f"{name}: {reason}\n{tail(stack.state.log(name))}" for name, reason in waiting.items()]
+        raise NotReady("\n".join([f"not ready after START_TIMEOUT = {stack.settings.start_timeout:g} s", *parts]))
 
 
 def _step(say: Say, name: str, began: float) -> None:
