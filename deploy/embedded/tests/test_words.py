@@ -13,7 +13,7 @@ def page(networks=("192.168.1.7",), **settings):
     chosen = StackSettings(**settings)
     found = plan.addresses(chosen, nats_password="nats-pw", database_password="db-pw")
     programs = plan.programs(chosen, found, python="python", postgres=["pg"], nats=["nats"])
-    whole = plan.Plan(programs=programs, addresses=found, writers=chosen.writers, dotenv="")
+    whole = plan.Plan(programs=programs, addresses=found, doors=[], writers=chosen.writers, dotenv="")
     return welcome.text(chosen, whole, "deploy/stack", list(networks))
 
 

@@ -13,8 +13,7 @@ LATE_SECONDS: Final = 10.0
 def down(stack: Stack) -> list[str]:
     """Stop the stack: through its supervisor, which drains in order, then what is left. Gives what had to be killed."""
     killed: list[str] = []
-    programs = stack.written.programs if stack.written else []
-    patience = sum(program.stop_seconds for program in programs) + LATE_SECONDS
+    patience = sum(program.stop_seconds for program in stack.current.programs) + LATE_SECONDS
     for process in stack.running:
         if process.name == SUPERVISOR:
             killed += [SUPERVISOR] if processes.stop(process, signal.SIGTERM, patience) else []
@@ -26,7 +25,7 @@ def down(stack: Stack) -> list[str]:
 
 def stop_rest(stack: Stack) -> list[str]:
     """Stop what runs without a supervisor: services first, servers last. Gives what had to be killed."""
-    known = {program.name: program for program in stack.written.programs} if stack.written else {}
+    known = {program.name: program for program in stack.current.programs}
     order = sorted(stack.running, key=lambda process: -_priority(known, process))
     killed = []
     for process in order:

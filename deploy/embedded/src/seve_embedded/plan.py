@@ -40,6 +40,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     programs: list[Program]
     addresses: Addresses
+    doors: list[tuple[str, str, int]]
+    """Every place it listens at, as setting, host and port."""
     writers: int
     dotenv: str
     """Digest of `.env` when it was read."""

@@ -36,8 +36,8 @@ def scale(stack: Stack, say: Say) -> None:
 
 
 def _check_ports(stack: Stack, had: int) -> None:
-    new = [door for door in stack.doors if door[0] == "WRITER_ADMIN_PORT"][had:]
-    others = {port for setting, _, port in stack.doors if setting != "WRITER_ADMIN_PORT"}
+    new = [door for door in stack.wanted.doors if door[0] == "WRITER_ADMIN_PORT"][had:]
+    others = {port for setting, _, port in stack.wanted.doors if setting != "WRITER_ADMIN_PORT"}
     if clash := [port for _, _, port in new if port in others]:
         raise SettingsError([f"WRITER_ADMIN_PORT: port {clash[0]} of a further writer is given by another setting"])
     ports.check(new)

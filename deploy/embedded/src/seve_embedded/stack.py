@@ -64,14 +64,20 @@ class Stack:
             postgres=postgres.command(self.state.postgres_data, self.settings.postgres_port, timezone="UTC"),
             nats=[str(nats_server.binary()), "--config", str(self.state.nats_config)],
         )
-        return Plan(programs=programs, addresses=found, writers=self.settings.writers, dotenv=self.dotenv)
+        return Plan(
+            programs=programs,
+            addresses=found,
+            doors=plan.doors(self.settings),
+            writers=self.settings.writers,
+            dotenv=self.dotenv,
+        )
 
     @property
     def written(self) -> Plan | None:
-        """What the last `up` or `scale` wrote down; None before the first."""
+        """What the last `up` or `scale` wrote down; None before the first, and where another version wrote it."""
         try:
             return msgspec.json.decode(self.state.plan.read_bytes(), type=Plan)
-        except FileNotFoundError:
+        except (FileNotFoundError, msgspec.DecodeError):
             return None
 
     @property
@@ -98,11 +104,6 @@ class Stack:
     def supervisor(self) -> Supervisor:
         """The way to talk to its supervisor."""
         return Supervisor(self.state.socket)
-
-    @property
-    def doors(self) -> list[tuple[str, str, int]]:
-        """Every place it is to listen at, as setting, host and port."""
-        return plan.doors(self.settings)
 
     def write(self) -> None:
         """Bring the files that the supervisor and the servers read in line with the settings."""

@@ -29,6 +29,7 @@ TABLES: Final = (
     "ledger",
 )
 ERRORS_SHOWN: Final = 3
+ERROR_WIDTH: Final = 110
 Rows = list[list[str]]
 
 
@@ -64,7 +65,7 @@ def gather(stack: Stack) -> Report:
     for program in plan.programs:
         for event in logfile.errors(stack.state.log(program.name), ERRORS_SHOWN):
             line = logfile.readable(msgspec.json.encode(event).decode())
-            report.errors.append([program.name, str(event.get("timestamp", ""))[:10], line[:200]])
+            report.errors.append([program.name, str(event.get("timestamp", ""))[:10], _clipped(line)])
     return report
 
 
@@ -155,3 +156,7 @@ def _count(connection: psycopg.Connection, name: str) -> str:
 def _fault(report: Report, part: str, error: Exception) -> None:
     report.healthy = False
     report.faults.append([part, str(error).strip().partition("\n")[0] or type(error).__name__])
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= ERROR_WIDTH else f"{line[:ERROR_WIDTH]}…"

@@ -54,18 +54,17 @@ class Supervisor:
         return added, changed, removed
 
     def add(self, name: str) -> None:
-        """Start a program that the configuration has gained."""
+        """Take up a program that the configuration has gained, and start it."""
         self._call("addProcessGroup", name)
+        self.start(name)
 
     def remove(self, name: str) -> None:
         """Drain and forget a program that the configuration has lost."""
         self._call("stopProcessGroup", name)
         self._call("removeProcessGroup", name)
 
-    def restart(self, name: str) -> None:
-        """Stop and start one program."""
-        if self.states()[name].running:
-            self._call("stopProcess", name)
+    def start(self, name: str) -> None:
+        """Start a program; does not wait for it."""
         self._call("startProcess", name, False)
 
     def _call(self, method: str, *arguments: object) -> Any:

@@ -36,6 +36,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 _PROGRAM: Final = """
 [program:{name}]
 command = /bin/sh -c 'exec "${python}" -m seve_embedded.launch {name}'
+autostart = {autostart}
 priority = {priority}
 autorestart = unexpected
 exitcodes = {exitcodes}
@@ -53,7 +54,7 @@ stdout_logfile_backups = 3
 
 def render(programs: Iterable[Program], *, root: bool, files: int) -> str:
     """The whole file. `files` is how many open files each process may have. A retry comes a second later than the one
-    before it; a process that lived for a second is started again at once.
+    before it; a process that lived for a second is started again at once. Services are started when `setup` is done.
     """
     head = _HEAD.format(socket=SOCKET_VARIABLE, files=files, user="user = root" if root else "")
     parts = [
@@ -61,6 +62,7 @@ def render(programs: Iterable[Program], *, root: bool, files: int) -> str:
             name=program.name,
             python=PYTHON_VARIABLE,
             priority=program.priority,
+            autostart="true" if program.admin_port is None else "false",
             exitcodes=NOBODY_RESTARTS,
             stop_signal=program.stop_signal,
             stop_seconds=program.stop_seconds,

@@ -1,6 +1,10 @@
 """Text tables for a terminal. Pure."""
 
+import re
 from collections.abc import Sequence
+from typing import Final
+
+_NUMBER: Final = re.compile(r"|-|~?[0-9][0-9,.]*( (%|B|[KMGT]iB))?")
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -22,7 +26,7 @@ def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> st
 
 
 def _number(cell: str) -> bool:
-    return cell in ("", "-") or cell[:1].isdigit() or cell.startswith("~")
+    return _NUMBER.fullmatch(cell) is not None
 
 
 def size(count: int) -> str:

@@ -1,6 +1,7 @@
 """Publishing and watching from the command line: one message out, frames in. For first steps."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote, urlsplit
@@ -13,6 +14,7 @@ from seve_embedded.settings import StackSettings
 
 def publish(settings: StackSettings, broker: str, topic: str, payload: str) -> None:
     """Publish one message at QoS 1 and wait for its acknowledgement. Raises OSError or MQTTException."""
+    logging.getLogger("paho").setLevel(logging.CRITICAL)  # it logs its own disconnecting as an error; faults it raises
     place = urlsplit(broker)
     auth: paho.AuthParameter | None = None
     if settings.mqtt_username and settings.mqtt_password:

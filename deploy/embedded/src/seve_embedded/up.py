@@ -44,12 +44,12 @@ def up(stack: Stack, say: Say) -> bool:
     Raises SettingsError for ports that are taken, NotReady where a part fails or is late; both leave nothing running.
     """
     if stack.supervised:
-        _wait_ready(stack, say, time.monotonic())
+        _finish(stack, lambda _: None, time.monotonic())
         return False
     if stack.running:
         say("the supervisor is gone, its processes are not: stopping them first")
         down.stop_rest(stack)
-    ports.check(stack.doors)
+    ports.check(stack.wanted.doors)
     try:
         _start(stack, say)
     except BaseException:
@@ -63,9 +63,17 @@ def _start(stack: Stack, say: Say) -> None:
     _prepare_database(stack, say)
     stack.write()
     start_supervisor(stack)
+    _finish(stack, say, began)
+
+
+def _finish(stack: Stack, say: Say, began: float) -> None:
+    """From a supervisor that may have just been started: what an `up` that was cut short left undone is done too."""
     _wait_servers(stack, say, began)
-    _setup(stack)
-    _step(say, "streams and tables", began)
+    if stopped := [state.name for state in stack.supervisor.states().values() if state.statename == "STOPPED"]:
+        _setup(stack)
+        _step(say, "streams and tables", began)
+        for name in stopped:
+            stack.supervisor.start(name)
     _wait_ready(stack, say, began)
 
 
@@ -102,7 +110,7 @@ def start_supervisor(stack: Stack) -> None:
 
 
 def _wait_servers(stack: Stack, say: Say, began: float) -> None:
-    waiting = [(setting, host, port) for setting, host, port in stack.doors if setting in SERVERS]
+    waiting = [(setting, host, port) for setting, host, port in stack.current.doors if setting in SERVERS]
     while waiting:
         for door in [(setting, host, port) for setting, host, port in waiting if ports.accepts(reachable(host), port)]:
             _step(say, "mqtt" if door[0] == "MQTT_LISTEN" else SERVERS[door[0]], began)
