@@ -14,7 +14,7 @@ from seve_runtime.errors import SettingsError, SeveError
 from seve_runtime.service import settings_help
 from websockets.exceptions import WebSocketException
 
-from seve_embedded import clean, down, follow, postgres, scale, status, talk, up, welcome
+from seve_embedded import clean, down, follow, postgres, report, scale, status, talk, up, welcome
 from seve_embedded.settings import StackSettings
 from seve_embedded.stack import Stack
 
@@ -135,7 +135,9 @@ def _become(command: list[str], stack: Stack) -> int:
 
 
 def _publish(stack: Stack, arguments: argparse.Namespace) -> None:
-    talk.publish(stack.settings, stack.current.addresses.mqtt, arguments.topic, arguments.payload)
+    user, password = stack.settings.mqtt_username, stack.settings.mqtt_password
+    login = (user, password.reveal()) if user and password else None
+    talk.publish(stack.current.addresses.mqtt, arguments.topic, arguments.payload, login)
 
 
 def _watch(stack: Stack, arguments: argparse.Namespace) -> None:
@@ -143,9 +145,9 @@ def _watch(stack: Stack, arguments: argparse.Namespace) -> None:
 
 
 def _status(stack: Stack, _arguments: argparse.Namespace) -> int:
-    report = status.gather(stack)
-    print(status.render(report))
-    return 0 if report.healthy else 1
+    found = status.gather(stack)
+    print(report.render(found))
+    return 0 if found.healthy else 1
 
 
 COMMANDS = {

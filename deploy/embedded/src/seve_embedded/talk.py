@@ -9,16 +9,15 @@ from urllib.parse import quote, urlsplit
 from paho.mqtt import publish as paho
 from websockets.sync.client import connect
 
-from seve_embedded.settings import StackSettings
 
+def publish(broker: str, topic: str, payload: str, login: tuple[str, str] | None) -> None:
+    """Publish one message at QoS 1 and wait for its acknowledgement; `login` is user and password.
 
-def publish(settings: StackSettings, broker: str, topic: str, payload: str) -> None:
-    """Publish one message at QoS 1 and wait for its acknowledgement. Raises OSError or MQTTException."""
+    Raises OSError or MQTTException.
+    """
     logging.getLogger("paho").setLevel(logging.CRITICAL)  # it logs its own disconnecting as an error; faults it raises
     place = urlsplit(broker)
-    auth: paho.AuthParameter | None = None
-    if settings.mqtt_username and settings.mqtt_password:
-        auth = {"username": settings.mqtt_username, "password": settings.mqtt_password.reveal()}
+    auth: paho.AuthParameter | None = {"username": login[0], "password": login[1]} if login else None
     paho.single(
         topic,
         payload.encode("utf-8", "surrogateescape"),

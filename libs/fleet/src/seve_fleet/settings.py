@@ -17,9 +17,9 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_password: Annotated[Secret | None, Meta(description="its password; or MQTT_PASSWORD_FILE")] = None
     ws_url: Annotated[str, Meta(description="the broadcaster's WebSocket")] = "ws://127.0.0.1:8080/ws"
     ws_token: Annotated[Secret | None, Meta(description="JWT for the WebSocket; or WS_TOKEN_FILE")] = None
-    database_url: Annotated[str, Meta(description="PostgreSQL, where stored samples are counted")] = (
-        "postgresql://postgres@127.0.0.1:5432/seve"
-    )
+    database_url: Annotated[
+        Secret, Meta(description="PostgreSQL, where stored samples are counted; or DATABASE_URL_FILE")
+    ] = Secret("postgresql://postgres@127.0.0.1:5432/seve")
     query_command: Annotated[
         str | None,
         Meta(description="instead of DATABASE_URL: a shell command that takes SQL on stdin and answers as `psql -qAt`"),

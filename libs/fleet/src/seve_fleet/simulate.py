@@ -45,7 +45,8 @@ class Run:
         ]
         names = [module.name for module in self.modules]
         self._names = frozenset(names)
-        door = CommandDoor(settings.query_command) if settings.query_command else DatabaseDoor(settings.database_url)
+        command, url = settings.query_command, settings.database_url.reveal()
+        door = CommandDoor(command) if command else DatabaseDoor(url)
         self.stored = Stored(door, names)
         token = settings.ws_token.reveal() if settings.ws_token else None
         self.screen = Screen(settings.ws_url, self._see, modules=["*"], token=token)

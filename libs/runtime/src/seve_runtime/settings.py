@@ -38,10 +38,10 @@ SECONDS: Final = "seconds"
 BYTES: Final = "bytes"
 LISTEN: Final = "listen"
 
-Seconds = Annotated[float, Meta(ge=0, extra={"unit": SECONDS})]
-"""A duration: `5`, `500ms`, `5s`, `10m`, `2h`, `90d`."""
+Seconds = Annotated[float, Meta(extra={"unit": SECONDS})]
+"""A duration: `5`, `500ms`, `5s`, `10m`, `2h`, `90d`. Has no sign, hence no bound here: a setting may add its own."""
 
-Bytes = Annotated[int, Meta(ge=0, extra={"unit": BYTES})]
+Bytes = Annotated[int, Meta(extra={"unit": BYTES})]
 """A size: `1024`, `64KiB`, `256MiB`, `2GiB`."""
 
 Count = Annotated[int, Meta(ge=1)]

@@ -1,0 +1,140 @@
+"""What must stand before `docker compose up`: doors that nobody opened by mistake, and passwords.
+
+`python3 deploy/docker/prepare.py` reads the settings of `.env` and the environment, refuses those that cannot be used
+(exit code 2, each fault named), makes every password once, as a file below `.seve/secrets`, and prints the settings
+that Compose needs besides, as lines for a shell. Only the devices' own user and password are written anew each time.
+Prints no secret; needs nothing but Python.
+
+The folder of the secrets is closed to other users; the files in it are not, because a container's user reads them
+through a mount.
+"""
+
+import base64
+import hashlib
+import os
+import re
+import secrets
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+NATS_USERS = ("setup", "ingest", "writer", "broadcaster", "operator")
+NATS_SERVERS = ("nats-1", "nats-2", "nats-3")
+WORDS = (*(f"nats_{user}" for user in NATS_USERS), "nats_route", "postgres_owner", "postgres_writer", "mqtt_pipeline")
+PIPELINE = "pipeline"
+LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):([0-9]{1,5})")
+
+
+def main() -> int:
+    """The exit code."""
+    environ = {**dotenv(Path(".env")), **{name: value for name, value in os.environ.items() if value}}
+    faults, settings = doors(environ)
+    if faults:
+        print("\n".join(f"setting {fault}" for fault in faults), file=sys.stderr)
+        return 2
+    write_secrets(Path(environ.get("SECRETS", ".seve/secrets")), environ)
+    print("\n".join(f"{name}={shlex.quote(value)}" for name, value in settings.items()))
+    return 0
+
+
+def dotenv(path: Path) -> dict[str, str]:
+    """The variables of a file of NAME=value lines; quotes and comments as Compose reads them."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = [line.strip().removeprefix("export ").partition("=") for line in lines if "=" in line]
+    return {name.strip(): _value(value) for name, _, value in found if not name.startswith("#")}
+
+
+def _value(raw: str) -> str:
+    words = shlex.split(raw, comments=True)
+    return words[0] if words else ""
+
+
+def doors(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The faults of what is to be published, and the settings for Compose that follow from it."""
+    mqtt, websocket = environ.get("MQTT_LISTEN", "127.0.0.1:1883"), environ.get("WS_LISTEN", "127.0.0.1:8080")
+    username, password = environ.get("MQTT_USERNAME", ""), environ.get("MQTT_PASSWORD", "")
+    faults = [
+        f"{name} = {listen!r}: expected an address and a port, such as 127.0.0.1:1883"
+        for name, listen in (("MQTT_LISTEN", mqtt), ("WS_LISTEN", websocket))
+        if not LISTEN.fullmatch(listen)
+    ]
+    if bool(username) != bool(password):
+        faults.append("MQTT_USERNAME and MQTT_PASSWORD: set both or neither")
+    if username == PIPELINE:
+        faults.append(f"MQTT_USERNAME = {username!r}: that name belongs to the services")
+    anonymous = environ.get("MQTT_ALLOW_ANONYMOUS", "").lower() in ("1", "true")
+    if not (_loopback(mqtt) or password or anonymous):
+        faults.append(
+            f"MQTT_LISTEN = {mqtt!r} opens MQTT to the network: set MQTT_USERNAME and MQTT_PASSWORD, "
+            "or say outright that anybody may publish: MQTT_ALLOW_ANONYMOUS=true"
+        )
+    return faults, {
+        "MQTT_LISTEN": _published(mqtt),
+        "WS_LISTEN": _published(websocket),
+        "MQTT_ACCESS": "password" if password else "open",
+        "MQTT_USERNAME": username,
+    }
+
+
+def _loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _published(listen: str) -> str:
+    """The same place as Docker wants it: an address, not a name."""
+    host, _, port = listen.rpartition(":")
+    address = {"": "0.0.0.0", "localhost": "127.0.0.1"}.get(host, host)  # noqa: S104  (asked for by name)
+    return f"{address}:{port}"
+
+
+def write_secrets(folder: Path, environ: Mapping[str, str]) -> None:
+    """Every file that Compose hands to a container."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    words = {name: _kept(folder / name) for name in WORDS}
+    owner, writer = words["postgres_owner"], words["postgres_writer"]
+    _write(folder / "nats_passwords", nats_passwords(words))
+    _write(folder / "nats_routes", nats_routes(words["nats_route"]))
+    _write(folder / "database_url", f"postgresql://seve_writer:{writer}@postgres:5432/seve")
+    _write(folder / "migration_database_url", f"postgresql://postgres:{owner}@postgres:5432/seve")
+    users = {PIPELINE: words["mqtt_pipeline"]}
+    if environ.get("MQTT_PASSWORD"):
+        users[environ["MQTT_USERNAME"]] = environ["MQTT_PASSWORD"]
+    _write(folder / "mqtt_passwords", "".join(mosquitto_line(user, word) for user, word in users.items()))
+
+
+def nats_passwords(words: Mapping[str, str]) -> str:
+    """The variables of users.conf."""
+    return "".join(f'NATS_{user.upper()}_PASSWORD: "{words[f"nats_{user}"]}"\n' for user in NATS_USERS)
+
+
+def nats_routes(password: str) -> str:
+    """The variables of cluster.conf: a route's address carries the servers' password."""
+    routes = ", ".join(f'"nats://route:{password}@{server}:6222"' for server in NATS_SERVERS)
+    return f'NATS_ROUTE_PASSWORD: "{password}"\nNATS_ROUTES: [{routes}]\n'
+
+
+def mosquitto_line(user: str, password: str, iterations: int = 101) -> str:
+    """A line of Mosquitto's password file: PBKDF2 of SHA-512, as mosquitto_passwd writes it."""
+    salt = secrets.token_bytes(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations)
+    return f"{user}:$7${iterations}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}\n"
+
+
+def _kept(path: Path) -> str:
+    """The word in `path`, which is made where there is none."""
+    if not path.exists():
+        _write(path, secrets.token_hex(24))
+    return path.read_text(encoding="utf-8")
+
+
+def _write(path: Path, text: str) -> None:
+    """`text` in `path`, in place: a running container holds this very file."""
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What `status` shows, and how the servers are asked for it. Knows addresses, not who runs the servers: the stack
+without Docker and the one in containers are asked alike.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from nats.aio.client import Client
+from psycopg import sql
+from seve_runtime.topology import DEADLETTER, HISTORY, JOURNAL, LATEST, WRITER
+
+from seve_embedded.table import size, table
+
+PATIENCE: Final = 2
+ERROR_WIDTH: Final = 110
+TABLES: Final = (
+    "measurements",
+    "device_system_status",
+    "device_hardware",
+    "device_presence",
+    "sensor_status",
+    "sensor_config",
+    "ledger",
+)
+Rows = list[list[str]]
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What was found; `faults` are the parts that did not answer."""
+
+    headline: str
+    programs: Rows = []
+    streams: Rows = []
+    consumer: str = ""
+    dead_letters: Rows = []
+    stored: Rows = []
+    errors: Rows = []
+    faults: Rows = []
+    healthy: bool = False
+
+
+def render(report: Report) -> str:
+    """The report as a page of tables."""
+    parts = [
+        report.headline,
+        table("Programs", ["name", "state", "for", "pid", "ready"], report.programs),
+        table("Streams", ["name", "messages", "size", "limit", "full", "what for"], report.streams),
+        report.consumer,
+        table("Dead letters", ["subject", "messages"], report.dead_letters),
+        table("Stored", ["table", "rows"], report.stored),
+        table("Did not answer", ["part", "error"], report.faults),
+        table("Last errors", ["program", "day", "what"], report.errors) or "No errors in the logs.",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def ask_servers(report: Report, nats: str, database: str, **credentials: Any) -> None:
+    """Ask NATS and the database; whichever does not answer becomes a fault of the report."""
+    try:
+        asyncio.run(_ask_nats(report, nats, credentials))
+    except Exception as error:  # whatever the client raises is the answer; it is shown
+        _fault(report, "nats", error)
+    try:
+        _ask_database(report, database)
+    except psycopg.Error as error:
+        _fault(report, "postgres", error)
+
+
+async def _ask_nats(report: Report, url: str, credentials: dict[str, Any]) -> None:
+    purposes = {
+        JOURNAL: "waits for the writer",
+        HISTORY: "replay for screens",
+        LATEST: "newest of each series",
+        DEADLETTER: "could not be used",
+    }
+    client = Client()
+    await asyncio.wait_for(
+        client.connect(url, allow_reconnect=False, connect_timeout=PATIENCE, **credentials), PATIENCE
+    )
+    try:
+        js = client.jetstream(timeout=PATIENCE)
+        for name, purpose in purposes.items():
+            info = await js.stream_info(name, subjects_filter=">" if name == DEADLETTER else None)
+            limit = info.config.max_bytes or 0
+            full = f"{100 * info.state.bytes / limit:.0f} %" if limit > 0 else "-"
+            report.streams.append(
+                [name, f"{info.state.messages:,}", size(info.state.bytes), size(limit), full, purpose]
+            )
+            if name == DEADLETTER:
+                report.dead_letters = [
+                    [subject, f"{n:,}"] for subject, n in sorted((info.state.subjects or {}).items())
+                ]
+        consumer = await js.consumer_info(JOURNAL, WRITER)
+        report.consumer = (
+            f"Writer: {consumer.num_pending or 0:,} messages behind, {consumer.num_ack_pending or 0:,} being written, "
+            f"{consumer.num_redelivered or 0:,} delivered again"
+        )
+    finally:
+        await client.close()
+
+
+def _ask_database(report: Report, url: str) -> None:
+    options = f"-c statement_timeout={PATIENCE}s"
+    with psycopg.connect(url, connect_timeout=PATIENCE, options=options, autocommit=True) as connection:
+        for name in TABLES:
+            report.stored.append([name, _count(connection, name)])
+
+
+def _count(connection: psycopg.Connection, name: str) -> str:
+    """How many rows: counted, or, of a table too large for that, as the planner estimates."""
+    try:
+        found = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))).fetchone()
+        return f"{found[0]:,}" if found else "0"
+    except psycopg.errors.QueryCanceled:
+        found = connection.execute("SELECT reltuples::bigint FROM pg_class WHERE relname = %s", [name]).fetchone()
+        return f"~{found[0]:,}" if found else "-"
+    except psycopg.errors.UndefinedTable:
+        return "-"
+
+
+def _fault(report: Report, part: str, error: Exception) -> None:
+    report.healthy = False
+    report.faults.append([part, str(error).strip().partition("\n")[0] or type(error).__name__])
+
+
+def clipped(line: str) -> str:
+    """A line of a log as long as the table bears."""
+    return line if len(line) <= ERROR_WIDTH else f"{line[:ERROR_WIDTH]}…"
