@@ -75,14 +75,22 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _say(line: str) -> None:
+    """Print now. A reader that went away (`make up | head`) does not undo what is being told."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (for the rest of this process)
+
+
 def _up(stack: Stack, _arguments: argparse.Namespace) -> None:
     with up.alone(stack):
-        fresh = up.up(stack, print)
+        fresh = up.up(stack, _say)
     plan = stack.current
-    print("\nSève is up." if fresh else "\nSève is up already.")
-    print(welcome.text(stack.settings, plan, DISPATCHER, _networks()))
+    _say("\nSève is up." if fresh else "\nSève is up already.")
+    _say(welcome.text(stack.settings, plan, DISPATCHER, _networks()))
     if plan.dotenv != stack.dotenv:
-        print("\n  .env has changed since it started: `make down up` applies it.")
+        _say("\n  .env has changed since it started: `make down up` applies it.")
 
 
 def _down(stack: Stack, _arguments: argparse.Namespace) -> None:
@@ -115,8 +123,9 @@ def _scale(stack: Stack, arguments: argparse.Namespace) -> None:
     wanted = msgspec.structs.replace(stack.settings, writers=arguments.writers)
     scaled = stack.with_settings(wanted)
     with up.alone(scaled):
-        scale.scale(scaled, print)
-    print(f"Sève runs {arguments.writers} writers. WRITERS={arguments.writers} in .env makes it last.")
+        scale.scale(scaled, _say)
+    many = "one writer" if arguments.writers == 1 else f"{arguments.writers} writers"
+    _say(f"Sève runs {many}. WRITERS={arguments.writers} in .env makes it last.")
 
 
 def _psql(stack: Stack, arguments: argparse.Namespace) -> int:
