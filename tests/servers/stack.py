@@ -113,6 +113,11 @@ class Stack(ABC):
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             return connection.execute(sql, arguments).fetchall()
 
+    def execute(self, sql: str) -> None:
+        """A statement without rows, on a connection of its own."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute(sql)
+
     def stream_messages(self, stream: str, subject: str | None = None) -> list[bytes]:
         """What a stream holds, oldest first."""
         return asyncio.run(self._stream_messages(stream, subject))

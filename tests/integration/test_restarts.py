@@ -1,0 +1,138 @@
+"""Every part of the pipeline is stopped and killed under load, and the account closes: nothing lost, nothing twice.
+
+The load is the simulated fleet, which counts sample by sample what was acknowledged, stored and seen. The ledger is
+asked as well: every message of the journal is in it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+from servers import clients
+from servers.conditions import wait_until
+from servers.ledger import assert_every_message_is_accounted_for, ledger
+from servers.stack import EmbeddedStack
+
+RATE, SECONDS = 300, 5
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    """One pipeline for these stories; each leaves it running."""
+    running = EmbeddedStack(tmp_path_factory.mktemp("restarts") / "parts")
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@contextmanager
+def fleet(stack, path):
+    """A simulated fleet at work; when the context ends its account must close."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "MQTT_BROKER": stack.mqtt_url,
+        "WS_URL": stack.ws_url,
+        "DATABASE_URL": stack.database_url,
+        "PATIENCE": "40s",
+    }
+    command = [sys.executable, "-m", "seve_fleet", "--modules=20", f"--rate={RATE}", f"--seconds={SECONDS}"]
+    log = path / "fleet.log"
+    with log.open("w") as out:
+        process = subprocess.Popen([*command, "--report-every=2"], env=environment, stdout=out, stderr=out)
+    try:
+        wait_until(lambda: " sent " in log.read_text() or process.poll() is not None, "the fleet at work")
+        assert process.poll() is None, log.read_text()
+        yield
+        assert process.wait(90) == 0, log.read_text()
+        assert f"sent {RATE * SECONDS} = acknowledged {RATE * SECONDS} = stored {RATE * SECONDS}" in log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("part", ["ingest", "writer", "broadcaster"])
+def test_a_service_that_is_killed_costs_nothing(pipeline, tmp_path, part):
+    """As the supervisor would, it is started again at once."""
+    with fleet(pipeline, tmp_path):
+        pipeline.kill(part)
+        pipeline.launch(part)
+    pipeline.wait_ready()
+    assert_every_message_is_accounted_for(pipeline)
+
+
+def test_services_restarted_in_turn_cost_nothing_and_end_cleanly(pipeline, tmp_path):
+    """A deployment: each drains, ends with 0, and comes back. No message is committed twice on the way."""
+    repeated = ledger(pipeline).sequences - ledger(pipeline).different
+    with fleet(pipeline, tmp_path):
+        for part in pipeline.services:
+            assert pipeline.terminate(part) == 0, pipeline.tail(part)
+            pipeline.launch(part)
+            pipeline.wait_ready()
+    assert_every_message_is_accounted_for(pipeline)
+    totals = ledger(pipeline)
+    assert repeated == totals.sequences - totals.different
+
+
+@pytest.mark.parametrize("part", ["postgres", "nats"])
+def test_a_server_that_is_killed_costs_nothing(pipeline, tmp_path, part):
+    """The journal holds what the database cannot take; devices hold what the broker cannot take."""
+    with fleet(pipeline, tmp_path):
+        pipeline.kill(part)
+        wait_until(lambda: not any(map(pipeline.ready, affected(part))), f"services notice that {part} is away")
+        pipeline.launch(part)
+    pipeline.wait_ready()
+    assert_every_message_is_accounted_for(pipeline)
+
+
+def affected(part):
+    return ["writer"] if part == "postgres" else ["ingest", "writer", "broadcaster"]
+
+
+def test_samples_without_a_time_are_stored_once_though_ingest_is_killed(pipeline):
+    """The broker delivers again what was not acknowledged; a sample without a time of its own is known all the same."""
+    client = Client(CallbackAPIVersion.VERSION2, "no-clock")
+    client.connect("127.0.0.1", pipeline.nats.mqtt_port)
+    client.loop_start()
+    for burst in range(4):
+        sent = [client.publish("no-clock/counter", str(burst * 500 + n), 1) for n in range(500)]
+        pipeline.kill("ingest")
+        pipeline.launch("ingest")
+        for message in sent:
+            message.wait_for_publish(20)
+    client.disconnect()
+    client.loop_stop()
+    pipeline.wait_ready()
+    sql = "SELECT value::int FROM measurements WHERE module_id = 'no-clock'"
+    wait_until(lambda: len(pipeline.query(sql)) >= 2000, "all samples")
+    assert_every_message_is_accounted_for(pipeline)
+    assert list(range(2000)) == sorted(value for (value,) in pipeline.query(sql))
+
+
+def test_two_writers_share_the_work_and_one_may_die(make_stack, tmp_path):
+    stack = make_stack(writers=2)
+    with fleet(stack, tmp_path):
+        stack.kill("writer-2")
+    assert_every_message_is_accounted_for(stack)
+
+
+def test_a_row_that_the_database_refuses_is_kept_and_its_neighbours_are_stored(pipeline):
+    """The writer's dead letter has the envelope and the SQLSTATE; the ledger counts it."""
+    pipeline.execute("ALTER TABLE measurements ADD CONSTRAINT no_devil CHECK (value <> 666) NOT VALID")
+    with clients.device(pipeline.mqtt_url) as publish:
+        for value in (665, 666, 667):
+            publish("poison/co2", str(value))
+    wait_until(lambda: pipeline.stream_messages("DEADLETTER", "deadletter.writer.>"), "the dead letter")
+    (letter,) = map(json.loads, pipeline.stream_messages("DEADLETTER", "deadletter.writer.>"))
+    assert (letter["service"], letter["envelope"]["value"], letter["sqlstate"]) == ("writer", 666, "23514")
+    sql = "SELECT value FROM measurements WHERE module_id = 'poison' ORDER BY value"
+    wait_until(lambda: pipeline.query(sql) == [(665,), (667,)], "its neighbours")
+    pipeline.execute("ALTER TABLE measurements DROP CONSTRAINT no_devil")
+    assert_every_message_is_accounted_for(pipeline)
+    assert ledger(pipeline).dead == 1
