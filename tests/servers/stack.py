@@ -67,6 +67,10 @@ class Stack(ABC):
     def admin_url(self, part: str) -> str:
         """Where a service's health and metrics are served."""
 
+    @abstractmethod
+    def gone(self, part: str) -> bool:
+        """Whether a part ended that should run."""
+
     @property
     @abstractmethod
     def services(self) -> list[str]:
@@ -96,9 +100,10 @@ class Stack(ABC):
         """Until every service is ready; the failure shows the log of the one that is not."""
         for part in self.services:
             try:
-                wait_until(lambda part=part: self.ready(part), f"{part} ready", seconds)
+                wait_until(lambda part=part: self.ready(part) or self.gone(part), f"{part} ready", seconds)
             except AssertionError as error:
                 raise AssertionError(f"{error}\n{self.tail(part)}") from None
+            assert not self.gone(part), f"{part} ended\n{self.tail(part)}"
 
     def metrics(self, part: str) -> dict[str, float]:
         """Every sample of a service's metrics, by its name with labels as Prometheus writes it."""
@@ -206,6 +211,9 @@ class EmbeddedStack(Stack):
 
     def admin_url(self, part: str) -> str:
         return f"http://127.0.0.1:{self._processes[part].port}"
+
+    def gone(self, part: str) -> bool:
+        return self._part(part).process.poll() is not None
 
     def start(self) -> None:
         self.nats.start()
