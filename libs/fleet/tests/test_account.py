@@ -38,6 +38,14 @@ def test_a_loss_is_not_made_good_by_a_repetition():
     assert (account.seen, account.repeated) == (1, 1)
 
 
+def test_a_declared_gap_ends_the_wait_for_frames():
+    """What the broadcaster said is lost need not be waited for."""
+    account = Account()
+    account.send(A)
+    account.acknowledge(A)
+    assert (account.settled(), account.settled(lost_sight=True)) == (False, True)
+
+
 def test_a_sample_nobody_sent_is_a_fault():
     account = Account()
     account.see(A, A[1])

@@ -77,9 +77,10 @@ class Account:
         last = len(ranked) - 1
         return Latency(ranked[len(ranked) // 2], ranked[min(last, len(ranked) * 99 // 100)], ranked[last])
 
-    def settled(self) -> bool:
-        """Whether everything that was sent was acknowledged and seen."""
-        return not self._unacknowledged and not self._unseen and self.reports_seen >= self.reports_sent
+    def settled(self, *, lost_sight: bool = False) -> bool:
+        """Whether everything that was sent was acknowledged and seen; what was lost from sight is awaited no longer."""
+        seen = lost_sight or (not self._unseen and self.reports_seen >= self.reports_sent)
+        return seen and not self._unacknowledged
 
     def unstored(self, stored: Iterable[Key]) -> list[Key]:
         """The samples sent that are not among those stored, in the order of sending."""

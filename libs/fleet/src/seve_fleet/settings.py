@@ -24,4 +24,6 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="instead of DATABASE_URL: a shell command that takes SQL on stdin and answers as `psql -qAt`"),
     ] = None
-    patience: Annotated[Seconds, Meta(description="how long stragglers are awaited after the last sample")] = 60.0
+    patience: Annotated[
+        Seconds, Meta(description="how long stragglers are awaited after the last sample; above the writers' ACK_WAIT")
+    ] = 90.0

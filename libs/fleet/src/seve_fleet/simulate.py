@@ -126,7 +126,7 @@ class Run:
         """Until everything arrived everywhere, or patience is over."""
         deadline = time.monotonic() + self._settings.patience
         while time.monotonic() < deadline:
-            if self.account.settled():
+            if self.account.settled(lost_sight=bool(self.screen.gaps)):
                 with suppress(Unreachable):
                     if await self._all_stored():
                         return
