@@ -1,21 +1,27 @@
 """Headless Chromium, the folder of the page on a bare web server, and a device that speaks MQTT."""
 
+import asyncio
 import http.server
 import json
 import socket
 import threading
 import time
+import urllib.request
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import nats
 import paho.mqtt.client as mqtt
 import pytest
 from playwright.sync_api import sync_playwright
 from servers.conditions import wait_until
+from seve_schema.subjects import telemetry_subject
+from seve_schema.times import format_time
 
 ROOT = Path(__file__).parent.parent.parent
 STATIC = ROOT / "services/broadcaster/src/seve_broadcaster/static"
-SCREENSHOTS = ROOT / "screenshots"
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--no-sandbox",
@@ -48,16 +54,18 @@ def chromium():
 def open_page(chromium):
     """Opens an address in a browser of its own; the test fails for anything the page complains of.
 
-    What the browser itself reports of a connection that was lost is no complaint of the page.
+    A lost connection, and the icon a browser asks of a bare file, are no complaint of the page.
     """
     complaints = []
     contexts = []
 
     def complain(message):
-        if message.type in ("error", "warning") and "WebSocket connection" not in message.text:
+        if "WebSocket connection" in message.text or message.location["url"].endswith("/favicon.ico"):
+            return
+        if message.type in ("error", "warning"):
             complaints.append(message.text)
 
-    def go(url, *, width=1280, height=860, expect=(), **options):
+    def go(url, *, width=1280, height=860, **options):
         contexts.append(chromium.new_context(viewport={"width": width, "height": height}, locale="en-GB", **options))
         page = contexts[-1].new_page()
         page.on("console", complain)
@@ -95,13 +103,47 @@ def page_url(stack):
     return stack.ws_url.replace("ws://", "http://").removesuffix("ws")
 
 
+@pytest.fixture
+def held(page_url):
+    """Waits until the broadcaster holds a value of a module."""
+
+    def values(name):
+        with urllib.request.urlopen(f"{page_url}api/modules", timeout=10) as answer:
+            found = [module["values"] for module in json.load(answer)["modules"] if module["module"] == name]
+        return {envelope["sensorType"]: envelope["value"] for envelope in (found[0] if found else [])}
+
+    def wait(name, sensor, value):
+        wait_until(lambda: values(name).get(sensor, "nothing") == value, f"{name}/{sensor} = {value} held")
+
+    return wait
+
+
+@pytest.fixture
+def journal(stack):
+    """Puts an envelope into the journal as ingest would: for names that this broker lets no device use."""
+
+    async def put(subject, message):
+        client = await nats.connect(stack.nats_url)
+        await client.jetstream().publish(subject, message)
+        await client.close()
+
+    def publish(module, kind, **fields):
+        now = format_time(time.time_ns() // 1000)
+        envelope = {"topic": f"{module}/x", "moduleId": module, "kind": kind, "time": now, "clock": "server"}
+        message = json.dumps([envelope | {"receivedAt": now, "value": None, "metadata": None} | fields]).encode()
+        with ThreadPoolExecutor(1) as thread:  # a loop of its own: the browser's runs in this one
+            thread.submit(asyncio.run, put(telemetry_subject(module, kind), message)).result(30)
+
+    return publish
+
+
 class Device:
     """A module with a last will. Every publish is acknowledged by the broker before it returns."""
 
     def __init__(self, mqtt_url, name):
         host, port = mqtt_url.removeprefix("mqtt://").split(":")
         self.name = name
-        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"device-{name}")
+        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         self.client.will_set(f"{name}/status", "offline", qos=1)
         self.client.connect(host, int(port))
         self.client.loop_start()
@@ -126,6 +168,12 @@ class Device:
     def leave(self):
         self.client.disconnect()
         self.client.loop_stop()
+
+
+@pytest.fixture
+def name():
+    """A module's name of the test's own: the stack is shared."""
+    return f"page-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture

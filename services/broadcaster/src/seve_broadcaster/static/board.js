@@ -147,7 +147,8 @@ export class Board {
     for (const { target, isIntersecting } of entries) {
       const card = this.#byElement.get(target);
       card.visible = isIntersecting;
-      if (isIntersecting) this.touch(card.name);
+      if (isIntersecting && this.#frozen === null) this.touch(card.name);
+      else if (isIntersecting) card.trace(this.#view());
     }
   }
 

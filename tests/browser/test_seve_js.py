@@ -1,0 +1,130 @@
+"""seve.js, the importable client, in a browser against the running stack."""
+
+import pytest
+from servers.conditions import wait_until
+
+CLIENT = """async (options) => {
+  const { Seve } = await import("/seve.js");
+  const seen = { messages: [], frames: 0, states: [], gaps: [], errors: [], silences: [], lives: 0 };
+  const client = new Seve(options);
+  client.on("message", ({ envelope, snapshot }) => {
+    if (envelope.kind === "measurement") seen.messages.push([envelope.sensorType, envelope.value, snapshot]);
+  });
+  client.on("batch", () => seen.frames++);
+  client.on("state", ({ state, code }) => seen.states.push(code ? `${state} ${code}` : state));
+  client.on("gap", ({ module, kind }) => seen.gaps.push([module, kind]));
+  client.on("error", ({ code }) => seen.errors.push(code));
+  client.on("live", () => seen.lives++);
+  Object.assign(window, { client, seen });
+  client.connect();
+}"""
+
+
+@pytest.fixture
+def follow(open_page, page_url):
+    """A browser page that holds nothing but a client of seve.js, with what it has seen in `seen`."""
+
+    def go(url=page_url, **options):
+        page = open_page(f"{url}icon.svg")
+        page.evaluate(CLIENT, options)
+        return page
+
+    return go
+
+
+def state_is(page, state):
+    wait_until(lambda: page.evaluate("client.state") == state, f"client {state}, is {page.evaluate('seen.states')}")
+
+
+def values(page):
+    return [value for _, value, _ in page.evaluate("seen.messages")]
+
+
+def test_hands_out_the_present_then_the_news(follow, device, held, name):
+    """What was said before comes as snapshot, what is said after as news, in order."""
+    module = device(name)
+    module.sample("co2", 1)
+    held(name, "co2", 1)
+    page = follow(modules=[name])
+    state_is(page, "live")
+    wait_until(lambda: values(page) == [1], "the present")
+    module.sample("co2", 2)
+    module.sample("co2", 3)
+    wait_until(lambda: values(page) == [1, 2, 3], "the news")
+    assert page.evaluate("seen.messages.map(([, , snapshot]) => snapshot)") == [True, False, False]
+
+
+def test_a_token_kept_from_earlier_resumes_in_another_page(follow, device, name):
+    """`since` brings what came after it instead of the present."""
+    module = device(name)
+    first = follow(modules=[name])
+    state_is(first, "live")
+    module.sample("co2", 1)
+    wait_until(lambda: values(first) == [1], "the first message")
+    since = first.evaluate("client.seq")
+    module.sample("co2", 2)
+    module.sample("co2", 3)
+    second = follow(modules=[name], since=since)
+    wait_until(lambda: values(second) == [2, 3], "what came since")
+    assert second.evaluate("seen.messages.every(([, , snapshot]) => !snapshot)")
+
+
+def test_a_token_of_another_journal_is_answered_with_a_gap_and_the_present(follow, device, held, name):
+    """Where replay cannot reach back, the client is told so and gets what is."""
+    module = device(name)
+    module.sample("co2", 7)
+    held(name, "co2", 7)
+    page = follow(modules=[name], since="1-1-0")
+    state_is(page, "live")
+    wait_until(lambda: values(page) == [7], "the present")
+    assert page.evaluate("seen.gaps.length") >= 1
+
+
+def test_subscribes_and_unsubscribes_on_an_open_connection(follow, device, name):
+    """Modules come and go without a new connection."""
+    module, other = device(name), device(f"{name}-other")
+    page = follow(modules=[name])
+    state_is(page, "live")
+    page.evaluate("(name) => client.subscribe(name)", f"{name}-other")
+    wait_until(lambda: page.evaluate("seen.lives") == 2, "the second subscription")
+    other.sample("co2", 1)
+    wait_until(lambda: values(page) == [1], "the other module")
+    page.evaluate("(name) => client.unsubscribe(name)", f"{name}-other")
+    other.sample("co2", 2)
+    module.sample("co2", 3)
+    wait_until(lambda: 3 in values(page), "the module that stayed")
+    assert values(page) == [1, 3]
+    assert page.evaluate("seen.states").count("connecting") == 1
+
+
+def test_filters_sensors(follow, device, name):
+    """Of measurements only the sensors asked for arrive."""
+    module = device(name)
+    page = follow(modules=[name], sensors=["co2"])
+    state_is(page, "live")
+    module.sample("humidity", 60)
+    module.sample("co2", 400)
+    wait_until(lambda: page.evaluate("seen.messages.length") >= 1, "a message")
+    assert page.evaluate("seen.messages") == [["co2", 400, False]]
+
+
+@pytest.mark.parametrize("batch", [True, False])
+def test_one_message_event_for_every_envelope_however_they_come(follow, device, name, batch):
+    """Frames differ with `batch`; what is handed out does not."""
+    module = device(name)
+    page = follow(modules=[name], batch=batch)
+    state_is(page, "live")
+    for value in range(30):
+        module.sample("co2", value)
+    wait_until(lambda: len(values(page)) == 30, "all")
+    assert values(page) == list(range(30))
+
+
+def test_stays_closed_once_closed(follow, name):
+    """`close()` is for good, and says so."""
+    page = follow(modules=[name])
+    state_is(page, "live")
+    page.evaluate("client.close()")
+    assert page.evaluate("client.state") == "closed"
+    page.evaluate("client.connect()")
+    state_is(page, "live")
