@@ -121,6 +121,14 @@ def test_an_older_sample_does_not_replace_the_current_value(bare):
     assert bare.evaluate(FLEET, [new, old])[0]["sensors"] == [["co2", None, 2]]
 
 
+def test_status_and_config_belong_to_the_type_whatever_its_hardware(bare):
+    """What is only spoken of has a row until samples come, under whatever hardware."""
+    spoken = said("a", "sensors.config", 1, metadata={"co2": {"interval": 60}, "light": {"interval": 60}})
+    sample = said("a", "measurement", 2, sensorType="co2", hardwareId="mhz14a", value=1)
+    assert bare.evaluate(FLEET, [spoken])[0]["sensors"] == [["co2", None, None], ["light", None, None]]
+    assert bare.evaluate(FLEET, [spoken, sample])[0]["sensors"] == [["light", None, None], ["co2", "mhz14a", 1]]
+
+
 def test_hostile_names_are_only_names(bare):
     """Modules and sensors named like parts of the language are modules and sensors."""
     names = ["__proto__", "constructor", "toString"]

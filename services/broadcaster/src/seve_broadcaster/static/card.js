@@ -93,7 +93,7 @@ export class Card {
 
   /** Everything, as of `view.to`. */
   paint(view) {
-    this.#addRows();
+    this.#fitRows();
     this.#writePresence(view.to);
     for (const row of this.#rows.values()) row.write(view.to);
     this.trace(view);
@@ -106,7 +106,13 @@ export class Card {
     for (const row of this.#rows.values()) row.trace({ ...view, gaps });
   }
 
-  #addRows() {
+  #fitRows() {
+    for (const [key, row] of this.#rows) {
+      if (this.#module.sensors.has(key)) continue;
+      this.#resized.unobserve(row.canvas);
+      row.element.remove();
+      this.#rows.delete(key);
+    }
     if (this.#rows.size === this.#module.sensors.size) return;
     for (const [key, sensor] of this.#module.sensors) {
       if (this.#rows.has(key)) continue;

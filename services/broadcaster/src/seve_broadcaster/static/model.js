@@ -64,17 +64,33 @@ class Module {
     return this.silent ? "silent" : "online";
   }
 
+  /** The sensor that samples come from. It takes the place of one that was only spoken of so far. */
   sensor(type, hardware) {
-    const key = `${type}\n${hardware ?? ""}`;
-    if (!this.sensors.has(key)) this.sensors.set(key, new Sensor(type, hardware));
+    const key = keyOf(type, hardware);
+    if (!this.sensors.has(key)) {
+      const sensor = new Sensor(type, hardware);
+      const spoken = this.ofType(type)[0];
+      if (spoken) Object.assign(sensor, { status: spoken.status, config: spoken.config });
+      if (spoken?.heard === 0) this.sensors.delete(keyOf(type, null));
+      this.sensors.set(key, sensor);
+    }
     return this.sensors.get(key);
   }
 
   /** Sensors of a type whatever their hardware, since status and config name the type alone. */
   ofType(type) {
-    const found = [...this.sensors.values()].filter((sensor) => sensor.type === type);
-    return found.length ? found : [this.sensor(type, null)];
+    return [...this.sensors.values()].filter((sensor) => sensor.type === type);
   }
+
+  /** Hear of the sensors of a type: its status, or its configuration. */
+  tell(type, news) {
+    const known = this.ofType(type);
+    for (const sensor of known.length ? known : [this.sensor(type, null)]) Object.assign(sensor, news);
+  }
+}
+
+function keyOf(type, hardware) {
+  return `${type}\n${hardware ?? ""}`;
 }
 
 const isObject = (body) => body !== null && typeof body === "object" && !Array.isArray(body);
@@ -100,14 +116,12 @@ const APPLY = {
   "sensors.status"(module, { metadata }) {
     if (!isObject(metadata)) return;
     for (const [type, body] of Object.entries(metadata)) {
-      for (const sensor of module.ofType(type)) sensor.status = body?.status ?? null;
+      module.tell(type, { status: typeof body?.status === "string" ? body.status : null });
     }
   },
   "sensors.config"(module, { metadata }) {
     if (!isObject(metadata)) return;
-    for (const [type, body] of Object.entries(metadata)) {
-      for (const sensor of module.ofType(type)) sensor.config = isObject(body) ? body : null;
-    }
+    for (const [type, body] of Object.entries(metadata)) module.tell(type, { config: isObject(body) ? body : null });
   },
   log(module, { metadata }, heard) {
     const { level, msg } = isObject(metadata) ? metadata : { msg: metadata };
