@@ -5,20 +5,25 @@ from prometheus_client.registry import REGISTRY
 from seve_runtime import topology
 from seve_runtime.admin import admin
 from seve_runtime.health import Health
-from seve_runtime.lifecycle import Stop, supervise
+from seve_runtime.lifecycle import Stop, supervise, unless
 from seve_runtime.nats import connected
 
-from seve_broadcaster.feed import Feed, journal_end
+from seve_broadcaster.auth import Keys
+from seve_broadcaster.feed import Feed
+from seve_broadcaster.history import History
 from seve_broadcaster.hub import Hub
+from seve_broadcaster.latest import Latest
 from seve_broadcaster.metrics import Observed
-from seve_broadcaster.present import Bounds, Present
+from seve_broadcaster.present import NEVER, Bounds, Present
 from seve_broadcaster.recent import Recent
+from seve_broadcaster.replay import Replay
 from seve_broadcaster.server import Gateway
 from seve_broadcaster.settings import Settings
 
 
 async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGISTRY) -> None:
     """Run the broadcaster until `stop`."""
+    keys = Keys(settings.auth)
     health = Health("nats", "stream", "websocket")
     async with (
         admin(settings.service.admin_listen, health, registry=registry),
@@ -28,14 +33,10 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         await topology.wait_for(js, stop)
         if stop.is_set():
             return
-        head = await journal_end(js)
-        hub = Hub(
-            head,
-            Present(Bounds(total_bytes=settings.present_max_bytes)),
-            Recent(settings.recent_max_bytes, head),
-            settings.ws_max_subscriptions,
-        )
-        gateway, feed = Gateway(settings, hub, health), Feed(client, js, hub, health)
+        present = Present(Bounds(total_bytes=settings.present_max_bytes))
+        hub = Hub(NEVER, present, Recent(settings.recent_max_bytes, NEVER), settings.ws_max_subscriptions)
+        latest = Latest(js, hub, settings.latest_save_interval)
+        gateway, feed = Gateway(settings, hub, Replay(hub, History(js)), keys, health), Feed(client, js, hub, health)
         registry.register(Observed(gateway, feed))
-        await feed.start()
-        await supervise(stop, gateway.serve, grace=settings.service.shutdown_grace)
+        await unless(stop, feed.start(await latest.restore()))
+        await supervise(stop, gateway.serve, feed.watch, latest.keep, grace=settings.service.shutdown_grace)

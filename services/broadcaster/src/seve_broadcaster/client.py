@@ -37,23 +37,22 @@ class Pace(Enum):
 
 @dataclass(slots=True)
 class Subscription:
-    """A module that a client receives. Messages up to `floor` it has, or will not get; per kind where that differs."""
+    """Modules that a client receives by one name. What lies up to `floor` it has, or will not get; `lost` has the
+    floors of single modules and kinds.
+    """
 
     sensors: frozenset[str] | None = None
     floor: Token | None = None
-    floors: dict[str, Token] | None = None
+    lost: dict[tuple[str, str], Token] | None = None
 
-    def owes(self, kind: str, position: Position) -> bool:
-        """Whether a message of a kind lies behind the floor, in whole or in part."""
-        floor = (self.floors and self.floors.get(kind)) or self.floor
+    def owes(self, module: str, kind: str, position: Position) -> bool:
+        """Whether a message lies behind the floor, in whole or in part."""
+        floor = (self.lost and self.lost.get((module, kind))) or self.floor
         return floor is None or position > floor.position
 
-    def raise_floor(self, token: Token, kind: str | None = None) -> None:
-        """Nothing up to `token` is owed any more; of one kind only where it is named."""
-        if kind is None:
-            self.floor = token if self.floor is None else max(self.floor, token)
-        else:
-            self.floors = {**(self.floors or {}), kind: token}
+    def raise_floor(self, token: Token) -> None:
+        """Nothing up to `token` is owed any more."""
+        self.floor = token if self.floor is None else max(self.floor, token)
 
 
 @dataclass(slots=True)

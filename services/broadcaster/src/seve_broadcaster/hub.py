@@ -5,7 +5,7 @@ snapshot holds all up to the head, and what follows it begins behind. Waits for 
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -15,7 +15,7 @@ from seve_schema.position import Position, Token
 from seve_broadcaster import wire
 from seve_broadcaster.client import Client, Pace, States, Subscription
 from seve_broadcaster.message import Message
-from seve_broadcaster.present import Present
+from seve_broadcaster.present import EARLIEST, Present
 from seve_broadcaster.protocol import EVERYTHING, Refusal, Subscribe, Unsubscribe
 from seve_broadcaster.recent import Gap, Recent
 from seve_broadcaster.routes import Routes
@@ -84,9 +84,16 @@ class Hub:
             counts.frames += sent * made.frames
             counts.sent_bytes += sent * len(made.data)
 
+    def begin(self, position: Position) -> None:
+        """The stream begins behind a position: what lies before was not taken in here."""
+        self.head = position
+        self.recent.restart(position)
+        self.present.interrupted(position)
+
     def gap(self, position: Position) -> None:
         """What lies behind the head, up to and including `position`, will never come."""
         item = Gap(self.head, position)
+        self.present.interrupted(position)
         self.head = position
         self.recent.append(item)
         self.counts.gaps += 1
@@ -135,14 +142,20 @@ class Hub:
         if len(client.subscriptions.keys() | granted) > self._max_subscriptions:
             raise Refusal("too_many", f"at most {self._max_subscriptions} subscriptions a connection")
         stand = self._fall_behind(client)
-        since = asked.since if asked.since is not None and asked.since < wire.end_of(self.head) else None
+        since = asked.since if asked.since is not None and asked.since <= stand else None
         self._change(client, asked, granted, since)
         if since is None:
-            client.pending.append(wire.subscribed(granted, stand))
-            self._show(client, granted, stand)
+            shown = wire.snapshot_at(self.head)
+            client.pending.append(wire.subscribed(granted, shown))
+            if asked.since is not None:  # another journal's, or one that was set back
+                client.pending.append(wire.gap(asked.since, stand))
+            self._show(client, granted, shown)
         else:
             client.pending.append(wire.subscribed(granted, since))
-            client.cursor = min(stand, since)
+            if since.place == wire.UNSEEN:  # it broke off within its snapshot: what changed since then is replayed
+                self._show(client, granted, since, until=since)
+                since = wire.end_of(since.position)
+            client.cursor = min(client.cursor, since)
         client.greeting = True
 
     def unsubscribe(self, client: Client, asked: Unsubscribe) -> None:
@@ -180,8 +193,7 @@ class Hub:
 
     def advance(self, client: Client, budget: int) -> Step:
         """Send about `budget` bytes of what a client that is BEHIND is owed."""
-        while client.pending and budget > 0:
-            budget -= self._send(client, self._next_pending(client))
+        budget -= self.flush(client, budget)
         if client.pending:
             return Step.MORE
         if not self.recent.reaches(client.cursor):
@@ -193,6 +205,13 @@ class Hub:
         self._go_live(client)
         return Step.DONE
 
+    def flush(self, client: Client, budget: int) -> int:
+        """Send about `budget` bytes of what is pending; gives how many."""
+        sent = 0
+        while client.pending and sent < budget:
+            sent += self._send(client, self._next_pending(client))
+        return sent
+
     def forward(self, client: Client, item: Message | Gap) -> int:
         """Send a client that is BEHIND the next item of the stream, or the rest of it; gives the bytes."""
         sent = 0
@@ -202,7 +221,7 @@ class Hub:
                 sent = self._send(client, wire.gap(start, wire.end_of(item.position)))
         else:
             subscription = client.subscription(item.module)
-            if subscription and subscription.owes(item.kind, item.position):
+            if subscription and subscription.owes(item.module, item.kind, item.position):
                 lane = client.lane(subscription)
                 part = client.cursor.position == item.position
                 made = item.wire_after(lane, client.cursor.place) if part else item.wire(lane)
@@ -210,11 +229,31 @@ class Hub:
         client.cursor = wire.end_of(item.position)
         return sent
 
+    def news(self, client: Client, after: Position) -> Iterator[tuple[str, str]]:
+        """Modules and kinds that a client is owed and that had a message behind a position."""
+        for module, kind in self.present.news(after):
+            subscription = client.subscription(module)
+            if subscription and subscription.owes(module, kind, self.present.modules[module].kinds[kind]):
+                yield module, kind
+
+    def lose(self, client: Client, module: str, kind: str) -> None:
+        """What a client that is BEHIND needs next of a module and kind is gone: say so, and owe it the present."""
+        subscription = client.subscription(module)
+        known = self.present.modules.get(module)
+        if subscription is None or known is None:
+            return
+        start, stand = client.cursor, wire.end_of(self.head)
+        subscription.lost = {**(subscription.lost or {}), (module, kind): stand}
+        client.pending.append(wire.gap(start, stand, module, kind))
+        entries = known.entries(subscription.sensors, kind=kind)
+        if entries:
+            client.pending.append(States(module, str(start), deque(entries)))
+
     def give_up(self, client: Client) -> None:
         """What a client needs next is held nowhere any more: say so, and owe it the present instead."""
         start, stand = client.cursor, wire.end_of(self.head)
         client.pending.append(wire.gap(start, stand))
-        self._show(client, client.subscriptions, stand)
+        self._show(client, client.subscriptions, start)
         client.cursor = stand
 
     def _fall_behind(self, client: Client) -> Token:
@@ -240,7 +279,9 @@ class Hub:
         for name in client.subscriptions:
             self.routes.add(client, name)
 
-    def _show(self, client: Client, names: Iterable[str], seq: Token, after: Token | None = None) -> None:
+    def _show(
+        self, client: Client, names: Iterable[str], seq: Token, after: Token = EARLIEST, until: Token | None = None
+    ) -> None:
         """Owe a client the newest of each series of some of its subscriptions, as they are now."""
         self.counts.snapshots += 1
         for name in names:
@@ -248,9 +289,9 @@ class Hub:
                 known = self.present.modules.get(module)
                 if known is None or (name == EVERYTHING and module in client.subscriptions):
                     continue
-                if after is not None and known.position <= after.position:
+                if known.position <= after.position:
                     continue
-                entries = known.entries(client.subscriptions[name].sensors, after)
+                entries = known.entries(client.subscriptions[name].sensors, after, until)
                 if entries:
                     client.pending.append(States(module, str(seq), deque(entries)))
 
@@ -270,14 +311,15 @@ class Hub:
 
     def _go_live(self, client: Client) -> None:
         client.pace = Pace.LIVE
+        client.cursor = wire.end_of(self.head)
         for subscription in client.subscriptions.values():
-            subscription.floor = subscription.floors = None
+            subscription.floor = subscription.lost = None
         if client.greeting:
             client.greeting = False
             for module in self.silent:
                 if client.subscription(module):
                     self._send(client, wire.silence(module, silent=True))
-            self._send(client, wire.LIVE)
+            self._send(client, wire.live(client.cursor))
 
     def _send(self, client: Client, data: bytes, frames: int = 1) -> int:
         client.sink.write(data)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 from seve_schema.envelope import Kind
-from seve_schema.position import Position, Token
+from seve_schema.position import Position
 
 from seve_broadcaster import wire
 
@@ -73,11 +73,13 @@ class Message:
         places = self._places(lane.sensors, place)
         if not places:
             return NOTHING
+        end = str(wire.end_of(self.position))  # who has the last has the whole: no more of it is to come
         if lane.batch:
-            seq = str(Token(self.position, places[-1]))
-            return Wire(wire.batch(seq, [self.parts[at] for at in places]), 1, len(places))
+            return Wire(wire.batch(end, [self.parts[at] for at in places]), 1, len(places))
         prefix = f"{self.position}-"
-        data = b"".join([wire.message(f"{prefix}{at:x}", self.parts[at]) for at in places])
+        frames = [wire.message(f"{prefix}{at:x}", self.parts[at]) for at in places[:-1]]
+        frames.append(wire.message(end, self.parts[places[-1]]))
+        data = b"".join(frames)
         return Wire(data, len(places), len(places))
 
     def _places(self, sensors: frozenset[str] | None, after: int) -> range | list[int]:

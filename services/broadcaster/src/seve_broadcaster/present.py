@@ -15,6 +15,7 @@ from seve_broadcaster.message import Head, Message
 
 Series = tuple[str, str, str]
 NEVER: Final = Position(0, 0)
+EARLIEST: Final = Token(NEVER, 0)
 
 
 class Entry(NamedTuple):
@@ -34,13 +35,21 @@ class Module:
     heard: str = ""
     size: int = 0
 
-    def entries(self, sensors: frozenset[str] | None = None, after: Token | None = None) -> list[Entry]:
-        """Entries in the order of the journal; `sensors` filters measurements, `after` leaves out what is older."""
+    def entries(
+        self,
+        sensors: frozenset[str] | None = None,
+        after: Token = EARLIEST,
+        until: Token | None = None,
+        kind: str | None = None,
+    ) -> list[Entry]:
+        """Entries in the order of the journal; `sensors` filters measurements, the others leave out what is beyond."""
         found = [
             entry
-            for (kind, sensor, _), entry in self.series.items()
-            if (sensors is None or kind != "measurement" or sensor in sensors)
-            and (after is None or entry.token > after)
+            for (of, sensor, _), entry in self.series.items()
+            if (sensors is None or of != "measurement" or sensor in sensors)
+            and entry.token > after
+            and (until is None or entry.token <= until)
+            and (kind is None or of == kind)
         ]
         found.sort()
         return found
@@ -63,13 +72,19 @@ class Present:
         self.bounds = bounds or Bounds()
         self.size = 0
         self.refused = 0
+        self.unsure = NEVER
+        self._born: dict[tuple[str, str], Position] = {}
 
     def apply(self, message: Message) -> None:
-        """Take in a message that is newer than all before it."""
+        """Take in a message that follows on all before it; one that is older than what is held changes nothing."""
         module = self.modules.get(message.module)
         if module is None:
             module = self.modules[message.module] = Module()
+        if message.position <= module.position:
+            return
         module.position = message.position
+        if message.kind not in module.kinds:
+            self._born[message.module, message.kind] = message.position
         module.kinds[message.kind] = message.position
         for place, head in enumerate(message.heads):
             if not head.retained:
@@ -86,10 +101,19 @@ class Present:
             self.size += module.size - (held.size if held else 0)
             self.modules[name] = module
 
-    def newest(self, module: str, kind: Kind) -> Position:
-        """The position of the newest message of a module and kind; NEVER where there was none."""
-        known = self.modules.get(module)
-        return known.kinds.get(kind, NEVER) if known else NEVER
+    def interrupted(self, position: Position) -> None:
+        """What lies up to a position was not all taken in, so what begins before may have begun earlier."""
+        self.unsure = position
+
+    def complete(self, module: str, kind: str, after: Position, first: int | None) -> bool:
+        """Whether all of a module and kind behind `after` can still be had where `first` is the oldest sequence left.
+
+        So it is if that is no later than the next, or known to be the first there ever was.
+        """
+        if first is None:
+            return False
+        born = self._born.get((module, kind), NEVER)
+        return first <= after.sequence + 1 or (after >= self.unsure and born == Position(after.journal, first))
 
     def news(self, after: Position) -> Iterator[tuple[str, str]]:
         """Every module and kind that had a message behind a position."""

@@ -47,6 +47,13 @@ class Recent:
     def __len__(self) -> int:
         return len(self._items) - self._first
 
+    def restart(self, floor: Position) -> None:
+        """Let go of everything; what follows lies behind `floor`."""
+        self._items.clear()
+        self._first = 0
+        self.size = 0
+        self.floor = floor
+
     def append(self, item: Item) -> None:
         """Add what follows on everything held; the oldest goes where the limit is passed, the newest stays."""
         self._items.append(item)

@@ -6,12 +6,15 @@ Decides nothing that `hub`, `protocol` or `access` can decide.
 import asyncio
 import contextlib
 import random
+import time
 from collections import Counter
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, cast
 from urllib.parse import urlsplit
 
 import structlog
+from nats.errors import Error as NatsError
 from seve_runtime.errors import SettingsError
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
@@ -20,15 +23,19 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from seve_broadcaster import pages, wire
 from seve_broadcaster.access import Grant, host_allowed, origin_allowed
+from seve_broadcaster.auth import SUBPROTOCOL, Keys, Unauthorized, presented
 from seve_broadcaster.client import Client, Pace
 from seve_broadcaster.hub import Hub, Step
 from seve_broadcaster.limits import Rate
 from seve_broadcaster.peer import CLOSE_SECONDS, Peer
 from seve_broadcaster.protocol import Refusal, Subscribe, parse, parse_query
+from seve_broadcaster.replay import Replay
 from seve_broadcaster.settings import Settings
+from seve_broadcaster.silence import Silence
 
 log = structlog.get_logger()
 
@@ -39,6 +46,7 @@ GOING_AWAY: Final = 1001
 POLICY: Final = 1008
 TRY_AGAIN: Final = 1013
 SWEEP_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 0.5
 BUDGET: Final = 64 * 1024
 """Bytes that a client which is behind is sent in one turn of the loop."""
 
@@ -50,13 +58,16 @@ RETRY_MS_A_CLIENT: Final = 2
 class Gateway:
     """Connections of one hub. `refused` and `ended` count by reason."""
 
-    def __init__(self, settings: Settings, hub: Hub, health: Health) -> None:
+    def __init__(self, settings: Settings, hub: Hub, replay: Replay, keys: Keys, health: Health) -> None:
         self.hub = hub
         self.peers: set[Peer] = set()
         self.refused: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
         self.port = 0
         self._health = health
+        self._replay = replay
+        self._keys = keys
+        self._silence = Silence(hub.present, settings.module_silent_after)
         self._settings = settings
         self._addresses: Counter[str] = Counter()
         self._pages = pages.static_pages()
@@ -72,7 +83,7 @@ class Gateway:
         log.info("listening", address=self._settings.ws_listen, port=self.port)
         self._health.holds(CONDITION)
         while not await pause(stop, SWEEP_SECONDS):
-            self._sweep(asyncio.get_running_loop().time())
+            self._sweep(asyncio.get_running_loop().time(), time.time())
         await self._send_away(server)
 
     async def _open(self) -> Server:
@@ -84,6 +95,7 @@ class Gateway:
             port,
             process_request=self._answer,
             create_connection=Peer,
+            select_subprotocol=_select,
             compression=None,
             server_header=None,
             ping_interval=None,
@@ -105,14 +117,27 @@ class Gateway:
         if not origin_allowed(origin, host, self._settings.ws_origins):
             return self._refuse("origin", HTTPStatus.FORBIDDEN, "pages of that origin may not connect")
         if url.path in ("/ws", "/api/modules"):
-            peer.grant = Grant()
+            try:
+                peer.grant = self._grant(request)
+            except Unauthorized as error:
+                return self._refuse(error.reason, HTTPStatus.UNAUTHORIZED, "a valid token is needed")
             return None if url.path == "/ws" else pages.modules(self.hub, peer.grant)
         found = pages.page(self._pages, url.path, _single(request, "If-None-Match"))
         return found or pages.plain(HTTPStatus.NOT_FOUND, "not found")
 
+    def _grant(self, request: Request) -> Grant:
+        """What a request may see. Raises Unauthorized."""
+        if not self._keys.required:
+            return Grant()
+        token = presented(_single(request, "Authorization"), _offered(request))
+        if token is None:
+            raise Unauthorized("no_token")
+        return self._keys.verify(token)
+
     def _refuse(self, reason: str, status: HTTPStatus, text: str) -> Response:
         self.refused[reason] += 1
-        return pages.plain(status, text)
+        headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else None
+        return pages.plain(status, text, headers)
 
     # the connection
 
@@ -186,10 +211,17 @@ class Gateway:
             while client.pace is Pace.BEHIND and peer.open:
                 await peer.room()
                 if self.hub.advance(client, BUDGET) is Step.ELSEWHERE:
-                    self.hub.give_up(client)
+                    await self._replay_for(peer)
                 await asyncio.sleep(0)
         finally:
             peer.pump = None
+
+    async def _replay_for(self, peer: Peer) -> None:
+        try:
+            await self._replay.bring(peer)
+        except (NatsError, TimeoutError) as error:
+            log.warning("replay interrupted", error=str(error) or type(error).__name__)
+            await asyncio.sleep(RETRY_SECONDS)
 
     def _full(self, peer: Peer) -> None:
         self.hub.overflow(peer.client)
@@ -208,11 +240,16 @@ class Gateway:
             self.ended[reason] += 1
             peer.end(code, text)
 
-    def _sweep(self, now: float) -> None:
-        """Ping who is quiet; let go who stays so."""
+    def _sweep(self, now: float, wall: float) -> None:
+        """Ping who is quiet, let go who stays so or whose token is over; look for new keys and silent modules."""
+        self._keys.fresh()
+        for module, silent in self._silence.changes(wall):
+            self.hub.tell_silence(module, silent)
         interval = self._settings.ws_ping_interval
         for peer in list(self.peers):
             quiet = now - peer.heard
+            if peer.grant.expires is not None and peer.grant.expires < wall:
+                self._end(peer, POLICY, "expired", "the token has expired")
             if quiet > 2 * interval:
                 self.ended["ping"] += 1
                 peer.transport.abort()
@@ -230,6 +267,16 @@ class Gateway:
                 peer.write(wire.closing(random.randint(MIN_RETRY_MS, spread)))  # noqa: S311  (a jitter)
         server.close(code=GOING_AWAY, reason="the server goes away")
         await server.wait_closed()
+
+
+def _offered(request: Request) -> list[str]:
+    lists = request.headers.get_all("Sec-WebSocket-Protocol")
+    return [offer.strip() for offers in lists for offer in offers.split(",")]
+
+
+def _select(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """`seve`, where it is offered; a token is never echoed."""
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
 
 
 def _single(request: Request, name: str) -> str | None:

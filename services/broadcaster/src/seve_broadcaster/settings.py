@@ -1,12 +1,41 @@
 """What the broadcaster can be told, and the rules between settings."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 from seve_runtime.nats import NatsSettings
 from seve_runtime.service import ServiceSettings
-from seve_runtime.settings import Bytes, Count, Listen, Seconds, is_loopback
+from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret, is_loopback
+
+MIN_SECRET_BYTES: Final = 32
+
+
+class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How clients prove who they are. None of the three keys: they need not."""
+
+    jwt_secret: Annotated[
+        Secret | None, Meta(description="secret for HS256 tokens, at least 32 bytes; or JWT_SECRET_FILE")
+    ] = None
+    jwt_public_key_file: Annotated[
+        str | None, Meta(description="public key (PEM) for RS256 or EdDSA tokens; read again when it changes")
+    ] = None
+    jwt_jwks_file: Annotated[
+        str | None, Meta(description="set of public keys (JWKS) for RS256 or EdDSA tokens; read again when it changes")
+    ] = None
+    jwt_audience: Annotated[str | None, Meta(description="`aud` that tokens must have")] = None
+    jwt_issuer: Annotated[str | None, Meta(description="`iss` that tokens must have")] = None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether clients have to show a token."""
+        return any((self.jwt_secret, self.jwt_public_key_file, self.jwt_jwks_file))
+
+    def __post_init__(self) -> None:
+        if sum(map(bool, (self.jwt_secret, self.jwt_public_key_file, self.jwt_jwks_file))) > 1:
+            raise ValueError("JWT_SECRET, JWT_PUBLIC_KEY_FILE and JWT_JWKS_FILE: set one of them")
+        if self.jwt_secret and len(self.jwt_secret.reveal().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes, which RFC 7518 asks of HS256")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     service: ServiceSettings
     nats: NatsSettings
+    auth: AuthSettings
     ws_listen: Annotated[Listen, Meta(description="where WebSocket clients and browsers connect")] = "127.0.0.1:8080"
     ws_allow_unauthenticated: Annotated[
         bool, Meta(description="serve everyone who reaches an address beyond loopback; needed there without a JWT key")
@@ -43,16 +73,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ws_ping_interval: Annotated[
         Seconds, Meta(gt=0, description="a client that is silent this long is asked; after twice this it is dead")
     ] = 12.0
+    latest_save_interval: Annotated[
+        Seconds, Meta(gt=0, description="how often the present is saved, so that a start is short")
+    ] = 5.0
     recent_max_bytes: Annotated[
         Bytes, Meta(description="the newest stretch of the stream kept in memory, for clients that resume")
     ] = 16 << 20
+    module_silent_after: Annotated[
+        Seconds, Meta(description="a module that says nothing this long is shown as silent; 0: never")
+    ] = 0.0
     present_max_bytes: Annotated[
         Bytes, Meta(description="the newest envelopes of all series kept in memory, for snapshots")
     ] = 256 << 20
 
     def __post_init__(self) -> None:
-        if not is_loopback(self.ws_listen) and not self.ws_allow_unauthenticated:
+        if not (is_loopback(self.ws_listen) or self.auth.enabled or self.ws_allow_unauthenticated):
             raise ValueError(
                 f"WS_LISTEN = {self.ws_listen!r} is reachable from other machines and nobody would have to say who "
-                "they are; set WS_ALLOW_UNAUTHENTICATED=true if that is meant"
+                "they are; set a JWT key, or WS_ALLOW_UNAUTHENTICATED=true if that is meant"
             )

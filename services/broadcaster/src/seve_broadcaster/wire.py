@@ -13,6 +13,9 @@ from seve_schema.position import Position, Token
 WHOLE: Final = 0xFFFF
 """The place in a token that stands behind every envelope of its message."""
 
+UNSEEN: Final = 0xFFFE
+"""The place in a token of one who has everything up to its message, but has not been shown all of the snapshot."""
+
 _TEXT: Final = 0x81
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -30,6 +33,11 @@ def text(payload: bytes) -> bytes:
 def end_of(position: Position) -> Token:
     """The token of one who has everything up to and including a journal position."""
     return Token(position, WHOLE)
+
+
+def snapshot_at(position: Position) -> Token:
+    """The token of one who is being shown the present as it was at a position."""
+    return Token(position, UNSEEN)
 
 
 def message(seq: str, data: Any) -> bytes:
@@ -70,6 +78,11 @@ def skipped(start: Token, end: Token, count: int) -> bytes:
     return _event("skipped", **{"from": str(start)}, to=str(end), count=count)
 
 
+def live(seq: Token) -> bytes:
+    """The snapshot or replay is over; what follows is happening now."""
+    return _event("live", seq=str(seq))
+
+
 def silence(module: str, silent: bool) -> bytes:
     """A module has said nothing for too long, or speaks again."""
     return _event("silence", module=module, silent=silent)
@@ -87,7 +100,3 @@ def error(code: str, explanation: str) -> bytes:
 
 def _event(event: str, **fields: object) -> bytes:
     return text(_encode({"event": event, **fields}))
-
-
-LIVE: Final = _event("live")
-"""The snapshot or replay is over; what follows is happening now."""
