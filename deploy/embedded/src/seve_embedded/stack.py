@@ -6,7 +6,6 @@ import os
 import resource
 import sys
 from collections.abc import Mapping
-from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Self
@@ -49,7 +48,7 @@ class Stack:
         other.dotenv = self.dotenv
         return other
 
-    @cached_property
+    @property
     def wanted(self) -> Plan:
         """What the settings say should run."""
         found = plan.addresses(

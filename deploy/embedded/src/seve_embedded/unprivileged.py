@@ -58,15 +58,20 @@ def another_user() -> pwd.struct_passwd | None:
     return _ordinary_user() if unprivileged()[:1] == ("setpriv",) else None
 
 
-def readable_programs(folder: Path) -> Path:
-    """`folder`, or a copy of it where that other user cannot enter it."""
-    if another_user() is None or _fault((*unprivileged(), "test", "-x", str(folder))) is None:
-        return folder
-    copy = ELSEWHERE / f"programs-{_digest(folder)}"
+def readable_programs(base: Path, *parts: str) -> Path:
+    """`base`, or a copy of these folders of it where that other user cannot enter it: programs and their libraries."""
+    if another_user() is None or _fault((*unprivileged(), "test", "-x", str(base / parts[0]))) is None:
+        return base
+    installed = blake2b(f"{base} {(base / parts[0]).stat().st_mtime_ns}".encode(), digest_size=6).hexdigest()
+    copy = ELSEWHERE / f"programs-{installed}"
     if not copy.exists():
         fresh = copy.with_suffix(f".{os.getpid()}")
-        shutil.copytree(folder, fresh, symlinks=True)
-        ELSEWHERE.chmod(0o755)
+        for part in parts:
+            shutil.copytree(base / part, fresh / part, symlinks=True)
+        for path in (ELSEWHERE, fresh, *fresh.rglob("*")):
+            if not path.is_symlink():
+                mode = path.stat().st_mode
+                path.chmod(mode | (0o555 if mode & 0o100 else 0o444))
         fresh.replace(copy)
     return copy
 
@@ -112,7 +117,3 @@ def _fault(command: Sequence[str]) -> str | None:
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return None if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
-
-
-def _digest(path: Path) -> str:
-    return blake2b(os.fsencode(path), digest_size=6).hexdigest()
