@@ -20,6 +20,8 @@ from seve_fleet.settings import FleetSettings
 from seve_fleet.stored import CommandDoor, DatabaseDoor, Stored, Unreachable
 
 POLL_SECONDS: Final = 0.25
+LINE_SECONDS: Final = 2.0
+"""Between lines of progress that stay; a terminal shows one that changes every second."""
 
 
 class Shape(NamedTuple):
@@ -54,6 +56,7 @@ class Run:
     async def go(self) -> int:
         """The exit code: 0 where the account closes."""
         async with asyncio.TaskGroup() as group:
+            await self._stored_now()
             background = [group.create_task(self.screen.run())]
             await self._until_live()
             links = await self._links(group, background)
@@ -74,6 +77,13 @@ class Run:
         worked = time.monotonic() - started
         await fleet.leave()
         return worked
+
+    async def _stored_now(self) -> None:
+        """Raises ConnectionError where the database does not answer: there would be no account."""
+        try:
+            await self.stored.samples()
+        except Unreachable as error:
+            raise ConnectionError(f"the database does not answer: {error}") from error
 
     async def _until_live(self) -> None:
         try:
@@ -114,7 +124,7 @@ class Run:
     async def _progress(self, started: float) -> None:
         terminal = sys.stdout.isatty()
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(1 if terminal else LINE_SECONDS)
             try:
                 stored = str(await self.stored.samples())
             except Unreachable:
