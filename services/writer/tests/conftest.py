@@ -3,12 +3,14 @@ runs within the test.
 """
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 
 import nats
 import psycopg
 import pytest
 from seve_runtime import topology
+from seve_runtime.errors import Stopped
 from seve_runtime.settings import load
 from seve_schema.codec import encode, join
 from seve_schema.envelope import Envelope
@@ -105,7 +107,8 @@ async def running(settings):
         yield task
     finally:
         stop.set()
-        await task
+        with contextlib.suppress(Stopped):  # as the command does: stopped before it was ready
+            await task
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from seve_writer.batch import Waiting
 from seve_writer.deadletters import DeadLetters
 from seve_writer.flushing import Flushing
 from seve_writer.intake import Intake
+from seve_writer.maintenance import maintain
 from seve_writer.quota import Quota
 from seve_writer.settings import WriterSettings
 from seve_writer.store import Store
@@ -64,8 +65,11 @@ async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: C
     async def observe(stop: Stop) -> None:
         await watch.run(stop, intake, waiting)
 
+    async def tidy(stop: Stop) -> None:
+        await maintain(settings.database_url, settings.retention, settings.maintenance_interval, stop)
+
     try:
-        await supervise(stop, pull, write, keep, observe, grace=settings.service.shutdown_grace)
+        await supervise(stop, pull, write, keep, observe, tidy, grace=settings.service.shutdown_grace)
     finally:
         if left := await intake.give_back():
             log.warning("given back to the journal", messages=left)

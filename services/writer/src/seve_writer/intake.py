@@ -28,6 +28,7 @@ EXPIRES: Final = 1.0
 """Seconds a request stays open at the server: how long a stop waits at most for what is on its way."""
 _LATE: Final = 5.0
 """Seconds after which a request that was never answered, by a server that went away, is given up."""
+_EXPIRED: Final = ("404", "408")
 _ACK: Final = b"+ACK"
 _NAK: Final = b"-NAK"
 _IN_PROGRESS: Final = b"+WPI"
@@ -56,6 +57,7 @@ class Intake:
         self._answered = asyncio.Event()
         self._room = asyncio.Event()
         self._too_big = False
+        self._refused = ""
         self._inbox = client.new_inbox()
         self._requests = 0
 
@@ -97,6 +99,10 @@ class Intake:
             await self._client.publish(REQUEST_SUBJECT, _encode(request), reply=f"{self._inbox}.{self._requests}")
             async with asyncio.timeout(EXPIRES + _LATE):
                 await self._answered.wait()
+            if self._refused:
+                log.warning("the journal refused a request", answer=self._refused)
+                self._refused = ""
+                await pause(stop, EXPIRES)
         except (TimeoutError, NatsError) as error:
             log.warning("no answer from the journal", error=str(error) or type(error).__name__)
             await pause(stop, EXPIRES)
@@ -120,10 +126,13 @@ class Intake:
         if not message.subject.endswith(f".{self._requests}"):
             return
         headers = message.headers or {}
-        self._too_big = "MaxBytes" in headers.get("Description", "")
-        if not self._too_big and headers.get("Status") not in ("404", "408"):
-            log.warning("the journal refused a request", headers=message.headers)
-            await asyncio.sleep(EXPIRES)
+        description = headers.get("Description", "")
+        self._too_big = "MaxBytes" in description
+        self._refused = (
+            ""
+            if headers.get("Status") in _EXPIRED or self._too_big or "Completed" in description
+            else f"{headers.get('Status')} {description}"
+        )
         self._answered.set()
 
     async def acknowledge(self, deliveries: Iterable[Delivery]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import psycopg
+from psycopg import Connection
 from yoyo import get_backend, read_migrations  # type: ignore[import-untyped]
 
 from seve_writer.errors import MigrationError
@@ -21,9 +22,9 @@ _LOCK: Final = 0x5E7E_0001
 """Key of the advisory lock that lets one `setup` run at a time."""
 
 
-def migrate(url: str, *, application: str = "seve-writer setup") -> list[str]:
+def migrate(url: str) -> list[str]:
     """Apply what is missing; gives the names. Waits for another `setup`. Raises psycopg.Error, MigrationError."""
-    with _alone(url, application), as_file(files("seve_writer") / "migrations") as folder:
+    with alone(url), as_file(files("seve_writer") / "migrations") as folder:
         os.environ.setdefault("LOGNAME", "seve")  # yoyo notes who migrates, and a container's user may have no name
         with get_backend(_for_yoyo(url), TABLE) as backend:
             backend.break_lock()  # yoyo's own lock outlives a killed process; the advisory lock, held here, does not
@@ -41,10 +42,11 @@ def _apply(backend: Any, folder: str) -> list[str]:
 
 
 @contextmanager
-def _alone(url: str, application: str) -> Iterator[None]:
-    with psycopg.connect(url, autocommit=True, application_name=application) as connection:
+def alone(url: str) -> Iterator[Connection[Any]]:
+    """A connection that holds the lock; waits for whoever has it. A direct one: the lock is the session's."""
+    with psycopg.connect(url, autocommit=True, application_name="seve-writer setup") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-        yield
+        yield connection
 
 
 def _for_yoyo(url: str) -> str:

@@ -16,6 +16,7 @@ from seve_runtime.nats import CONDITION, connected
 
 from seve_writer.migrate import migrate
 from seve_writer.settings import WriterSettings
+from seve_writer.storage import lay_out
 
 log = structlog.get_logger()
 
@@ -31,6 +32,8 @@ async def setup(settings: WriterSettings, stop: Stop) -> None:
     url = settings.migration_database_url or settings.database_url
     names = await _once_up(lambda: asyncio.to_thread(migrate, url.reveal()), "the database", stop)
     log.info("migrations applied", names=names or "none")
+    layout = await _once_up(lambda: asyncio.to_thread(lay_out, url.reveal(), settings.retention), "the database", stop)
+    log.info("measurements laid out", layout=layout)
 
 
 async def _once_up(work: Callable[[], Awaitable[list[str]]], what: str, stop: Stop) -> list[str]:

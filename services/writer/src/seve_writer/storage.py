@@ -1,0 +1,56 @@
+"""How measurements are laid out: as TimescaleDB does where it can be had, else plainly. Part of `setup`, after the
+migrations; runs every time, since the extension may come later and the retention is a setting. Never runs in a writer.
+"""
+
+from importlib.resources import files
+from typing import Any, Literal
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from seve_writer.migrate import alone
+
+log = structlog.get_logger()
+
+Layout = Literal["plain", "timescaledb"]
+
+
+def lay_out(url: str, retention: float) -> list[str]:
+    """Apply the layout this database can have; gives its name. `retention` is in seconds; 0 keeps everything."""
+    with alone(url) as connection:
+        layout = _possible(connection)
+        text = (files("seve_writer") / "layouts" / f"{layout}.sql").read_text(encoding="utf-8")
+        interval = f"{retention:f} seconds" if retention else ""
+        with connection.transaction():
+            connection.execute("SELECT set_config('seve.retention', %s, true)", (interval,))
+            connection.execute(text.encode())
+        return [layout]
+
+
+def _possible(connection: Connection[Any]) -> Layout:
+    if not _extended(connection):
+        return "plain"
+    row = connection.execute("SELECT current_setting('timescaledb.license', true)").fetchone()
+    if row != ("timescale",):
+        log.warning("this TimescaleDB has no compression and no continuous aggregates: plain tables", license=row)
+        return "plain"
+    return "timescaledb"
+
+
+def _extended(connection: Connection[Any]) -> bool:
+    """Whether TimescaleDB is there, created now if the server offers it and this role may."""
+    if connection.execute("SELECT FROM pg_extension WHERE extname = 'timescaledb'").fetchone() is not None:
+        return True
+    offered = connection.execute(
+        "SELECT FROM pg_available_extensions WHERE name = 'timescaledb'"
+        " AND current_setting('shared_preload_libraries') LIKE '%timescaledb%'"
+    ).fetchone()
+    if offered is None:
+        return False
+    try:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    except psycopg.errors.InsufficientPrivilege as error:
+        log.warning("TimescaleDB is offered but this role may not create it: plain tables", error=str(error).strip())
+        return False
+    return True

@@ -1,0 +1,222 @@
+"""What PostgreSQL and the network do to a writer, forced for real: nothing is lost, nothing is acknowledged early,
+nothing that is the database's fault reaches the dead letters.
+"""
+
+import asyncio
+import contextlib
+import json
+import urllib.error
+import urllib.request
+
+import psycopg
+import pytest
+from servers.conditions import eventually, free_port
+from servers.proxy import proxied
+from seve_writer.migrate import migrate
+
+from .conftest import envelope, running, settings_for
+
+
+def through(url, port):
+    """The same database by another port."""
+    return url.replace(url.rpartition(":")[2].partition("/")[0], str(port))
+
+
+async def ready(port):
+    """What `/health/ready` answers: (ready, reasons)."""
+
+    def ask():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
+                return answer.status == 200, json.load(answer)["waiting"]
+        except urllib.error.HTTPError as error:
+            with error:
+                return False, json.load(error)["waiting"]
+        except urllib.error.URLError:
+            return False, {"admin": "not listening yet"}
+
+    return await asyncio.to_thread(ask)
+
+
+@pytest.fixture
+def count(query):
+    """How many measurements there are."""
+    return lambda: query("SELECT count(*) FROM measurements")[0][0]
+
+
+async def publish(journal, messages, per_message=10, first=0):
+    """That many messages, each sample with a time of its own."""
+    for number in range(first, first + messages):
+        at = number * per_message * 1000
+        await journal.publish(*(envelope(at=at + index * 1000, value=number) for index in range(per_message)))
+
+
+async def test_a_server_shut_down_at_once_loses_nothing(journal, nats_server, postgres_server):
+    """Immediate shutdown in the middle of the stream, and again: every row is there afterwards, none twice."""
+    migrate(postgres_server.url)
+    async with running(settings_for(nats_server.url, postgres_server.url)):
+        for crash in range(2):
+            await publish(journal, 50, first=50 * crash)
+            postgres_server.kill()
+            await publish(journal, 50, first=100 + 50 * crash)
+            assert not await journal.empty()
+            postgres_server.start()
+        await eventually(journal.empty, "all acknowledged")
+    with psycopg.connect(postgres_server.url) as connection:
+        assert connection.execute("SELECT count(*) FROM measurements").fetchone() == (2000,)
+        covered = "SELECT range_agg(sequences) = '{[1,200]}'::int8multirange, sum(dead)::int FROM ledger"
+        assert connection.execute(covered).fetchone() == (True, 0)
+    assert await journal.deadletters() == []
+
+
+async def test_a_connection_cut_within_copy_repeats_the_batch(journal, nats_server, migrated, count, shared_postgres):
+    """Half of the rows had crossed the wire: the whole batch is sent again, over a new connection."""
+    await publish(journal, 100)
+    async with proxied(shared_postgres.port) as proxy:
+        proxy.cut_after(20_000)
+        url = through(migrated, proxy.port)
+        async with running(settings_for(nats_server.url, url, batch_size=1000, flush_interval="5s")):
+            await eventually(journal.empty, "all acknowledged")
+        assert proxy.accepted >= 2
+    assert count() == 1000
+
+
+async def test_a_commit_whose_answer_was_lost_is_repeated_as_an_upsert(
+    journal, nats_server, migrated, query, count, shared_postgres
+):
+    """The rows are there already: they are updated, not refused, and the ledger still covers each message."""
+    async with proxied(shared_postgres.port) as proxy:
+        url = through(migrated, proxy.port)
+        async with running(settings_for(nats_server.url, url)):
+            await publish(journal, 1)
+            await eventually(journal.empty, "the first acknowledged")
+            proxy.mute_after(500)
+            await publish(journal, 1, first=1)
+            await eventually(lambda: count() == 20, "the second committed")
+            proxy.cut()
+            await eventually(journal.empty, "the second acknowledged")
+    assert count() == 20
+    assert query("SELECT inserted, updated FROM ledger ORDER BY id") == [(10, 0), (10, 0), (0, 10)]
+
+
+async def test_a_network_that_swallows_everything_is_given_up(journal, nats_server, migrated, count, shared_postgres):
+    """No answer within DATABASE_TIMEOUT: the connection is given up and the batch repeated over another."""
+    async with proxied(shared_postgres.port) as proxy:
+        url = through(migrated, proxy.port)
+        async with running(settings_for(nats_server.url, url, database_timeout="1s")):
+            await publish(journal, 1)
+            await eventually(journal.empty, "the first acknowledged")
+            proxy.stall()
+            await publish(journal, 1, first=1)
+            await eventually(lambda: proxy.accepted >= 2, "another connection tried")
+            proxy.flow()
+            await eventually(journal.empty, "the second acknowledged")
+    assert count() == 20
+
+
+@pytest.mark.parametrize("limited", [True, False], ids=["lock_timeout", "DATABASE_TIMEOUT"])
+async def test_a_locked_table_is_waited_for(journal, nats_server, migrated, query, count, limited):
+    """Whether the server or the writer loses patience first, the batch comes again until the lock is gone."""
+    name = migrated.rpartition("/")[2]
+    if limited:
+        query(f"ALTER DATABASE {name} SET lock_timeout = '100ms'")
+    port = free_port()
+    with psycopg.connect(migrated) as locking:
+        settings = settings_for(
+            nats_server.url, migrated, admin_listen=f"127.0.0.1:{port}", database_timeout="30s" if limited else "500ms"
+        )
+        async with running(settings):
+
+            async def started():
+                return (await ready(port))[0]
+
+            await eventually(started, "started")
+            locking.execute("LOCK TABLE measurements")
+            await publish(journal, 1)
+
+            async def waiting():
+                return "database" in (await ready(port))[1]
+
+            await eventually(waiting, "not ready, because of the database")
+            assert not await journal.empty()
+            locking.rollback()
+            await eventually(journal.empty, "acknowledged")
+            assert await ready(port) == (True, {})
+    assert count() == 10
+    assert await journal.deadletters() == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended", "told"),
+    [
+        ("REVOKE INSERT ON measurements FROM narrow", "GRANT INSERT ON measurements TO narrow", "permission denied"),
+        ("ALTER TABLE measurements RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO measurements", "not exist"),
+        ("REVOKE INSERT ON ledger FROM narrow", "GRANT INSERT ON ledger TO narrow", "permission denied"),
+    ],
+    ids=["no permission", "no table", "no permission for the ledger"],
+)
+async def test_a_fault_of_the_schema_stops_the_writer_loudly(
+    journal, nats_server, migrated, query, count, broken, mended, told
+):
+    """Not ready, with the reason; nothing acknowledged, nothing in the dead letters; mended, all of it is stored."""
+    with contextlib.suppress(psycopg.errors.DuplicateObject):
+        query("CREATE ROLE narrow LOGIN")
+    query("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO narrow")
+    query(broken)
+    port = free_port()
+    narrow = migrated.replace("postgres@", "narrow@")
+    async with running(settings_for(nats_server.url, narrow, admin_listen=f"127.0.0.1:{port}")):
+        await publish(journal, 3)
+
+        async def refused():
+            return told in (await ready(port))[1].get("schema", "")
+
+        await eventually(refused, "not ready, because of the schema")
+        assert await journal.waiting() == 3
+        assert await journal.deadletters() == []
+        query(mended)
+        await eventually(journal.empty, "all acknowledged")
+    assert count() == 30
+
+
+async def test_a_schema_of_the_next_version_is_accepted_and_one_beyond_is_not(
+    journal, nats_server, migrated, query, count
+):
+    """Migrations stay compatible with the version before, so writers may be replaced one by one; no further."""
+    port = free_port()
+    insert = "INSERT INTO schema_migrations VALUES ('x' || %s, %s, now())"
+    expected = int(query("SELECT max(split_part(migration_id, '.', 1)::int) FROM schema_migrations")[0][0])
+    query(insert, "1", f"{expected + 1:04}.next")
+    async with running(settings_for(nats_server.url, migrated)):
+        await publish(journal, 1)
+        await eventually(journal.empty, "acknowledged on the next version")
+    query(insert, "2", f"{expected + 2:04}.beyond")
+    async with running(settings_for(nats_server.url, migrated, admin_listen=f"127.0.0.1:{port}")):
+        await publish(journal, 1, first=1)
+
+        async def refused():
+            return "too old" in (await ready(port))[1].get("schema", "")
+
+        await eventually(refused, "refused beyond")
+        assert await journal.waiting() == 1
+    assert count() == 10
+
+
+async def test_stopping_with_the_database_away_leaves_everything_in_the_journal(journal, nats_server, postgres_server):
+    """SIGTERM does not wait for a database; what was in hand is given back and the next writer has it at once."""
+    migrate(postgres_server.url)
+    async with running(settings_for(nats_server.url, postgres_server.url)) as task:
+        await publish(journal, 1)
+        await eventually(journal.empty, "started")
+        postgres_server.kill()
+        await publish(journal, 3, first=1)
+
+        async def delivered():
+            return (await journal.js.consumer_info("TELEMETRY", "writer")).num_ack_pending == 3
+
+        await eventually(delivered, "in the writer's hands")
+    assert task.exception() is None
+    assert await journal.waiting() == 3
+    postgres_server.start()
+    async with running(settings_for(nats_server.url, postgres_server.url)):
+        await eventually(journal.empty, "stored by the next", seconds=4)

@@ -1,0 +1,94 @@
+"""Old measurements go, the ledger shrinks and still says the same: against real PostgreSQL, by one writer at a time."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from servers.conditions import eventually
+from seve_runtime.settings import Secret
+from seve_writer.maintenance import maintain
+from seve_writer.storage import lay_out
+
+DAYS = 86400.0
+
+
+@pytest.fixture
+async def maintained(migrated):
+    """Maintenance every few milliseconds on the test's database, by two writers, with 90 days of retention."""
+    lay_out(migrated, 90 * DAYS)
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(maintain(Secret(migrated), 90 * DAYS, 0.02, stop)) for _ in range(2)]
+    yield
+    stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_measurements_beyond_the_retention_are_deleted(query, maintained):
+    """More than one transaction takes; what is younger stays."""
+    query(
+        "INSERT INTO measurements SELECT now() - interval '90 days 1 minute' - i * interval '1 second', 'a', 'b', '', i"
+        " FROM generate_series(1, 12000) i"
+    )
+    query("INSERT INTO measurements SELECT now() - i * interval '1 day', 'a', 'b', '', i FROM generate_series(0, 89) i")
+    await eventually(lambda: query("SELECT count(*) FROM measurements") == [(90,)], "only the young ones left")
+
+
+async def test_past_days_of_the_ledger_are_merged_into_hours(query, maintained):
+    """One row a journal and hour, with the same sequences and sums; the last day keeps its transactions."""
+    for journal, hour, first in (
+        ("2025-01-01", 50, 1),
+        ("2025-01-01", 50, 11),
+        ("2025-01-01", 49, 21),
+        ("2025-02-01", 50, 1),
+    ):
+        for start in range(first, first + 10):
+            query(
+                "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored,"
+                " committed_at) VALUES (%s::timestamptz, int8multirange(int8range(%s, %s)), 6, 2, 1, 1, 1, 1,"
+                " date_trunc('hour', now(), 'UTC') - make_interval(hours => %s) + make_interval(mins => %s))",
+                journal,
+                start,
+                start + 1,
+                hour,
+                start,
+            )
+    query(
+        "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored)"
+        " SELECT '2025-02-01', int8multirange(int8range(i, i + 1)), 1, 1, 0, 0, 0, 0 FROM generate_series(100, 104) i"
+    )
+    await eventually(lambda: query("SELECT count(*) FROM ledger") == [(3 + 5,)], "the past merged")
+    assert query(
+        "SELECT journal::date::text, sequences::text, received, inserted, updated, replaced, dead, ignored FROM ledger"
+        " WHERE committed_at < now() - interval '1 day' ORDER BY journal, sequences"
+    ) == [
+        ("2025-01-01", "{[1,21)}", 120, 40, 20, 20, 20, 20),
+        ("2025-01-01", "{[21,31)}", 60, 20, 10, 10, 10, 10),
+        ("2025-02-01", "{[1,11)}", 60, 20, 10, 10, 10, 10),
+    ]
+
+
+async def test_the_hour_of_a_series_is_aggregated(migrated, query):
+    """`measurements_hourly` is the same to a reader with and without TimescaleDB."""
+    lay_out(migrated, 0)
+    query(
+        "INSERT INTO measurements SELECT '2025-11-30T19:00Z'::timestamptz + i * interval '20 minutes', 'a', 'co2', '',"
+        " nullif(i, 1) FROM generate_series(0, 3) i"
+    )
+    assert query("SELECT hour, average, minimum, maximum, samples FROM measurements_hourly ORDER BY hour") == [
+        (datetime(2025, 11, 30, 19, tzinfo=UTC), 1.0, 0.0, 2.0, 2),
+        (datetime(2025, 11, 30, 20, tzinfo=UTC), 3.0, 3.0, 3.0, 1),
+    ]
+
+
+async def test_a_database_that_is_away_only_delays_it(migrated, query, capsys):
+    """Maintenance tells the failure and goes on; it stops when asked."""
+    lay_out(migrated, DAYS)
+    query("INSERT INTO measurements VALUES (now() - interval '2 days', 'a', 'co2', '', 1)")
+    query("ALTER TABLE ledger RENAME TO elsewhere")
+    stop = asyncio.Event()
+    task = asyncio.create_task(maintain(Secret(migrated), DAYS, 0.01, stop))
+    await eventually(lambda: "42P01" in capsys.readouterr().out, "the failure told")
+    assert not task.done()
+    assert query("SELECT * FROM measurements") == []
+    stop.set()
+    await task
