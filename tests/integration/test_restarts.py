@@ -57,7 +57,7 @@ def fleet(stack, path):
         process.wait()
 
 
-@pytest.mark.parametrize("part", ["ingest", "writer"])
+@pytest.mark.parametrize("part", ["ingest", "writer", "broadcaster"])
 def test_a_service_that_is_killed_costs_nothing(pipeline, tmp_path, part):
     """As the supervisor would, it is started again at once."""
     with fleet(pipeline, tmp_path):
@@ -71,7 +71,7 @@ def test_services_restarted_in_turn_cost_nothing_and_end_cleanly(pipeline, tmp_p
     """A deployment: each drains, ends with 0, and comes back. No message is committed twice on the way."""
     repeated = ledger(pipeline).sequences - ledger(pipeline).different
     with fleet(pipeline, tmp_path):
-        for part in ("ingest", "writer"):
+        for part in pipeline.services:
             assert pipeline.terminate(part) == 0, pipeline.tail(part)
             pipeline.launch(part)
             pipeline.wait_ready()

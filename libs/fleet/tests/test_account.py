@@ -1,8 +1,9 @@
 """The account closes when every sample arrived everywhere, and names what is missing where it did not."""
 
 from seve_fleet.account import Account
-from seve_fleet.report import closing
+from seve_fleet.report import Viewing, closing
 
+STEADY = Viewing(1, [])
 A, B = ("serre/co2", 1_764_500_000_000_000), ("serre/light", 1_764_500_000_000_001)
 
 
@@ -78,6 +79,13 @@ def test_the_closing_lines_say_which_way_it_went():
     account.send(A)
     account.acknowledge(A)
     account.see(A, A[1] + 1500)
-    assert "samples   sent 1 = acknowledged 1 = stored 1 = seen 1" in closing(account, 1, 2.0, 1, [])
-    assert closing(account, 1, 2.0, 1, [])[-1] == "the account closes"
-    assert closing(account, 0, 2.0, 1, ["1 is missing"])[-2:] == ["THE ACCOUNT DOES NOT CLOSE", "  1 is missing"]
+    assert "samples   sent 1 = acknowledged 1 = stored 1 = seen 1" in closing(account, 1, 2.0, STEADY, [])
+    assert closing(account, 1, 2.0, STEADY, [])[-1] == "the account closes"
+    assert closing(account, 0, 2.0, STEADY, ["1 is missing"])[-2:] == ["THE ACCOUNT DOES NOT CLOSE", "  1 is missing"]
+
+
+def test_a_declared_gap_is_told_though_the_account_closes():
+    account = Account()
+    lines = closing(account, 0, 2.0, Viewing(2, ["gap from 1-2-0 to 1-3-0"]), [])
+    assert "declared  gap from 1-2-0 to 1-3-0" in lines
+    assert lines[-1] == "the account closes"

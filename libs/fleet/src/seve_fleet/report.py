@@ -1,7 +1,7 @@
 """The words of a run: a line while it lasts and the account at its end. Pure text."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from seve_fleet.account import Account, Latency
 
@@ -19,7 +19,17 @@ def progress(account: Account, elapsed: float, stored: str) -> str:
     )
 
 
-def closing(account: Account, stored: int | None, seconds: float, connections: int, faults: Sequence[str]) -> list[str]:
+class Viewing(NamedTuple):
+    """How the WebSocket fared: connections made, and what the broadcaster declared as missed.
+
+    A declared gap is no fault by itself: where a journal message was lost from sight, its samples may have come again.
+    """
+
+    connections: int
+    gaps: Sequence[str]
+
+
+def closing(account: Account, stored: int | None, seconds: float, screen: Viewing, faults: Sequence[str]) -> list[str]:
     """The account, and whether it closes."""
     shown = "?" if stored is None else str(stored)
     link = ", " if faults else " = "
@@ -37,7 +47,10 @@ def closing(account: Account, stored: int | None, seconds: float, connections: i
     if account.repeated:
         lines.append(f"repeated  {account.repeated} frames came twice")
     lines.append(f"latency   {_latency(latency) if latency else 'nothing was seen'}")
-    lines.append(f"rate      {account.sent / seconds:.0f} samples a second; WebSocket connections made: {connections}")
+    lines.append(
+        f"rate      {account.sent / seconds:.0f} samples a second; WebSocket connections made: {screen.connections}"
+    )
+    lines.extend(f"declared  {gap}" for gap in screen.gaps)
     if not faults:
         return [*lines, "the account closes"]
     return [*lines, "THE ACCOUNT DOES NOT CLOSE", *(f"  {fault}" for fault in faults)]

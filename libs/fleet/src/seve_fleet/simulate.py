@@ -14,7 +14,7 @@ from seve_fleet.account import Account, told
 from seve_fleet.device import KNOWN_MODELS, Module
 from seve_fleet.fleet import Fleet, Plan, now
 from seve_fleet.link import Link
-from seve_fleet.report import closing, progress
+from seve_fleet.report import Viewing, closing, progress
 from seve_fleet.screen import Screen, Shown
 from seve_fleet.settings import FleetSettings
 from seve_fleet.stored import CommandDoor, DatabaseDoor, Stored, Unreachable
@@ -172,7 +172,7 @@ class Run:
         except Unreachable as error:
             stored = None
             faults.append(f"what is stored cannot be told: {error}")
-        faults += [f"the broadcaster declared a {gap}" for gap in self.screen.gaps]
-        for line in closing(self.account, stored, worked, self.screen.connections, faults):
+        screen = Viewing(self.screen.connections, self.screen.gaps)
+        for line in closing(self.account, stored, worked, screen, faults):
             self._out(line)
         return 1 if faults else 0
