@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import threading
 from contextlib import asynccontextmanager
 
+import uvloop
 from prometheus_client import CollectorRegistry
 from seve_broadcaster.app import run
 from seve_broadcaster.settings import Settings
@@ -14,7 +16,7 @@ from seve_schema.envelope import Envelope
 from seve_schema.subjects import telemetry_subject
 from websockets.asyncio.client import connect
 
-from servers.conditions import eventually, free_port
+from servers.conditions import accepts, eventually, free_port
 
 SMALL = TopologySettings(journal_max_bytes=64 << 20, history_max_bytes=64 << 20)
 
@@ -44,30 +46,66 @@ class Journal:
         return ack.seq
 
 
+class Broadcaster(threading.Thread):
+    """A broadcaster on the loop that it has in earnest, in a thread of its own."""
+
+    def __init__(self, environ):
+        super().__init__(name="broadcaster")
+        self.settings = runtime_settings.load(Settings, environ)
+        self.registry = CollectorRegistry()
+        self.failure = None
+        self._begun = threading.Event()
+
+    def run(self):
+        try:
+            uvloop.run(self._main())
+        except BaseException as error:  # told to the test, in `end`
+            self.failure = error
+            self._begun.set()
+
+    async def _main(self):
+        self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
+        self._begun.set()
+        await run(self.settings, self._ending, self.registry)
+
+    async def end(self):
+        """As SIGTERM ends it. Raises what it failed with."""
+        self._begun.wait()
+        if self.is_alive():
+            self._loop.call_soon_threadsafe(self._ending.set)
+        await asyncio.to_thread(self.join, 20)
+        assert not self.is_alive()
+        if self.failure is not None:
+            raise self.failure
+
+    def metric(self, name, **labels):
+        """A sample, now."""
+        return self.registry.get_sample_value(f"seve_broadcaster_{name}", labels)
+
+
 @asynccontextmanager
 async def broadcasting(nats_url, **environ):
-    """A broadcaster in this process, ready; gives its `ws://` URL. It ends as SIGTERM ends it."""
+    """A broadcaster, ready; gives its `ws://` URL, and itself as an attribute of that. It ends as SIGTERM ends it."""
     port = free_port()
     environ = {"NATS_URL": nats_url, "WS_LISTEN": f"127.0.0.1:{port}", "SHUTDOWN_GRACE": "10s", **environ}
-    stop, registry = asyncio.Event(), CollectorRegistry()
-    running = asyncio.create_task(run(runtime_settings.load(Settings, environ), stop, registry))
-
-    async def up():
-        if running.done():
-            running.result()
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return False
-        writer.close()
-        return True
-
-    await eventually(up, "the broadcaster listening")
+    broadcaster = Broadcaster(environ)
+    broadcaster.start()
     try:
-        yield f"ws://127.0.0.1:{port}/ws"
+        await eventually(lambda: accepts(port) or not broadcaster.is_alive(), "the broadcaster listening")
+        yield Url(f"ws://127.0.0.1:{port}/ws", broadcaster)
     finally:
-        stop.set()
-        await asyncio.wait_for(running, 20)
+        await broadcaster.end()
+
+
+class Url(str):
+    """Where a broadcaster is; `broadcaster` is the one."""
+
+    __slots__ = ("broadcaster",)
+
+    def __new__(cls, url, broadcaster):
+        self = super().__new__(cls, url)
+        self.broadcaster = broadcaster
+        return self
 
 
 class Screen:

@@ -13,7 +13,7 @@ from seve_broadcaster.feed import Feed
 from seve_broadcaster.history import History
 from seve_broadcaster.hub import Hub
 from seve_broadcaster.latest import Latest
-from seve_broadcaster.metrics import Observed
+from seve_broadcaster.metrics import Observed, latency
 from seve_broadcaster.present import NEVER, Bounds, Present
 from seve_broadcaster.recent import Recent
 from seve_broadcaster.replay import Replay
@@ -36,7 +36,8 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         present = Present(Bounds(total_bytes=settings.present_max_bytes))
         hub = Hub(NEVER, present, Recent(settings.recent_max_bytes, NEVER), settings.ws_max_subscriptions)
         latest = Latest(js, hub, settings.latest_save_interval)
-        gateway, feed = Gateway(settings, hub, Replay(hub, History(js)), keys, health), Feed(client, js, hub, health)
-        registry.register(Observed(gateway, feed))
+        replay = Replay(hub, History(js))
+        gateway, feed = Gateway(settings, hub, replay, keys, health), Feed(client, js, hub, health, latency(registry))
+        registry.register(Observed(gateway, feed, replay))
         await unless(stop, feed.start(await latest.restore()))
         await supervise(stop, gateway.serve, feed.watch, latest.keep, grace=settings.service.shutdown_grace)

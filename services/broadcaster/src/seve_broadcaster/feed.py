@@ -6,7 +6,10 @@ too much, since HISTORY has that as well.
 """
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -27,7 +30,7 @@ log = structlog.get_logger()
 CONDITION: Final = "stream"
 """The readiness condition that the feed keeps."""
 
-COMPARE_SECONDS: Final = 2.0
+COMPARE_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 0.5
 LAG_SECONDS: Final = 5.0
 """How long HISTORY may lag behind the journal without any progress before what it lacks counts as lost."""
@@ -40,16 +43,21 @@ TURN_BYTES: Final = 64 << 10
 """What is published in one turn of the loop: transports empty their buffers between turns."""
 
 
+Latency = Callable[[float], None]
+"""Takes the seconds from the receipt of a message by ingest to its last write to a client's transport."""
+
+
 class Feed:
     """What comes from `live.>` and HISTORY. `malformed` and `healed` count messages."""
 
-    def __init__(self, client: Client, js: JetStreamContext, hub: Hub, health: Health) -> None:
+    def __init__(self, client: Client, js: JetStreamContext, hub: Hub, health: Health, latency: Latency) -> None:
         self.malformed = 0
         self.healed = 0
         self._client = client
         self._js = js
         self._hub = hub
         self._health = health
+        self._latency = latency
         self._history = History(js)
         self._held: deque[Msg] = deque()
         self._held_bytes = 0
@@ -91,7 +99,10 @@ class Feed:
             self._hold(message)
             self._fall_out("a jump in the stream")
             return
-        await self._publish(read(message, self._hub.head.journal))
+        incoming = read(message, self._hub.head.journal)
+        await self._publish(incoming)
+        if incoming.heads:
+            self._latency(time.time() - datetime.fromisoformat(incoming.heads[0].received_at).timestamp())
 
     def _hold(self, message: Msg) -> None:
         self._held.append(message)

@@ -35,8 +35,7 @@ class Counts:
     snapshots: int = 0
     skipped: int = 0
     gaps: int = 0
-    resumed_recent: int = 0
-    resumed_history: int = 0
+    lost: int = 0
 
 
 class Step(Enum):
@@ -242,6 +241,7 @@ class Hub:
         known = self.present.modules.get(module)
         if subscription is None or known is None:
             return
+        self.counts.lost += 1
         start, stand = client.cursor, wire.end_of(self.head)
         subscription.lost = {**(subscription.lost or {}), (module, kind): stand}
         client.pending.append(wire.gap(start, stand, module, kind))

@@ -2,14 +2,16 @@
 path pays nothing for being observed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from seve_broadcaster.client import Pace
 from seve_broadcaster.feed import Feed
+from seve_broadcaster.replay import Replay
 from seve_broadcaster.server import Gateway
 
 PREFIX = "seve_broadcaster"
@@ -18,9 +20,10 @@ PREFIX = "seve_broadcaster"
 class Observed(Collector):
     """Reads the parts of a running broadcaster."""
 
-    def __init__(self, gateway: Gateway, feed: Feed) -> None:
+    def __init__(self, gateway: Gateway, feed: Feed, replay: Replay) -> None:
         self._gateway = gateway
         self._feed = feed
+        self._replay = replay
 
     def collect(self) -> Iterable[Metric]:
         """All metrics, as they are now."""
@@ -38,6 +41,10 @@ class Observed(Collector):
         yield _counter("sent_bytes", "bytes written to clients", counts.sent_bytes)
         yield _counter("conflated_envelopes", "envelopes that slow clients were told they missed", counts.skipped)
         yield _counter("gaps", "stretches of the stream that could not be had", counts.gaps)
+        yield _counter("healed_messages", "messages read from HISTORY to heal the stream", self._feed.healed)
+        yield _counter("replays", "clients that were brought to memory from HISTORY", self._replay.clients)
+        yield _counter("replayed_messages", "messages read from HISTORY for clients", self._replay.messages)
+        yield _counter("lost_subjects", "modules and kinds declared lost to a client that resumed", counts.lost)
         yield _counter("snapshots", "snapshots given", counts.snapshots)
         yield _counter("present_refused_envelopes", "envelopes that found no room in the present", hub.present.refused)
 
@@ -53,6 +60,17 @@ class Observed(Collector):
         yield _gauge("modules", "modules known", len(hub.present.modules))
         yield _gauge("present_bytes", "bytes of the newest envelopes of all series", hub.present.size)
         yield _gauge("recent_bytes", "bytes of the stream held in memory", hub.recent.size)
+
+
+def latency(registry: CollectorRegistry) -> Callable[[float], None]:
+    """Observes the seconds from the receipt of a message by ingest to its last write to a client's transport."""
+    histogram = Histogram(
+        f"{PREFIX}_latency_seconds",
+        "from the receipt of a message by ingest to its last write to a client",
+        buckets=(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+        registry=registry,
+    )
+    return histogram.observe
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

@@ -77,6 +77,8 @@ class Present:
 
     def apply(self, message: Message) -> None:
         """Take in a message that follows on all before it; one that is older than what is held changes nothing."""
+        if not message.heads:
+            return
         module = self.modules.get(message.module)
         if module is None:
             module = self.modules[message.module] = Module()

@@ -1,0 +1,226 @@
+"""What connections may do and how they end: limits, slow clients, dead peers, the stop. Real sockets throughout."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+from servers.broadcasting import broadcasting, envelope, watching
+from servers.conditions import eventually
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+BIG = "x" * 4000
+
+
+async def close_code(screen):
+    """How the connection ended, when it has."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await screen.read()
+    return screen.connection.close_code
+
+
+async def flood(journal, module, count):
+    """Large messages of one series, numbered."""
+    for value in range(count):
+        await journal.publish(envelope(module, float(value), metadata={"padding": BIG}))
+
+
+@asynccontextmanager
+async def deaf(url, modules="a", takes=4096, **options):
+    """A client that subscribes and then reads nothing, whose kernel takes little."""
+    query = "&".join([f"module={modules}", *(f"{name}={value}" for name, value in options.items())])
+    sock = socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1].split("/")[0])))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, takes)
+    sock.sendall(
+        f"GET /ws?{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    try:
+        yield sock
+    finally:
+        sock.close()
+
+
+async def test_a_message_that_is_no_action_is_an_error_and_the_connection_stays(ws_url):
+    """Each has its code; nothing a client says costs it more than an answer."""
+    said = ["{", '{"action":"fly"}', '{"action":"subscribe"}', '{"action":"subscribe","modules":[]}']
+    said += ['{"action":"subscribe","modules":["a"],"since":"yesterday"}', '{"action":"unsubscribe","modules":["a"]}']
+    async with watching(ws_url) as screen:
+        for text in said:
+            await screen.connection.send(text)
+        codes = [(await screen.read())["code"] for _ in said]
+        assert codes == ["malformed", "invalid", "invalid", "invalid", "invalid", "not_subscribed"]
+        await screen.say(action="subscribe", modules=["a"])
+        assert (await screen.read())["event"] == "subscribed"
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [({"WS_MAX_CLIENTS": "1"}, 1013), ({"WS_MAX_CLIENTS_PER_ADDRESS": "1"}, 1008)],
+    ids=["full", "address"],
+)
+async def test_one_client_too_many_is_told_so(nats_server, journal, setting, expected):
+    """1013 where the server is full, 1008 where one address has too many; who is there stays, who leaves makes room."""
+    async with broadcasting(nats_server.url, **setting) as url:
+        async with watching(url, modules=["a"]) as first:
+            await first.until("live")
+            async with watching(url) as second:
+                assert expected == await close_code(second)
+        async with watching(url, modules=["a"]) as third:
+            await third.until("live")
+
+
+async def test_too_many_messages_close_with_1008_and_too_long_ones_with_1009(nats_server, journal):
+    """The limits of what a client says."""
+    async with broadcasting(nats_server.url, WS_MAX_MESSAGE_RATE="1", WS_MAX_MESSAGE_BYTES="1KiB") as url:
+        async with watching(url) as screen:
+            for _ in range(12):
+                await screen.connection.send("{}")
+            assert await close_code(screen) == 1008
+        async with watching(url) as screen:
+            await screen.connection.send("x" * 2000)
+            assert await close_code(screen) == 1009
+
+
+async def test_a_slow_client_that_asked_for_it_is_disconnected(nats_server, journal):
+    """`slow: disconnect`: 1013 when its buffer is full; the others see everything."""
+    async with broadcasting(nats_server.url, WS_BUFFER_BYTES="64KiB") as url:  # noqa: SIM117  (one serves the others)
+        async with watching(url, modules=["a"]) as screen, deaf(url, slow="disconnect"):
+            await screen.until("live")
+            reading = asyncio.create_task(screen.until("mqtt-message", 2000))
+            await flood(journal, "a", 2000)
+            values = [frame["data"]["value"] for frame in await reading]
+            assert values == [float(value) for value in range(2000)]
+            await eventually(
+                lambda: url.broadcaster.metric("disconnected_total", reason="slow"), "the slow client disconnected"
+            )
+
+
+async def test_a_slow_client_skips_and_the_others_see_everything(nats_server, journal):
+    """`slow: conflate`: what it missed is told and counted, the newest is given; its buffer stays within its bound."""
+    async with broadcasting(nats_server.url, WS_BUFFER_BYTES="64KiB", WS_PING_INTERVAL="60s") as url:
+        async with watching(url, modules=["a"]) as screen, deaf(url, takes=65536) as sock:
+            await screen.until("live")
+            reading = asyncio.create_task(screen.until("mqtt-message", 2000))
+            await flood(journal, "a", 2000)
+            await reading
+            assert url.broadcaster.metric("clients", pace="slow") == 1
+            assert url.broadcaster.metric("queue_bytes") < 64 * 1024 + 20_000
+            frames = await asyncio.to_thread(read_until, sock, b'"event":"skipped"')
+        assert b'"event":"skipped"' in frames
+        await eventually(lambda: url.broadcaster.metric("conflated_envelopes_total"), "the skip counted")
+
+
+def read_until(sock, wanted):
+    sock.settimeout(20)
+    read = b""
+    while wanted not in read[-200_000:]:
+        read += sock.recv(65536)
+    return read
+
+
+async def test_a_peer_that_is_dead_is_let_go(nats_server, journal):
+    """Who answers no ping is gone after twice the interval; who does stays."""
+    async with broadcasting(nats_server.url, WS_PING_INTERVAL="500ms") as url:  # noqa: SIM117  (as above)
+        async with deaf(url), watching(url, modules=["a"]) as screen:
+            await screen.until("live")
+            metric = url.broadcaster.metric
+            await eventually(lambda: metric("disconnected_total", reason="ping") == 1, "the dead peer let go")
+            assert metric("clients", pace="live") == 1
+
+
+async def test_a_stop_says_when_to_come_back_and_closes_with_1001(nats_server, journal):
+    """Each client at a time of its own, so that they do not all come at once."""
+    waits = []
+    async with broadcasting(nats_server.url) as url:
+        screens = [watching(url, modules=["a"]) for _ in range(5)]
+        opened = [await screen.__aenter__() for screen in screens]
+        for screen in opened:
+            await screen.until("live")
+        ending = asyncio.create_task(url.broadcaster.end())
+        for screen in opened:
+            waits.append((await screen.until("closing"))[-1]["retryAfterMs"])
+            assert await close_code(screen) == 1001
+        await ending
+        for screen in screens:
+            await screen.__aexit__(None, None, None)
+    assert all(wait >= 250 for wait in waits)
+    assert len(set(waits)) > 1
+
+
+async def test_a_stop_does_not_wait_for_who_is_stuck(nats_server, journal):
+    """A client that reads nothing is cut off; the broadcaster ends within its grace."""
+    async with broadcasting(nats_server.url, WS_BUFFER_BYTES="16KiB", SHUTDOWN_GRACE="5s") as url, deaf(url):
+        async with watching(url, modules=["a"]) as screen:
+            await screen.until("live")
+            await flood(journal, "a", 1500)
+            await eventually(lambda: url.broadcaster.metric("clients", pace="slow"), "the client slow")
+        await url.broadcaster.end()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost:9999"}, 403),
+    ],
+)
+async def test_a_page_of_a_foreign_origin_is_refused(ws_url, headers, status):
+    """Before the handshake completes: cross-site WebSocket hijacking and DNS rebinding alike."""
+    with pytest.raises(InvalidStatus) as refusal:
+        async with watching(ws_url, headers=headers):
+            pass
+    assert status == refusal.value.response.status_code
+
+
+async def test_the_page_of_this_server_may_connect_and_so_may_listed_ones(nats_server, journal):
+    """Same origin, or one of `WS_ORIGINS`."""
+    async with broadcasting(nats_server.url, WS_ORIGINS="https://board.example") as url:
+        own = url.replace("ws://", "http://").removesuffix("/ws")
+        for headers in [{"Origin": own}, {"Origin": "https://board.example"}]:
+            async with watching(url, modules=["a"], headers=headers) as screen:
+                await screen.until("live")
+
+
+@pytest.mark.parametrize(("host", "status"), [("evil.example", 421), ("seve.example", 200), ("127.0.0.1", 200)])
+async def test_a_name_that_is_not_ours_is_refused(nats_server, journal, host, status):
+    """`WS_HOSTS`, `localhost` and literal addresses; any other name may be a foreign page's, made to point here."""
+    async with broadcasting(nats_server.url, WS_HOSTS="seve.example") as url:
+        port = int(url.rsplit(":", 1)[1].split("/")[0])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET /api/modules HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert f"HTTP/1.1 {status} ".encode() in await reader.readline()
+        writer.close()
+
+
+async def test_frames_hold_what_was_published_byte_for_byte(ws_url, journal):
+    """Nothing is decoded and encoded again on the way: not even what JSON would let change."""
+    odd = envelope("a", 1.0, metadata={"é": "\u2028", "n": 1e-7})
+    async with watching(ws_url, modules=["a"]) as screen:
+        await screen.until("live")
+        await journal.js.publish("telemetry.a.measurement", b"[ " + encoded(odd) + b" ]")
+        text = await screen.connection.recv()
+        assert encoded(odd) in text.encode()
+
+
+def encoded(one):
+    from seve_schema.codec import encode
+
+    return encode(one).replace(b'"value":1.0', b'"value":1.000')
+
+
+async def test_metrics_count_what_happened(ws_url, journal):
+    """Clients, subscriptions, frames, bytes and latency."""
+    async with watching(ws_url, modules=["a", "b"]) as screen:
+        await screen.until("live")
+        await journal.publish(envelope("a", 1.0), envelope("a", 2.0))
+        await screen.until("mqtt-message", 2)
+        metric = ws_url.broadcaster.metric
+        assert (metric("clients", pace="live"), metric("subscriptions")) == (1, 2)
+        assert (metric("received_envelopes_total"), metric("sent_frames_total")) == (2, 4)
+        assert metric("sent_bytes_total") > sum(len(json.dumps(frame)) for frame in screen.frames) * 0.8
+        assert metric("latency_seconds_count") == 1
