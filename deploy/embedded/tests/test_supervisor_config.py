@@ -3,11 +3,12 @@
 import pytest
 from seve_embedded import supervisor_config
 from seve_embedded.plan import Program
+from supervisor.datatypes import RestartUnconditionally, RestartWhenExitUnexpected
 from supervisor.options import ServerOptions
 
 PROGRAMS = [
     Program(name="nats", command=("nats",), environment={"PASSWORD": "hunter2"}, priority=20, stop_seconds=7),
-    Program(name="ingest", command=("python",), priority=50),
+    Program(name="ingest", command=("python",), priority=50, admin_port=9101),
 ]
 
 
@@ -35,13 +36,13 @@ def test_keeps_its_logs_and_socket_in_the_state_folder(options):
     assert logs == {"logs/nats.log", "logs/ingest.log"}
 
 
-def test_restarts_what_dies_but_not_what_cannot_start(options):
-    """Exit code 2 is settings that cannot be used."""
+def test_restarts_what_dies_but_no_service_that_cannot_start(options):
+    """A service ends with 2 where its settings cannot be used; a server may end with any code."""
     _, read = options
-    [nats] = next(group for group in read.process_group_configs if group.name == "nats").process_configs
-    assert nats.exitcodes == [2]
-    assert nats.autorestart is not True
-    assert (nats.priority, nats.stopwaitsecs, nats.killasgroup) == (20, 7, True)
+    found = {config.name: config for group in read.process_group_configs for config in group.process_configs}
+    assert (found["ingest"].autorestart, found["ingest"].exitcodes) == (RestartWhenExitUnexpected, [2])
+    assert found["nats"].autorestart is RestartUnconditionally
+    assert (found["nats"].priority, found["nats"].stopwaitsecs, found["nats"].killasgroup) == (20, 7, True)
 
 
 def test_no_secret_stands_in_it():

@@ -11,11 +11,9 @@ import msgspec
 import psutil
 from paho.mqtt import MQTTException
 from seve_runtime.errors import SettingsError, SeveError
-from seve_runtime.service import settings_help
 from websockets.exceptions import WebSocketException
 
-from seve_embedded import clean, down, follow, postgres, report, scale, status, talk, up, welcome
-from seve_embedded.settings import StackSettings
+from seve_embedded import clean, commandline, down, follow, postgres, report, scale, status, talk, up, welcome
 from seve_embedded.stack import Stack
 
 DISPATCHER = "deploy/stack"
@@ -27,9 +25,7 @@ class NothingToRun(SeveError):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code: 1 failed, 2 settings that cannot be used."""
-    given = list(sys.argv[1:] if argv is None else argv)
-    passed_on = given[1:] if given[:1] in (["psql"], ["run"]) and given[1:] not in (["-h"], ["--help"]) else []
-    arguments = parser().parse_args(given[: len(given) - len(passed_on)], argparse.Namespace(passed_on=passed_on))
+    arguments = commandline.parse(list(sys.argv[1:] if argv is None else argv))
     try:
         stack = Stack.open(os.environ, Path.cwd())
         return int(COMMANDS[arguments.command](stack, arguments) or 0)
@@ -37,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for fault in error.faults:
             print(f"setting {fault}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read `logs` or `watch` has seen enough
+        _deafen()
+        return 0
     except (SeveError, OSError, MQTTException, WebSocketException) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -44,43 +43,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    top = argparse.ArgumentParser(
-        prog="seve-stack",
-        description="The whole stack without Docker, of the project in this folder.",
-        epilog=settings_help(StackSettings),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = top.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start everything and wait until it is ready")
-    commands.add_parser("down", help="stop everything; data stay")
-    commands.add_parser("status", help="what runs, what waits, what is stored, what went wrong")
-    logs = commands.add_parser("logs", help="follow the logs")
-    logs.add_argument("program", nargs="*", help="ingest, writer, broadcaster, nats, postgres; all unless named")
-    logs.add_argument("--lines", type=int, default=10, help="how many to begin with [10]")
-    logs.add_argument("--once", action="store_true", help="show them and end")
-    logs.add_argument("--raw", action="store_true", help="as they are written")
-    cleaning = commands.add_parser("clean", help="remove all data, after asking")
-    cleaning.add_argument("--yes", action="store_true", help="do not ask")
-    scaling = commands.add_parser("scale", help="set how many writers share the work")
-    scaling.add_argument("writers", metavar="WRITERS=N", type=_writers)
-    commands.add_parser("psql", help="talk to the database; what follows goes to psql")
-    publishing = commands.add_parser("publish", help="publish one message at QoS 1")
-    publishing.add_argument("topic")
-    publishing.add_argument("payload")
-    watching = commands.add_parser("watch", help="show what a screen would get")
-    watching.add_argument("module", nargs="*", help="all unless named")
-    commands.add_parser("run", help="run the command that follows; it finds the stack in its environment")
-    return top
-
-
 def _say(line: str) -> None:
     """Print now. A reader that went away (`make up | head`) does not undo what is being told."""
     try:
         print(line, flush=True)
     except BrokenPipeError:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (for the rest of this process)
+        _deafen()
+
+
+def _deafen() -> None:
+    """Send what else would be printed nowhere, also what the interpreter still holds when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _up(stack: Stack, _arguments: argparse.Namespace) -> None:
@@ -96,12 +69,12 @@ def _up(stack: Stack, _arguments: argparse.Namespace) -> None:
 def _down(stack: Stack, _arguments: argparse.Namespace) -> None:
     with up.alone(stack):
         if not stack.running:
-            print("Sève is not up.")
+            _say("Sève is not up.")
             return
         killed = down.down(stack)
-    print("Sève is down; its data stay in .seve/.")
+    _say("Sève is down; its data stay in .seve/.")
     if killed:
-        print(f"  late, hence killed: {', '.join(killed)}")
+        _say(f"  late, hence killed: {', '.join(killed)}")
 
 
 def _logs(stack: Stack, arguments: argparse.Namespace) -> None:
@@ -113,9 +86,9 @@ def _clean(stack: Stack, arguments: argparse.Namespace) -> int:
         return arguments.yes or (sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes"))
 
     if clean.clean(stack, sure):
-        print("Removed.")
+        _say("Removed.")
         return 0
-    print("Nothing removed." if sys.stdin.isatty() else "Nobody to ask: `make clean YES=1` does not ask.")
+    _say("Nothing removed." if sys.stdin.isatty() else "Nobody to ask: `make clean YES=1` does not ask.")
     return 1
 
 
@@ -155,7 +128,7 @@ def _watch(stack: Stack, arguments: argparse.Namespace) -> None:
 
 def _status(stack: Stack, _arguments: argparse.Namespace) -> int:
     found = status.gather(stack)
-    print(report.render(found))
+    _say(report.render(found))
     return 0 if found.healthy else 1
 
 
@@ -171,13 +144,6 @@ COMMANDS = {
     "watch": _watch,
     "run": _run,
 }
-
-
-def _writers(text: str) -> int:
-    number = text.removeprefix("WRITERS=").removeprefix("writers=")
-    if not number.isdigit() or not 1 <= int(number) <= 64:
-        raise argparse.ArgumentTypeError("expected WRITERS=N, N from 1 to 64")
-    return int(number)
 
 
 def _networks() -> list[str]:

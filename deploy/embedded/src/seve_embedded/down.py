@@ -5,26 +5,41 @@ from typing import Final
 
 from seve_embedded import processes
 from seve_embedded.plan import Program
-from seve_embedded.stack import SUPERVISOR, Stack
+from seve_embedded.stack import Stack
+from seve_embedded.supervisor import NoSupervisor
 
 LATE_SECONDS: Final = 10.0
 
 
 def down(stack: Stack) -> list[str]:
-    """Stop the stack: through its supervisor, which drains in order, then what is left. Gives what had to be killed."""
-    killed: list[str] = []
-    patience = sum(program.stop_seconds for program in stack.current.programs) + LATE_SECONDS
-    for process in stack.running:
-        if process.name == SUPERVISOR:
-            killed += [SUPERVISOR] if processes.stop(process, signal.SIGTERM, patience) else []
-    killed += stop_rest(stack)
+    """Stop the stack: services first, so that they drain into the servers, then those. Gives what had to be killed."""
+    if stack.supervised:
+        _ask_supervisor(stack)
+    killed = stop_rest(stack)
     for process in processes.recorded(stack.state.pids):
         (stack.state.pids / process.name).unlink(missing_ok=True)
     return killed
 
 
+def _ask_supervisor(stack: Stack) -> None:
+    """Let the supervisor stop its programs, lest it starts again what stops."""
+    programs = stack.current.programs
+    tiers = ([p for p in programs if p.admin_port is not None], [p for p in programs if p.admin_port is None])
+    try:
+        states = stack.supervisor.states()
+        for tier in tiers:
+            names = {program.name for program in tier}
+            for program in tier:
+                if program.name in states and states[program.name].running:
+                    stack.supervisor.stop(program.name)
+            patience = max(program.stop_seconds for program in tier) + LATE_SECONDS
+            processes.wait_gone([process for process in stack.running if process.name in names], patience)
+    except NoSupervisor:
+        return  # it died meanwhile; what is left is stopped without it
+
+
 def stop_rest(stack: Stack) -> list[str]:
-    """Stop what runs without a supervisor: services first, servers last. Gives what had to be killed."""
+    """Stop what runs, the supervisor first, then services, servers last. Gives what had to be killed."""
     known = {program.name: program for program in stack.current.programs}
     order = sorted(stack.running, key=lambda process: -_priority(known, process))
     killed = []

@@ -5,6 +5,9 @@
 
 import os
 import sys
+import time
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -13,6 +16,9 @@ from seve_embedded.plan import Plan
 from seve_embedded.state import State
 from seve_embedded.supervisor_config import STATE_VARIABLE
 
+RESTART_SECONDS: Final = 2.0
+"""A program that dies at once is started this often; one that lived longer is started again without delay."""
+
 
 def main() -> None:
     """Become the program named by the first argument."""
@@ -20,9 +26,18 @@ def main() -> None:
     program = msgspec.json.decode(state.plan.read_bytes(), type=Plan).program(name)
     if program is None:
         sys.exit(f"{state.plan} knows no program {name}")
+    time.sleep(_pause(state.pids / name))
     processes.record(state.pids, name, os.getpid())
     os.chdir(state.folder.parent)  # a file that a setting names is beside the Makefile
     os.execvpe(program.command[0], program.command, {**os.environ, **program.environment})  # noqa: S606
+
+
+def _pause(earlier: Path) -> float:
+    """Seconds to wait after an earlier start."""
+    try:
+        return max(0.0, min(RESTART_SECONDS, earlier.stat().st_mtime + RESTART_SECONDS - time.time()))
+    except FileNotFoundError:
+        return 0.0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import msgspec
 from seve_runtime.errors import SeveError
 from supervisor.xmlrpc import SupervisorTransport
 
+from seve_embedded.plan import NOBODY_RESTARTS
+
 
 class NoSupervisor(SeveError):
     """Nothing answers at the socket."""
@@ -33,7 +35,8 @@ class ProcessState(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def given_up(self) -> bool:
         """Whether the supervisor will not start it again by itself."""
-        return self.statename in ("FATAL", "EXITED", "UNKNOWN")
+        ended = self.statename == "EXITED" and self.exitstatus == NOBODY_RESTARTS
+        return ended or self.statename in ("FATAL", "UNKNOWN")
 
 
 class Supervisor:
@@ -52,6 +55,10 @@ class Supervisor:
         """Read the configuration again; gives the groups that were added, changed and removed, none applied yet."""
         [[added, changed, removed]] = self._call("reloadConfig")
         return added, changed, removed
+
+    def stop(self, name: str) -> None:
+        """Ask a program to stop, and see that nobody starts it again; does not wait for it."""
+        self._call("stopProcess", name, False)
 
     def add(self, name: str) -> None:
         """Take up a program that the configuration has gained, and start it."""

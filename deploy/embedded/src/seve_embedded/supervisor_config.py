@@ -38,10 +38,9 @@ _PROGRAM: Final = """
 command = /bin/sh -c 'exec "${python}" -m seve_embedded.launch {name}'
 autostart = {autostart}
 priority = {priority}
-autorestart = unexpected
+autorestart = {autorestart}
 exitcodes = {exitcodes}
-startsecs = 1
-startretries = 10000
+startsecs = 0
 stopsignal = {stop_signal}
 stopwaitsecs = {stop_seconds}
 killasgroup = true
@@ -53,8 +52,10 @@ stdout_logfile_backups = 3
 
 
 def render(programs: Iterable[Program], *, root: bool, files: int) -> str:
-    """The whole file. `files` is how many open files each process may have. A retry comes a second later than the one
-    before it; a process that lived for a second is started again at once. Services are started when `setup` is done.
+    """The whole file. `files` is how many open files each process may have.
+
+    What dies is started again, for ever (`launch` sees to it that it is not too often), except a service whose settings
+    cannot be used. Services are started when `setup` is done.
     """
     head = _HEAD.format(socket=SOCKET_VARIABLE, files=files, user="user = root" if root else "")
     parts = [
@@ -63,6 +64,7 @@ def render(programs: Iterable[Program], *, root: bool, files: int) -> str:
             python=PYTHON_VARIABLE,
             priority=program.priority,
             autostart="true" if program.admin_port is None else "false",
+            autorestart="true" if program.admin_port is None else "unexpected",
             exitcodes=NOBODY_RESTARTS,
             stop_signal=program.stop_signal,
             stop_seconds=program.stop_seconds,

@@ -1,0 +1,25 @@
+"""What may be said on the command line."""
+
+import pytest
+from seve_embedded import commandline
+
+
+def test_psql_and_run_get_their_options_untouched():
+    """`-c` is psql's, not ours."""
+    assert commandline.parse(["psql", "-Atc", "SELECT 1"]).passed_on == ["-Atc", "SELECT 1"]
+    assert commandline.parse(["run", "seve-simulate", "--help"]).passed_on == ["seve-simulate", "--help"]
+
+
+@pytest.mark.parametrize("text", ["3", "WRITERS=3"])
+def test_writers_are_counted_as_make_says_it(text):
+    """The same words with and without make."""
+    assert commandline.parse(["scale", text]).writers == 3
+
+
+@pytest.mark.parametrize("words", [[], ["scale"], ["scale", "WRITERS=0"], ["scale", "many"], ["publish", "a/b"]])
+def test_what_makes_no_sense_is_a_usage_error(words, capsys):
+    """Exit code 2, with the usage."""
+    with pytest.raises(SystemExit) as caught:
+        commandline.parse(words)
+    assert caught.value.code == 2
+    assert "usage" in capsys.readouterr().err

@@ -1,0 +1,186 @@
+"""The stack as its owner meets it: the real thing, on free ports, in a folder with a space."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from servers.conditions import accepts, free_port, wait_until
+from seve_embedded import processes, readiness
+from seve_embedded.state import State
+
+LISTENS = ("MQTT_LISTEN", "WS_LISTEN")
+PORTS = ("NATS_PORT", "POSTGRES_PORT", "INGEST_ADMIN_PORT", "BROADCASTER_ADMIN_PORT", "WRITER_ADMIN_PORT")
+
+
+class Project:
+    """A project folder in which `seve-stack` is said."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.state = State(folder / ".seve")
+        self.ports = {name: free_port() for name in (*LISTENS, *PORTS)}
+        settings = {name: f"127.0.0.1:{port}" if name in LISTENS else port for name, port in self.ports.items()}
+        settings |= {
+            "FLUSH_INTERVAL": "200ms",
+            "ACK_WAIT": "3s",
+            "JOURNAL_MAX_BYTES": "64MiB",
+            "HISTORY_MAX_BYTES": "64MiB",
+        }
+        settings |= {"LATEST_MAX_BYTES": "16MiB", "DEADLETTER_MAX_BYTES": "16MiB"}
+        (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+
+    def say(self, *words, code=0):
+        """Run one command to its end; gives what it printed."""
+        environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        done = subprocess.run(
+            [sys.executable, "-m", "seve_embedded", *words],
+            cwd=self.folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def pid(self, name):
+        return next((process.pid for process in processes.alive(self.state.pids) if process.name == name), None)
+
+    def ready(self, setting):
+        return readiness.ask(self.ports[setting]).ready
+
+    def values(self):
+        return self.say("psql", "-Atc", "SELECT value FROM measurements ORDER BY value").split()
+
+    def publish(self, value):
+        self.say("publish", "croissance/co2", str(value))
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project that nothing of runs when the test is over."""
+    folder = tmp_path / "my project"
+    folder.mkdir()
+    project = Project(folder)
+    yield project
+    project.say("down")
+    assert processes.alive(project.state.pids) == []
+
+
+def test_up_publish_down_up(project):
+    """One command brings it up, a second says that it is; a message becomes a row, which is there after a stop."""
+    first = project.say("up")
+    assert "Sève is up." in first
+    assert f"mqtt://127.0.0.1:{project.ports['MQTT_LISTEN']}" in first
+    assert "Sève is up already." in project.say("up")
+
+    project.publish(450.5)
+    wait_until(lambda: project.values() == ["450.5"], "the row")
+    report = project.say("status")
+    assert [line.split()[1] for line in report.splitlines() if line.split()[:1] == ["measurements"]] == ["1"]
+    assert "No errors in the logs." in report
+
+    assert "Sève is down" in project.say("down")
+    assert "Sève is not up." in project.say("down")
+    assert not [name for name, port in project.ports.items() if accepts(port)]
+    assert "Sève is not up" in project.say("status", code=1)
+
+    project.say("up")
+    assert project.values() == ["450.5"]
+    assert "`make down` first" in project.say("clean", "--yes", code=1)
+    project.say("down")
+    assert "Nobody to ask" in project.say("clean", code=1)
+    project.say("clean", "--yes")
+    assert not project.state.folder.exists()
+
+
+def test_what_dies_is_started_again(project):
+    """Services killed hard come back under other numbers, and what was published around that is stored."""
+    project.say("up")
+    before = {name: project.pid(name) for name in ("ingest", "writer")}
+    project.publish(1)
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    project.publish(2)
+    wait_until(lambda: all(project.pid(name) not in (None, pid) for name, pid in before.items()), "new processes")
+    wait_until(lambda: project.ready("INGEST_ADMIN_PORT") and project.ready("WRITER_ADMIN_PORT"), "both ready")
+    wait_until(lambda: project.values() == ["1", "2"], "both rows")
+
+
+def test_down_stops_what_a_killed_supervisor_left(project):
+    """Also then nothing stays; a status in between says what happened."""
+    project.say("up")
+    started = processes.alive(project.state.pids)
+    os.kill(project.pid("supervisor"), signal.SIGKILL)
+    assert "supervisor is gone" in project.say("status", code=1)
+    project.say("down")
+    assert [process for process in started if process.alive] == []
+
+
+def test_up_takes_over_from_a_killed_supervisor(project):
+    """It stops what is left and starts anew."""
+    project.say("up")
+    nats = project.pid("nats")
+    os.kill(project.pid("supervisor"), signal.SIGKILL)
+    assert "stopping them first" in project.say("up")
+    assert project.pid("supervisor")
+    assert project.pid("nats") not in (None, nats)
+
+
+def test_writers_come_and_go_while_it_runs(project):
+    """Each answers on a port of its own; one that goes is gone."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        second = taken.getsockname()[1]
+        env = (project.folder / ".env").read_text()
+        (project.folder / ".env").write_text(f"{env}WRITER_ADMIN_PORT={second - 1}\n")
+        project.ports["WRITER_ADMIN_PORT"] = second - 1
+        project.say("up")
+        assert f"WRITER_ADMIN_PORT: 127.0.0.1:{second} is taken" in project.say("scale", "WRITERS=2", code=2)
+    project.say("scale", "WRITERS=2")
+    assert readiness.ask(second).ready
+    assert "writer-2" in project.say("status")
+    project.say("scale", "WRITERS=1")
+    assert project.pid("writer-2") is None
+    assert "writer-2" not in project.say("status")
+
+
+def test_a_taken_port_is_named_and_nothing_is_started(project):
+    """With the setting to change; the exit code is that of settings."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", project.ports["POSTGRES_PORT"]))):
+        said = project.say("up", code=2)
+    assert f"setting POSTGRES_PORT: 127.0.0.1:{project.ports['POSTGRES_PORT']} is taken" in said
+    assert processes.recorded(project.state.pids) == []
+
+
+def test_a_service_that_cannot_start_brings_nothing_up(project):
+    """The error shows what the service said, and nothing is left running."""
+    with (project.folder / ".env").open("a") as env:
+        env.write("MQTT_KEEPALIVE=often\n")
+    said = project.say("up", code=1)
+    assert "ingest stopped with exit code 2" in said
+    assert "setting MQTT_KEEPALIVE = 'often'" in said
+    assert processes.alive(project.state.pids) == []
+
+
+def test_devices_must_know_the_password_once_there_is_one(project):
+    """With the password the whole path works; without it the broker refuses."""
+    with (project.folder / ".env").open("a") as env:
+        env.write("MQTT_USERNAME=sensor\nMQTT_PASSWORD='p\"w $1 \\\\'\n")
+    project.say("up")
+    project.publish(3)
+    wait_until(lambda: project.values() == ["3"], "the row")
+    anonymous = "from paho.mqtt import publish; publish.single('a/b', '1', qos=1, port={port}, hostname='127.0.0.1')"
+    refused = subprocess.run(
+        [sys.executable, "-c", anonymous.format(port=project.ports["MQTT_LISTEN"])],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert refused.returncode != 0
+    assert "Not authorized" in refused.stderr
