@@ -4,6 +4,7 @@ runs within the test.
 
 import asyncio
 import contextlib
+import uuid
 from contextlib import asynccontextmanager
 
 import nats
@@ -72,11 +73,24 @@ async def journal(nats_server):
     await client.close()
 
 
+@pytest.fixture(scope="session")
+def template(shared_postgres):
+    """A database with the writer's tables and nothing in them, to be copied; gives its name."""
+    with psycopg.connect(shared_postgres.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE writer_template")
+    migrate(shared_postgres.url.rpartition("/")[0] + "/writer_template")
+    return "writer_template"
+
+
 @pytest.fixture
-def migrated(database_url):
-    """An empty database with the writer's tables; gives its URL."""
-    migrate(database_url)
-    return database_url
+def migrated(shared_postgres, template):
+    """A database with the writer's tables and nothing in them; gives its URL."""
+    name = f"writer_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(shared_postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield shared_postgres.url.rpartition("/")[0] + f"/{name}"
+    with psycopg.connect(shared_postgres.url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

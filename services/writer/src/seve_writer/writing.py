@@ -76,30 +76,34 @@ class Writing:
             except Refused as refusal:
                 if len(part) == 1:
                     await self._bury(part[0], journal, refusal.sqlstate, refusal.error)
-                    await self._commit(burial(part[0], journal, ending=ending))
+                    await self._commit(burial(part[0], journal, ending=ending), last=True)
                     continue
                 metrics.HALVINGS.inc()
                 half = len(part) // 2
                 whole = part[half - 1].delivery.sequence != part[half].delivery.sequence
                 parts += [(part[half:], ending), (part[:half], whole)]
 
-    async def _commit(self, wanted: Plan) -> Counts:
-        """One transaction, repeated until it is committed. Raises Refused, Stopped."""
+    async def _commit(self, wanted: Plan, *, last: bool = False) -> Counts:
+        """One transaction, repeated until it is committed. Raises Stopped, and Refused unless it is the `last` that can
+        be done: where even the ledger is refused, the schema is not ours.
+        """
         attempt = Attempt(upsert=wanted.redelivered)
         while True:
             try:
                 counts = await self._store.write(wanted, upsert=attempt.upsert, unlimited=attempt.unlimited)
             except (psycopg.Error, SchemaError, OSError) as error:  # TimeoutError is an OSError
-                await self._next(attempt, error)
+                await self._next(attempt, error, last=last)
             else:
                 self._health.holds(DATABASE)
                 self._health.holds(SCHEMA)
                 _count(counts)
                 return counts
 
-    async def _next(self, attempt: Attempt, error: Exception) -> None:
+    async def _next(self, attempt: Attempt, error: Exception, *, last: bool) -> None:
         fault, sqlstate = judge(error)
         step = attempt.failed(fault)
+        if step is Step.REFUSED and last:
+            fault, step = Fault.SCHEMA, attempt.failed(Fault.SCHEMA)
         if step is Step.REFUSED:
             raise Refused(sqlstate, told(error))
         metrics.RETRIES.labels(fault.value, sqlstate or "none").inc()

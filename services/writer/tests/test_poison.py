@@ -1,0 +1,148 @@
+"""Rows that the tables refuse: each ends alone in the dead letters, with its reason; its neighbours are stored."""
+
+import random
+import string
+from collections import Counter
+
+import pytest
+from servers.conditions import eventually
+from seve_schema.codec import encode, join
+from seve_schema.deadletter import JournalDeadLetter, WriterDeadLetter, decode_deadletter
+from seve_schema.position import Position
+from seve_schema.subjects import telemetry_subject
+from seve_schema.times import to_micros
+
+from .conftest import envelope
+
+POISON = (3, 64, 65, 4999, 7000, 9998, 9999)
+"""Scattered, neighbours, and the last."""
+
+
+async def test_seven_poison_rows_in_ten_thousand(journal, writer, query):
+    """9,993 rows, seven letters with the right envelope, SQLSTATE and id, no message read more than once; once the
+    cause is gone, what the letters hold is stored as it is.
+    """
+    query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
+    for number in range(10_000):
+        value = 5000.0 + number if number in POISON else number % 100
+        await journal.publish(envelope(f"module-{number % 7}", at=number * 1000, value=value))
+    async with writer(batch_size=100):
+        await eventually(journal.empty, "all acknowledged", seconds=60)
+        stored = await journal.deadletters()
+        letters = [decode_deadletter(message.data) for message in stored]
+        assert [5000.0 + number for number in POISON] == sorted(letter.envelope.value for letter in letters)
+        assert Counter({"23514": 7}) == Counter(letter.sqlstate for letter in letters)
+        assert {"deadletter.writer.23514"} == {message.subject for message in stored}
+        created = to_micros((await journal.js.stream_info("TELEMETRY")).created)
+        assert {f"{Position(created, number + 1)}:0" for number in POISON} == {
+            message.headers["Nats-Msg-Id"] for message in stored
+        }
+        assert query("SELECT count(*) FROM measurements") == [(9993,)]
+        assert query(
+            "SELECT sum(received)::int, sum(inserted)::int, sum(updated)::int, sum(dead)::int FROM ledger"
+        ) == [(10_000, 9_993, 0, 7)]
+        assert query("SELECT range_agg(sequences)::text FROM ledger") == [("{[1,10001)}",)]
+        consumer = await journal.js.consumer_info("TELEMETRY", "writer")
+        assert (consumer.delivered.consumer_seq, consumer.num_redelivered) == (10_000, 0)
+
+        query("ALTER TABLE measurements DROP CONSTRAINT sane")
+        for letter in letters:
+            await journal.publish(letter.envelope)
+        await eventually(journal.empty, "the retried acknowledged")
+    assert query("SELECT count(*) FROM measurements") == [(10_000,)]
+
+
+async def test_one_bad_envelope_of_a_message_costs_one(journal, writer, query):
+    """A NATS message carries many: its good rows are stored, its bad one is buried, and it is acknowledged once."""
+    query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
+    sequence = await journal.publish(*(envelope(at=number, value=5000 if number == 3 else 1) for number in range(8)))
+    async with writer():
+        await eventually(journal.empty, "acknowledged")
+    assert query("SELECT count(*) FROM measurements") == [(7,)]
+    (letter,) = [decode_deadletter(message.data) for message in await journal.deadletters()]
+    assert (letter.envelope.value, letter.index) == (5000, 3)
+    named = query("SELECT sequences::text, received FROM ledger WHERE NOT isempty(sequences)")
+    assert [f"{{[{sequence},{sequence + 1})}}"] == [sequences for sequences, _ in named]
+
+
+LONG = "".join(random.Random(7).choices(string.ascii_letters, k=8000))
+"""Too long for an index even when PostgreSQL has compressed it."""
+
+
+@pytest.mark.parametrize(("name", "sqlstate"), [(LONG, "54000"), ("nul\x00", "22021")], ids=["too long", "NUL"])
+async def test_what_no_table_takes_is_a_rows_fault(journal, writer, query, name, sqlstate):
+    """Though ingest lets none of it through: whoever writes to the journal cannot stop the writer."""
+    await journal.publish(envelope(at=1), envelope(at=2, sensor=name), envelope(at=3))
+    async with writer():
+        await eventually(journal.empty, "acknowledged")
+    assert query("SELECT count(*) FROM measurements") == [(2,)]
+    assert [sqlstate] == [decode_deadletter(message.data).sqlstate for message in await journal.deadletters()]
+
+
+async def test_a_report_that_its_table_refuses_is_buried_alone(journal, writer, query):
+    """States ride in the transaction of the rows, and are told apart from them when it fails."""
+    query("ALTER TABLE device_system_status ADD CONSTRAINT near CHECK (rssi > -100)")
+    for number, rssi in enumerate((-40, -120, -60)):
+        await journal.publish(envelope(f"module-{number}", "system.status", metadata={"rssi": rssi}))
+        await journal.publish(envelope(f"module-{number}"))
+    async with writer():
+        await eventually(journal.empty, "acknowledged")
+    assert query("SELECT module_id, rssi FROM device_system_status ORDER BY 1") == [
+        ("module-0", -40),
+        ("module-2", -60),
+    ]
+    assert query("SELECT count(*) FROM measurements") == [(3,)]
+    (letter,) = [decode_deadletter(message.data) for message in await journal.deadletters()]
+    assert (letter.envelope.kind, letter.envelope.metadata) == ("system.status", {"rssi": -120})
+
+
+async def test_bytes_that_are_no_envelopes_are_kept_and_told(journal, writer, query):
+    """A foreign publisher on the journal's subjects stops nobody, loops nowhere, and its bytes are kept."""
+    subject = telemetry_subject("croissance", "measurement")
+    good = encode(envelope())
+    await journal.js.publish(subject, b"not json")
+    await journal.js.publish(subject, join([b'{"moduleId": 7}', good]))
+    await journal.js.publish(subject, b"[]")
+    await journal.js.publish("telemetry.croissance.nonsense", b"[{}]")
+    async with writer():
+        await eventually(journal.empty, "acknowledged")
+    assert query("SELECT value FROM measurements") == [(450.5,)]
+    letters = [decode_deadletter(message.data) for message in await journal.deadletters()]
+    assert {JournalDeadLetter} == {type(letter) for letter in letters}
+    assert [letter.payload for letter in letters] == [b"not json", b'{"moduleId": 7}', b"[]", b"[{}]"]
+    assert query("SELECT sum(received)::int, sum(inserted)::int, sum(dead)::int FROM ledger") == [(5, 1, 4)]
+
+
+async def test_an_error_of_unknown_cause_is_isolated_after_a_few_attempts(journal, writer, query):
+    """A trigger of the operator's own raises what nobody foresaw: its row is buried, the others are stored."""
+    query(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.value = 666 THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$"
+    )
+    query("CREATE TRIGGER refuse BEFORE INSERT ON measurements FOR EACH ROW EXECUTE FUNCTION refuse()")
+    await journal.publish(envelope(at=1), envelope(at=2, value=666))
+    async with writer():
+        await eventually(journal.empty, "acknowledged")
+    assert query("SELECT value FROM measurements") == [(450.5,)]
+    (letter,) = [decode_deadletter(message.data) for message in await journal.deadletters()]
+    assert isinstance(letter, WriterDeadLetter)
+    assert (letter.sqlstate, "not this one" in letter.error) == ("P0001", True)
+
+
+async def test_a_letter_is_one_letter_however_often_its_message_comes(journal, writer, query):
+    """Buried by a writer that could not account for it any more: the next writer's letter has the same id."""
+    query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
+    query("ALTER TABLE ledger ADD CONSTRAINT alive CHECK (dead = 0)")
+    await journal.publish(envelope(value=5000))
+    async with writer():
+
+        async def buried():
+            return len(await journal.deadletters()) == 1
+
+        await eventually(buried, "buried")
+    assert await journal.waiting() == 1
+    query("ALTER TABLE ledger DROP CONSTRAINT alive")
+    async with writer():
+        await eventually(journal.empty, "acknowledged")
+    assert len(await journal.deadletters()) == 1
+    assert query("SELECT received, dead FROM ledger") == [(1, 1)]
