@@ -4,6 +4,17 @@ import uuid
 
 import pytest
 from servers import clients
+from servers.stack import Stack
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A story that failed shows what the services of its pipelines said last."""
+    report = yield
+    if report.failed:
+        for stack in (value for value in item.funcargs.values() if isinstance(value, Stack)):
+            report.sections += [(f"log of {part}", stack.tail(part)) for part in stack.services]
+    return report
 
 
 @pytest.fixture

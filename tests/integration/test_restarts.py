@@ -5,9 +5,6 @@ asked as well: every message of the journal is in it.
 """
 
 import json
-import os
-import subprocess
-import sys
 from contextlib import contextmanager
 
 import pytest
@@ -15,6 +12,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from servers import clients
 from servers.conditions import wait_until
+from servers.fleet import simulated
 from servers.ledger import assert_every_message_is_accounted_for, ledger
 from servers.stack import EmbeddedStack
 
@@ -35,26 +33,13 @@ def pipeline(tmp_path_factory):
 @contextmanager
 def fleet(stack, path):
     """A simulated fleet at work; when the context ends its account must close."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "MQTT_BROKER": stack.mqtt_url,
-        "WS_URL": stack.ws_url,
-        "DATABASE_URL": stack.database_url,
-        "PATIENCE": "40s",
-    }
-    command = [sys.executable, "-m", "seve_fleet", "--modules=20", f"--rate={RATE}", f"--seconds={SECONDS}"]
-    log = path / "fleet.log"
-    with log.open("w") as out:
-        process = subprocess.Popen([*command, "--report-every=2"], env=environment, stdout=out, stderr=out)
-    try:
-        wait_until(lambda: " sent " in log.read_text() or process.poll() is not None, "the fleet at work")
-        assert process.poll() is None, log.read_text()
+    wishes = ("--modules=20", f"--rate={RATE}", f"--seconds={SECONDS}", "--report-every=2")
+    with simulated(stack, path, *wishes) as run:
+        run.wait_until_at_work()
         yield
-        assert process.wait(90) == 0, log.read_text()
-        assert f"sent {RATE * SECONDS} = acknowledged {RATE * SECONDS} = stored {RATE * SECONDS}" in log.read_text()
-    finally:
-        process.kill()
-        process.wait()
+        assert run.process.wait(90) == 0, run.text
+        total = RATE * SECONDS
+        assert f"sent {total} = acknowledged {total} = stored {total} = seen {total}" in run.text
 
 
 @pytest.mark.parametrize("part", ["ingest", "writer", "broadcaster"])

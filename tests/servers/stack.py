@@ -13,6 +13,7 @@ import sys
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
@@ -175,10 +176,13 @@ class ServiceProcess(Server):
 
 
 class EmbeddedStack(Stack):
-    """The pipeline without containers. `environment` goes to every service, over the quick settings."""
+    """The pipeline without containers. `environment` goes to every service, over the quick settings; services named in
+    `without` are left for the test to launch.
+    """
 
-    def __init__(self, folder: Path, *, writers: int = 1, **environment: str) -> None:
+    def __init__(self, folder: Path, *, writers: int = 1, without: Iterable[str] = (), **environment: str) -> None:
         self.folder = folder
+        self._without = set(without)
         for name in ("nats", "postgres"):
             (folder / name).mkdir(parents=True)
         self.nats = NatsServer(folder / "nats")
@@ -204,7 +208,7 @@ class EmbeddedStack(Stack):
 
     @property
     def services(self) -> list[str]:
-        return list(self._processes)
+        return [name for name in self._processes if name not in self._without]
 
     def _part(self, part: str) -> Server:
         return {"nats": self.nats, "postgres": self.postgres, **self._processes}[part]
@@ -219,8 +223,8 @@ class EmbeddedStack(Stack):
         self.nats.start()
         self.postgres.start()
         self._processes["writer"].run("setup")
-        for process in self._processes.values():
-            process.start()
+        for name in self.services:
+            self._processes[name].start()
         self.wait_ready()
 
     def stop(self) -> None:
@@ -238,6 +242,7 @@ class EmbeddedStack(Stack):
         return server.process.returncode
 
     def launch(self, part: str) -> None:
+        self._without.discard(part)
         self._part(part).start()
 
     def tail(self, part: str) -> str:

@@ -1,0 +1,63 @@
+"""`seve-simulate` tells the truth: the account closes, or what is missing is said and the exit code is 1."""
+
+import pytest
+from servers.fleet import simulated
+
+SMALL = ("--modules=5", "--rate=200", "--seconds=2", "--report-every=1")
+
+
+@pytest.mark.parametrize("connections", ["--connections=0", "--connections=2"])
+def test_the_account_of_a_run_closes(stack, tmp_path, connections):
+    """On a connection a module or on shared ones."""
+    with simulated(stack, tmp_path, *SMALL, connections) as run:
+        assert run.process.wait(60) == 0, run.text
+        assert "samples   sent 400 = acknowledged 400 = stored 400 = seen 400" in run.text
+        assert "the account closes" in run.text
+
+
+def test_modules_without_a_clock_are_counted_apart(stack, tmp_path):
+    """Nothing is promised for QoS 0; undisturbed, it arrives all the same."""
+    with simulated(stack, tmp_path, *SMALL, "--clockless=2") as run:
+        assert run.process.wait(60) == 0, run.text
+        assert "samples   sent 240 = acknowledged 240 = stored 240 = seen 240" in run.text
+        assert "QoS 0     sent 160, seen 160" in run.text
+
+
+def test_every_table_knows_the_fleet_afterwards(stack, tmp_path):
+    """Its modules have said offline, and told what they are made of."""
+    with simulated(stack, tmp_path, *SMALL) as run:
+        assert run.process.wait(60) == 0, run.text
+    name = run.text.split(":")[0]
+    like = f"{name}-%"
+    assert stack.query("SELECT DISTINCT status FROM device_presence WHERE module_id LIKE %s", like) == [("offline",)]
+    assert stack.query("SELECT count(*), min(cores) FROM device_hardware WHERE module_id LIKE %s", like) == [(5, 2)]
+    assert stack.query("SELECT count(*) FROM sensor_status WHERE module_id LIKE %s", like) == [(25,)]
+
+
+def test_what_is_not_stored_is_named(make_stack, tmp_path):
+    """Without a writer nothing is stored, and the run says so."""
+    stack = make_stack()
+    stack.kill("writer")
+    with simulated(stack, tmp_path, *SMALL, PATIENCE="1s") as run:
+        assert run.process.wait(60) == 1, run.text
+        assert "samples   sent 400, acknowledged 400, stored 0, seen 400" in run.text
+        assert "400 samples never stored: sim-" in run.text
+
+
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [
+        ("DATABASE_URL", "the database does not answer"),
+        ("WS_URL", "no live WebSocket"),
+        ("MQTT_BROKER", "no MQTT broker"),
+    ],
+)
+def test_what_cannot_be_reached_is_named_at_once(stack, tmp_path, variable, words):
+    nowhere = {
+        "DATABASE_URL": "postgresql://127.0.0.1:1/x",
+        "WS_URL": "ws://127.0.0.1:1/ws",
+        "MQTT_BROKER": "mqtt://127.0.0.1:1",
+    }
+    with simulated(stack, tmp_path, *SMALL, **{variable: nowhere[variable], "PATIENCE": "1s"}) as run:
+        assert run.process.wait(60) == 1, run.text
+        assert f"cannot simulate: {words}" in run.text
