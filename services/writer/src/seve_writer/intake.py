@@ -26,6 +26,8 @@ log = structlog.get_logger()
 REQUEST_SUBJECT: Final = f"$JS.API.CONSUMER.MSG.NEXT.{JOURNAL}.{WRITER}"
 EXPIRES: Final = 1.0
 """Seconds a request stays open at the server: how long a stop waits at most for what is on its way."""
+ASKED_AT_ONCE: Final = 500
+"""Messages of one request at most: the server serves requests in turn, so writers share even a short backlog."""
 _LATE: Final = 5.0
 """Seconds after which a request that was never answered, by a server that went away, is given up."""
 _EXPIRED: Final = ("404", "408")
@@ -90,11 +92,11 @@ class Intake:
             self._too_big = False
             return
         self._requests += 1
-        self._left = room
+        self._left = asked = min(room, ASKED_AT_ONCE)
         self._answered.clear()
         # with nothing in hand, a message of any size must come through
         most_bytes = room_bytes if self._held else max(room_bytes, 2 * self._client.max_payload)
-        request = _Request(room, int(EXPIRES * 1e9), most_bytes)
+        request = _Request(asked, int(EXPIRES * 1e9), most_bytes)
         try:
             await self._client.publish(REQUEST_SUBJECT, _encode(request), reply=f"{self._inbox}.{self._requests}")
             async with asyncio.timeout(EXPIRES + _LATE):
