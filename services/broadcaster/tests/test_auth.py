@@ -1,0 +1,285 @@
+"""Tokens: who may connect, what they see, and for how long. Keys are made here; connections are real."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from servers.broadcasting import broadcasting, envelope, watching
+from servers.conditions import eventually
+from seve_broadcaster.access import Grant
+from seve_broadcaster.auth import Keys, Unauthorized, presented
+from seve_broadcaster.settings import AuthSettings, Settings
+from seve_runtime.errors import SettingsError
+from seve_runtime.settings import load
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+SECRET = "a secret of at least thirty-two bytes, and of forty-eight too"
+ED = ed25519.Ed25519PrivateKey.generate()
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def pem(key):
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def token(modules="*", key=SECRET, algorithm="HS256", seconds=60, headers=None, **claims):
+    body = {"modules": modules, "exp": time.time() + seconds, **claims}
+    return jwt.encode({k: v for k, v in body.items() if v is not None}, key, algorithm=algorithm, headers=headers)
+
+
+def keys(**environ):
+    return Keys(load(AuthSettings, environ))
+
+
+@pytest.mark.parametrize(
+    ("claim", "modules"),
+    [("*", None), (["*"], None), (["a", "b"], {"a", "b"}), ("a", {"a"}), ([], set()), (None, set())],
+)
+def test_the_claim_says_what_may_be_seen(claim, modules):
+    """A list of names or `*`; a token without it sees nothing."""
+    grant = keys(JWT_SECRET=SECRET).verify(token(claim))
+    assert grant.modules == (None if modules is None else frozenset(modules))
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (token(seconds=-60), "expired"),
+        (token(key="another secret of thirty-two bytes or so"), "invalid"),
+        (jwt.encode({"modules": "*"}, SECRET, algorithm="HS256"), "invalid"),
+        (jwt.encode({"modules": "*", "exp": 9e9}, None, algorithm="none"), "invalid"),
+        (token(key=SECRET, algorithm="HS384"), "invalid"),
+        (token(modules={"a": 1}), "invalid"),
+        (token(modules=[1]), "invalid"),
+        ("no.token.at-all", "invalid"),
+        ("", "invalid"),
+    ],
+)
+def test_what_does_not_hold_is_refused(bad, reason):
+    """Expired, foreign, endless, unsigned, of another algorithm, or nonsense."""
+    with pytest.raises(Unauthorized) as refusal:
+        keys(JWT_SECRET=SECRET).verify(bad)
+    assert reason == refusal.value.reason
+
+
+def test_a_public_key_never_verifies_as_a_secret(tmp_path):
+    """The classic confusion: a token signed by HS256 with the public key's text."""
+    (tmp_path / "key.pem").write_bytes(pem(RSA))
+    verifier = keys(JWT_PUBLIC_KEY_FILE=str(tmp_path / "key.pem"))
+    header, body = (
+        jwt.utils.base64url_encode(json.dumps(part).encode()).decode()
+        for part in ({"alg": "HS256", "typ": "JWT"}, {"modules": "*", "exp": time.time() + 60})
+    )
+    import hashlib
+    import hmac
+
+    signature = hmac.new(pem(RSA), f"{header}.{body}".encode(), hashlib.sha256).digest()
+    with pytest.raises(Unauthorized):
+        verifier.verify(f"{header}.{body}.{jwt.utils.base64url_encode(signature).decode()}")
+    assert verifier.verify(token(key=RSA, algorithm="RS256")).modules is None
+
+
+def test_a_key_file_is_read_again_when_it_changes_and_kept_when_it_breaks(tmp_path):
+    """Rotation without a restart; a half-written file locks nobody out."""
+    path = tmp_path / "key.pem"
+    path.write_bytes(pem(RSA))
+    verifier = keys(JWT_PUBLIC_KEY_FILE=str(path))
+    path.write_text("not a key")
+    verifier.fresh()
+    assert verifier.verify(token(key=RSA, algorithm="RS256"))
+    path.write_bytes(pem(ED))
+    verifier.fresh()
+    assert verifier.verify(token(key=ED, algorithm="EdDSA"))
+    with pytest.raises(Unauthorized):
+        verifier.verify(token(key=RSA, algorithm="RS256"))
+
+
+def test_a_set_of_keys_is_chosen_from_by_key_id(tmp_path):
+    """JWKS: each key for its own algorithm; an unknown id is refused, and a secret in the set is ignored."""
+    one, two = (
+        json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(RSA.public_key())),
+        json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(ED.public_key())),
+    )
+    secret = {"kty": "oct", "kid": "s", "alg": "HS256", "k": jwt.utils.base64url_encode(SECRET.encode()).decode()}
+    ring = {"keys": [{**one, "kid": "r", "alg": "RS256"}, {**two, "kid": "e", "alg": "EdDSA"}, secret]}
+    (tmp_path / "jwks.json").write_text(json.dumps(ring))
+    verifier = keys(JWT_JWKS_FILE=str(tmp_path / "jwks.json"))
+    assert verifier.verify(token(key=RSA, algorithm="RS256", headers={"kid": "r"}))
+    assert verifier.verify(token(key=ED, algorithm="EdDSA", headers={"kid": "e"}))
+    for bad in ({"kid": "x"}, {"kid": "s"}, {"kid": "e"}):
+        with pytest.raises(Unauthorized):
+            verifier.verify(token(headers=bad))
+
+
+def test_audience_and_issuer_are_held_where_they_are_set():
+    """And not asked for where they are not."""
+    strict = keys(JWT_SECRET=SECRET, JWT_AUDIENCE="screens", JWT_ISSUER="us")
+    assert strict.verify(token(aud="screens", iss="us"))
+    for wrong in ({"aud": "doors", "iss": "us"}, {"aud": "screens", "iss": "them"}, {"iss": "us"}, {"aud": "screens"}):
+        with pytest.raises(Unauthorized):
+            strict.verify(token(**wrong))
+    assert keys(JWT_SECRET=SECRET).verify(token(aud="whoever"))
+
+
+@pytest.mark.parametrize(
+    ("environ", "fault"),
+    [
+        ({"JWT_SECRET": "short"}, "32 bytes"),
+        ({"JWT_SECRET": SECRET, "JWT_JWKS_FILE": "x"}, "set one of them"),
+        ({"WS_LISTEN": "0.0.0.0:8080"}, "WS_ALLOW_UNAUTHENTICATED"),
+        ({"WS_LISTEN": ":8080"}, "WS_ALLOW_UNAUTHENTICATED"),
+    ],
+)
+def test_settings_that_would_leave_it_open_are_refused(environ, fault):
+    """A weak secret, two keys at once, or the network without either a key or a word for it."""
+    with pytest.raises(SettingsError, match=fault):
+        load(Settings, environ)
+
+
+def test_a_key_file_that_cannot_be_used_is_named():
+    """At start it is a fault of the settings."""
+    with pytest.raises(SettingsError, match="JWT_PUBLIC_KEY_FILE"):
+        keys(JWT_PUBLIC_KEY_FILE="/nowhere/key.pem")
+
+
+def test_a_token_is_found_in_the_header_or_among_the_subprotocols():
+    """Browsers can set no header on a WebSocket."""
+    assert presented("Bearer abc", []) == "abc"
+    assert presented(None, ["seve", "bearer.abc"]) == "abc"
+    assert presented("Basic abc", ["seve"]) is None
+
+
+async def test_nobody_connects_without_a_token_that_holds(nats_server, journal):
+    """Refused before the handshake completes; `/api/modules` likewise."""
+    async with broadcasting(nats_server.url, JWT_SECRET=SECRET) as url:
+        for headers in [None, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Bearer {token(seconds=-60)}"}]:
+            with pytest.raises(InvalidStatus) as refusal:
+                async with watching(url, headers=headers):
+                    pass
+            assert refusal.value.response.status_code == 401
+
+
+async def test_a_browser_offers_its_token_as_a_subprotocol(nats_server, journal):
+    """The server selects `seve` and never repeats the token."""
+    offered = ["seve", f"bearer.{token(['a'])}"]
+    async with (
+        broadcasting(nats_server.url, JWT_SECRET=SECRET) as url,
+        watching(url, modules=["a"], subprotocols=offered) as screen,
+    ):
+        assert screen.connection.subprotocol == "seve"
+        await screen.until("live")
+
+
+async def test_an_open_connection_ends_when_its_token_does(nats_server, journal):
+    """1008, on the second; it is not the handshake alone that counts."""
+    async with broadcasting(nats_server.url, JWT_SECRET=SECRET) as url:
+        ending = token("*", seconds=-4)  # within the leeway, for a second yet
+        async with watching(url, modules=["a"], headers={"Authorization": f"Bearer {ending}"}) as screen:
+            await screen.until("live")
+            with pytest.raises(ConnectionClosed):
+                await screen.read()
+            assert screen.connection.close_code == 1008
+
+
+NAMES = st.sampled_from(["croissance", "serre-2", "*", "croissance.*", "", "serre%2D2", "CROISSANCE", "serre-2 "])
+TOKENS = st.sampled_from(["0-0-0", "ffffffffffffffff-1-0", "1-1-ffff", "x", ""])
+MESSAGES = st.one_of(
+    st.fixed_dictionaries(
+        {"action": st.sampled_from(["subscribe", "unsubscribe"]), "modules": st.lists(NAMES, max_size=4) | NAMES},
+        optional={
+            "sensors": st.lists(st.text(max_size=5), max_size=3),
+            "since": TOKENS,
+            "slow": st.sampled_from(["conflate", "disconnect"]),
+            "batch": st.booleans(),
+            "grant": st.just("*"),
+            "moduleId": st.just("serre-2"),
+        },
+    ).map(json.dumps),
+    st.text(max_size=30),
+    st.recursive(st.none() | st.booleans() | st.text(max_size=5), st.lists, max_leaves=5).map(json.dumps),
+)
+
+
+async def test_a_token_for_one_module_gets_nothing_of_another_whatever_it_says(nats_server, journal):
+    """A hundred connections, each saying a handful of things; every frame is looked at."""
+    said = []
+
+    @settings(max_examples=100, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(MESSAGES, min_size=1, max_size=8))
+    def collect(messages):
+        said.append(messages)
+
+    collect()
+    async with broadcasting(
+        nats_server.url, JWT_SECRET=SECRET, RECENT_MAX_BYTES="2KiB", WS_MAX_CLIENTS_PER_ADDRESS="1000"
+    ) as url:
+        headers = {"Authorization": f"Bearer {token(['croissance'])}"}
+        seen = set()
+        for round_, messages in enumerate(said):
+            for module in ("croissance", "serre-2"):
+                await journal.publish(envelope(module, float(round_)))
+                await journal.publish(envelope(module, {"status": "online"}, kind="presence"))
+            async with watching(f"{url}?module=serre-2&module=croissance", headers=headers) as screen:
+                for message in messages:
+                    await screen.connection.send(message)
+                await screen.say(action="subscribe", modules=["croissance"], batch=False)
+                await journal.publish(envelope("serre-2", -1.0), envelope("serre-2", -2.0))
+                await journal.publish(envelope("croissance", round_ + 0.5))
+                frames = [await screen.read()]
+                while not (frames[-1]["event"] == "mqtt-message" and frames[-1]["data"]["value"] == round_ + 0.5):
+                    frames.append(await screen.read())
+            for frame in frames:
+                data = frame.get("data", [])
+                seen |= {one["moduleId"] for one in (data if isinstance(data, list) else [data])}
+                seen |= {frame["module"]} if "module" in frame else set()
+                assert "serre-2" not in frame.get("modules", [])
+    assert seen == {"croissance"}
+
+
+async def test_what_the_page_asks_is_cut_to_the_token_too(nats_server, journal):
+    """`/api/modules` shows what the token allows."""
+    import urllib.request
+    from asyncio import to_thread
+
+    async with broadcasting(nats_server.url, JWT_SECRET=SECRET) as url:
+        await journal.publish(envelope("a", 1.0))
+        await journal.publish(envelope("b", 1.0))
+        await eventually(lambda: url.broadcaster.metric("modules") == 2, "both modules known")
+        request = urllib.request.Request(
+            url.replace("ws://", "http://").replace("/ws", "/api/modules"),
+            headers={"Authorization": f"Bearer {token(['a'])}"},
+        )
+
+        def get():
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return json.load(answer)
+
+        assert [module["module"] for module in (await to_thread(get))["modules"]] == ["a"]
+
+
+@pytest.mark.parametrize("signer", ["secret", "key"])
+def test_the_command_makes_a_token_that_holds(tmp_path, signer):
+    """`seve-broadcaster token`: for development, from the same settings."""
+    (tmp_path / "private.pem").write_bytes(ED.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (tmp_path / "public.pem").write_bytes(pem(ED))
+    environ = {"JWT_SECRET": SECRET} if signer == "secret" else {"JWT_PUBLIC_KEY_FILE": str(tmp_path / "public.pem")}
+    more = [] if signer == "secret" else ["--key", str(tmp_path / "private.pem")]
+    command = [sys.executable, "-m", "seve_broadcaster", "token", "--modules", "a,b", *more]
+    made = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=True)
+    grant = keys(**environ).verify(made.stdout.strip())
+    assert grant == Grant(frozenset({"a", "b"}), grant.expires)
+
+
+def test_the_command_says_what_it_lacks():
+    """No key, no token; exit code 2."""
+    command = [sys.executable, "-m", "seve_broadcaster", "token", "--modules", "*"]
+    made = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=False)
+    assert (made.returncode, "JWT_SECRET" in made.stderr) == (2, True)
