@@ -348,7 +348,7 @@ def number_of(data):
 
 
 def numbered(message):
-    return [(Token(message.position, place), json.loads(bytes(part))) for place, part in enumerate(message.parts)]
+    return [(Token(message.position, place), json.loads(part)) for place, part in enumerate(message.parts)]
 
 
 @settings(max_examples=300, deadline=None)

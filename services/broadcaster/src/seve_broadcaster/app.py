@@ -13,6 +13,7 @@ from seve_broadcaster.feed import Feed
 from seve_broadcaster.history import History
 from seve_broadcaster.hub import Hub
 from seve_broadcaster.latest import Latest
+from seve_broadcaster.listener import Listener
 from seve_broadcaster.metrics import Observed, latency
 from seve_broadcaster.present import NEVER, Bounds, Present
 from seve_broadcaster.recent import Recent
@@ -27,7 +28,7 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
     health = Health("nats", "stream", "websocket")
     async with (
         admin(settings.service.admin_listen, health, registry=registry),
-        connected(settings.nats, "seve-broadcaster", health, stop) as client,
+        connected(settings.nats, "seve-broadcaster", health, stop, Listener) as client,
     ):
         js = client.jetstream()
         await topology.wait_for(js, stop)

@@ -53,7 +53,7 @@ class Message:
         self.module = module
         self.kind = kind
         self.size = len(data)
-        self.parts = _parts.decode(data)
+        self.parts = [bytes(part) for part in _parts.decode(data)]
         self.heads = _heads.decode(data)
         self._wires: dict[Lane, Wire] = {}
 
@@ -73,14 +73,9 @@ class Message:
         places = self._places(lane.sensors, place)
         if not places:
             return NOTHING
-        end = str(wire.end_of(self.position))  # who has the last has the whole: no more of it is to come
         if lane.batch:
-            return Wire(wire.batch(end, [self.parts[at] for at in places]), 1, len(places))
-        prefix = f"{self.position}-"
-        frames = [wire.message(f"{prefix}{at:x}", self.parts[at]) for at in places[:-1]]
-        frames.append(wire.message(end, self.parts[places[-1]]))
-        data = b"".join(frames)
-        return Wire(data, len(places), len(places))
+            return Wire(wire.batch(str(wire.end_of(self.position)), [self.parts[at] for at in places]), 1, len(places))
+        return Wire(wire.messages(self.position, places, self.parts), len(places), len(places))
 
     def _places(self, sensors: frozenset[str] | None, after: int) -> range | list[int]:
         if sensors is None or self.kind != "measurement":

@@ -94,7 +94,7 @@ class Present:
             key = series_of(message.kind, head)
             if key is None or (head.retained and key in module.series):
                 continue
-            self._put(module, key, Entry(Token(message.position, place), bytes(message.parts[place])))
+            self._put(module, key, Entry(Token(message.position, place), message.parts[place]))
 
     def restore(self, name: str, module: Module) -> None:
         """Take in a module as it was saved, unless a newer one is held."""

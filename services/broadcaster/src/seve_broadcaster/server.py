@@ -47,6 +47,9 @@ POLICY: Final = 1008
 TRY_AGAIN: Final = 1013
 SWEEP_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 0.5
+BACKLOG: Final = 4096
+"""Connections that wait to be accepted: after a restart all clients come back at once."""
+
 BUDGET: Final = 64 * 1024
 """Bytes that a client which is behind is sent in one turn of the loop."""
 
@@ -95,6 +98,7 @@ class Gateway:
             port,
             process_request=self._answer,
             create_connection=Peer,
+            backlog=BACKLOG,
             select_subprotocol=_select,
             compression=None,
             server_header=None,

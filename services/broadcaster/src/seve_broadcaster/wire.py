@@ -4,7 +4,7 @@ A server's frame is neither masked nor, without compression, different for any t
 once, it is written to each transport as it is. Everything a client reads is made here; nothing is sent from here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,17 +17,21 @@ UNSEEN: Final = 0xFFFE
 """The place in a token of one who has everything up to its message, but has not been shown all of the snapshot."""
 
 _TEXT: Final = 0x81
+_MIDDLE: Final = b'","data":'
 _encode: Final = msgspec.json.Encoder().encode
 
 
 def text(payload: bytes) -> bytes:
     """A whole WebSocket message of UTF-8 text as one final, unmasked frame."""
-    size = len(payload)
+    return _header(len(payload)) + payload
+
+
+def _header(size: int) -> bytes:
     if size < 126:
-        return bytes((_TEXT, size)) + payload
+        return bytes((_TEXT, size))
     if size < 65536:
-        return bytes((_TEXT, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((_TEXT, 127)) + size.to_bytes(8, "big") + payload
+        return b"\x81\x7e" + size.to_bytes(2, "big")
+    return b"\x81\x7f" + size.to_bytes(8, "big")
 
 
 def end_of(position: Position) -> Token:
@@ -40,9 +44,18 @@ def snapshot_at(position: Position) -> Token:
     return Token(position, UNSEEN)
 
 
-def message(seq: str, data: Any) -> bytes:
-    """One envelope, from the bytes that arrived."""
-    return text(b"".join((b'{"event":"mqtt-message","seq":"', seq.encode(), b'","data":', data, b"}")))
+def messages(position: Position, places: Sequence[int], parts: Sequence[bytes]) -> bytes:
+    """A frame for each envelope of a message that stands at one of `places`, from the bytes that arrived.
+
+    The last has the token of one who has the whole message: no more of it is to come.
+    """
+    head = b'{"event":"mqtt-message","seq":"%s-' % str(position).encode()
+    size, last = len(head) + len(_MIDDLE) + 1, places[-1]
+    pieces: list[bytes] = []
+    for place in places:
+        seq, part = b"%x" % (place if place != last else WHOLE), parts[place]
+        pieces += (_header(size + len(seq) + len(part)), head, seq, _MIDDLE, part, b"}")
+    return b"".join(pieces)
 
 
 def batch(seq: str, data: Iterable[Any]) -> bytes:
