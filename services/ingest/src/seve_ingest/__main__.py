@@ -1,16 +1,76 @@
-"""The command `seve-ingest`: runs the service."""
+"""The command `seve-ingest`: runs the service; `explain` and `deadletter` are for people."""
 
+import argparse
+import asyncio
+import os
 import sys
+import time
+from pathlib import Path
 
-from seve_runtime.service import serve
+import nats.errors
+from seve_runtime.errors import SettingsError
+from seve_runtime.service import load_or_exit, parser, report_faults, run
 
+from seve_ingest import deadletter_tool
 from seve_ingest.app import app
-from seve_ingest.settings import Settings
+from seve_ingest.explain import explain
+from seve_ingest.rules import normaliser, route_table, with_routes_file
+from seve_ingest.settings import RuleSettings, Settings
 
 
 def main() -> int:
-    """Run ingest; gives the exit code."""
-    return serve("seve-ingest", "MQTT to JetStream.", Settings, app, sys.argv[1:])
+    """Run the service or one of its tools; gives the exit code."""
+    options = _parser().parse_args()
+    if options.command is None:
+        settings = load_or_exit(Settings)
+        return run("seve-ingest", settings.service, lambda stop: app(settings, stop))
+    try:
+        return _explain(options) if options.command == "explain" else _deadletter(options)
+    except SettingsError as error:
+        report_faults(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    whole = parser("seve-ingest", "MQTT to JetStream: every message normalised into one counted outcome.", Settings)
+    commands = whole.add_subparsers(dest="command", metavar="explain|deadletter")
+    told = commands.add_parser("explain", help="say what would become of a message, or check a file of routes")
+    told.add_argument("topic", nargs="?")
+    told.add_argument("payload", nargs="?", help="the payload; @FILE reads it from a file, @- from standard input")
+    told.add_argument("--retained", action="store_true", help="as a retained message")
+    told.add_argument("--routes", metavar="FILE", help="try this TOML file of routes instead of ROUTES_FILE's")
+    deadletter_tool.arguments(commands)
+    return whole
+
+
+def _explain(options: argparse.Namespace) -> int:
+    settings = load_or_exit(RuleSettings)
+    if options.routes:
+        settings = with_routes_file(settings, options.routes)
+    if options.topic is None:
+        for origin, route in route_table(settings):
+            print(f"{origin:<12} {route.topic:<40} {route.kind}")
+        return 0
+    rules = normaliser(settings)
+    payload = _payload(options.payload or "")
+    topic = options.topic.encode(errors="surrogateescape")
+    now = time.time_ns() // 1000
+    print(explain(rules, topic, payload, received_at=now, retained=options.retained))
+    return 1 if rules(topic, payload, received_at=now, retained=options.retained).rejection else 0
+
+
+def _payload(text: str) -> bytes:
+    if text == "@-":
+        return sys.stdin.buffer.read()
+    return Path(text[1:]).read_bytes() if text.startswith("@") else os.fsencode(text)
+
+
+def _deadletter(options: argparse.Namespace) -> int:
+    settings = load_or_exit(Settings)
+    try:
+        return asyncio.run(deadletter_tool.run(options, settings.nats, normaliser(settings.rules), print))
+    except (nats.errors.Error, OSError) as error:
+        print(f"NATS: {str(error) or type(error).__name__}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

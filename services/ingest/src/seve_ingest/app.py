@@ -7,35 +7,28 @@ from seve_runtime import topology
 from seve_runtime.admin import admin
 from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
-from seve_runtime.lifecycle import Stop, supervise, unless
+from seve_runtime.lifecycle import Stop, supervise
 from seve_runtime.nats import CONDITION as NATS
 from seve_runtime.nats import connected
 
-from seve_ingest import journal, metrics, session
+from seve_ingest import connection, journal, metrics, session
 from seve_ingest.deliveries import Keys, Seen
-from seve_ingest.history import delivery_keys
+from seve_ingest.history import known_keys
 from seve_ingest.intake import Intake
 from seve_ingest.journal import Journal
 from seve_ingest.lanes import Lanes
-from seve_ingest.normalise import Normaliser
-from seve_ingest.presets import PRESETS
-from seve_ingest.routes import RouteTable
+from seve_ingest.rules import normaliser
 from seve_ingest.session import Session
 from seve_ingest.settings import Settings
 
 log = structlog.get_logger()
 
 
-def normaliser(settings: Settings) -> Normaliser:
-    """The rules that the settings ask for."""
-    routes = RouteTable(("native", route) for route in PRESETS["native"])
-    return Normaliser(routes, retention=settings.retention)
-
-
 async def app(settings: Settings, stop: Stop) -> None:
     """Run ingest until `stop`."""
     health = Health(NATS, journal.CONDITION, session.CONDITION)
-    rules = normaliser(settings)
+    rules = normaliser(settings.rules)
+    tls = connection.tls(settings.broker)
     async with (
         admin(settings.service.admin_listen, health),
         connected(settings.nats, "seve-ingest", health, stop) as nats,
@@ -46,14 +39,14 @@ async def app(settings: Settings, stop: Stop) -> None:
             raise Stopped
         keys, seen = Keys(settings.broker.mqtt_client_id), Seen(settings.max_inflight)
         tail = 2 * settings.max_inflight if settings.dedup_tail is None else settings.dedup_tail
-        seen.load(await unless(stop, delivery_keys(js, tail, keys.client)))
+        seen.load(await known_keys(js, stop, tail, keys.client))
         lanes = Lanes(secrets.token_hex(6))
         intake = Intake(
             rules, lanes, keys, seen, max_inflight=settings.max_inflight, max_bytes=settings.max_inflight_bytes
         )
         metrics.watch(intake)
         grace = settings.service.shutdown_grace
-        mqtt = Session(settings.broker, intake, health, grace=0.8 * grace)
+        mqtt = Session(settings.broker, tls, intake, health, grace=0.8 * grace)
         way = Journal(nats, intake, health, timeout=settings.publish_timeout, progress=mqtt.progress)
         mqtt.publish = way.wake
 

@@ -8,6 +8,8 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
+from seve_runtime.errors import SettingsError
+
 from seve_ingest.settings import BrokerSettings
 
 
@@ -18,20 +20,31 @@ def address(settings: BrokerSettings) -> tuple[str, int]:
 
 
 def tls(settings: BrokerSettings) -> ssl.SSLContext | None:
-    """The TLS context of `mqtts://`, else None. Raises OSError for files that cannot be used."""
+    """The TLS context of `mqtts://`, else None. Raises SettingsError for files that cannot be used."""
     if not settings.mqtt_broker.startswith("mqtts:"):
         return None
-    return ssl.create_default_context()
+    try:
+        context = ssl.create_default_context(cafile=settings.mqtt_ca_file)
+    except OSError as error:
+        raise SettingsError([f"MQTT_CA_FILE = {settings.mqtt_ca_file!r}: {error}"]) from error
+    if settings.mqtt_cert_file:
+        try:
+            context.load_cert_chain(settings.mqtt_cert_file, settings.mqtt_key_file)
+        except OSError as error:
+            raise SettingsError([f"MQTT_CERT_FILE = {settings.mqtt_cert_file!r}: {error}"]) from error
+    return context
 
 
-async def connect(host: str, port: int, context: ssl.SSLContext | None, patience: float) -> socket.socket:
-    """A connected socket that does not block, within `patience` seconds. Raises OSError."""
+async def connect(host: str, port: int, context: ssl.SSLContext | None, name: str, *, patience: float) -> socket.socket:
+    """A connected socket that does not block. Raises OSError, also where it takes more than `patience`
+    seconds. `name` is the one that the broker's certificate must have.
+    """
     async with asyncio.timeout(patience):
         plain = await _tcp(host, port)
         if context is None:
             return plain
         try:
-            return await _handshake(plain, context, host)
+            return await _handshake(plain, context, name)
         except BaseException:
             plain.close()
             raise

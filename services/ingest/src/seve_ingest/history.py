@@ -10,9 +10,12 @@ from typing import Final
 
 import msgspec
 import structlog
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
+from seve_runtime.errors import Stopped
+from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.topology import HISTORY, JOURNAL
 
 log = structlog.get_logger()
@@ -26,6 +29,17 @@ class _Key(msgspec.Struct, rename="camel"):
 
 
 _keys: Final = msgspec.json.Decoder(list[_Key]).decode
+
+
+async def known_keys(js: JetStreamContext, stop: Stop, tail: int, client: str) -> list[str]:
+    """As `delivery_keys`, tried again until NATS answers or `stop` is set."""
+    while not stop.is_set():
+        try:
+            return await delivery_keys(js, tail, client)
+        except (NatsError, OSError) as error:
+            log.warning("HISTORY could not be read; trying again", reason=str(error) or type(error).__name__)
+            await pause(stop, 1.0)
+    raise Stopped
 
 
 async def delivery_keys(js: JetStreamContext, tail: int, client: str) -> list[str]:

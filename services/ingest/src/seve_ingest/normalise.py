@@ -18,8 +18,8 @@ from seve_ingest.packets import MAX_PAYLOAD, Cut
 from seve_ingest.repairs import MAX_LEVEL_BYTES, Notes, clean
 from seve_ingest.routes import Match, RouteTable
 
-_CACHED_TOPICS: Final = 32_768
-_CACHED_TOPIC_BYTES: Final = 512
+_CACHED_TOPICS: Final = 65_536
+_CACHED_TOPIC_BYTES: Final = 256
 
 _ANY: Final = (-math.inf, math.inf)
 
@@ -140,7 +140,7 @@ class Normaliser:
             return Place(cleaned, match, verdict=Verdict(ignored="route"))
         kind = match.route.kind
         keys = (match.route.payload, match.route.value, match.route.time)
-        plain = kind == "measurement" and keys == ("value", "value", "time") and not notes
+        plain = kind == "measurement" and keys == ("value", "value", ("time",)) and not notes
         return Place(
             cleaned,
             match,
@@ -203,7 +203,7 @@ class Normaliser:
 
     def _state(self, context: "_Context", match: Match, payload: bytes, notes: Notes) -> Verdict:
         found = states.read(match.route, payload, notes)
-        time = found.get(match.route.time) if isinstance(found, dict) else None
+        time = readings.time_of(match.route, found) if isinstance(found, dict) else None
         if time is not None:
             context = _clocked(context, time, notes)
             if self._too_old(context.micros, context.received_at):

@@ -1,4 +1,4 @@
-"""The routes that ship: `native`, always last. Data only; each comment names the firmware's own words for it."""
+"""The routes that ship. Data only: what each firmware publishes by default; `native` is always last."""
 
 from typing import Final
 
@@ -22,4 +22,61 @@ NATIVE: Final = (
     Route(topic="{module}/#", kind="other"),
 )
 
-PRESETS: Final[dict[str, tuple[Route, ...]]] = {"native": NATIVE}
+ESPHOME: Final = (
+    # <topic_prefix>/<component>/<object_id>/state; a sensor without a value says "nan", a binary one ON or OFF
+    Route(topic="{module}/sensor/{sensor}/state", kind="measurement", payload="number"),
+    Route(topic="{module}/binary_sensor/{sensor}/state", kind="measurement", payload="number"),
+    Route(topic="{module}/switch/{sensor}/state", kind="measurement", payload="number"),
+    Route(topic="{module}/number/{sensor}/state", kind="measurement", payload="number"),
+    Route(topic="{module}/status", kind="presence"),  # birth_message and will_message
+    Route(topic="{module}/debug", kind="log"),  # log_topic
+    Route(topic="homeassistant/#", kind="ignored"),  # discovery tells about entities, not from them
+)
+
+TASMOTA: Final = (
+    # Time is local and has no zone unless the command `Time` makes it an epoch, so it is believed only then
+    Route(
+        topic="tele/{module}/SENSOR",
+        kind="measurement",
+        payload="numbers",
+        time=("Epoch", "Time"),
+        omit=("TempUnit", "PressureUnit", "SpeedUnit", "Id", "TotalStartTime"),
+    ),
+    Route(
+        topic="tele/{module}/STATE",
+        kind="system.status",
+        time=("Epoch", "Time"),
+        fields={"rssi": "Wifi.Signal", "memory.heapFreeKb": "Heap"},  # Wifi.RSSI is per cent, Signal is dBm
+    ),
+    Route(topic="tele/{module}/LWT", kind="presence"),  # Online or Offline
+    Route(topic="tele/{module}/#", kind="other"),
+    Route(topic="stat/{module}/#", kind="other"),
+    Route(topic="cmnd/#", kind="ignored"),  # what others tell the device
+    Route(topic="tasmota/discovery/#", kind="ignored"),
+    Route(topic="homeassistant/#", kind="ignored"),
+)
+
+ZIGBEE2MQTT: Final = (
+    Route(topic="zigbee2mqtt/bridge/state", kind="presence", module="zigbee2mqtt"),
+    Route(topic="zigbee2mqtt/bridge/logging", kind="log", module="zigbee2mqtt"),
+    Route(topic="zigbee2mqtt/bridge/#", kind="other", module="zigbee2mqtt"),
+    Route(topic="zigbee2mqtt/{module}/availability", kind="presence"),  # {"state": "online"}; a bare word before 1.32
+    Route(topic="zigbee2mqtt/{module}/set", kind="ignored"),
+    Route(topic="zigbee2mqtt/{module}/get", kind="ignored"),
+    Route(
+        topic="zigbee2mqtt/{module}",
+        kind="measurement",
+        payload="numbers",
+        time=("last_seen",),
+        omit=("update", "update_available", "elapsed"),
+    ),
+    Route(topic="zigbee2mqtt/{module}/#", kind="other"),
+    Route(topic="homeassistant/#", kind="ignored"),
+)
+
+PRESETS: Final[dict[str, tuple[Route, ...]]] = {
+    "native": NATIVE,
+    "esphome": ESPHOME,
+    "tasmota": TASMOTA,
+    "zigbee2mqtt": ZIGBEE2MQTT,
+}

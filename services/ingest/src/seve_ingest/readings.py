@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from seve_ingest import body, repairs
 from seve_ingest.repairs import Notes
-from seve_ingest.routes import Match
+from seve_ingest.routes import Match, Route
 
 MAX_SAMPLES: Final = 256
 """Most samples of one message: a larger object of numbers is no device's report."""
@@ -27,6 +27,11 @@ class Readings(NamedTuple):
 
     samples: list[Reading]
     time: Any
+
+
+def time_of(route: Route, value: dict[str, Any]) -> Any:
+    """The time of an object as the device wrote it, under the first of the route's keys that is there."""
+    return next((value[key] for key in route.time if key in value), None)
 
 
 def read(match: Match, payload: bytes, notes: Notes) -> Readings:
@@ -63,8 +68,8 @@ def _object(match: Match, value: dict[str, Any], notes: Notes) -> Readings:
     else:
         notes.append("no_value")
         found = None
-    others = {key: item for key, item in value.items() if key not in (route.value, route.time)}
-    return Readings([_reading(match, found, others or None)], value.get(route.time))
+    others = {key: item for key, item in value.items() if key != route.value and key not in route.time}
+    return Readings([_reading(match, found, others or None)], time_of(route, value))
 
 
 def _reading(match: Match, value: float | None, metadata: dict[str, Any] | None = None) -> Reading:
@@ -77,10 +82,10 @@ def _numbers(match: Match, value: Any, notes: Notes) -> Readings:
         raise body.Malformed("an object of numbers was expected")
     route = match.route
     samples: list[Reading] = []
-    _collect(value, match.hardware_id, {*route.omit, route.time}, samples, notes)
+    _collect(value, match.hardware_id, {*route.omit, *route.time}, samples, notes)
     if len(samples) > MAX_SAMPLES:
         raise body.Malformed(f"more than {MAX_SAMPLES} numbers")
-    return Readings(samples, value.get(route.time))
+    return Readings(samples, time_of(route, value))
 
 
 def _collect(value: dict[str, Any], hardware: str | None, omit: set[str], into: list[Reading], notes: Notes) -> None:
@@ -91,6 +96,8 @@ def _collect(value: dict[str, Any], hardware: str | None, omit: set[str], into: 
         if name is None:
             continue
         if isinstance(item, dict):
-            _collect(item, name if hardware is None else f"{hardware}.{name}", omit, into, notes)
-        elif isinstance(item, bool | int | float):
+            under = repairs.name(name if hardware is None else f"{hardware}.{name}", notes)
+            if under is not None:
+                _collect(item, under, omit, into, notes)
+        elif isinstance(item, bool | int | float) or (isinstance(item, str) and repairs.is_number(item)):
             into.append(Reading(name, hardware, repairs.number(item, notes), None))

@@ -20,7 +20,6 @@ REPAIRS: Final = (
     "number_as_text",
     "not_text",
     "text_cleaned",
-    "not_an_integer",
     "rounded",
     "out_of_column",
     "not_a_boolean",
@@ -40,6 +39,7 @@ MAX_LEVEL_BYTES: Final = 128
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
 _LONGEST_NUMBER: Final = 400
+_SWITCH: Final = {"on": 1.0, "true": 1.0, "off": 0.0, "false": 0.0}
 _TRUE: Final = frozenset(("true", "on", "yes", "1"))
 _FALSE: Final = frozenset(("false", "off", "no", "0"))
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -60,6 +60,12 @@ def number(value: Any, notes: Notes) -> float | None:
     return None
 
 
+def is_number(word: str) -> bool:
+    """Whether text reads as a number, or as ON or OFF, true or false."""
+    word = word.strip()
+    return word.lower() in _SWITCH or (len(word) <= _LONGEST_NUMBER and _NUMBER.fullmatch(word) is not None)
+
+
 def _number_in_text(word: str, notes: Notes) -> float | None:
     if not word:
         notes.append("empty")
@@ -67,9 +73,9 @@ def _number_in_text(word: str, notes: Notes) -> float | None:
     if len(word) <= _LONGEST_NUMBER and _NUMBER.fullmatch(word):
         notes.append("number_in_text")
         return _finite(float(word.replace(",", ".")), notes)
-    if word.lower() in ("on", "true", "off", "false"):
+    if word.lower() in _SWITCH:
         notes.append("boolean_as_number")
-        return 1.0 if word.lower() in ("on", "true") else 0.0
+        return _SWITCH[word.lower()]
     notes.append("not_a_number")
     return None
 

@@ -3,7 +3,7 @@ decides. Reads no payload.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple, Self
 
 import msgspec
 from seve_schema.envelope import Kind
@@ -29,8 +29,9 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One pattern of topics. Levels are literal, `{module}`, `{sensor}`, `{hardware}`, `+` (any), or a last `#` (the
     rest, which may be empty). `module`, `sensor` and `hardware` give the name where the topic has none.
 
-    `value` and `time` are keys of a measurement's object, `omit` keys of an object of numbers that are no samples;
-    `fields` says where a state's fields are found: `{"memory.heapFreeKb": "Heap"}`. Raises RouteError.
+    `value` is a key of a measurement's object, `time` the keys that may hold its time (the first that is there),
+    `omit` keys of an object of numbers that are no samples; `fields` says where a state's fields are found:
+    `{"memory.heapFreeKb": "Heap"}`. Raises RouteError.
     """
 
     topic: str
@@ -40,7 +41,7 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     sensor: str | None = None
     hardware: str | None = None
     value: str = "value"
-    time: str = "time"
+    time: tuple[str, ...] = ("time",)
     omit: tuple[str, ...] = ()
     fields: Mapping[str, str] = {}
 
@@ -69,40 +70,56 @@ class Match(msgspec.Struct, frozen=True):
     hardware_id: str | None
 
 
+class _Pattern(NamedTuple):
+    """A route made ready to be tried: the words it asks for and the names it captures, by place."""
+
+    origin: str
+    route: Route
+    words: tuple[tuple[int, str], ...]
+    captures: tuple[tuple[int, str], ...]
+
+    @classmethod
+    def of(cls, origin: str, route: Route) -> Self:
+        levels = list(enumerate(route.topic.split("/")))
+        words = tuple((place, level) for place, level in levels if level[0] != "{" and level not in ("+", "#"))
+        return cls(origin, route, words, tuple((place, level[1:-1]) for place, level in levels if level[0] == "{"))
+
+
 class RouteTable:
     """Routes in the order they are tried, each with the name of the preset or file it comes from."""
 
     def __init__(self, routes: Iterable[tuple[str, Route]]) -> None:
-        self._routes = [(origin, route, tuple(route.topic.split("/"))) for origin, route in routes]
+        self._routes = list(routes)
+        self._by_depth: dict[int, list[_Pattern]] = {}
 
     def __iter__(self) -> Iterator[tuple[str, Route]]:
-        yield from ((origin, route) for origin, route, _ in self._routes)
+        yield from self._routes
 
     def match(self, levels: list[str]) -> Match | None:
         """What a topic of these levels means, or None where no route matches."""
-        for origin, route, pattern in self._routes:
-            captures = _captures(pattern, levels)
-            if captures is not None:
+        patterns = self._by_depth.get(len(levels))
+        if patterns is None:
+            patterns = self._by_depth[len(levels)] = self._of_depth(len(levels))
+        for origin, route, words, captures in patterns:
+            for place, word in words:
+                if levels[place] != word:
+                    break
+            else:
+                found = {name: levels[place] for place, name in captures}
                 return Match(
                     route,
                     origin,
-                    captures.get("module") or route.module or "",
-                    captures.get("sensor") or route.sensor,
-                    captures.get("hardware") or route.hardware,
+                    found.get("module") or route.module or "",
+                    found.get("sensor") or route.sensor,
+                    found.get("hardware") or route.hardware,
                 )
         return None
 
-
-def _captures(pattern: tuple[str, ...], levels: list[str]) -> dict[str, str] | None:
-    if pattern[-1] == "#":
-        pattern = pattern[:-1]
-        levels = levels[: len(pattern)]
-    if len(pattern) != len(levels):
-        return None
-    found: dict[str, str] = {}
-    for expected, level in zip(pattern, levels, strict=True):
-        if expected[0] == "{":
-            found[expected[1:-1]] = level
-        elif expected not in ("+", level):
-            return None
-    return found
+    def _of_depth(self, depth: int) -> list[_Pattern]:
+        """The routes that topics of `depth` levels can match at all."""
+        fitting = (
+            (origin, route)
+            for origin, route in self._routes
+            if depth == (levels := route.topic.count("/") + 1) or (route.topic.endswith("/#") and depth >= levels - 1)
+        )
+        return [_Pattern.of(origin, route) for origin, route in fitting]

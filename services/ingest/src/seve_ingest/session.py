@@ -4,6 +4,7 @@ losing the session. Knows nothing of topics' meanings.
 
 import asyncio
 import random
+import ssl
 from collections.abc import Callable  # noqa: TC003  (an annotation within a function)
 from typing import Any, Final
 
@@ -36,7 +37,9 @@ class Session:
     `finished` is set when nothing more will be; `grace` is how long a stop may wait for acks, in seconds.
     """
 
-    def __init__(self, settings: BrokerSettings, intake: Intake, health: Health, *, grace: float) -> None:
+    def __init__(
+        self, settings: BrokerSettings, tls: ssl.SSLContext | None, intake: Intake, health: Health, *, grace: float
+    ) -> None:
         self._settings = settings
         self._intake = intake
         self._health = health
@@ -44,7 +47,7 @@ class Session:
         self.finished = asyncio.Event()
         self._grace = grace
         self._loop = asyncio.get_running_loop()
-        self._tls = connection.tls(settings)
+        self._tls = tls
         self._client = self._make_client()
         self._reader: int | None = None
         self._paused = False
@@ -83,7 +86,8 @@ class Session:
         """One connection, until it is lost."""
         host, port = connection.address(self._settings)
         timeout = self._settings.mqtt_connect_timeout
-        opened = await connection.connect(host, port, self._tls, timeout)
+        name = self._settings.mqtt_server_name or host
+        opened = await connection.connect(host, port, self._tls, name, patience=timeout)
         self._lost.clear()
         self._accepted.clear()
         self._intake.connection += 1

@@ -1,12 +1,17 @@
-"""What ingest can be told, all from the environment."""
+"""What ingest can be told, all from the environment. Rules between settings are held here too."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 from seve_runtime.nats import NatsSettings
 from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import Bytes, Seconds, Secret
+
+_RANGE: Final = re.compile(r"([^=]+)=(-?[0-9.]+)\.\.(-?[0-9.]+)")
+
+DAY: Final = 86400.0
 
 
 class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,21 +29,72 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(min_length=1, description="topic filters, separated by commas; those of several ingests may not overlap"),
     ] = ("#",)
+    mqtt_version: Annotated[Literal["3.1.1", "5"], Meta(description="MQTT version to speak: 3.1.1 or 5")] = "3.1.1"
     mqtt_keepalive: Annotated[int, Meta(ge=5, le=3600, description="seconds of silence after which to ping")] = 30
     mqtt_reconnect: Annotated[Seconds, Meta(description="how long to wait before the next attempt, plus jitter")] = 5.0
     mqtt_connect_timeout: Annotated[Seconds, Meta(gt=0, description="how long an attempt may take")] = 30.0
-    mqtt_version: Annotated[Literal["3.1.1", "5"], Meta(description="MQTT version to speak")] = "3.1.1"
+    mqtt_ca_file: Annotated[
+        str | None, Meta(description="with mqtts://: certificates to trust, instead of the system's")
+    ] = None
+    mqtt_cert_file: Annotated[str | None, Meta(description="with mqtts://: client certificate")] = None
+    mqtt_key_file: Annotated[str | None, Meta(description="its private key, where it is in a file of its own")] = None
+    mqtt_server_name: Annotated[
+        str | None, Meta(description="with mqtts://: the name in the broker's certificate, where it is not the host")
+    ] = None
+
+    def __post_init__(self) -> None:
+        files = (self.mqtt_ca_file, self.mqtt_cert_file, self.mqtt_key_file, self.mqtt_server_name)
+        if any(files) and not self.mqtt_broker.startswith("mqtts:"):
+            raise ValueError("MQTT_CA_FILE and the like need MQTT_BROKER=mqtts://")
+        if self.mqtt_key_file and not self.mqtt_cert_file:
+            raise ValueError("MQTT_KEY_FILE needs MQTT_CERT_FILE")
+
+
+class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What topics mean, and which samples are refused."""
+
+    mqtt_topic_prefix: Annotated[str, Meta(description="levels before every topic, taken off before routing")] = ""
+    route_presets: Annotated[
+        tuple[Literal["esphome", "tasmota", "zigbee2mqtt", "native"], ...],
+        Meta(description="firmwares whose topics are understood too: esphome, tasmota, zigbee2mqtt"),
+    ] = ()
+    routes_file: Annotated[str | None, Meta(description="TOML file of routes that are tried before all others")] = None
+    value_ranges: Annotated[
+        tuple[str, ...],
+        Meta(description="samples outside go to the dead letters: temperature=-40..85,humidity=0..100"),
+    ] = ()
+    retention: Annotated[
+        Seconds, Meta(gt=0, description="older samples go to the dead letters; the writer's setting of the same name")
+    ] = 90 * DAY
+
+    def __post_init__(self) -> None:
+        self.ranges()
+
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Least and most by sensor type. Raises ValueError, which loading reports as a fault."""
+        found: dict[str, tuple[float, float]] = {}
+        for text in self.value_ranges:
+            match = _RANGE.fullmatch(text)
+            try:
+                sensor, least, most = (match[1].strip(), float(match[2]), float(match[3])) if match else ("", 1, 0)
+            except ValueError:
+                sensor, least, most = "", 1, 0
+            if least > most or not sensor:
+                raise ValueError(f"VALUE_RANGES: {text!r} is not of the form temperature=-40..85")
+            found[sensor] = (least, most)
+        return found
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of ingest."""
 
     broker: BrokerSettings = BrokerSettings()
+    rules: RuleSettings = RuleSettings()
     max_inflight: Annotated[
         int,
         Meta(ge=1, le=16_384, description="messages that JetStream may still owe an ack; then reading stops"),
     ] = 10_000
-    max_inflight_bytes: Annotated[Bytes, Meta(description="the same in bytes")] = 64 << 20
+    max_inflight_bytes: Annotated[Bytes, Meta(ge=1 << 20, description="the same in bytes")] = 64 << 20
     publish_timeout: Annotated[
         Seconds, Meta(gt=0, description="how long to wait for JetStream's ack before publishing again")
     ] = 5.0
@@ -50,8 +106,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "default twice MAX_INFLIGHT. With several ingests also what the others publish while one is down",
         ),
     ] = None
-    retention: Annotated[
-        Seconds, Meta(gt=0, description="older samples go to the dead letters; the writer's setting of the same name")
-    ] = 90 * 86400.0
     nats: NatsSettings = NatsSettings()
     service: ServiceSettings = ServiceSettings()

@@ -1,0 +1,128 @@
+"""The dead letters, for people: list, show, retry, drop, for those of ingest and of the writer alike. Reads NATS; a
+letter is deleted only after what it became is held by JetStream, or because it was asked for.
+"""
+
+import argparse
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+
+import nats
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, DeliverPolicy
+from seve_runtime.nats import NatsSettings
+from seve_runtime.topology import DEADLETTER
+from seve_schema.deadletter import decode_deadletter
+
+from seve_ingest.letters import Filters, Letter, Unretriable, line, messages, whole
+from seve_ingest.normalise import Normaliser
+
+Say = Callable[[str], None]
+
+
+def arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `deadletter list|show|retry|drop` to a parser."""
+    parser = commands.add_parser("deadletter", help="list, show, retry or drop dead letters, also the writer's")
+    actions = parser.add_subparsers(dest="action", required=True)
+    for action, summary in (
+        ("list", "one line each"),
+        ("show", "all that is known of each"),
+        ("retry", "publish again what they hold, and delete those that JetStream then holds"),
+        ("drop", "delete"),
+    ):
+        sub = actions.add_parser(action, help=summary)
+        sub.add_argument("sequence", nargs="*", type=int, help="sequences, as `list` shows them")
+        sub.add_argument("--service", choices=("ingest", "writer"))
+        sub.add_argument("--reason", help="malformed, bad_topic, too_large, out_of_range, too_old, or a SQLSTATE")
+        sub.add_argument("--topic", help="a pattern such as 'croissance/*'")
+        sub.add_argument("--since", type=_moment, help="received at or after, such as 2025-11-30T19:00:00Z")
+        sub.add_argument("--until", type=_moment, help="received before")
+        sub.add_argument("--limit", type=int, default=1000, help="at most this many [1000]")
+        if action in ("retry", "drop"):
+            sub.add_argument("--all", action="store_true", help="without a sequence or a filter: really all")
+            sub.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+
+async def run(options: argparse.Namespace, settings: NatsSettings, normalise: Normaliser, say: Say) -> int:
+    """Do what the options ask and tell it line by line; gives the exit code: 1 where a letter could not be retried."""
+    filters = Filters(
+        frozenset(options.sequence), options.service, options.reason, options.topic, options.since, options.until
+    )
+    if options.action in ("retry", "drop") and filters == Filters() and not options.all:
+        say("name sequences or filters, or say --all")
+        return 2
+    client = await nats.connect(
+        list(settings.nats_url),
+        user=settings.nats_user,
+        password=settings.nats_password.reveal() if settings.nats_password else None,
+        allow_reconnect=False,
+    )
+    try:
+        return await _act(client.jetstream(), options, filters, normalise, say)
+    finally:
+        await client.close()
+
+
+async def _act(
+    js: JetStreamContext, options: argparse.Namespace, filters: Filters, normalise: Normaliser, say: Say
+) -> int:
+    failed = done = 0
+    async for letter in _letters(js, filters, options.limit):
+        done += 1
+        match options.action:
+            case "list":
+                say(line(letter))
+            case "show":
+                say(whole(letter))
+            case "drop":
+                if not options.dry_run:
+                    await js.delete_msg(DEADLETTER, letter.sequence)
+                say(f"{'would drop' if options.dry_run else 'dropped'} {line(letter)}")
+            case _:
+                failed += not await _retry(js, letter, normalise, say, dry_run=options.dry_run)
+    say(f"{done} dead letters" + (f", {failed} not retried" if failed else ""))
+    return 1 if failed else 0
+
+
+async def _retry(js: JetStreamContext, letter: Letter, normalise: Normaliser, say: Say, *, dry_run: bool) -> bool:
+    try:
+        found = messages(letter, normalise)
+    except Unretriable as error:
+        say(f"kept {line(letter)}: {error}")
+        return False
+    if not dry_run:
+        for index, (subject, data) in enumerate(found):
+            await js.publish(subject, data, headers={"Nats-Msg-Id": f"retry-{letter.sequence}-{index}"}, timeout=10)
+        await js.delete_msg(DEADLETTER, letter.sequence)
+    subjects = ", ".join(subject for subject, _ in found) or "nothing: it would be ignored now"
+    say(f"{'would retry' if dry_run else 'retried'} {line(letter)} -> {subjects}")
+    return True
+
+
+async def _letters(js: JetStreamContext, filters: Filters, limit: int) -> AsyncIterator[Letter]:
+    """The letters that are meant, oldest first, of those that were there at the call."""
+    last = (await js.stream_info(DEADLETTER)).state.last_seq
+    subject = f"deadletter.{filters.service or '*'}.{filters.reason or '*'}"
+    start = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
+    pending = (await js.stream_info(DEADLETTER, subjects_filter=subject)).state.subjects or {}
+    if not pending:
+        return
+    subscription = await js.subscribe(subject, stream=DEADLETTER, ordered_consumer=True, config=start)
+    try:
+        while limit > 0:
+            message = await subscription.next_msg(timeout=10)
+            place = message.metadata
+            letter = Letter(place.sequence.stream, message.subject.rpartition(".")[2], decode_deadletter(message.data))
+            if filters.accept(letter):
+                limit -= 1
+                yield letter
+            if place.sequence.stream >= last or not place.num_pending:
+                return
+    finally:
+        await subscription.unsubscribe()
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError("a time needs its offset, such as Z")
+    return moment

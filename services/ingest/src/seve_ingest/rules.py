@@ -1,0 +1,43 @@
+"""The rules that settings ask for: routes of the file, then of the presets as listed, then `native`. Reads that file."""
+
+from pathlib import Path
+
+import msgspec
+from seve_runtime.errors import SettingsError
+
+from seve_ingest import routefile
+from seve_ingest.normalise import Normaliser
+from seve_ingest.presets import PRESETS
+from seve_ingest.routes import RouteTable
+from seve_ingest.settings import RuleSettings
+
+
+def route_table(settings: RuleSettings) -> RouteTable:
+    """The routes in the order they are tried. Raises SettingsError with every fault of the file."""
+    routes = []
+    if settings.routes_file:
+        path = Path(settings.routes_file)
+        try:
+            routes = [(path.name, route) for route in routefile.parse(path.read_text(encoding="utf-8"), str(path))]
+        except routefile.RouteFileError as error:
+            raise SettingsError([f"ROUTES_FILE: {fault}" for fault in error.faults]) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError([f"ROUTES_FILE = {settings.routes_file!r}: {error}"]) from error
+    presets = [*(name for name in settings.route_presets if name != "native"), "native"]
+    routes += [(name, route) for name in presets for route in PRESETS[name]]
+    return RouteTable(routes)
+
+
+def normaliser(settings: RuleSettings) -> Normaliser:
+    """The normaliser of these settings. Raises SettingsError."""
+    return Normaliser(
+        route_table(settings),
+        retention=settings.retention,
+        ranges=settings.ranges(),
+        prefix=settings.mqtt_topic_prefix,
+    )
+
+
+def with_routes_file(settings: RuleSettings, path: str) -> RuleSettings:
+    """The same settings with another file of routes."""
+    return msgspec.structs.replace(settings, routes_file=path)

@@ -1,0 +1,60 @@
+"""A real Mosquitto as a child process of the test run, where the program is installed."""
+
+import getpass
+import shutil
+from pathlib import Path
+
+from servers.embedded import Server
+
+CONFIG = """\
+listener {port} 127.0.0.1
+allow_anonymous {anonymous}
+user {user}
+persistence true
+persistence_location {folder}/
+autosave_on_changes false
+autosave_interval 1
+max_inflight_messages {inflight}
+max_queued_messages 0
+queue_qos0_messages true
+sys_interval 1
+set_tcp_nodelay true
+{extra}
+"""
+
+
+def program() -> str | None:
+    """Where Mosquitto is, or None."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+class Mosquitto(Server):
+    """Mosquitto with persistence; `extra` is appended to its configuration."""
+
+    def __init__(self, folder: Path, *, inflight: int = 5000, extra: str = "", anonymous: bool = True) -> None:
+        super().__init__(folder)
+        self.inflight = inflight
+        self.extra = extra
+        self.anonymous = anonymous
+
+    @property
+    def mqtt_port(self) -> int:
+        return self.port
+
+    @property
+    def mqtt_url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        path = self.folder / "mosquitto.conf"
+        path.write_text(
+            CONFIG.format(
+                port=self.port,
+                folder=self.folder,
+                user=getpass.getuser(),
+                inflight=self.inflight,
+                extra=self.extra,
+                anonymous=str(self.anonymous).lower(),
+            )
+        )
+        return [str(program()), "-c", str(path)]
