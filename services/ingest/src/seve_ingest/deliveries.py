@@ -8,10 +8,14 @@ block; counter: `waiting`.
 from collections import deque
 from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 
 Outcome = tuple[str, str]
 """What a message is counted as, and why: `published`, `duplicate`, `deadletter`, `ignored` or `suppressed`."""
+
+KNOWN_BEFORE: Final = 32_768
+"""How many deliveries are remembered from before the present connection."""
 
 PUBLISHED: Final[Outcome] = ("published", "")
 
@@ -31,6 +35,9 @@ class Delivery:
         self.open = 0
         self.outcome = PUBLISHED
         self.acknowledged = False
+
+
+Known = Delivery | frozenset[int]
 
 
 class Queue:
@@ -82,33 +89,44 @@ class Keys:
 
 
 class Seen:
-    """Which deliveries are known, of the newest `bound` to twice that many: two generations, the older dropped whole.
+    """Which deliveries are known: the newest `bound` to twice that many of this connection, in two generations of which
+    the older is dropped whole; and the newest KNOWN_BEFORE from before it.
 
     A digest is known by the Delivery in flight or done in this process, or by the indices that HISTORY holds of it.
-    Packet identifiers come round after 65,535 messages: `bound` stays well below, or a new message that happens to
+    What was not acknowledged when a connection ended is among the newest then, but a broker may bring it again long
+    after newer messages (NATS does, after its ack wait), so what was known then is kept until the next connection.
+    Packet identifiers come round after 65,535 messages: KNOWN_BEFORE stays well below, or a new message that happens to
     equal an old one could be taken for it.
     """
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
-        self._young: dict[str, Delivery | frozenset[int]] = {}
-        self._old: dict[str, Delivery | frozenset[int]] = {}
+        self._young: dict[str, Known] = {}
+        self._old: dict[str, Known] = {}
+        self._before: dict[str, Known] = {}
 
-    def add(self, digest: str, delivery: Delivery | frozenset[int]) -> None:
+    def add(self, digest: str, delivery: Delivery) -> None:
         """`digest` is known from now on."""
         self._young[digest] = delivery
         if len(self._young) >= self._bound:
             self._old, self._young = self._young, {}
 
-    def get(self, digest: str) -> Delivery | frozenset[int] | None:
+    def get(self, digest: str) -> Known | None:
         """What is known of it."""
-        return self._young.get(digest) or self._old.get(digest)
+        return self._young.get(digest) or self._old.get(digest) or self._before.get(digest)
+
+    def connected(self) -> None:
+        """A new connection: what is known now is what the broker may bring again."""
+        self._keep({**self._before, **self._old, **self._young})
 
     def load(self, keys: Iterable[str]) -> None:
         """Learn from delivery keys of HISTORY, oldest first."""
+        found: dict[str, Known] = {}
         for key in keys:
             digest, _, index = key.rpartition(":")
-            known = self.get(digest)
-            there = known if isinstance(known, frozenset) else frozenset[int]()
-            if not isinstance(known, Delivery):
-                self.add(digest, there | {int(index)})
+            known = found.pop(digest, frozenset[int]())
+            found[digest] = (known if isinstance(known, frozenset) else frozenset[int]()) | {int(index)}
+        self._keep(found)
+
+    def _keep(self, known: dict[str, Known]) -> None:
+        self._before = dict(islice(known.items(), max(len(known) - KNOWN_BEFORE, 0), None))

@@ -74,6 +74,11 @@ class Intake:
         metrics.received.inc(len(arrived))
         self._count()
 
+    def connected(self) -> None:
+        """A new connection: acknowledgements owed over an earlier one are owed no more."""
+        self.connection += 1
+        self._seen.connected()
+
     def held(self, number: int) -> Publish | None:
         """JetStream holds message `number`; gives the next of its subject, to be sent."""
         found = self.lanes.held(number)

@@ -3,11 +3,11 @@ be an error, or not come at all. While NATS is away nothing is sent: nats-py wou
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -24,7 +24,19 @@ CONDITION: Final = "journal"
 """The readiness condition: whether the journal takes what it is given."""
 
 TICK: Final = 0.25
-_DESCRIPTION: Final = re.compile(rb'"description"\\s*:\\s*"([^"]*)"')
+
+
+class _Error(msgspec.Struct):
+    description: str = ""
+
+
+class _Answer(msgspec.Struct):
+    """JetStream's answer to a publish."""
+
+    error: _Error | None = None
+
+
+_answer: Final = msgspec.json.Decoder(_Answer).decode
 
 
 class Journal:
@@ -94,8 +106,8 @@ class Journal:
 
     async def _answered(self, message: Msg) -> None:
         number = int(message.subject[len(self._inbox) + 1 :])
-        if b'"error"' in message.data or not message.data:
-            self._refused(number, _reason(message.data))
+        if (reason := _reason(message.data)) is not None:
+            self._refused(number, reason)
             return
         if self._lanes.refusal is not None:
             log.info("the journal takes messages again")
@@ -113,7 +125,9 @@ class Journal:
         self._lanes.refused(number, reason, time.monotonic())
 
 
-def _reason(data: bytes) -> str:
-    """JetStream's own words; an empty answer says that no stream has the subject."""
-    found = _DESCRIPTION.search(data)
-    return found[1].decode() if found else "no stream takes the subject"
+def _reason(data: bytes) -> str | None:
+    """Why JetStream refused, or None where it did not; an empty answer says that no stream has the subject."""
+    if not data:
+        return "no stream takes the subject"
+    error = _answer(data).error
+    return None if error is None else error.description or "refused without a reason"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 from seve_schema.codec import encode, join
-from seve_schema.deadletter import DeadLetter, IngestDeadLetter
+from seve_schema.deadletter import DeadLetter, IngestDeadLetter, JournalDeadLetter, WriterDeadLetter
 from seve_schema.envelope import Envelope
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import parse_time, to_micros
@@ -25,8 +25,14 @@ class Letter(NamedTuple):
 
     @property
     def topic(self) -> str:
-        """The MQTT topic."""
-        return self.content.topic if isinstance(self.content, IngestDeadLetter) else self.content.envelope.topic
+        """The MQTT topic; of bytes that are no envelope, their subject in the journal."""
+        match self.content:
+            case IngestDeadLetter(topic=topic):
+                return topic
+            case WriterDeadLetter(envelope=envelope):
+                return envelope.topic
+            case JournalDeadLetter(subject=subject):
+                return subject
 
     @property
     def time(self) -> str:
@@ -73,7 +79,9 @@ def messages(letter: Letter, normalise: Normaliser) -> list[tuple[str, bytes]]:
     sample) is old news by now and travels as a retained one does, so that it never replaces a newer.
     """
     content = letter.content
-    if not isinstance(content, IngestDeadLetter):
+    if isinstance(content, JournalDeadLetter):
+        raise Unretriable("these bytes are no envelope")
+    if isinstance(content, WriterDeadLetter):
         envelope = content.envelope
         return [(telemetry_subject(envelope.module_id, envelope.kind), join([encode(envelope)]))]
     if content.size > len(content.payload):

@@ -1,4 +1,4 @@
-"""The rules that settings ask for: routes of the file, then of the presets as listed, then `native`. Reads that file."""
+"""The rules that settings ask for: routes of the file, then of the presets as listed, then `native`."""
 
 from pathlib import Path
 

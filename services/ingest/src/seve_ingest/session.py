@@ -90,7 +90,7 @@ class Session:
         opened = await connection.connect(host, port, self._tls, name, patience=timeout)
         self._lost.clear()
         self._accepted.clear()
-        self._intake.connection += 1
+        self._intake.connected()
         self._client.open(opened)
         try:
             async with asyncio.timeout(timeout):
@@ -237,7 +237,6 @@ class Session:
     def _on_disconnect(
         self, _client: Any, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
-        self._intake.connection += 1
         self._lost.set()
         if not self._leaving and self._accepted.is_set():
             self._fails(f"disconnected: {reason}")

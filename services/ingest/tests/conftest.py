@@ -1,0 +1,52 @@
+"""Brokers for ingest: the NATS listener always, Mosquitto where the program is installed."""
+
+import pytest
+from servers.ingest import Ingest, set_up
+from servers.mosquitto import Mosquitto, program
+
+
+@pytest.fixture
+def mosquitto(tmp_path):
+    """A Mosquitto of the test's own, to stop and kill."""
+    if program() is None:
+        pytest.skip("the program `mosquitto` is not installed")
+    (tmp_path / "mosquitto").mkdir()
+    server = Mosquitto(tmp_path / "mosquitto")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["nats", "mosquitto"])
+def broker(request, nats_server):
+    """Both brokers in turn."""
+    return nats_server if request.param == "nats" else request.getfixturevalue("mosquitto")
+
+
+@pytest.fixture
+async def streams(nats_server):
+    """The topology on this test's NATS server."""
+    await set_up(nats_server)
+    return nats_server
+
+
+@pytest.fixture
+def run_ingest(tmp_path):
+    """Makes services as processes of their own, not started; kills at the end what still runs."""
+    made = []
+
+    def make(broker, nats_server, **settings):
+        (tmp_path / f"ingest{len(made)}").mkdir()
+        made.append(Ingest(tmp_path / f"ingest{len(made)}", broker, nats_server, **settings))
+        return made[-1]
+
+    yield make
+    for process in made:
+        if process.process and process.process.poll() is None:
+            process.kill()
+
+
+@pytest.fixture
+def ingest(run_ingest, broker, streams):
+    """The service against both brokers in turn, not started."""
+    return run_ingest(broker, streams)

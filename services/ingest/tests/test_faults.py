@@ -1,0 +1,145 @@
+"""What may go wrong around ingest, and that nothing is lost or doubled by it. Every payload carries its number."""
+
+import os
+import threading
+import time
+
+import pytest
+from servers.conditions import wait_until
+from servers.ingest import drain, set_up
+from servers.mqtt_load import Load
+from seve_schema.times import format_time
+
+OUTAGE = float(os.environ.get("SEVE_OUTAGE", "8"))
+"""Seconds for which NATS is away; 30 to see it last."""
+
+
+class Flow:
+    """A steady load from a thread: numbered samples at `rate` a second, with or without a time of their own."""
+
+    def __init__(self, broker, rate, *, timed=True):
+        self._load = Load(broker.mqtt_port, "flow", window=100_000)
+        self._rate = rate
+        self._timed = timed
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.sent = 0
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join(60)
+        self._load.finish()
+
+    def _run(self):
+        start = time.monotonic()
+        while not self._stop.is_set():
+            due = int((time.monotonic() - start) * self._rate)
+            if due > self.sent:
+                self._load.publish([(f"m{n % 20}/co2", self._payload(n)) for n in range(self.sent, due)])
+                self.sent = due
+            self._stop.wait(0.01)
+
+    def _payload(self, number):
+        if not self._timed:
+            return b'{"value": %d}' % number
+        return b'{"value": %d, "time": "%b"}' % (number, format_time(time.time_ns() // 1000).encode())
+
+
+def rows(envelopes):
+    """The values by the key their rows will have: what is stored twice has two keys."""
+    return sorted(value for _, value in {((each.module_id, each.time), each.value) for each in envelopes})
+
+
+@pytest.mark.parametrize("timed", [True, False], ids=["device-time", "no-time"])
+async def test_kill_ten_times_under_load(broker, streams, ingest, timed):
+    """No message is lost, none is stored twice, whether or not the device gives it a time."""
+    ingest.start()
+    with Flow(broker, 2000, timed=timed) as flow:
+        for round_ in range(10):
+            wait_until(lambda: ingest.count("outcomes_total", outcome="published") > 300, "some published", 60)
+            ingest.kill()
+            ingest.start(wait=round_ == 9)
+    found = await drain(streams, at_least=flow.sent)
+    wait_until(lambda: ingest.count("unacknowledged_messages") == 0, "all acknowledged")
+    assert list(map(float, range(flow.sent))) == rows(found + await drain(streams))
+
+
+async def test_nats_away_under_load(mosquitto, streams, run_ingest):
+    """Memory stays flat, the broker keeps what comes, and afterwards every message is stored once."""
+    ingest = run_ingest(mosquitto, streams)
+    ingest.start()
+    with Flow(mosquitto, 2000) as flow:
+        wait_until(lambda: ingest.count("outcomes_total", outcome="published") > 2000, "flowing")
+        before = ingest.memory()
+        streams.stop()
+        wait_until(lambda: not ingest.ready(), "not ready")
+        time.sleep(OUTAGE)  # the length of the outage is the point
+        during = ingest.memory()
+        streams.start()
+    assert during - before < 48 << 20
+    found = await drain(streams, at_least=flow.sent)
+    assert list(map(float, range(flow.sent))) == rows(found)
+    assert ingest.stop() == 0
+
+
+async def test_journal_full(mosquitto, nats_server, run_ingest):
+    """The journal refuses: ingest says so, stops acknowledging, and goes on when there is room, in order."""
+    await set_up(nats_server, journal_max_bytes=300_000)
+    ingest = run_ingest(mosquitto, nats_server, MAX_INFLIGHT="1000")
+    ingest.start()
+    with Flow(mosquitto, 3000) as flow:
+        wait_until(lambda: not ingest.ready(), "not ready")
+        wait_until(lambda: ingest.count("reading_paused") == 1, "reading paused")
+        assert "maximum bytes exceeded" in ingest.ask("/health/ready")
+        before = ingest.memory()
+        wait_until(lambda: flow.sent > 15_000, "more load")
+        assert ingest.memory() - before < 16 << 20
+    assert ingest.count("unacknowledged_messages") < 2000
+    found = await drain(nats_server, at_least=flow.sent)
+    assert list(map(float, range(flow.sent))) == rows(found)
+    wait_until(ingest.ready, "ready again")
+    for module in range(20):
+        values = [each.value for each in found if each.module_id == f"m{module}"]
+        assert sorted(values) == values
+    ingest.stop()
+
+
+async def test_broker_away_under_load(mosquitto, streams, run_ingest):
+    """The connection is found again and the session goes on; what was in flight is stored once."""
+    ingest = run_ingest(mosquitto, streams)
+    ingest.start()
+    with Flow(mosquitto, 1000) as flow:
+        wait_until(lambda: flow.sent > 1000, "flowing")
+    mosquitto.stop()
+    wait_until(lambda: not ingest.ready(), "not ready")
+    mosquitto.start()
+    ingest.wait_ready()
+    assert list(map(float, range(flow.sent))) == rows(await drain(streams, at_least=flow.sent))
+    ingest.stop()
+
+
+async def test_a_hostile_device_changes_nothing_for_its_neighbours(broker, streams, ingest):
+    """Long topics, long payloads, a flood of dead letters, noise: each ends in its outcome, the neighbour is stored."""
+    ingest.start()
+    hostile = Load(broker.mqtt_port, "hostile")
+    noise = [os.urandom(200) for _ in range(50)]
+    with Flow(broker, 500) as flow:
+        hostile.publish(("h/" + "x" * 5000, b"1") for _ in range(50))
+        hostile.publish(("h/big", b"x" * 1_000_000) for _ in range(5))
+        hostile.publish(("h/system", b"no json") for _ in range(5000))
+        hostile.publish((f"h/{i}", body) for i, body in enumerate(noise))
+        hostile.finish()
+    wait_until(lambda: ingest.count("unacknowledged_messages") == 0, "all acknowledged")
+    found = [each for each in await drain(streams, at_least=flow.sent) if each.module_id != "h"]
+    assert list(map(float, range(flow.sent))) == rows(found)
+    assert ingest.count("outcomes_total", outcome="deadletter", reason="too_large") == 5
+    assert ingest.count("outcomes_total", outcome="deadletter", reason="bad_topic") == 50
+    kept = ingest.count("outcomes_total", outcome="deadletter", reason="malformed")
+    assert 100 <= kept < 2500
+    assert 5000 <= kept + ingest.count("outcomes_total", outcome="suppressed", reason="malformed") <= 5050
+    assert ingest.count("outcomes_total") == ingest.count("received_total")
+    assert ingest.count("mqtt_connections_total") == 1

@@ -1,0 +1,114 @@
+"""The service against real brokers and a real NATS server: what devices publish is in the journal, and counted once."""
+
+import pytest
+from paho.mqtt import publish
+from servers.conditions import wait_until
+from servers.ingest import drain
+from servers.mqtt_load import Load
+
+SEED = [
+    ("croissance/system", b'{"rssi": -45, "memory": {"heapFreeKb": 123, "heapMinFreeKb": 45}}', "system.status"),
+    ("croissance/system/config", b'{"ip": "192.168.1.100", "flash": {"usedKb": 500}}', "system.config"),
+    ("croissance/hardware/config", b'{"chip": {"model": "ESP32", "rev": 3}}', "hardware.config"),
+    ("croissance/sensors/status", b'{"co2": {"status": "ok", "value": 450}}', "sensors.status"),
+    ("croissance/sensors/config", b'{"co2": {"interval": 60, "enabled": true}}', "sensors.config"),
+    ("croissance/status", b"online", "presence"),
+    ("croissance/logs", b'{"level": "info", "msg": "up"}', "log"),
+    ("croissance/other/and/more", b"words", "other"),
+    ("croissance/co2", b'{"value": 450.5}', "measurement"),
+    ("croissance/dht22/temperature", b"21.5", "measurement"),
+]
+
+
+def send(broker, *messages, **options):
+    """Publish with paho, one connection for all."""
+    batch = [{"topic": topic, "payload": payload, "qos": 1, **options} for topic, payload, *_ in messages]
+    publish.multiple(batch, hostname="127.0.0.1", port=broker.mqtt_port)
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+async def test_every_kind_reaches_the_journal(broker, streams, ingest, qos):
+    """Each in its kind, whatever the quality of service; QoS 0 has no delivery key."""
+    ingest.start()
+    send(broker, *SEED, qos=qos)
+    wait_until(lambda: ingest.count("outcomes_total", outcome="published") == len(SEED), "all published")
+    found = await drain(streams)
+    assert sorted((topic, kind) for topic, _, kind in SEED) == sorted((each.topic, each.kind) for each in found)
+    assert {qos > 0} == {each.delivery_key is not None for each in found}
+
+
+async def test_every_message_ends_in_one_outcome(broker, streams, ingest):
+    """Published, dead-lettered or ignored: the counts add up to what was received."""
+    ingest.start()
+    send(broker, ("m/co2", b"1"), ("m/co2", b"{"), ("alone", b"1"), ("m/x", b""), ("m/system", b"no"))
+    wait_until(lambda: ingest.count("outcomes_total", outcome="deadletter") == 3, "all counted")
+    counts = {
+        outcome: ingest.count("outcomes_total", **labels)
+        for outcome, labels in {
+            "published": {"outcome": "published"},
+            "malformed": {"outcome": "deadletter", "reason": "malformed"},
+            "bad_topic": {"outcome": "deadletter", "reason": "bad_topic"},
+            "cleared": {"outcome": "ignored", "reason": "cleared"},
+        }.items()
+    }
+    assert counts == {"published": 1, "malformed": 2, "bad_topic": 1, "cleared": 1}
+    assert ingest.count("outcomes_total") == ingest.count("received_total")
+    assert ingest.count("unacknowledged_messages") == 0
+
+
+async def test_order_holds_within_a_module_and_kind(broker, streams, ingest):
+    """However the messages were grouped, they are in the journal as they came."""
+    ingest.start()
+    load = Load(broker.mqtt_port, "load")
+    load.publish((f"m{i % 3}/co2", str(i).encode()) for i in range(6000))
+    load.finish()
+    wait_until(lambda: ingest.count("outcomes_total", outcome="published") == 6000, "all published")
+    by_module = {}
+    for envelope in await drain(streams):
+        by_module.setdefault(envelope.module_id, []).append(envelope.value)
+    assert {f"m{i}": [float(n) for n in range(i, 6000, 3)] for i in range(3)} == by_module
+    assert ingest.count("publishes_total") < 6000
+
+
+async def test_what_was_published_while_ingest_was_away_is_not_lost(broker, streams, ingest):
+    """The broker keeps the session over a clean stop."""
+    ingest.start()
+    assert ingest.stop() == 0
+    send(broker, *SEED)
+    ingest.start()
+    wait_until(lambda: ingest.count("outcomes_total", outcome="published") == len(SEED), "all published")
+    assert len(SEED) == len(await drain(streams))
+
+
+async def test_a_stop_under_load_leaves_nothing_unacknowledged_behind(broker, streams, ingest):
+    """SIGTERM: what was read is stored and acknowledged before the connection closes; the rest is the broker's."""
+    ingest.start()
+    load = Load(broker.mqtt_port, "load")
+    load.publish((f"m{i % 50}/co2", str(i).encode()) for i in range(20_000))
+    assert ingest.stop() == 0
+    load.finish()
+    assert "unacknowledged" not in ingest.log.read_text()
+    ingest.start()
+    found = await drain(streams, at_least=20_000)
+    assert sorted(map(float, range(20_000))) == sorted(each.value for each in found)
+
+
+async def test_mqtt_5(mosquitto, streams, run_ingest):
+    """The same chain with properties in every packet, and a session that does not expire."""
+    ingest = run_ingest(mosquitto, streams, MQTT_VERSION="5")
+    ingest.start()
+    assert ingest.stop() == 0
+    send(mosquitto, *SEED)
+    ingest.start()
+    wait_until(lambda: ingest.count("outcomes_total", outcome="published") == len(SEED), "all published")
+    ingest.stop()
+    assert len(SEED) == len(await drain(streams))
+
+
+async def test_the_broker_s_own_losses_are_shown(mosquitto, streams, run_ingest):
+    """`$SYS/broker/publish/messages/dropped` becomes a gauge and never an envelope."""
+    ingest = run_ingest(mosquitto, streams)
+    ingest.start()
+    wait_until(lambda: ingest.count("outcomes_total", outcome="ignored", reason="sys") > 0, "$SYS read")
+    ingest.stop()
+    assert await drain(streams) == []
