@@ -7,6 +7,8 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 
+from paho.mqtt import publish
+
 PUBACK = 0x40
 
 
@@ -64,6 +66,12 @@ class Load:
         assert all(byte == PUBACK for byte in data[:whole:4]), "something else than PUBACK"
         self.acknowledged += whole // 4
         self._rest = data[whole:]
+
+
+def send(broker, *messages, **options):
+    """Publish with paho, one connection for all."""
+    batch = [{"topic": topic, "payload": payload, "qos": 1, **options} for topic, payload, *_ in messages]
+    publish.multiple(batch, hostname="127.0.0.1", port=broker.mqtt_port)
 
 
 def _batches(messages: Iterable[tuple[str, bytes]], size: int) -> Iterator[list[tuple[str, bytes]]]:

@@ -1,10 +1,9 @@
 """The service against real brokers and a real NATS server: what devices publish is in the journal, and counted once."""
 
 import pytest
-from paho.mqtt import publish
 from servers.conditions import wait_until
 from servers.ingest import drain
-from servers.mqtt_load import Load
+from servers.mqtt_load import Load, send
 
 SEED = [
     ("croissance/system", b'{"rssi": -45, "memory": {"heapFreeKb": 123, "heapMinFreeKb": 45}}', "system.status"),
@@ -18,12 +17,6 @@ SEED = [
     ("croissance/co2", b'{"value": 450.5}', "measurement"),
     ("croissance/dht22/temperature", b"21.5", "measurement"),
 ]
-
-
-def send(broker, *messages, **options):
-    """Publish with paho, one connection for all."""
-    batch = [{"topic": topic, "payload": payload, "qos": 1, **options} for topic, payload, *_ in messages]
-    publish.multiple(batch, hostname="127.0.0.1", port=broker.mqtt_port)
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])

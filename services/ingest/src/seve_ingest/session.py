@@ -238,7 +238,7 @@ class Session:
         self, _client: Any, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         self._lost.set()
-        if not self._leaving and self._accepted.is_set():
+        if not self._leaving and CONDITION not in self._health.reasons:  # else the reason is known, and better
             self._fails(f"disconnected: {reason}")
 
     def _fails(self, reason: str) -> None:

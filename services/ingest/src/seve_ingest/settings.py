@@ -10,6 +10,7 @@ from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import Bytes, Seconds, Secret
 
 _RANGE: Final = re.compile(r"([^=]+)=(-?[0-9.]+)\.\.(-?[0-9.]+)")
+_FILTER: Final = re.compile(r"(?:(?:[^/+#]*|\+)/)*(?:[^/+#]+|\+|#)")
 
 DAY: Final = 86400.0
 
@@ -46,6 +47,11 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):
         files = (self.mqtt_ca_file, self.mqtt_cert_file, self.mqtt_key_file, self.mqtt_server_name)
         if any(files) and not self.mqtt_broker.startswith("mqtts:"):
             raise ValueError("MQTT_CA_FILE and the like need MQTT_BROKER=mqtts://")
+        for topic in self.mqtt_topics:
+            if not _FILTER.fullmatch(topic):
+                raise ValueError(
+                    f"MQTT_TOPICS: {topic!r} is no topic filter: + and # stand for whole levels, # at the end"
+                )
         if self.mqtt_key_file and not self.mqtt_cert_file:
             raise ValueError("MQTT_KEY_FILE needs MQTT_CERT_FILE")
 

@@ -1,0 +1,197 @@
+"""What becomes of a read, message by message, and of an ack: times, duplicates, dead letters, outcomes."""
+
+import pytest
+from prometheus_client import REGISTRY
+from seve_ingest.deadletters import PER_SECOND
+from seve_ingest.deliveries import Keys, Seen
+from seve_ingest.intake import Intake
+from seve_ingest.lanes import Lanes
+from seve_ingest.normalise import Normaliser
+from seve_ingest.packets import DUP, Arrival, Cut
+from seve_ingest.presets import NATIVE
+from seve_ingest.routes import RouteTable
+from seve_schema.codec import decode_envelopes
+from seve_schema.deadletter import decode_deadletter
+from seve_schema.times import parse_time, to_micros
+
+NOW = to_micros(parse_time("2025-11-30T19:00:00Z"))
+QOS1 = 0x32
+
+
+class Fixture:
+    """An intake whose clock stands still, and what it would send."""
+
+    def __init__(self, **limits):
+        self.seen = Seen(100)
+        self.keys = Keys("client")
+        rules = Normaliser(RouteTable(("native", route) for route in NATIVE), retention=90 * 86400.0)
+        limits = {"max_inflight": 100, "max_bytes": 1 << 20, **limits}
+        self.intake = Intake(rules, Lanes("n"), self.keys, self.seen, clock=lambda: NOW, **limits)
+        self.before = self.outcomes(raw=True)
+
+    def take(self, *arrivals):
+        self.intake.take([Arrival(*arrival) for arrival in arrivals])
+        return list(self.intake.lanes.ready())
+
+    def hold(self, publishes):
+        """JetStream acknowledges these, and what follows them; gives what is then acknowledged to the broker."""
+        waiting = list(publishes)
+        while waiting:
+            following = self.intake.held(waiting.pop(0).number)
+            waiting += [following] if following else []
+        return [delivery.mid for delivery in self.intake.finished()]
+
+    def outcomes(self, *, raw=False):
+        """Outcomes counted since the fixture was made."""
+        found = {
+            (sample.labels["outcome"], sample.labels["reason"]): sample.value
+            for metric in REGISTRY.collect()
+            if metric.name == "seve_ingest_outcomes"
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        }
+        if raw:
+            return found
+        return {key: value - self.before.get(key, 0) for key, value in found.items() if value > self.before.get(key, 0)}
+
+
+@pytest.fixture
+def fixture():
+    return Fixture()
+
+
+def envelopes(publishes):
+    return [envelope for publish in publishes for envelope in decode_envelopes(publish.data)]
+
+
+def test_times_of_receipt_strictly_increase(fixture):
+    """Two samples of one read, or of a clock that stands still, never share a key."""
+    found = envelopes(fixture.take((b"a/x", b"1", 1, QOS1), (b"b/x", b"2", 2, QOS1)))
+    found += envelopes(fixture.take((b"c/x", b"3", 3, QOS1)))
+    assert len({each.received_at for each in found}) == 3
+    assert sorted(each.received_at for each in found) == [each.received_at for each in found]
+
+
+def test_a_message_is_acknowledged_when_all_it_became_is_held(fixture):
+    """Not when it is read, not when it is sent."""
+    publishes = fixture.take((b"a/x", b"1", 1, QOS1))
+    assert fixture.intake.finished() == []
+    assert fixture.hold(publishes) == [1]
+    assert fixture.outcomes() == {("published", ""): 1}
+
+
+def test_qos_0_is_published_and_acknowledged_to_nobody(fixture):
+    """It has no delivery key: nothing will ever bring it again."""
+    publishes = fixture.take((b"a/x", b"1", 0, 0x30))
+    assert [each.delivery_key for each in envelopes(publishes)] == [None]
+    assert fixture.hold(publishes) == []
+    assert fixture.outcomes() == {("published", ""): 1}
+
+
+def test_a_redelivery_of_what_history_holds_is_acknowledged_and_not_published(fixture):
+    """So ends a kill between JetStream's ack and the PUBACK."""
+    fixture.seen.load([fixture.keys.digest(1, b"a/x", b"1") + ":0"])
+    assert fixture.take((b"a/x", b"1", 1, QOS1 | DUP)) == []
+    assert fixture.hold([]) == [1]
+    assert fixture.outcomes() == {("duplicate", ""): 1}
+
+
+def test_a_redelivery_of_what_nobody_holds_is_published(fixture):
+    """So ends a kill before JetStream's ack."""
+    publishes = fixture.take((b"a/x", b"1", 1, QOS1 | DUP))
+    assert fixture.hold(publishes) == [1]
+    assert fixture.outcomes() == {("published", ""): 1}
+
+
+def test_a_message_that_only_looks_like_an_earlier_one_is_published(fixture):
+    """Without DUP it is a new message, whatever its identifier and payload."""
+    assert fixture.hold(fixture.take((b"a/x", b"1", 1, QOS1))) == [1]
+    assert fixture.hold(fixture.take((b"a/x", b"1", 1, QOS1))) == [1]
+    assert fixture.outcomes() == {("published", ""): 2}
+
+
+def test_a_redelivery_of_what_is_in_flight_waits_for_it(fixture):
+    """On a new connection the acknowledgement is owed there, and only once JetStream holds the first."""
+    publishes = fixture.take((b"a/x", b"1", 1, QOS1))
+    fixture.intake.connected()
+    assert fixture.take((b"a/x", b"1", 1, QOS1 | DUP)) == []
+    assert fixture.intake.finished() == []
+    assert fixture.hold(publishes) == [1]
+    assert fixture.outcomes() == {("published", ""): 1, ("duplicate", ""): 1}
+
+
+def test_a_redelivery_within_a_connection_is_acknowledged_once(fixture):
+    """NATS brings again what waits longer than its ack wait."""
+    publishes = fixture.take((b"a/x", b"1", 1, QOS1))
+    fixture.take((b"a/x", b"1", 1, QOS1 | DUP))
+    assert fixture.hold(publishes) == [1]
+
+
+def test_an_acknowledgement_lost_with_its_connection_is_repeated(fixture):
+    """The message is held; the broker did not hear of it."""
+    assert fixture.hold(fixture.take((b"a/x", b"1", 1, QOS1))) == [1]
+    fixture.intake.connected()
+    assert fixture.take((b"a/x", b"1", 1, QOS1 | DUP)) == []
+    assert fixture.hold([]) == [1]
+
+
+def test_a_dead_letter_is_acknowledged_when_it_is_held(fixture):
+    """It carries topic, payload, reason and key."""
+    [publish] = fixture.take((b"a/system", b"no json", 1, QOS1))
+    letter = decode_deadletter(publish.data)
+    assert (publish.subject, letter.payload, letter.topic) == ("deadletter.ingest.malformed", b"no json", "a/system")
+    assert publish.id.startswith(letter.delivery_key)
+    assert fixture.intake.finished() == []
+    assert fixture.hold([publish]) == [1]
+    assert fixture.outcomes() == {("deadletter", "malformed"): 1}
+
+
+def test_a_dead_letter_of_a_payload_too_long_is_cut(fixture):
+    """Size and digest are of the whole."""
+    cut = Cut(b"x" * (256 * 1024 + 1))
+    cut.size, cut.digest = 1_000_000, "abc"
+    [publish] = fixture.take((b"a/x", cut, 1, QOS1))
+    letter = decode_deadletter(publish.data)
+    assert (
+        len(letter.payload),
+        letter.size,
+        letter.digest,
+        letter.reason,
+    ) == (256 * 1024, 1_000_000, "abc", "too_large")
+
+
+def test_dead_letters_beyond_the_bound_are_counted_and_acknowledged(fixture):
+    """A mad device fills no disk."""
+    publishes = fixture.take(*[(b"a/system", b"no json", mid, QOS1) for mid in range(1, PER_SECOND + 51)])
+    assert len(publishes) == PER_SECOND
+    assert len(fixture.hold(publishes)) == PER_SECOND + 50
+    assert fixture.outcomes() == {("deadletter", "malformed"): PER_SECOND, ("suppressed", "malformed"): 50}
+
+
+def test_what_is_ignored_waits_for_its_turn(fixture):
+    """Acknowledgements keep their order."""
+    publishes = fixture.take((b"a/x", b"1", 1, QOS1), (b"a/x", b"", 2, QOS1))
+    assert fixture.intake.finished() == []
+    assert fixture.hold(publishes) == [1, 2]
+    assert fixture.outcomes() == {("published", ""): 1, ("ignored", "cleared"): 1}
+
+
+def test_reading_stops_when_too_much_is_in_flight_and_goes_on_when_it_has_eased():
+    """Messages and bytes both count."""
+    by_count, by_bytes = Fixture(max_inflight=4), Fixture(max_bytes=2000)
+    for fixture in (by_count, by_bytes):
+        publishes = fixture.take(*[(b"m%d/x" % mid, b"1", mid, QOS1) for mid in range(1, 5)])
+        fixture.take(*[(b"n%d/x" % mid, b"1", mid, QOS1) for mid in range(5, 12)])
+        assert (fixture.intake.full, fixture.intake.eased) == (True, False)
+        more = list(publishes) + list(fixture.intake.lanes.due(0, 0))
+        fixture.hold(more)
+        assert (fixture.intake.full, fixture.intake.eased) == (False, True)
+
+
+def test_a_huge_envelope_is_a_dead_letter(fixture):
+    """Escapes can make an envelope of more than NATS takes out of a payload that is allowed."""
+    [publish] = fixture.take((b"a/b/c/d", b'"' + b"\\u0001" * 43_000 + b'"', 1, QOS1), (b"x", b"", 2, QOS1))
+    assert publish.subject == "telemetry.a.other"
+    noise = b"\x01" * 200_000
+    [publish] = fixture.take((b"h/b/c/d", noise, 3, QOS1))
+    assert publish.subject == "deadletter.ingest.too_large"
