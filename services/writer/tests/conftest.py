@@ -4,6 +4,9 @@ runs within the test.
 
 import asyncio
 import contextlib
+import os
+import subprocess
+import sys
 import uuid
 from contextlib import asynccontextmanager
 
@@ -133,3 +136,30 @@ def writer(nats_server, migrated):
         return running(settings_for(nats_server.url, migrated, **variables))
 
     return start
+
+
+@pytest.fixture
+def process(nats_server, migrated, tmp_path):
+    """Starts a writer as a process of its own; whatever still runs at the end is killed."""
+    started = []
+
+    def start(**variables):
+        environ = {
+            "PATH": os.environ["PATH"],
+            "NATS_URL": nats_server.url,
+            "DATABASE_URL": migrated,
+            "ACK_WAIT": "6s",
+            "FLUSH_INTERVAL": "100ms",
+            "LOG_FORMAT": "json",
+        } | variables
+        log = (tmp_path / f"writer-{len(started)}.log").open("wb")
+        writer = subprocess.Popen([sys.executable, "-m", "seve_writer"], env=environ, stderr=log)
+        log.close()
+        started.append(writer)
+        return writer
+
+    yield start
+    for writer in started:
+        if writer.poll() is None:
+            writer.kill()
+        writer.wait(10)

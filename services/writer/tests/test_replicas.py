@@ -1,42 +1,11 @@
 """Several writers on one journal, as processes: they join, leave and die under load; the table has every row once."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 
-import pytest
 from servers.conditions import eventually
 
 from .conftest import envelope
-
-
-@pytest.fixture
-def process(nats_server, migrated, tmp_path):
-    """Starts a writer as a process of its own; whatever still runs at the end is killed."""
-    started = []
-
-    def start(**variables):
-        environ = {
-            "PATH": os.environ["PATH"],
-            "NATS_URL": nats_server.url,
-            "DATABASE_URL": migrated,
-            "ACK_WAIT": "6s",
-            "FLUSH_INTERVAL": "100ms",
-            "LOG_FORMAT": "json",
-        } | variables
-        log = (tmp_path / f"writer-{len(started)}.log").open("wb")
-        writer = subprocess.Popen([sys.executable, "-m", "seve_writer"], env=environ, stderr=log)
-        log.close()
-        started.append(writer)
-        return writer
-
-    yield start
-    for writer in started:
-        if writer.poll() is None:
-            writer.kill()
-        writer.wait(10)
 
 
 async def publishing(journal, stop):

@@ -3,11 +3,11 @@
 from typing import Final
 
 FIRST: Final = 0.1
-LONGEST: Final = 5.0
+LONGEST: Final = 2.0
 
 
 def delay(attempt: int, chance: float) -> float:
-    """Seconds before attempt `attempt` (1 is the first repetition), doubling up to 5 s; `chance` in [0, 1) spreads
+    """Seconds before attempt `attempt` (1 is the first repetition), doubling up to 2 s; `chance` in [0, 1) spreads
     writers that failed together over the upper half.
     """
     whole: float = min(LONGEST, FIRST * 2 ** min(attempt - 1, 16))

@@ -1,0 +1,103 @@
+"""The 5 s / 100 rule, told by plain values."""
+
+from seve_writer.batch import RateLimit, Waiting
+from seve_writer.delivery import Delivery
+from seve_writer.rows import Unit
+
+
+def message(rows, sequence=1):
+    delivery = Delivery("telemetry.a.measurement", b"", "", sequence, 1, 0)
+    return [Unit(delivery, index, ("a", "co2", "", index, 1.0)) for index in range(rows)]
+
+
+def waiting(*sizes, at=0.0):
+    batch = Waiting(100, 5.0, 1000)
+    for number, size in enumerate(sizes, 1):
+        batch.add(message(size, number), at)
+    return batch
+
+
+def test_nothing_is_due_while_nothing_waits():
+    """No empty transactions."""
+    assert waiting().due_in(1000) is None
+
+
+def test_due_at_once_when_a_hundred_rows_wait():
+    """Rows, not NATS messages: one message may carry them all."""
+    assert waiting(99).due_in(0) == 5.0
+    assert waiting(*[1] * 100).due_in(0) == 0
+    assert waiting(100).due_in(0) == 0
+    assert waiting(256).due_in(0) == 0
+
+
+def test_due_five_seconds_after_the_oldest_came():
+    """Later rows do not put it off."""
+    batch = waiting(1, at=10.0)
+    batch.add(message(1), 14.0)
+    assert batch.due_in(14.5) == 0.5
+    assert batch.due_in(15.0) == 0
+    assert batch.due_in(99.0) == 0
+
+
+def test_a_batch_says_what_made_it_due():
+    """Size, time, or the stop."""
+    assert waiting(100).take().trigger == "size"
+    assert waiting(1).take().trigger == "interval"
+    assert waiting(1).take(stopping=True).trigger == "shutdown"
+
+
+def test_a_flush_takes_everything_and_the_next_one_waits_its_own_time():
+    """What comes during a flush counts from its own arrival."""
+    batch = waiting(60, 60, at=1.0)
+    assert len(batch.take().units) == 120
+    batch.add(message(1), 2.0)
+    assert batch.due_in(3.0) == 4.0
+
+
+def test_more_than_a_batch_while_a_flush_runs_is_a_backlog():
+    """The database was slower than the stream: the next flush takes them all, and says so."""
+    batch = waiting(100)
+    batch.take()
+    for number in range(300):
+        batch.add(message(1, number), 0)
+    batch.flushed()
+    taken = batch.take()
+    assert (taken.trigger, len(taken.units)) == ("backlog", 300)
+
+
+def test_exactly_a_batch_while_a_flush_runs_is_none():
+    """Full is not outrun."""
+    batch = waiting(100)
+    batch.take()
+    batch.add(message(100), 0)
+    batch.flushed()
+    assert batch.take().trigger == "size"
+
+
+def test_one_large_message_is_no_backlog():
+    """A module that reports 256 samples at once outruns nobody."""
+    assert waiting(256).take().trigger == "size"
+
+
+def test_a_batch_has_a_most_and_never_splits_a_message():
+    """A message is acknowledged as a whole, so it is written as a whole, even one that is larger than the most."""
+    batch = waiting(600, 300, 200, 5000, 1)
+    assert [len(batch.take().units) for _ in range(4)] == [900, 200, 5000, 1]
+    assert (batch.rows, batch.due_in(0)) == (0, None)
+
+
+def test_a_backlog_that_one_batch_does_not_end_goes_on():
+    """What is left after BATCH_MAX is due at once, and a backlog still."""
+    batch = waiting(100)
+    batch.take()
+    for _ in range(3):
+        batch.add(message(1000), 0)
+    batch.flushed()
+    assert [(taken.trigger, len(taken.units)) for taken in (batch.take(), batch.take())] == [("backlog", 1000)] * 2
+
+
+def test_the_warning_comes_once_in_its_time():
+    """And says how often it was held back."""
+    limit = RateLimit(60)
+    assert [limit.allows(now) for now in (0, 1, 59.9, 60)] == [True, False, False, True]
+    assert (limit.held_back(), limit.held_back()) == (2, 0)

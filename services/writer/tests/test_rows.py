@@ -1,0 +1,155 @@
+"""What a journal message means for the tables, and what of it cannot be read; and the bytes a COPY is made of."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seve_schema.codec import encode, join
+from seve_schema.subjects import telemetry_subject
+from seve_schema.times import format_time
+from seve_writer.copying import encode as encode_rows
+from seve_writer.delivery import Delivery, read_delivery
+from seve_writer.plan import Counts, plan
+from seve_writer.quota import Quota
+from seve_writer.rows import IGNORED, Report, Unreadable, micros, read
+
+from .conftest import BASE, envelope
+
+
+def message(*envelopes, sequence=1, delivered=1):
+    subject = telemetry_subject(envelopes[0].module_id, envelopes[0].kind)
+    return read(Delivery(subject, join(map(encode, envelopes)), "", sequence, delivered, 0))
+
+
+def contents(subject, data):
+    return [unit.content for unit in read(Delivery(subject, data, "", 1, 1, 0))]
+
+
+def test_a_measurement_becomes_a_row():
+    """A missing hardware is the empty text, as the key wants it; null stays null."""
+    first, second = message(envelope(value=None, at=7), envelope(hardware_id="dht22"))
+    assert first.content == ("croissance", "co2", "", BASE + 7, None)
+    assert second.content == ("croissance", "co2", "dht22", BASE, 450.5)
+    assert [first.index, second.index] == [0, 1]
+
+
+def test_kinds_without_a_table_are_counted_not_decoded():
+    """One unit an envelope, whatever is in it."""
+    assert contents("telemetry.a.log", b'[{"x":1},7]') == [IGNORED, IGNORED]
+
+
+@pytest.mark.parametrize(
+    ("subject", "data"),
+    [
+        ("telemetry.a.measurement", b""),
+        ("telemetry.a.measurement", b"{"),
+        ("telemetry.a.measurement", b"[]"),
+        ("telemetry.a.measurement", b'[{"moduleId":"a","sensorType":"b","time":"yesterday"}]'),
+        ("telemetry.a.measurement", b'[{"moduleId":"a","sensorType":"b","time":"2025-11-30T19:00:00"}]'),
+        ("telemetry.a.measurement", b'[{"moduleId":"a","time":"2025-11-30T19:00:00.000000Z"}]'),
+        ("telemetry.a.measurement", b'[{"moduleId":"\\ud800","sensorType":"b","time":"2025-11-30T19:00:00.000000Z"}]'),
+        ("telemetry.a.system.status", b'[{"moduleId":"a","receivedAt":"2025-11-30T19:00:00.000000Z","metadata":[]}]'),
+        ("telemetry.a.system.status", b'[{"moduleId":"a","receivedAt":"never","metadata":{}}]'),
+        ("telemetry.a.log", b"nothing"),
+        ("telemetry.a.nonsense", b"[{}]"),
+        ("telemetry.%FF.log", b"[{}]"),
+        ("elsewhere", b"[{}]"),
+    ],
+)
+def test_what_cannot_be_read_is_one_unit_with_its_bytes(subject, data):
+    """Nothing raises, nothing disappears."""
+    (content,) = contents(subject, data)
+    assert isinstance(content, Unreadable)
+    assert content.raw in data
+    assert content.error
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_to_something(data):
+    """Total, and never empty: an empty message would never be acknowledged."""
+    assert contents("telemetry.a.measurement", data)
+    assert contents("telemetry.a.sensors.config", data)
+
+
+@given(st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999))
+def test_times_are_read_as_they_are_written(moment):
+    """The fast way gives what the standard library gives."""
+    if moment >= -30_610_224_000_000_000:  # the year 1000: from there on years have four digits
+        assert micros(format_time(moment)) == moment
+
+
+def test_times_of_another_form_are_read_too():
+    """A foreign publisher may write fewer decimals or an offset."""
+    assert micros("2025-11-30T19:00:00Z") == BASE
+    assert micros("2025-11-30T20:00:00.5+01:00") == BASE + 500_000
+
+
+def test_an_acknowledgement_subject_tells_sequence_and_count():
+    """With and without a JetStream domain."""
+    plain = read_delivery("s", "$JS.ACK.TELEMETRY.writer.2.345.400.1764529200000000000.7", b"")
+    remote = read_delivery("s", "$JS.ACK.hub.account.TELEMETRY.writer.2.345.400.1764529200000000000.7.random", b"")
+    for delivery in (plain, remote):
+        assert (delivery.sequence, delivery.delivered, delivery.stored_ns) == (345, 2, 1764529200000000000)
+    with pytest.raises(ValueError, match="not delivered by a consumer"):
+        read_delivery("s", "_INBOX.x", b"")
+
+
+def test_keys_of_a_batch_are_unique_and_sorted():
+    """A key twice: the later journal position wins, whatever order it arrived in, and the other is replaced."""
+    made = plan([*message(envelope(value=2), sequence=9), *message(envelope("a"), envelope(value=1), sequence=3)], BASE)
+    assert [(row[0], row[4]) for row in made.rows] == [("a", 450.5), ("croissance", 2.0)]
+    assert Counts(replaced=1) == made.counts
+
+
+def test_the_ledger_names_the_messages_that_ended():
+    """In ranges; of a message that was cut in two, the part with its end."""
+    units = [unit for sequence in (1, 2, 3, 7) for unit in message(envelope(), envelope(at=1), sequence=sequence)]
+    assert plan(units, BASE).sequences == ((1, 3), (7, 7))
+    assert plan(units[:3], BASE, ending=False).sequences == ((1, 1),)
+
+
+def test_every_envelope_has_one_outcome():
+    """The sum of the others is what was received."""
+    units = [
+        *message(envelope(), envelope(), sequence=1),
+        *message(envelope(kind="log"), sequence=2),
+        *message(envelope(kind="sensors.status", metadata={}), sequence=3),
+        *read(Delivery("telemetry.a.measurement", b"?", "", 4, 1, 0)),
+    ]
+    made = plan(units, BASE)
+    assert (made.counts.replaced, made.counts.ignored, made.counts.dead, made.reports) == (1, 2, 1, 0)
+    assert len(made.rows) + made.counts.received == len(units)
+
+
+def test_redelivery_is_noticed():
+    """Such rows may be there already: an upsert from the start."""
+    assert not plan(message(envelope()), BASE).redelivered
+    assert plan(message(envelope(), delivered=2), BASE).redelivered
+
+
+def test_copy_data_is_postgresqls_binary_form():
+    """A header, a row of five fields, a row with a null, the end."""
+    data = encode_rows([("é", "co2", "", BASE, 1.5), ("a", "b", "c", BASE, None)])
+    header, rows = data[:19], data[19:]
+    assert header == b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+    epoch = BASE - 946_684_800_000_000
+    first = struct.pack("!hi2si3siiqid", 5, 2, "é".encode(), 3, b"co2", 0, 8, epoch, 8, 1.5)
+    second = struct.pack("!hi1si1si1siqi", 5, 1, b"a", 1, b"b", 1, b"c", 8, epoch, -1)
+    assert rows == first + second + b"\xff\xff"
+
+
+def test_a_hundred_dead_letters_a_second_and_reason():
+    """Beyond that they are suppressed; another reason and another second have their own."""
+    quota = Quota()
+    assert [quota.allows("23514", 5.2) for _ in range(101)] == [True] * 100 + [False]
+    assert quota.allows("22021", 5.2)
+    assert quota.allows("23514", 6.0)
+
+
+def test_reports_keep_null_and_absent_apart():
+    """Which is what decides between erasing and leaving."""
+    (unit,) = message(envelope(kind="system.status", metadata={"rssi": None}))
+    assert isinstance(unit.content, Report)
+    assert unit.content.metadata.rssi is None
+    assert unit.content.metadata.memory is not None

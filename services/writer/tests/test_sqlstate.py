@@ -1,0 +1,99 @@
+"""Whose fault an error is: by code where a class is mixed, else by class."""
+
+import pytest
+from psycopg import errors
+from seve_writer.attempts import Attempt, Step
+from seve_writer.backoff import delay
+from seve_writer.errors import SchemaError
+from seve_writer.sqlstate import Fault, classify
+from seve_writer.writing import judge
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (errors.AdminShutdown, Fault.DATABASE),
+        (errors.CrashShutdown, Fault.DATABASE),
+        (errors.CannotConnectNow, Fault.DATABASE),
+        (errors.ConnectionFailure, Fault.DATABASE),
+        (errors.ProtocolViolation, Fault.DATABASE),
+        (errors.QueryCanceled, Fault.DATABASE),
+        (errors.LockNotAvailable, Fault.DATABASE),
+        (errors.DeadlockDetected, Fault.DATABASE),
+        (errors.SerializationFailure, Fault.DATABASE),
+        (errors.DiskFull, Fault.DATABASE),
+        (errors.OutOfMemory, Fault.DATABASE),
+        (errors.TooManyConnections, Fault.DATABASE),
+        (errors.IoError, Fault.DATABASE),
+        (errors.ReadOnlySqlTransaction, Fault.DATABASE),
+        (errors.UniqueViolation, Fault.CONFLICT),
+        (errors.ConfigurationLimitExceeded, Fault.DECOMPRESSION),
+        (errors.CheckViolation, Fault.ROW),
+        (errors.NotNullViolation, Fault.ROW),
+        (errors.ForeignKeyViolation, Fault.ROW),
+        (errors.ExclusionViolation, Fault.ROW),
+        (errors.NumericValueOutOfRange, Fault.ROW),
+        (errors.CharacterNotInRepertoire, Fault.ROW),
+        (errors.ProgramLimitExceeded, Fault.ROW),
+        (errors.StatementTooComplex, Fault.ROW),
+        (errors.WithCheckOptionViolation, Fault.ROW),
+        (errors.UndefinedTable, Fault.SCHEMA),
+        (errors.UndefinedColumn, Fault.SCHEMA),
+        (errors.InsufficientPrivilege, Fault.SCHEMA),
+        (errors.InvalidPassword, Fault.SCHEMA),
+        (errors.InvalidCatalogName, Fault.SCHEMA),
+        (errors.BadCopyFileFormat, Fault.SCHEMA),
+        (errors.RaiseException, Fault.UNKNOWN),
+        (errors.InternalError_, Fault.UNKNOWN),
+        (errors.CardinalityViolation, Fault.UNKNOWN),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else value.value,
+)
+def test_every_class_of_error_is_sorted(error, fault):
+    """The table of the contracts, by PostgreSQL's own names."""
+    assert fault is classify(error.sqlstate)
+    assert (fault, error.sqlstate) == judge(error("told"))
+
+
+def test_an_error_without_a_code_is_a_lost_connection_or_nobody_knows():
+    """Psycopg gives none where the server could not say one."""
+    assert judge(errors.OperationalError("gone")) == (Fault.DATABASE, None)
+    assert judge(TimeoutError()) == (Fault.DATABASE, None)
+    assert judge(errors.DataError("a client's")) == (Fault.UNKNOWN, None)
+    assert judge(SchemaError(3, 1, "too old")) == (Fault.SCHEMA, None)
+
+
+def test_a_conflict_makes_an_upsert_and_a_second_one_a_row():
+    """A unique key that is not the table's own is the row's fault."""
+    attempt = Attempt(upsert=False)
+    assert (attempt.failed(Fault.CONFLICT), attempt.upsert) == (Step.AGAIN, True)
+    assert attempt.failed(Fault.CONFLICT) is Step.REFUSED
+
+
+def test_the_decompression_limit_is_lifted_once():
+    """Then it is an error like any unknown one."""
+    attempt = Attempt(upsert=False)
+    assert (attempt.failed(Fault.DECOMPRESSION), attempt.unlimited) == (Step.AGAIN, True)
+    assert attempt.failed(Fault.DECOMPRESSION) is Step.PROBE
+
+
+def test_the_databases_fault_is_repeated_for_ever():
+    """An outage of hours ends no batch."""
+    attempt = Attempt(upsert=False)
+    assert {Step.LATER} == {attempt.failed(fault) for fault in (Fault.DATABASE, Fault.SCHEMA) * 1000}
+
+
+def test_an_unknown_error_counts_only_while_the_database_answers():
+    """After three such, the part is refused; a database that does not answer refuses nothing."""
+    attempt = Attempt(upsert=False)
+    for answered in (False, True, False, True, True):
+        assert attempt.failed(Fault.UNKNOWN) is Step.PROBE
+        attempt.probed(answered=answered)
+    assert attempt.failed(Fault.UNKNOWN) is Step.REFUSED
+
+
+def test_delays_double_up_to_two_seconds_and_are_spread():
+    """From 50 to 100 ms at first; writers that failed together come back apart."""
+    assert [delay(attempt, 0) for attempt in range(1, 8)] == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+    assert delay(1, 0.5) == pytest.approx(0.075)
+    assert delay(10**6, 0.999) < 2
