@@ -16,7 +16,8 @@ import nats
 import paho.mqtt.client as mqtt
 import pytest
 from playwright.sync_api import sync_playwright
-from servers.conditions import wait_until
+from servers.conditions import eventually, wait_until
+from servers.screens import CLIENT
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import format_time
 
@@ -105,6 +106,18 @@ def page_url(stack):
 
 
 @pytest.fixture
+def follow(open_page, page_url):
+    """A browser page that holds nothing but a client of seve.js, with what it has seen in `seen`."""
+
+    def go(url=page_url, **options):
+        page = open_page(f"{url}icon.svg")
+        page.evaluate(CLIENT, options)
+        return page
+
+    return go
+
+
+@pytest.fixture
 def held(page_url):
     """Waits until the broadcaster holds a value of a module."""
 
@@ -189,3 +202,26 @@ def device(stack):
     yield make
     for one in devices:
         one.leave()
+
+
+@pytest.fixture
+def forget(stack):
+    """Empties HISTORY, as time and traffic do, once it holds a sample of a module with that value."""
+
+    async def purge(module, value):
+        client = await nats.connect(stack.nats_url)
+        js = client.jetstream()
+
+        async def held():
+            newest = await js.get_last_msg("HISTORY", f"live.{module}.measurement")
+            return json.loads(newest.data)[-1]["value"] == value
+
+        await eventually(held, f"{value} in HISTORY")
+        await js.purge_stream("HISTORY")
+        await client.close()
+
+    def go(module, value):
+        with ThreadPoolExecutor(1) as thread:  # a loop of its own, as above
+            thread.submit(asyncio.run, purge(module, value)).result(60)
+
+    return go

@@ -7,20 +7,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from servers.screens import card, row
 from seve_fleet.device import Module
 from seve_schema.times import MICROS
 
 ROOT = Path(__file__).parent.parent.parent
 PLACES = ["attic", "cellar", "cold-frame", "nursery", "orchard", "roof", "shed", "tunnel", "well"]
 FOCUS = "document.activeElement.id || document.activeElement.name || document.activeElement.tagName"
-
-
-def card(page, name):
-    return page.get_by_role("article", name=f"Module {name}", exact=True)
-
-
-def row(page, name, label):
-    return card(page, name).get_by_role("row").filter(has=page.get_by_role("rowheader", name=label))
 
 
 def fleet(device, prefix):

@@ -2,42 +2,7 @@
 
 import pytest
 from servers.conditions import wait_until
-
-CLIENT = """async (options) => {
-  const { Seve } = await import("/seve.js");
-  const seen = { messages: [], frames: 0, states: [], gaps: [], errors: [], silences: [], lives: 0 };
-  const client = new Seve(options);
-  client.on("message", ({ envelope, snapshot }) => {
-    if (envelope.kind === "measurement") seen.messages.push([envelope.sensorType, envelope.value, snapshot]);
-  });
-  client.on("batch", () => seen.frames++);
-  client.on("state", ({ state, code }) => seen.states.push(code ? `${state} ${code}` : state));
-  client.on("gap", ({ module, kind }) => seen.gaps.push([module, kind]));
-  client.on("error", ({ code }) => seen.errors.push(code));
-  client.on("live", () => seen.lives++);
-  Object.assign(window, { client, seen });
-  client.connect();
-}"""
-
-
-@pytest.fixture
-def follow(open_page, page_url):
-    """A browser page that holds nothing but a client of seve.js, with what it has seen in `seen`."""
-
-    def go(url=page_url, **options):
-        page = open_page(f"{url}icon.svg")
-        page.evaluate(CLIENT, options)
-        return page
-
-    return go
-
-
-def state_is(page, state):
-    wait_until(lambda: page.evaluate("client.state") == state, f"client {state}, is {page.evaluate('seen.states')}")
-
-
-def values(page):
-    return [value for _, value, _ in page.evaluate("seen.messages")]
+from servers.screens import state_is, values
 
 
 def test_hands_out_the_present_then_the_news(follow, device, held, name):
@@ -89,7 +54,8 @@ def test_subscribes_and_unsubscribes_on_an_open_connection(follow, device, name)
     wait_until(lambda: page.evaluate("seen.lives") == 2, "the second subscription")
     other.sample("co2", 1)
     wait_until(lambda: values(page) == [1], "the other module")
-    page.evaluate("(name) => client.unsubscribe(name)", f"{name}-other")
+    page.evaluate("(name) => { client.unsubscribe(name); client.subscribe(`${name}-else`); }", f"{name}-other")
+    wait_until(lambda: page.evaluate("seen.lives") == 3, "the third subscription, hence the end of the second")
     other.sample("co2", 2)
     module.sample("co2", 3)
     wait_until(lambda: 3 in values(page), "the module that stayed")

@@ -10,9 +10,11 @@ from importlib.resources import files
 from typing import Final, NamedTuple
 
 import msgspec
+from seve_schema.times import MICROS, format_time
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
+from seve_broadcaster import wire
 from seve_broadcaster.access import Grant
 from seve_broadcaster.hub import Hub
 from seve_broadcaster.present import Module
@@ -39,6 +41,9 @@ SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+RECENT_MICROS: Final = 600 * MICROS
+"""How far back a page that opens may draw its trends."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -74,8 +79,12 @@ def page(pages: Mapping[str, Page], path: str, if_none_match: str | None) -> Res
     return respond(HTTPStatus.OK, found.body, found.kind, headers)
 
 
-def modules(hub: Hub, grant: Grant) -> Response:
-    """`/api/modules`: what is known of each module that the caller may see."""
+def modules(hub: Hub, grant: Grant, now: int) -> Response:
+    """`/api/modules`: what is known of each module that the caller may see, as of `now` (microseconds since 1970).
+
+    `since` resumes a little in the past, as far as memory reaches: the present as it was, and what came after it.
+    """
+    since = wire.snapshot_at(hub.recent.before(format_time(now - RECENT_MICROS)))
     body = [
         {
             "module": name,
@@ -87,7 +96,9 @@ def modules(hub: Hub, grant: Grant) -> Response:
         for name, module in sorted(hub.present.modules.items())
         if grant.allows(name)
     ]
-    return respond(HTTPStatus.OK, _encode({"modules": body}), TYPES[".json"], {"Cache-Control": "no-store"})
+    return respond(
+        HTTPStatus.OK, _encode({"since": str(since), "modules": body}), TYPES[".json"], {"Cache-Control": "no-store"}
+    )
 
 
 def respond(status: HTTPStatus, body: bytes, kind: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -71,6 +71,13 @@ class Recent:
         """Whether all that lies behind `token` is held."""
         return token.position > self.floor or (token.position == self.floor and token.place == WHOLE)
 
+    def before(self, moment: str) -> Position:
+        """The position behind which lies what was received at `moment` or later, as far as it is held."""
+        for item in reversed(self._items[self._first :]):
+            if isinstance(item, Message) and item.heads and item.heads[0].received_at < moment:
+                return item.position
+        return self.floor
+
     def after(self, token: Token) -> Iterator[Item]:
         """What lies behind `token`, beginning with its own message where that was had in part."""
         at = bisect_left(self._items, token.position, lo=self._first, key=_position)

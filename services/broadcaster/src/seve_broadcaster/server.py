@@ -125,7 +125,7 @@ class Gateway:
                 peer.grant = self._grant(request)
             except Unauthorized as error:
                 return self._refuse(error.reason, HTTPStatus.UNAUTHORIZED, "a valid token is needed")
-            return None if url.path == "/ws" else pages.modules(self.hub, peer.grant)
+            return None if url.path == "/ws" else pages.modules(self.hub, peer.grant, time.time_ns() // 1000)
         found = pages.page(self._pages, url.path, _single(request, "If-None-Match"))
         return found or pages.plain(HTTPStatus.NOT_FOUND, "not found")
 

@@ -1,0 +1,41 @@
+"""What a page that opens is told: the present, and a token for what led to it."""
+
+import json
+
+from servers.broadcasting import envelope
+from seve_broadcaster import pages
+from seve_broadcaster.access import Grant
+from seve_broadcaster.hub import Hub
+from seve_broadcaster.message import Message
+from seve_broadcaster.present import Present
+from seve_broadcaster.recent import Recent
+from seve_schema.codec import encode
+from seve_schema.position import Position, Token
+from seve_schema.times import MICROS, format_time
+
+NOW = 1_767_225_600 * MICROS
+START = Position(1, 0)
+
+
+def a_hub(*ages, limit=1 << 20):
+    """A hub that received a message of each age, in seconds before NOW."""
+    hub = Hub(START, Present(), Recent(limit, START))
+    for sequence, age in enumerate(ages, start=1):
+        said = envelope("a", sequence, received_at=format_time(NOW - age * MICROS))
+        hub.publish(Message(Position(1, sequence), "a", "measurement", encode([said])))
+    return hub
+
+
+def since(hub):
+    return Token.parse(json.loads(pages.modules(hub, Grant(), NOW).body)["since"]).position
+
+
+def test_a_page_that_opens_may_go_back_ten_minutes():
+    """What is older is left out."""
+    assert since(a_hub(1200, 700, 500, 1)) == Position(1, 2)
+
+
+def test_a_page_that_opens_goes_back_no_further_than_memory():
+    """Where less is held, the token is where memory begins."""
+    assert since(a_hub(500, 400, 300)) == START
+    assert since(a_hub(500, 400, 300, limit=1)) == Position(1, 2)
