@@ -34,7 +34,7 @@ def fleet(device, prefix):
 def test_the_current_value_changes_as_the_device_speaks(open_page, page_url, device, name):
     """Values come with the unit of a well-known sensor, in fixed digits."""
     module = device(name)
-    page = open_page(page_url)
+    page = open_page(f"{page_url}?filter={name}")
     module.sample("dht22/temperature", 21.26)
     reading = row(page, name, "Temperature")
     expect(reading.get_by_role("cell").last).to_have_text("21.3°C")
@@ -47,7 +47,7 @@ def test_the_current_value_changes_as_the_device_speaks(open_page, page_url, dev
 def test_null_is_a_dash_and_an_unknown_sensor_has_no_unit(open_page, page_url, device, name):
     """Nothing is made up."""
     module = device(name)
-    page = open_page(page_url)
+    page = open_page(f"{page_url}?filter={name}")
     module.sample("co2", "")
     module.sample("frobnication", 12.5)
     expect(row(page, name, "CO₂").get_by_role("cell").last).to_have_text("\N{EN DASH}")
@@ -58,7 +58,7 @@ def test_a_module_that_vanishes_goes_offline_and_comes_back(open_page, page_url,
     """The last will shows on the card, in the counts and to screen readers; the birth message undoes it."""
     module = device(name)
     module.sample("co2", 400)
-    page = open_page(page_url)
+    page = open_page(f"{page_url}?filter={name}")
     expect(card(page, name)).to_contain_text("online")
     module.die()
     expect(card(page, name)).to_contain_text("offline")
@@ -76,7 +76,7 @@ def test_the_filter_finds_modules_and_sensors(open_page, page_url, device, name)
     one, two = device(f"{name}-one"), device(f"{name}-two")
     one.sample("co2", 400)
     two.sample("humidity", 60)
-    page = open_page(page_url)
+    page = open_page(f"{page_url}?filter={name}")
     expect(card(page, one.name)).to_be_visible()
     expect(card(page, two.name)).to_be_visible()
     box = page.get_by_role("searchbox")
@@ -85,13 +85,18 @@ def test_the_filter_finds_modules_and_sensors(open_page, page_url, device, name)
     expect(card(page, one.name)).not_to_be_visible()
     box.fill(f"{name} nothing")
     expect(page.get_by_text("No module matches the filter.")).to_be_visible()
+    box.fill(two.name)
+    page.reload()
+    expect(box).to_have_value(two.name)
+    expect(card(page, two.name)).to_be_visible()
+    expect(card(page, one.name)).not_to_be_visible()
 
 
 def test_pause_holds_the_picture_and_resume_shows_what_came(open_page, page_url, device, name):
     """While paused nothing moves, nothing is lost, and the page says what waits."""
     module = device(name)
     module.sample("co2", 400)
-    page = open_page(page_url)
+    page = open_page(f"{page_url}?filter={name}")
     reading = row(page, name, "CO₂").get_by_role("cell").last
     expect(reading).to_have_text("400ppm")
     page.get_by_role("button", name="Pause").click()
@@ -127,7 +132,7 @@ def test_the_device_tells_of_itself(open_page, page_url, device, name):
     module.say("system", {"rssi": -61, "memory": {"heapFreeKb": 123, "heapMinFreeKb": 45}})
     module.say("hardware/config", {"chip": {"model": "ESP32", "cpuFreqMhz": 240}})
     module.say("sensors/status", {"co2": {"status": "warming up", "value": None}})
-    page = open_page(page_url)
+    page = open_page(f"{page_url}?filter={name}")
     expect(row(page, name, "CO₂")).to_contain_text("warming up")
     card(page, name).get_by_text("Device").click()
     for text in ("192.168.1.7", "AA:BB:CC:DD:EE:FF", "-61 dBm", "123 KiB", "ESP32", "240 MHz"):
@@ -153,7 +158,7 @@ def test_the_keyboard_reaches_everything_in_the_order_of_reading(open_page, page
     """Skip link, buttons, filter, presence, and a module's device."""
     module = device(name)
     module.sample("co2", 400)
-    page = open_page(page_url)
+    page = open_page(f"{page_url}?filter={name}")
     expect(card(page, name)).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the modules")).to_be_focused()

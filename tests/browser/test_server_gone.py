@@ -47,11 +47,12 @@ def test_a_restarted_server_leaves_no_hole_in_the_plotted_series(open_page, page
     """What came while the server was dead is replayed into the trend."""
     module = device(name)
     begin = time.time() - 50
-    page = open_page(page_url)
+    page = open_page(f"{page_url}?filter={name}")
     for second in range(10):
         module.sample("co2", 400 + second, begin + second)
     canvas = row(page, name, "CO₂").locator("canvas")
     expect(row(page, name, "CO₂").get_by_role("cell").last).to_have_text("409ppm")
+    expect(page.get_by_role("status")).to_have_text("Live")
     stack.kill("broadcaster")
     for second in range(10, 40):
         module.sample("co2", 400 + second, begin + second)
@@ -75,7 +76,7 @@ def test_a_page_that_opens_draws_what_was_before_it(open_page, page_url, device,
     for second in range(0, 40, 2):
         module.sample("co2", 400 + second, begin + second)
     held(name, "co2", 438)
-    page = open_page(page_url)
+    page = open_page(f"{page_url}?filter={name}")
     expect(row(page, name, "CO₂").get_by_role("cell").last).to_have_text("438ppm")
     wait_until(lambda: row(page, name, "CO₂").locator("canvas").evaluate(INK)["drawn"] > 40, "the trend")
     assert row(page, name, "CO₂").locator("canvas").evaluate(INK)["missing"] == 0
@@ -84,11 +85,12 @@ def test_a_page_that_opens_draws_what_was_before_it(open_page, page_url, device,
 def test_what_the_server_no_longer_holds_is_drawn_as_a_gap(open_page, page_url, device, forget, stack, name):
     """Nothing is drawn where nothing is known, and the page says so."""
     module = device(name)
-    page = open_page(page_url)
+    page = open_page(f"{page_url}?filter={name}")
     begin = time.time() - 50
     for second in range(10):
         module.sample("co2", 400, begin + second)
     expect(row(page, name, "CO₂").get_by_role("cell").last).to_have_text("400ppm")
+    expect(page.get_by_role("status")).to_have_text("Live")
     stack.kill("broadcaster")
     module.sample("co2", 410)
     forget(name, 410)

@@ -49,3 +49,14 @@ def test_prints_what_a_module_measures(lines, say, name):
     say("")
     expected = [[name, "co2", text] for text in ("450.5", "451", "None")]
     wait_until(lambda: [[*line[:2], line[2].removesuffix(".0")] for line in lines()] == expected, "the next values")
+
+
+def test_resumes_where_it_was_cut_off(lines, say, stack):
+    """A server that dies costs no message and repeats none."""
+    say(1)
+    wait_until(lambda: len(lines()) == 1, "the first value")
+    stack.kill("broadcaster")
+    say(2)
+    say(3)
+    stack.launch("broadcaster")
+    wait_until(lambda: [float(line[2]) for line in lines()] == [1, 2, 3], "what came meanwhile")

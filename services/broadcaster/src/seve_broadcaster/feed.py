@@ -77,7 +77,10 @@ class Feed:
         known = restored.journal == end.journal and restored <= end
         extent = await self._history.extent(end.journal)
         oldest = max(0, extent.oldest - 1) if extent.newest else end.sequence
-        begin = max(oldest, restored.sequence - WARM) if known else oldest
+        taken = restored.sequence if known else 0
+        if oldest > taken:
+            self._hub.dark = Position(end.journal, oldest)
+        begin = max(oldest, taken - WARM)
         self._hub.begin(Position(end.journal, min(begin, end.sequence)))
         await self._heal()
         self._hub.present.interrupted(self._hub.head)

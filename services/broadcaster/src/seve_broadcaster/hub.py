@@ -15,7 +15,7 @@ from seve_schema.position import Position, Token
 from seve_broadcaster import wire
 from seve_broadcaster.client import Client, Pace, States, Subscription
 from seve_broadcaster.message import Message
-from seve_broadcaster.present import EARLIEST, Present
+from seve_broadcaster.present import EARLIEST, NEVER, Present
 from seve_broadcaster.protocol import EVERYTHING, Refusal, Subscribe, Unsubscribe
 from seve_broadcaster.recent import Gap, Recent
 from seve_broadcaster.routes import Routes
@@ -56,6 +56,7 @@ class Hub:
         self.routes = Routes()
         self.clients: set[Client] = set()
         self.silent: set[str] = set()
+        self.dark = NEVER  # up to here messages are lost of which not even the module is known
         self.counts = Counts()
         self._max_subscriptions = max_subscriptions
 

@@ -44,7 +44,8 @@ class Replay:
             while peer.open and not self._hub.recent.reaches(peer.client.cursor):
                 cursor, head = peer.client.cursor, self._hub.head
                 if (
-                    cursor.position.journal != head.journal
+                    cursor.position < self._hub.dark
+                    or cursor.position.journal != head.journal
                     or cursor.position > head
                     or (extent := await self._caught_up(head.journal)) is None
                 ):

@@ -13,6 +13,9 @@ const clock = () => fleet.now(Date.now());
 const board = new Board(fleet, element("modules"), clock);
 const status = new Status(fleet, board);
 
+element("filter").value = new URLSearchParams(location.search).get("filter") ?? "";
+board.filter(element("filter").value, "all");
+
 const { since, heard } = await access.enter((reason) => status.refused(reason));
 const seve = new Seve({ modules: ["*"], batch: true, since, token: () => access.token });
 let wasLive = false;
@@ -79,11 +82,18 @@ element("pause").addEventListener("click", ({ currentTarget: button }) => {
   else board.thaw();
 });
 
-document.querySelector("form.tools").addEventListener("submit", (event) => event.preventDefault());
-document.querySelector("form.tools").addEventListener("input", () => {
-  board.filter(element("filter").value, document.querySelector("input[name=presence]:checked").value);
+const tools = document.querySelector("form.tools");
+
+/** The filter stands in the address, so that a bookmark or a tablet on a wall shows what it is meant for. */
+function filter() {
+  const words = element("filter").value.trim();
+  board.filter(words, tools.elements.presence.value);
+  history.replaceState(null, "", words ? `?${new URLSearchParams({ filter: words })}` : location.pathname);
   status.tick();
-});
+}
+
+tools.addEventListener("submit", (event) => event.preventDefault());
+tools.addEventListener("input", filter);
 
 document.addEventListener("themechange", () => board.recolour());
 addEventListener("online", () => seve.state === "waiting" && seve.reconnect());

@@ -61,9 +61,8 @@ export class Seve {
   #listeners = new Map();
   #held = new Set(); // modules whose past is complete up to `seq`: resumed with `since`
   #fresh = new Set(); // modules whose snapshot is still to come: asked for without
-  #asked = []; // subscribe requests without an answer, oldest first
-  #answered = []; // requests whose snapshot or replay is arriving: one "live" completes them all
-  #end = null; // where `seq` moves when they are complete, if nothing moves it before
+  #asked = []; // modules of subscribe requests without an answer, oldest first
+  #answered = []; // those whose snapshot or replay is arriving: one "live" completes them all
   #socket = null;
   #timer = null;
   #attempt = 0;
@@ -144,7 +143,7 @@ export class Seve {
 
   #ask(modules, since) {
     const { sensors, slow, batch } = this.#options;
-    this.#asked.push({ modules, since });
+    this.#asked.push(modules);
     this.#send({ action: "subscribe", modules, sensors, slow, batch, since: since ?? undefined });
   }
 
@@ -173,7 +172,6 @@ export class Seve {
     this.#timer = null;
     this.#asked = [];
     this.#answered = [];
-    this.#end = null;
     const socket = this.#socket;
     this.#socket = null;
     if (socket === null) return;
@@ -188,7 +186,7 @@ export class Seve {
     if (event === "mqtt-batch") this.#deliver(frame, frame.data);
     else if (event === "mqtt-message") this.#deliver(frame, [frame.data]);
     else if (event === "subscribed") this.#granted(frame);
-    else if (event === "live") this.#caughtUp();
+    else if (event === "live") this.#caughtUp(frame);
     else if (event === "gap") this.#missed(frame);
     else if (event === "skipped") this.#emit("skipped", { from: frame.from, to: frame.to, count: frame.count });
     else if (event === "silence") this.#emit("silence", { module: frame.module, silent: frame.silent });
@@ -197,35 +195,30 @@ export class Seve {
   }
 
   #deliver({ seq, snapshot = false }, envelopes) {
-    if (!snapshot) [this.seq, this.#end] = [seq, null]; // nor does `skipped` move it: the newest of each series follow
+    if (!snapshot) this.seq = seq; // nor does `skipped` move it: the newest of each series follow
     this.#emit("batch", { envelopes, seq, snapshot });
     if (!this.#listeners.get("message")?.size) return;
     for (const envelope of envelopes) this.#emit("message", { envelope, seq, snapshot });
   }
 
   /** The answer to the oldest request it fits; older ones were refused. A token may allow fewer modules than asked for. */
-  #granted({ modules, seq }) {
+  #granted({ modules }) {
     const fits = (asked) => asked.includes("*") || modules.every((module) => asked.includes(module));
-    const at = this.#asked.findIndex((request) => fits(request.modules));
-    if (at < 0) return;
-    const request = this.#asked.splice(0, at + 1).at(-1);
-    this.#answered.push(request);
-    if (request.since === null && !this.#held.size) this.#end = seq;
+    const at = this.#asked.findIndex(fits);
+    if (at >= 0) this.#answered.push(this.#asked.splice(0, at + 1).at(-1));
   }
 
   /** A gap at the start of a replay is followed by the newest of each series: `seq` moves when these are complete. */
   #missed({ from, to, module = null, kind = null }) {
     if (!this.#answered.length) this.seq = to;
-    else if (module === null) this.#end = to;
     this.#emit("gap", { from, to, module, kind });
   }
 
-  #caughtUp() {
-    const modules = this.#answered.flatMap((request) => request.modules);
+  #caughtUp({ seq }) {
+    const modules = this.#answered.flat();
     for (const module of modules) if (this.#fresh.delete(module)) this.#held.add(module);
-    this.seq = this.#end ?? this.seq;
+    this.seq = seq;
     this.#answered = [];
-    this.#end = null;
     this.#attempt = 0;
     this.#become("live");
     this.#emit("live", { modules });
