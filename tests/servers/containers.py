@@ -1,0 +1,280 @@
+"""The whole pipeline in containers of the test run, through testcontainers: the images, users, passwords and rights that
+`compose.yaml` gives them, on one network, with every port on 127.0.0.1 so that a story may look inside.
+
+A part keeps its ports. A service that is started again is a new container in the place of the old one; a server keeps
+its container, hence its data. What a run that was killed left behind is removed by the next one.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # its image may be out of reach; this module cleans up itself
+os.environ["TESTCONTAINERS_HOST_OVERRIDE"] = "127.0.0.1"
+
+import docker
+import psycopg
+from docker.errors import DockerException, NotFound
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.network import Network
+
+from servers.conditions import accepts, free_port, wait_until
+from servers.stack import QUICK, Stack
+
+ROOT = Path(__file__).parents[2]
+LABEL = "dev.seve.test-run"
+HARDENED = {"read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
+ADMIN_PORT = 9000
+
+
+def impossible() -> str | None:
+    """Why this machine cannot run containers; None where it can."""
+    try:
+        client = docker.from_env()
+        client.ping()
+        client.close()
+    except DockerException:
+        return "no Docker engine answers"
+    done = _dispatch("possible")
+    if done.returncode and subprocess.run([ROOT / ".ci/standin-images", "have"], check=False).returncode:
+        return done.stdout.strip()
+    return None
+
+
+@cache
+def images() -> dict[str, str]:
+    """Builds the project's own images; gives the names of the others by their setting, stand-ins where need be."""
+    done = _dispatch("images")
+    assert done.returncode == 0, done.stderr
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def _dispatch(command: str) -> subprocess.CompletedProcess[str]:
+    program = ROOT / "deploy/docker-stack"
+    return subprocess.run([program, command], check=False, capture_output=True, text=True, timeout=600)
+
+
+def sweep() -> None:
+    """Remove what runs left behind whose process is gone."""
+    client = docker.from_env()
+    try:
+        dead = {"filters": {"label": LABEL}}
+        for one in [*client.containers.list(all=True, **dead), *client.networks.list(**dead)]:
+            labels = getattr(one, "labels", None) or one.attrs.get("Labels") or {}
+            if not Path(f"/proc/{labels.get(LABEL)}").exists():
+                one.remove(**({"force": True, "v": True} if hasattr(one, "kill") else {}))
+    finally:
+        client.close()
+
+
+class Part:
+    """One container, made anew by `make`; `ports` maps its own ports to those of this machine."""
+
+    def __init__(self, make: Callable[[], DockerContainer], ports: dict[int, int]) -> None:
+        self.make = make
+        self.ports = ports
+        self.current: DockerContainer | None = None
+
+    def create(self) -> None:
+        """A new container in the place of the one before."""
+        self.remove()
+        container = self.make()
+        container.ports = {f"{inside}/tcp": ("127.0.0.1", outside) for inside, outside in self.ports.items()}
+        self.current = container
+        container.start()
+
+    def start_again(self) -> None:
+        self.wrapped.start()
+
+    def remove(self) -> None:
+        if self.current and self.current._container:
+            self.current.stop()
+        self.current = None
+
+    @property
+    def wrapped(self):
+        return self.current.get_wrapped_container()
+
+    @property
+    def exited(self) -> bool:
+        self.wrapped.reload()
+        return self.wrapped.status in ("exited", "dead")
+
+    def end(self, how: Callable[[], None]) -> int:
+        """End it, wait until it is gone, and give its exit code."""
+        if self.current and not self.exited:
+            how()
+        return self.wrapped.wait(timeout=60)["StatusCode"]
+
+    def log(self) -> str:
+        return self.wrapped.logs(tail=60).decode(errors="replace")
+
+
+class ContainerStack(Stack):
+    """The pipeline in containers. `environment` goes to every service, over the quick settings."""
+
+    def __init__(self, folder: Path, *, writers: int = 1, **environment: str) -> None:
+        self.images = images()
+        sweep()
+        self.secrets = folder / "secrets"
+        self._make_secrets(folder)
+        self.environment = {**QUICK, **environment}
+        self.network = Network(docker_network_kw={"labels": {LABEL: str(os.getpid())}})
+        self.nats = Part(self._nats, {4222: free_port()})
+        self.postgres = Part(self._postgres, {5432: free_port()})
+        self.mosquitto = Part(self._mosquitto, {1883: free_port()})
+        self._services = {
+            "ingest": self._service_part("ingest"),
+            "broadcaster": self._service_part("broadcaster", 8080),
+            **{f"writer-{n}" if n > 1 else "writer": self._service_part("writer") for n in range(1, writers + 1)},
+        }
+        operator, owner = self._secret("nats_operator"), self._secret("postgres_owner")
+        self.mqtt_url = f"mqtt://127.0.0.1:{self.mosquitto.ports[1883]}"
+        self.nats_url = f"nats://operator:{operator}@127.0.0.1:{self.nats.ports[4222]}"
+        self.database_url = f"postgresql://postgres:{owner}@127.0.0.1:{self.postgres.ports[5432]}/seve"
+        self.ws_url = f"ws://127.0.0.1:{self._services['broadcaster'].ports[8080]}/ws"
+
+    def _make_secrets(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        environment = {"PATH": os.environ["PATH"], "SECRETS": str(self.secrets)}
+        prepare = [sys.executable, str(ROOT / "deploy/docker/prepare.py")]
+        subprocess.run(prepare, check=True, capture_output=True, env=environment, cwd=folder)
+
+    def _secret(self, name: str) -> str:
+        return (self.secrets / name).read_text()
+
+    def _container(self, image: str, name: str, *secrets: str, **kwargs) -> DockerContainer:
+        container = DockerContainer(image, labels={LABEL: str(os.getpid())}, **{**HARDENED, **kwargs})
+        container.with_network(self.network).with_network_aliases(name)
+        for secret in secrets:
+            container.with_volume_mapping(self.secrets / secret, f"/run/secrets/{secret}")
+        return container
+
+    def _nats(self) -> DockerContainer:
+        return self._container("seve/nats", "nats", "nats_passwords").with_env("NATS_SYNC_INTERVAL", '"2m"')
+
+    def _postgres(self) -> DockerContainer:
+        tmpfs = {"/tmp": "", "/var/run/postgresql": ""}
+        image, names = self.images["POSTGRES_IMAGE"], ("postgres_owner", "postgres_writer")
+        container = self._container(image, "postgres", *names, user="postgres", tmpfs=tmpfs, shm_size="256m")
+        container.with_command("postgres -c fsync=off")
+        container.with_volume_mapping(ROOT / "deploy/postgres/10-roles.sh", "/docker-entrypoint-initdb.d/10-roles.sh")
+        container.tmpfs = container._kwargs.pop("tmpfs")
+        return container.with_envs(POSTGRES_DB="seve", POSTGRES_PASSWORD_FILE="/run/secrets/postgres_owner")
+
+    def _mosquitto(self) -> DockerContainer:
+        container = self._container(self.images["MOSQUITTO_IMAGE"], "mosquitto", "mqtt_passwords", user="mosquitto")
+        container.tmpfs = {"/tmp": "", "/mosquitto/log": ""}
+        folder = ROOT / "deploy/mosquitto"
+        for name in ("mosquitto.conf", "health.acl"):
+            container.with_volume_mapping(folder / name, f"/mosquitto/config/{name}")
+        container.with_volume_mapping(folder / "access/open", "/mosquitto/access")
+        start = "umask 077 && cp /run/secrets/mqtt_passwords /mosquitto/config/health.acl /tmp"
+        return container.with_command(["sh", "-c", f"{start} && exec mosquitto -c /mosquitto/config/mosquitto.conf"])
+
+    def _service_part(self, service: str, *ports: int) -> Part:
+        return Part(lambda: self._service(service), {port: free_port() for port in (ADMIN_PORT, *ports)})
+
+    def _service(self, service: str, user: str | None = None, **kwargs) -> DockerContainer:
+        user = user or service
+        own = {"ingest": ["mqtt_pipeline"], "writer": ["database_url"], "setup": ["migration_database_url"]}
+        container = self._container(f"seve/{service}", service, f"nats_{user}", *own.get(user, []), **kwargs)
+        container.tmpfs = {"/tmp": ""}
+        return container.with_envs(**self.environment, **self._addresses(user))
+
+    def _addresses(self, user: str) -> dict[str, str]:
+        nats = {
+            "NATS_URL": "nats://nats:4222",
+            "NATS_USER": user,
+            "NATS_PASSWORD_FILE": f"/run/secrets/nats_{user}",
+        }
+        broker = {
+            "MQTT_BROKER": "mqtt://mosquitto:1883",
+            "MQTT_USERNAME": "pipeline",
+            "MQTT_PASSWORD_FILE": "/run/secrets/mqtt_pipeline",
+        }
+        special = {
+            "ingest": broker,
+            "writer": {"DATABASE_URL_FILE": "/run/secrets/database_url"},
+            "setup": {"DATABASE_URL_FILE": "/run/secrets/migration_database_url"},
+            "broadcaster": {"WS_LISTEN": ":8080", "WS_ALLOW_UNAUTHENTICATED": "true"},
+        }
+        return {**nats, **special[user]}
+
+    @property
+    def services(self) -> list[str]:
+        return list(self._services)
+
+    def _part(self, part: str) -> Part:
+        return {**self._servers, **self._services}[part]
+
+    @property
+    def _servers(self) -> dict[str, Part]:
+        return {"nats": self.nats, "postgres": self.postgres, "mosquitto": self.mosquitto}
+
+    def admin_url(self, part: str) -> str:
+        return f"http://127.0.0.1:{self._services[part].ports[ADMIN_PORT]}"
+
+    def gone(self, part: str) -> bool:
+        return self._part(part).exited
+
+    def start(self) -> None:
+        self.network.create()
+        for server in self._servers.values():
+            server.create()
+        wait_until(lambda: all(self._answers(name) for name in self._servers), "the servers answer", 60)
+        self._set_up()
+        for service in self._services.values():
+            service.create()
+        self.wait_ready()
+
+    def _answers(self, name: str) -> bool:
+        part = self._part(name)
+        assert not part.exited, f"{name} ended\n{part.log()}"
+        if name != "postgres":
+            return all(map(accepts, part.ports.values()))
+        try:
+            psycopg.connect(self.database_url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _set_up(self) -> None:
+        part = Part(lambda: self._service("writer", "setup").with_command("setup"), {})
+        part.create()
+        try:
+            code = part.wrapped.wait(timeout=60)["StatusCode"]
+            assert code == 0, part.log()
+        finally:
+            part.remove()
+
+    def stop(self) -> None:
+        for part in [*self._services.values(), *self._servers.values()]:
+            part.remove()
+        if self.network._network:
+            try:
+                self.network.remove()
+            except NotFound:
+                pass
+
+    def kill(self, part: str) -> None:
+        one = self._part(part)
+        one.end(one.wrapped.kill)
+
+    def terminate(self, part: str) -> int:
+        one = self._part(part)
+        return one.end(lambda: one.wrapped.stop(timeout=30))
+
+    def launch(self, part: str) -> None:
+        one = self._part(part)
+        if part in self._services:
+            one.create()
+        else:
+            one.start_again()
+
+    def tail(self, part: str) -> str:
+        one = self._part(part)
+        return one.log() if one.current else "(no container)"
