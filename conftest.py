@@ -4,14 +4,9 @@ import uuid
 
 import psycopg
 import pytest
-from servers.containers import ContainerStack, impossible
 from servers.embedded import NatsServer, PostgresServer
+from servers.kinds import KINDS, make
 from servers.stack import EmbeddedStack
-
-STACKS = {"embedded": EmbeddedStack, "docker": ContainerStack}
-"""Kinds of pipeline that the stories of tests/integration run over, each with the methods of `servers.stack.Stack`."""
-
-KINDS = [pytest.param(kind, marks=[pytest.mark.docker] if kind == "docker" else []) for kind in STACKS]
 
 
 @pytest.fixture(scope="session")
@@ -57,9 +52,7 @@ def nats_server(tmp_path):
 @pytest.fixture(scope="session", params=KINDS)
 def stack(request, tmp_path_factory):
     """One whole pipeline for the run, for stories that leave it as they found it; take names of your own."""
-    if request.param == "docker" and (reason := impossible()):
-        pytest.skip(reason)
-    running = STACKS[request.param](tmp_path_factory.mktemp("stack") / "parts")
+    running = make(request.param, tmp_path_factory.mktemp("stack") / "parts")
     try:
         running.start()
         yield running

@@ -6,6 +6,7 @@ asked as well: every message of the journal is in it.
 
 import json
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 from paho.mqtt.client import Client
@@ -13,16 +14,16 @@ from paho.mqtt.enums import CallbackAPIVersion
 from servers import clients
 from servers.conditions import wait_until
 from servers.fleet import simulated
+from servers.kinds import KINDS, make
 from servers.ledger import assert_every_message_is_accounted_for, ledger
-from servers.stack import EmbeddedStack
 
 RATE, SECONDS = 300, 5
 
 
-@pytest.fixture(scope="module")
-def pipeline(tmp_path_factory):
+@pytest.fixture(scope="module", params=KINDS)
+def pipeline(request, tmp_path_factory):
     """One pipeline for these stories; each leaves it running."""
-    running = EmbeddedStack(tmp_path_factory.mktemp("restarts") / "parts")
+    running = make(request.param, tmp_path_factory.mktemp("restarts") / "parts")
     try:
         running.start()
         yield running
@@ -83,7 +84,7 @@ def affected(part):
 def test_samples_without_a_time_are_stored_once_though_ingest_is_killed(pipeline):
     """The broker delivers again what was not acknowledged; a sample without a time of its own is known all the same."""
     client = Client(CallbackAPIVersion.VERSION2, "no-clock")
-    client.connect("127.0.0.1", pipeline.nats.mqtt_port)
+    client.connect("127.0.0.1", urlsplit(pipeline.mqtt_url).port)
     client.loop_start()
     for burst in range(3):
         sent = [client.publish("no-clock/counter", str(burst * 1000 + n), 1) for n in range(1000)]

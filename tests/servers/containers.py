@@ -1,5 +1,5 @@
-"""The whole pipeline in containers of the test run, through testcontainers: the images, users, passwords and rights that
-`compose.yaml` gives them, on one network, with every port on 127.0.0.1 so that a story may look inside.
+"""The whole pipeline in containers of the test run, through testcontainers: the images, users, passwords and rights
+that `compose.yaml` gives them, on one network, with every port on 127.0.0.1 so that a story may look inside.
 
 A part keeps its ports. A service that is started again is a new container in the place of the old one; a server keeps
 its container, hence its data. What a run that was killed left behind is removed by the next one.
@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -169,10 +170,9 @@ class ContainerStack(Stack):
         container = self._container(self.images["MOSQUITTO_IMAGE"], "mosquitto", "mqtt_passwords", user="mosquitto")
         container.tmpfs = {"/tmp": "", "/mosquitto/log": ""}
         folder = ROOT / "deploy/mosquitto"
-        for name in ("mosquitto.conf", "health.acl"):
-            container.with_volume_mapping(folder / name, f"/mosquitto/config/{name}")
+        container.with_volume_mapping(folder / "mosquitto.conf", "/mosquitto/config/mosquitto.conf")
         container.with_volume_mapping(folder / "access/open", "/mosquitto/access")
-        start = "umask 077 && cp /run/secrets/mqtt_passwords /mosquitto/config/health.acl /tmp"
+        start = "umask 077 && cp /run/secrets/mqtt_passwords /tmp"
         return container.with_command(["sh", "-c", f"{start} && exec mosquitto -c /mosquitto/config/mosquitto.conf"])
 
     def _service_part(self, service: str, *ports: int) -> Part:
@@ -255,10 +255,8 @@ class ContainerStack(Stack):
         for part in [*self._services.values(), *self._servers.values()]:
             part.remove()
         if self.network._network:
-            try:
+            with suppress(NotFound):
                 self.network.remove()
-            except NotFound:
-                pass
 
     def kill(self, part: str) -> None:
         one = self._part(part)
