@@ -27,7 +27,7 @@ class Envelope(msgspec.Struct, rename="camel"):
 
 
 class Frame(msgspec.Struct):
-    """Any frame of the server; `data` belongs to messages, the others to what they say."""
+    """Any frame of the server; `seq` says where the stream stands, `data` is a message's."""
 
     event: str
     seq: str | None = None
@@ -45,7 +45,7 @@ async def follow(url: str, modules: list[str], since: str | None = None) -> Asyn
             async for text in connection:
                 frame = msgspec.json.decode(text, type=Frame)
                 yield frame
-                if frame.event == "mqtt-message" and not frame.snapshot:
+                if frame.seq and not frame.snapshot:  # the present moves no one on
                     since = frame.seq
         except ConnectionClosed:
             continue
