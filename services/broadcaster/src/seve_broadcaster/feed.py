@@ -181,8 +181,9 @@ class Feed:
         while hub.head.sequence < target:
             async with self._history.reading(hub.head.journal, hub.head.sequence, (LIVE,)) as reader:
                 while hub.head.sequence < target and (chunk := await reader.chunk()):
-                    for message in chunk:
-                        await self._fill(message)
+                    for item in chunk:
+                        if isinstance(item, Message):  # what HISTORY never got shows as a jump
+                            await self._fill(item)
                     progress = loop.time()
             if hub.head.sequence < target:
                 if loop.time() - progress > LAG_SECONDS:

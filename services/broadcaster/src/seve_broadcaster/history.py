@@ -23,6 +23,7 @@ from seve_schema.subjects import SubjectError, parse_subject
 from seve_schema.times import to_micros
 
 from seve_broadcaster.message import Message
+from seve_broadcaster.recent import Gap, Item
 
 log = structlog.get_logger()
 
@@ -68,22 +69,37 @@ async def journal_end(js: JetStreamContext) -> Position:
 class Reader:
     """One pass over HISTORY behind a journal sequence. `pending` is what it has not read yet, as of the last chunk."""
 
-    def __init__(self, subscription: Context.PullSubscription, journal: int, pending: int) -> None:
+    def __init__(self, subscription: Context.PullSubscription, journal: int, pending: int, whole: bool) -> None:
         self._subscription = subscription
         self._journal = journal
+        self._whole = whole
+        self._before: tuple[int, int] | None = None
         self.pending = pending
 
-    async def chunk(self) -> list[Message]:
-        """The next messages, in order; none where HISTORY ends. Raises nats.errors.Error and TimeoutError."""
+    async def chunk(self) -> list[Item]:
+        """The next messages, in order; none where HISTORY ends. Raises nats.errors.Error and TimeoutError.
+
+        Where everything is read, a gap stands for what HISTORY never got: the journal's sequences jump further than its
+        own do. What it got and dropped since is not told; that is judged by subject.
+        """
         if not self.pending:
             return []
         found = await self._subscription.fetch(min(CHUNK, self.pending), timeout=FETCH_SECONDS)
         self.pending = int(found[-1].reply.rsplit(".", 1)[1])
-        return [message for stored in found if (message := self._read(stored))]
+        items: list[Item] = []
+        for stored in found:
+            _, _, _, _, _, own, _, stored_at, _ = stored.reply.split(".")[-9:]
+            if int(stored_at) // 1000 >= self._journal:
+                message = read(stored, self._journal)
+                items += self._missed(int(own), message.position)
+                items.append(message)
+        return items
 
-    def _read(self, stored: Msg) -> Message | None:
-        stored_at = int(stored.reply.rsplit(".", 2)[1]) // 1000
-        return read(stored, self._journal) if stored_at >= self._journal else None
+    def _missed(self, own: int, position: Position) -> list[Gap]:
+        before, self._before = self._before, (own, position.sequence)
+        if not self._whole or before is None or position.sequence - before[1] <= own - before[0]:
+            return []
+        return [Gap(Position(self._journal, before[1]), Position(self._journal, position.sequence - 1))]
 
 
 class History:
@@ -110,9 +126,11 @@ class History:
 
     @asynccontextmanager
     async def reading(self, journal: int, after: int, subjects: Sequence[str]) -> AsyncIterator[Reader]:
-        """A pass over messages of `subjects` behind a journal sequence; earlier ones may come first."""
+        """A pass over messages of `subjects` behind a journal sequence; earlier and others may come as well."""
         extent = await self.extent(journal)
         start = extent.where(after + 1) if extent.newest else extent.first
+        if extent.newest and await self._lacks(extent, start, journal):
+            subjects = (LIVE,)
         config = ConsumerConfig(
             filter_subjects=list(subjects),
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
@@ -125,9 +143,16 @@ class History:
         consumer = await self._js.add_consumer(HISTORY, config)
         subscription = await self._js.pull_subscribe_bind(consumer=consumer.name, stream=HISTORY)
         try:
-            yield Reader(subscription, journal, consumer.num_pending or 0)
+            yield Reader(subscription, journal, consumer.num_pending or 0, LIVE in subjects)
         finally:
             await self._close(subscription, str(consumer.name))
+
+    async def _lacks(self, extent: Extent, start: int, journal: int) -> bool:
+        """Whether HISTORY never got some of what it should hold from its sequence `start` on."""
+        found = await self._get(start, LIVE)
+        if found is None or found.seq is None or not _of(found, journal):
+            return False
+        return extent.newest - _sequence(found.headers) > extent.last - found.seq
 
     async def _close(self, subscription: Context.PullSubscription, name: str) -> None:
         try:

@@ -14,9 +14,9 @@ from seve_broadcaster import wire
 from seve_broadcaster.client import Client
 from seve_broadcaster.history import LIVE, Extent, History
 from seve_broadcaster.hub import Hub
-from seve_broadcaster.message import Message
 from seve_broadcaster.peer import Peer
 from seve_broadcaster.protocol import EVERYTHING
+from seve_broadcaster.recent import Item
 
 AT_ONCE: Final = 8
 """Clients that read HISTORY at the same time; the others wait, which costs nothing but their time."""
@@ -94,20 +94,20 @@ class Replay:
                 self._hub.lose(client, module, kind)
         return extent.removed
 
-    async def _send(self, peer: Peer, chunk: list[Message]) -> None:
+    async def _send(self, peer: Peer, chunk: list[Item]) -> None:
         sent = TURN_BYTES
         while peer.client.pending and peer.open:
             await peer.room()
             self._hub.flush(peer.client, TURN_BYTES)
-        for message in chunk:
+        for item in chunk:
             if sent >= TURN_BYTES:
                 await peer.room()
                 await asyncio.sleep(0)
                 sent = 0
             if not peer.open:
                 return
-            if message.position.sequence > _after(peer.client):
-                sent += self._hub.forward(peer.client, message)
+            if item.position.sequence > _after(peer.client):
+                sent += self._hub.forward(peer.client, item)
                 self.messages += 1
 
 

@@ -1,0 +1,227 @@
+"""Clients that connect, drop and resume at random, while NATS and the broadcaster are killed and restarted.
+
+CHAOS_MESSAGES says how many envelopes (2,000 unless set), CHAOS_SEED which run; `--log-cli-level=INFO` shows the
+account of each client.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+import nats
+from servers.broadcasting import envelope
+from servers.conditions import eventually, free_port
+from servers.stack import ServiceProcess
+from seve_runtime.topology import TopologySettings, apply
+from seve_schema.codec import decode_envelopes, encode
+from seve_schema.position import Position, Token
+from seve_schema.subjects import telemetry_subject
+from seve_schema.times import to_micros
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+log = logging.getLogger("chaos")
+MESSAGES = int(os.environ.get("CHAOS_MESSAGES", "2000"))
+SEED = int(os.environ.get("CHAOS_SEED", "1"))
+TOPOLOGY = TopologySettings(
+    journal_max_bytes=1 << 30, history_max_bytes=1 << 30, history_max_msgs_per_subject=400, max_ack_pending=1_000_000
+)
+MODULES = [f"m{number}" for number in range(6)]
+SENSORS = ["co2", "t", "h"]
+
+
+@dataclass
+class Wanderer:
+    """A client that keeps its last token and all it was told. It drops without a word and comes back when it likes."""
+
+    name: str
+    chance: random.Random
+    subscription: dict
+    token: str | None = None
+    began: Token | None = None
+    news: list = field(default_factory=list)
+    gaps: list = field(default_factory=list)
+    connections: int = 0
+
+    async def wander(self, url, over):
+        while not over.is_set():
+            await self.visit(url, self.chance.randint(1, 600))
+            await asyncio.sleep(self.chance.choice([0, 0, 0.05, 0.3, 1.5]))
+
+    async def visit(self, url, frames):
+        """Read some frames, or, with None, until everything there is has come."""
+        try:
+            async with connect(url, compression=None, max_size=None, max_queue=16, ping_interval=None) as connection:
+                self.connections += 1
+                since = {"since": self.token} if self.token else {}
+                await connection.send(json.dumps({"action": "subscribe", **self.subscription, **since}))
+                await self._read(connection, frames)
+                connection.transport.abort()
+        except (OSError, WebSocketException, TimeoutError):
+            return False
+        return True
+
+    async def _read(self, connection, frames):
+        async with asyncio.timeout(60 if frames is None else 5):
+            while frames is None or frames > 0:
+                frame = json.loads(await connection.recv())
+                self.take(frame)
+                if frames is not None:
+                    frames -= 1
+                    if self.chance.random() < 0.001:
+                        await asyncio.sleep(0.5)
+                elif frame["event"] == "live":
+                    return
+
+    def take(self, frame):
+        event = frame["event"]
+        if event in ("mqtt-message", "mqtt-batch") and not frame.get("snapshot"):
+            data = frame["data"] if event == "mqtt-batch" else [frame["data"]]
+            self.news += [int(one["value"]) for one in data]
+        elif event in ("gap", "skipped"):
+            self.gaps.append((event, Token.parse(frame["from"]), Token.parse(frame["to"]), frame.get("module")))
+        if "seq" in frame:
+            self.token = frame["seq"]
+            self.began = self.began or Token.parse(frame["seq"])
+
+    def wants(self, one):
+        named = "*" in self.subscription["modules"] or one.module_id in self.subscription["modules"]
+        return named and one.sensor_type in self.subscription.get("sensors", SENSORS)
+
+
+class Publisher:
+    """Publishes numbered envelopes as ingest does: again, with the same id, until it is acknowledged."""
+
+    def __init__(self, url, chance):
+        self.url, self.chance, self.acknowledged = url, chance, 0
+
+    async def run(self, total):
+        client = await nats.connect(self.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1, error_cb=self._fault)
+        js = client.jetstream(timeout=2)
+        number = 0
+        while number < total:
+            module, size = self.chance.choice(MODULES), min(self.chance.randint(1, 8), total - number)
+            made = [envelope(module, float(number + n), sensor=self.chance.choice(SENSORS)) for n in range(size)]
+            await self._publish(js, telemetry_subject(module, "measurement"), encode(made), f"chaos-{number}")
+            number += size
+            self.acknowledged = number
+        await client.close()
+
+    async def _publish(self, js, subject, data, identity):
+        while True:
+            try:
+                await js.publish(subject, data, headers={"Nats-Msg-Id": identity})
+            except (nats.errors.Error, TimeoutError, OSError):
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+    async def _fault(self, error):
+        """A lost connection is what this is about."""
+
+
+async def stream(url):
+    """The whole journal: token of each envelope, and the envelope."""
+    client = await nats.connect(url)
+    js = client.jetstream()
+    info = await js.stream_info("TELEMETRY")
+    journal, found = to_micros(info.created), []
+    subscription = await js.pull_subscribe_bind(durable="writer", stream="TELEMETRY")
+    left = info.state.messages
+    while left:
+        for message in await subscription.fetch(min(1000, left), timeout=10):
+            left -= 1
+            position = Position(journal, int(message.reply.split(".")[5]))
+            found += [(Token(position, place), one) for place, one in enumerate(decode_envelopes(message.data))]
+    await client.close()
+    return found, Position(journal, info.state.last_seq)
+
+
+async def havoc(server, broadcaster, publisher, chance):
+    """Kill, stop and start both, until all is published; each time something has passed in between."""
+    deeds = Counter()
+    while publisher.acknowledged < MESSAGES:
+        before = publisher.acknowledged
+        goal = min(MESSAGES, before + chance.randint(MESSAGES // 20, MESSAGES // 8))
+        await eventually(lambda goal=goal: publisher.acknowledged >= goal, "messages published", 120)
+        deed = chance.choice(["kill nats", "kill broadcaster", "stop broadcaster", "kill both"])
+        deeds[deed] += 1
+        if deed != "kill nats":
+            await asyncio.to_thread(broadcaster.terminate if deed == "stop broadcaster" else broadcaster.kill)
+        if deed in ("kill nats", "kill both"):
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.start)
+        if deed != "kill nats":
+            broadcaster.start()
+    return deeds
+
+
+def wanderers(chance):
+    ways = [{"modules": ["*"]}, {"modules": ["*"], "batch": True}, {"modules": ["*"], "sensors": ["t"]}]
+    ways += [{"modules": MODULES[:2]}, {"modules": [MODULES[3]], "sensors": ["co2"], "batch": True}]
+    ways += [{"modules": [MODULES[number]]} for number in range(3)]
+    return [Wanderer(f"{n}: {way}", random.Random(chance.random()), way) for n, way in enumerate(ways)]
+
+
+async def test_what_each_client_was_told_is_exactly_the_stream(nats_server, tmp_path):
+    """News in order and once; what did not come lies in a gap or a skip that was declared for it."""
+    chance = random.Random(SEED)
+    client = await nats.connect(nats_server.url)
+    await apply(client.jetstream(), TOPOLOGY)
+    await client.close()
+    port = free_port()
+    environ = {"NATS_URL": nats_server.url, "WS_LISTEN": f"127.0.0.1:{port}", "RECENT_MAX_BYTES": "64KiB"}
+    environ |= {"WS_BUFFER_BYTES": "16KiB", "LATEST_SAVE_INTERVAL": "500ms", "LOG_FORMAT": "json"}
+    broadcaster = ServiceProcess(tmp_path / "broadcaster", "seve_broadcaster", environ)
+    broadcaster.start()
+    url, over, crowd = f"ws://127.0.0.1:{port}/ws", asyncio.Event(), wanderers(chance)
+    try:
+        publisher = Publisher(nats_server.url, chance)
+        wandering = [asyncio.create_task(one.wander(url, over)) for one in crowd]
+        publishing = asyncio.create_task(publisher.run(MESSAGES))
+        deeds = await havoc(nats_server, broadcaster, publisher, random.Random(SEED))
+        await publishing
+        over.set()
+        await asyncio.gather(*wandering)
+        told, end = await stream(nats_server.url)
+        for one in crowd:
+            await eventually(lambda one=one: all_came(one, url, end), f"all of the stream, for {one.name}", 120)
+    finally:
+        broadcaster.stop()
+    log.info("%d envelopes, %s", len(told), dict(deeds))
+    for one in crowd:
+        account(one, told)
+
+
+async def all_came(one, url, end):
+    return await one.visit(url, None) and Token.parse(one.token).position >= end
+
+
+def account(one, told):
+    """Draw the account of a client, and hold it."""
+    asked = {int(what.value): (token, what.module_id) for token, what in told if one.wants(what) and token > one.began}
+    came = set(one.news)
+    places = [asked[number][0] for number in one.news if number in asked]
+    assert sorted(set(places)) == places, f"out of order or twice, for {one.name}"
+    assert came <= set(asked), f"not asked for, by {one.name}"
+    missing = {number: at for number, at in asked.items() if number not in came}
+    unexplained = [
+        number
+        for number, (token, module) in missing.items()
+        if not any(start < token <= end and of in (None, module) for _, start, end, of in one.gaps)
+    ]
+    kinds = Counter(event for event, *_ in one.gaps)
+    log.info(
+        "%s: %d connections, %d came, %d declared by %s",
+        one.name,
+        one.connections,
+        len(came),
+        len(missing),
+        dict(kinds),
+    )
+    assert unexplained == [], f"never told to {one.name}"
+    assert came, f"nothing came to {one.name}"
