@@ -1,7 +1,7 @@
 """Clients that connect, drop and resume at random, while NATS and the broadcaster are killed and restarted.
 
-CHAOS_MESSAGES says how many envelopes (2,000 unless set), CHAOS_SEED which run; `--log-cli-level=INFO` shows the
-account of each client.
+CHAOS_MESSAGES says how many envelopes (4,000 unless set), CHAOS_RATE how many a second, CHAOS_SEED which run;
+`--log-cli-level=INFO` shows the account of each client.
 """
 
 import asyncio
@@ -9,6 +9,8 @@ import json
 import logging
 import os
 import random
+import urllib.error
+import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -25,10 +27,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 log = logging.getLogger("chaos")
-MESSAGES = int(os.environ.get("CHAOS_MESSAGES", "2000"))
+MESSAGES = int(os.environ.get("CHAOS_MESSAGES", "4000"))
+RATE = int(os.environ.get("CHAOS_RATE", "500"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 TOPOLOGY = TopologySettings(
-    journal_max_bytes=1 << 30, history_max_bytes=1 << 30, history_max_msgs_per_subject=400, max_ack_pending=1_000_000
+    journal_max_bytes=1 << 30,
+    history_max_bytes=1 << 30,
+    history_max_msgs_per_subject=max(100, MESSAGES // 60),
+    max_ack_pending=1_000_000,
 )
 MODULES = [f"m{number}" for number in range(6)]
 SENSORS = ["co2", "t", "h"]
@@ -49,7 +55,7 @@ class Wanderer:
 
     async def wander(self, url, over):
         while not over.is_set():
-            await self.visit(url, self.chance.randint(1, 600))
+            await self.visit(url, self.chance.randint(1, MESSAGES // 20))
             await asyncio.sleep(self.chance.choice([0, 0, 0.05, 0.3, 1.5]))
 
     async def visit(self, url, frames):
@@ -102,8 +108,10 @@ class Publisher:
     async def run(self, total):
         client = await nats.connect(self.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1, error_cb=self._fault)
         js = client.jetstream(timeout=2)
-        number = 0
+        number, loop = 0, asyncio.get_running_loop()
+        began = loop.time()
         while number < total:
+            await asyncio.sleep(began + number / RATE - loop.time())
             module, size = self.chance.choice(MODULES), min(self.chance.randint(1, 8), total - number)
             made = [envelope(module, float(number + n), sensor=self.chance.choice(SENSORS)) for n in range(size)]
             await self._publish(js, telemetry_subject(module, "measurement"), encode(made), f"chaos-{number}")
@@ -157,7 +165,19 @@ async def havoc(server, broadcaster, publisher, chance):
             await asyncio.to_thread(server.start)
         if deed != "kill nats":
             broadcaster.start()
+        await eventually(lambda: ready(broadcaster), "the broadcaster ready", 60)
     return deeds
+
+
+def ready(broadcaster):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{broadcaster.port}/health/ready", timeout=2) as answer:
+            return answer.status == 200
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    except OSError:
+        return False
 
 
 def wanderers(chance):
