@@ -23,6 +23,12 @@ def test_modules_without_a_clock_are_counted_apart(stack, tmp_path):
         assert "QoS 0     sent 160, seen 160" in run.text
 
 
+def test_a_run_shorter_than_the_time_between_reports_closes_too(stack, tmp_path):
+    """What was not said is not asked for."""
+    with simulated(stack, tmp_path, "--modules=50", "--rate=100", "--seconds=1", "--report-every=30") as run:
+        assert run.process.wait(60) == 0, run.text
+
+
 def test_every_table_knows_the_fleet_afterwards(stack, tmp_path):
     """Its modules have said offline, and told what they are made of."""
     with simulated(stack, tmp_path, *SMALL) as run:

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
+from itertools import count
 from typing import Final, NamedTuple
 
 from seve_fleet.account import Account
@@ -34,6 +35,8 @@ class Fleet:
         self._modules = modules
         self._links = links
         self._account = account
+        self.reporters: set[int] = set()
+        """The modules that have told how their sensors do."""
 
     async def say(self, messages: Sequence[tuple[int, Message]]) -> None:
         """Publish reports, each of the module of that index, as links have room."""
@@ -81,11 +84,13 @@ class Fleet:
             link.publish(message, _nothing)
 
     async def _report(self, every: float) -> None:
-        """Each module once in `every` seconds, spread evenly."""
-        while True:
-            for index, module in enumerate(self._modules):
-                await self.say([(index, message) for message in module.reports(now())])
-                await asyncio.sleep(every / len(self._modules))
+        """Each module once in `every` seconds, spread evenly by the clock."""
+        start = time.monotonic()
+        for turn in count():
+            index = turn % len(self._modules)
+            await self.say([(index, message) for message in self._modules[index].reports(now())])
+            self.reporters.add(index)
+            await asyncio.sleep(max(0.0, start + (turn + 1) * every / len(self._modules) - time.monotonic()))
 
     async def _link_with_room(self, module: int) -> Link:
         link = self._links[module % len(self._links)]
