@@ -42,6 +42,9 @@ clean: ## remove all data, after asking
 test: $(VENV)/dev ## the whole suite that this machine can run
 	@$(BIN)/python -m pytest
 
+fuzz: $(VENV)/dev ## a million arbitrary messages through the normalisation (INPUTS= SEED=)
+	@$(BIN)/python services/ingest/tests/fuzz.py $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
+
 lint: $(VENV)/dev ## ruff and the type checker
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -51,4 +54,4 @@ format: $(VENV)/dev ## put the code into its form
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: help up down status logs simulate scale psql clean test lint format lock
+.PHONY: help up down status logs simulate scale psql clean test fuzz lint format lock

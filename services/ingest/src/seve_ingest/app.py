@@ -47,7 +47,10 @@ async def app(settings: Settings, stop: Stop) -> None:
         metrics.watch(intake)
         grace = settings.service.shutdown_grace
         mqtt = Session(settings.broker, tls, intake, health, grace=0.8 * grace)
-        way = Journal(nats, intake, health, timeout=settings.publish_timeout, progress=mqtt.progress)
+        window = (await js.stream_info(topology.JOURNAL)).config.duplicate_window or 0.0
+        way = Journal(
+            nats, intake, health, timeout=settings.publish_timeout, window=window, tail=tail, progress=mqtt.progress
+        )
         mqtt.publish = way.wake
 
         async def publishing(_stop: Stop) -> None:

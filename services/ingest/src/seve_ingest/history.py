@@ -1,15 +1,18 @@
-"""What HISTORY says was published last: the delivery keys by which a message that the broker brings again is known.
+"""What HISTORY says was published last: the delivery keys by which a message that the broker brings again is known, and
+the ids of publishes whose ack was lost.
 
 Reads only; waits until HISTORY has caught up with the journal, but not for ever.
 """
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final
 
 import msgspec
 import structlog
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
@@ -22,6 +25,9 @@ log = structlog.get_logger()
 
 CATCH_UP_SECONDS: Final = 15.0
 """How long HISTORY may lag behind the journal: usually milliseconds; a HISTORY made anew never catches up."""
+
+
+MESSAGE_ID: Final = "Nats-Msg-Id"
 
 
 class _Key(msgspec.Struct, rename="camel"):
@@ -44,20 +50,32 @@ async def known_keys(js: JetStreamContext, stop: Stop, tail: int, client: str) -
 
 async def delivery_keys(js: JetStreamContext, tail: int, client: str) -> list[str]:
     """The keys beginning with `client` of the newest `tail` messages, oldest first."""
+    keys: list[str] = []
+    async for message in _newest(js, tail):
+        found = (key.delivery_key for key in _keys(message.data))
+        keys.extend(key for key in found if key is not None and key.startswith(client))
+    return keys
+
+
+async def message_ids(js: JetStreamContext, tail: int) -> frozenset[str]:
+    """The ids under which the newest `tail` messages were published."""
+    return frozenset([(message.headers or {}).get(MESSAGE_ID, "") async for message in _newest(js, tail)])
+
+
+async def _newest(js: JetStreamContext, tail: int) -> AsyncIterator[Msg]:
+    """The newest `tail` messages of HISTORY, oldest first, once it has caught up with the journal."""
     last = await _caught_up(js)
-    if last == 0:
-        return []
+    if last == 0 or tail == 0:
+        return
     start = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=max(last - tail + 1, 1))
     subscription = await js.subscribe("live.>", stream=HISTORY, ordered_consumer=True, config=start)
-    keys: list[str] = []
     try:
         while True:
             message = await subscription.next_msg(timeout=10)
-            found = (key.delivery_key for key in _keys(message.data))
-            keys.extend(key for key in found if key is not None and key.startswith(client))
+            yield message
             place = message.metadata
             if place.sequence.stream >= last or not place.num_pending:
-                return keys
+                return
     finally:
         await subscription.unsubscribe()
 

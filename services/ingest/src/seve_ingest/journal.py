@@ -12,9 +12,11 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import ConnectionDrainingError, MaxPayloadError, OutboundBufferLimitError
+from nats.errors import Error as NatsError
 from seve_runtime.health import Health
 
 from seve_ingest import metrics
+from seve_ingest.history import MESSAGE_ID, message_ids
 from seve_ingest.intake import Intake
 from seve_ingest.lanes import Publish
 
@@ -40,16 +42,30 @@ _answer: Final = msgspec.json.Decoder(_Answer).decode
 
 
 class Journal:
-    """The way to JetStream. `progress` is called whenever deliveries may have become acknowledgeable."""
+    """The way to JetStream. Seconds: `timeout` is how long to wait for an ack, `window` how long JetStream knows an id.
+    `tail` is how much of HISTORY can hold what is in flight; `progress` is called whenever deliveries may have become
+    acknowledgeable.
+    """
 
     def __init__(
-        self, client: Client, intake: Intake, health: Health, *, timeout: float, progress: Callable[[], None]
+        self,
+        client: Client,
+        intake: Intake,
+        health: Health,
+        *,
+        timeout: float,
+        window: float,
+        tail: int,
+        progress: Callable[[], None],
     ) -> None:
         self._client = client
         self._intake = intake
         self._lanes = intake.lanes
         self._health = health
         self._timeout = timeout
+        self._window = 0.9 * window
+        self._tail = tail
+        self._js = client.jetstream()
         self._progress = progress
         self._inbox = client.new_inbox()
         self._work = asyncio.Event()
@@ -85,10 +101,10 @@ class Journal:
         if not self._client.is_connected:
             return
         publish.sent_at = time.monotonic()
-        publish.attempts += 1
+        publish.known_since = publish.known_since or publish.sent_at
         reply = f"{self._inbox}.{publish.number}"
         try:
-            await self._client.publish(publish.subject, publish.data, reply, {"Nats-Msg-Id": publish.id})
+            await self._client.publish(publish.subject, publish.data, reply, {MESSAGE_ID: publish.id})
         except (OutboundBufferLimitError, ConnectionDrainingError):
             publish.sent_at = None
         except MaxPayloadError:
@@ -99,10 +115,34 @@ class Journal:
         if self._client.stats["reconnects"] != self._reconnects:
             self._reconnects = self._client.stats["reconnects"]
             self._lanes.unsent()
-        for publish in self._lanes.due(time.monotonic(), self._timeout):
-            if publish.attempts:
+        due = self._lanes.due(time.monotonic(), self._timeout)
+        if not self._client.is_connected or not await self._still_known(due):
+            return
+        for publish in due:
+            if publish.known_since:
                 metrics.resends.labels("refused" if self._lanes.refusal else "timeout").inc()
             await self._send(publish)
+
+    async def _still_known(self, due: list[Publish]) -> bool:
+        """Whether JetStream would recognise the ids of `due`, made true: of those that it may have forgotten, HISTORY
+        tells which are held, and the others begin anew. False while HISTORY cannot be read.
+        """
+        forgotten = time.monotonic() - self._window
+        doubtful = [each for each in due if each.ordered and each.known_since and each.known_since < forgotten]
+        if not doubtful:
+            return True
+        try:
+            held = await message_ids(self._js, self._tail)
+        except (NatsError, OSError) as error:
+            log.warning("HISTORY could not be read; trying again", reason=str(error) or type(error).__name__)
+            return False
+        for publish in doubtful:
+            publish.known_since = None
+            if publish.id in held:
+                due.remove(publish)
+                await self._held(publish.number)
+        log.info("publishes without an ack looked up in HISTORY", count=len(doubtful))
+        return True
 
     async def _answered(self, message: Msg) -> None:
         number = int(message.subject[len(self._inbox) + 1 :])
@@ -113,6 +153,9 @@ class Journal:
             log.info("the journal takes messages again")
             self._health.holds(CONDITION)
             self.wake()
+        await self._held(number)
+
+    async def _held(self, number: int) -> None:
         following = self._intake.held(number)
         if following is not None and self._lanes.may_send():
             await self._send(following)

@@ -19,7 +19,8 @@ LONGEST_BACKOFF: Final = 5.0
 
 class Publish(msgspec.Struct, eq=False):
     """One NATS message until it is held: its number (also its reply's and its id's), and the deliveries it carries.
-    `sent_at` (seconds, monotonic) is None while it has to be sent; `ordered` says whether a lane waits for it.
+    `sent_at` (seconds, monotonic) is None while it has to be sent, `known_since` is when JetStream may first have seen
+    its id; `ordered` says whether a lane waits for it.
     """
 
     number: int
@@ -29,7 +30,7 @@ class Publish(msgspec.Struct, eq=False):
     ordered: bool
     id: str
     sent_at: float | None = None
-    attempts: int = 0
+    known_since: float | None = None
 
 
 class _Lane:
@@ -104,8 +105,9 @@ class Lanes:
 
     def refused(self, number: int, reason: str, now: float) -> None:
         """JetStream will not take message `number` for `reason`: until it takes one again, one at a time is tried."""
-        if number in self._flying:
-            self._flying[number].sent_at = None
+        publish = self._flying.get(number)
+        if publish is not None:
+            publish.sent_at = publish.known_since = None
             self.refusal = reason
             if self._refused_at is None:
                 self._refused_at = now

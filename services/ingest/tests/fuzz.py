@@ -1,0 +1,104 @@
+"""A bounded run of arbitrary messages through the normalisation: `make fuzz`. Prints its seed; give it to repeat a run.
+
+Starts from messages that devices send and breaks them: bytes flipped, cut, doubled, spliced, tokens of JSON thrown in.
+Every message must end in one verdict whose envelopes encode, decode to themselves and hold only finite numbers.
+"""
+
+import argparse
+import math
+import random
+import time
+
+from seve_ingest.normalise import Normaliser
+from seve_ingest.presets import PRESETS
+from seve_ingest.routes import RouteTable
+from seve_schema.codec import decode_envelopes, encode, join
+from seve_schema.subjects import parse_subject
+
+SEEDS = [
+    (b"croissance/co2", b'{"value": 450.5, "time": "2025-11-30T19:00:00Z"}'),
+    (b"croissance/dht22/temperature", b"21,5"),
+    (b"croissance/system", b'{"rssi": -45, "memory": {"heapFreeKb": 123, "heapMinFreeKb": 45}}'),
+    (b"croissance/system/config", b'{"ip": "192.168.1.100", "uptimeStart": 1234567890, "flash": {"usedKb": 500}}'),
+    (b"croissance/hardware/config", b'{"chip": {"model": "ESP32", "rev": 3, "cores": 2}}'),
+    (b"croissance/sensors/status", b'{"sensors": {"co2": {"status": "ok", "value": 450}}}'),
+    (b"croissance/sensors/config", b'{"co2": {"interval": 60, "model": "MH-Z14A", "enabled": true}}'),
+    (b"croissance/status", b"online"),
+    (b"croissance/logs", b'{"level": "info", "msg": "up", "time": 1764529200123}'),
+    (b"living/sensor/temperature/state", b"nan"),
+    (b"tele/plug/SENSOR", b'{"Time":"2025-11-30T19:59:52","DHT11":{"Temperature":23.0,"Humidity":null},"Id":"03"}'),
+    (b"tele/plug/STATE", b'{"Heap":28,"Wifi":{"RSSI":30,"Signal":-85}}'),
+    (b"zigbee2mqtt/kitchen", b'{"temperature":27.34,"battery":"100.00","state":"ON","update":{}}'),
+    (b"zigbee2mqtt/kitchen/availability", b'{"state":"online"}'),
+]
+TOKENS = [b"NaN", b"1e999", b"-Infinity", b"\\ud800", b"\\u0000", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b'""', b"null"]
+TOKENS += [
+    b"{}",
+    b"[]",
+    b'{"value":',
+    b"9" * 400,
+    b"-",
+    b"e",
+    b"true",
+    b'"ON"',
+    b"/",
+    b"$SYS/",
+    b"[" * 2000,
+    b"\xed\xa0\x80",
+]
+NOW = 1_764_529_200_012_345
+
+
+def broken(random_, data):
+    """`data` after up to six accidents."""
+    for _ in range(random_.randrange(7)):
+        at, end = sorted((random_.randint(0, len(data)), random_.randint(0, len(data))))
+        match random_.randrange(5):
+            case 0:
+                data = data[:at] + random_.randbytes(random_.randrange(1, 4)) + data[at:]
+            case 1:
+                data = data[:at] + data[end:]
+            case 2:
+                data = data[:end] + data[at:]
+            case 3:
+                data = data[:at] + random_.choice(TOKENS) + data[end:]
+            case _:
+                data = data[:at] + random_.choice(TOKENS) + data[at:]
+    return data
+
+
+def check(normalise, topic, payload, retained):
+    """One message; raises AssertionError, or whatever the normalisation should not have raised."""
+    verdict = normalise(topic, payload, received_at=NOW, retained=retained, key="k")
+    assert verdict.envelopes or (verdict.rejection is None) != (verdict.ignored is None)
+    if verdict.envelopes:
+        encoded = join(map(encode, verdict.envelopes))
+        assert list(verdict.envelopes) == decode_envelopes(encoded)
+        assert parse_subject(verdict.subject) == (verdict.envelopes[0].module_id, verdict.envelopes[0].kind)
+        assert all(each.value is None or math.isfinite(each.value) for each in verdict.envelopes)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--inputs", type=int, default=1_000_000, help="how many messages [1000000]")
+    options.add_argument("--seed", type=int, default=time.time_ns() % 2**32, help="repeat the run of this seed")
+    chosen = options.parse_args()
+    print(f"fuzz: {chosen.inputs} inputs, seed {chosen.seed}", flush=True)
+    random_ = random.Random(chosen.seed)
+    routes = [(name, route) for name in ("esphome", "tasmota", "zigbee2mqtt", "native") for route in PRESETS[name]]
+    normalise = Normaliser(RouteTable(routes), retention=90 * 86400.0, ranges={"co2": (0.0, 5000.0)})
+    started = time.monotonic()
+    for number in range(chosen.inputs):
+        topic, payload = random_.choice(SEEDS)
+        topic = broken(random_, topic) if random_.random() < 0.2 else topic
+        payload = broken(random_, payload) if random_.random() < 0.9 else random_.randbytes(random_.randrange(200))
+        try:
+            check(normalise, topic, payload, random_.random() < 0.1)
+        except BaseException:
+            print(f"fuzz: input {number} of seed {chosen.seed}: topic {topic!r}, payload {payload!r}", flush=True)
+            raise
+    print(f"fuzz: {chosen.inputs} inputs, each ended in one verdict, {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The tool over the dead letters, against a real NATS server: what was refused can be found, retried and dropped."""
+
+import asyncio
+import subprocess
+import sys
+
+import nats
+import pytest
+from servers.conditions import wait_until
+from servers.ingest import drain
+from servers.mqtt_load import send
+from seve_runtime import topology
+from seve_schema.codec import encode
+from seve_schema.deadletter import IngestDeadLetter, JournalDeadLetter, WriterDeadLetter
+from seve_schema.envelope import Envelope
+
+RECEIVED = "2025-11-30T19:00:00.000001Z"
+ENVELOPE = Envelope(
+    topic="m/co2",
+    module_id="m",
+    kind="measurement",
+    sensor_type="co2",
+    value=450.5,
+    time=RECEIVED,
+    clock="server",
+    received_at=RECEIVED,
+)
+
+
+def refused(topic, payload, reason, **more):
+    return IngestDeadLetter(
+        topic=topic,
+        payload=payload,
+        size=more.pop("size", len(payload)),
+        digest="d",
+        reason=reason,
+        error="as told",
+        received_at=RECEIVED,
+        **more,
+    )
+
+
+LETTERS = [
+    ("ingest", "malformed", refused("m/system", b"no json", "malformed")),
+    ("ingest", "out_of_range", refused("m/co2", b"9000", "out_of_range", delivery_key="k")),
+    ("ingest", "too_large", refused("m/big", b"x", "too_large", size=1_000_000)),
+    ("ingest", "malformed", refused("n/system", b'{"rssi": -45}', "malformed")),
+    (
+        "writer",
+        "22003",
+        WriterDeadLetter(
+            envelope=ENVELOPE, position="1-2", index=0, sqlstate="22003", error="too big", failed_at=RECEIVED
+        ),
+    ),
+    (
+        "writer",
+        "undecodable",
+        JournalDeadLetter(
+            subject="telemetry.x.y", payload=b"?", size=1, position="1-3", index=0, error="no JSON", failed_at=RECEIVED
+        ),
+    ),
+]
+
+
+@pytest.fixture
+async def letters(streams):
+    """A stream with one letter of each sort, in sequences 1 to 6."""
+    client = await nats.connect(streams.url)
+    for service, reason, content in LETTERS:
+        await client.jetstream().publish(f"deadletter.{service}.{reason}", encode(content))
+    yield client.jetstream()
+    await client.close()
+
+
+@pytest.fixture
+def tool(streams):
+    """Runs `seve-ingest deadletter`; gives exit code, lines and what went to stderr."""
+
+    async def run(*arguments, **environ):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "seve_ingest", "deadletter", *arguments],
+            env={"PATH": "/usr/bin:/bin", "NATS_URL": streams.url, **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout.splitlines(), done.stderr
+
+    return run
+
+
+async def left(js):
+    """Sequences that are still in the stream."""
+    info = await js.stream_info(topology.DEADLETTER)
+    return info.state.messages
+
+
+@pytest.mark.parametrize(
+    ("filters", "sequences"),
+    [
+        ([], ["1", "2", "3", "4", "5", "6"]),
+        (["--service", "writer"], ["5", "6"]),
+        (["--reason", "malformed"], ["1", "4"]),
+        (["--topic", "m/*"], ["1", "2", "3", "5"]),
+        (["--until", "2025-11-30T19:00:00Z"], []),
+        (["--since", "2025-11-30T19:00:00Z", "--limit", "2"], ["1", "2"]),
+        (["2", "5"], ["2", "5"]),
+    ],
+)
+async def test_list_tells_those_that_are_meant(letters, tool, filters, sequences):
+    """One line each, with sequence, time, service, reason, topic and error."""
+    code, lines, _ = await tool("list", *filters)
+    assert (0, sequences) == (code, [line.split()[0] for line in lines if line[0].isdigit() and "  " in line])
+
+
+async def test_show_tells_all_of_one(letters, tool):
+    """The payload as it came."""
+    _, lines, _ = await tool("show", "1")
+    assert any("b'no json'" in line for line in lines)
+
+
+async def test_retry_normalises_anew_and_keeps_the_time_of_receipt(letters, tool, streams):
+    """The range that refused it is gone; the letter is deleted once JetStream holds what it became."""
+    code, _, _ = await tool("retry", "2")
+    [envelope] = await drain(streams)
+    assert (code, envelope.value, envelope.received_at, envelope.delivery_key) == (0, 9000.0, RECEIVED, "k:0")
+    assert await left(letters) == 5
+
+
+async def test_retry_keeps_what_would_only_be_refused_again(letters, tool, streams):
+    """Malformed as before, or cut when it was kept, or no envelope at all; the exit code tells."""
+    code, lines, _ = await tool("retry", "1", "3", "6")
+    assert (code, await drain(streams), await left(letters)) == (1, [], 6)
+    assert sum(line.startswith("kept") for line in lines) == 3
+
+
+async def test_a_state_that_is_retried_is_old_news(letters, tool, streams):
+    """It travels as a retained one does, so that it never replaces a newer."""
+    await tool("retry", "4")
+    [envelope] = await drain(streams)
+    assert (envelope.kind, envelope.retained, envelope.received_at) == ("system.status", True, RECEIVED)
+
+
+async def test_the_writer_s_envelope_is_published_as_it_is(letters, tool, streams):
+    """Once, however often the retry is repeated before the letter is gone."""
+    await tool("retry", "--service", "writer", "--reason", "22003")
+    assert await drain(streams) == [ENVELOPE]
+
+
+async def test_a_dry_run_changes_nothing(letters, tool, streams):
+    """It says what would be done."""
+    _, retried, _ = await tool("retry", "--all", "--dry-run")
+    _, dropped, _ = await tool("drop", "--all", "--dry-run")
+    assert (
+        sum(line.startswith("would retry") for line in retried),
+        sum(line.startswith("would drop") for line in dropped),
+    ) == (3, 6)
+    assert (await drain(streams), await left(letters)) == ([], 6)
+
+
+async def test_drop_deletes_those_that_are_meant(letters, tool):
+    """And no others."""
+    await tool("drop", "--reason", "malformed")
+    assert await left(letters) == 4
+
+
+async def test_all_has_to_be_said(letters, tool):
+    """Neither retry nor drop means everything by default."""
+    code, _, _ = await tool("drop")
+    assert (code, await left(letters)) == (2, 6)
+
+
+async def test_a_refused_message_can_be_retried_after_the_routes_are_mended(broker, streams, ingest, tool, tmp_path):
+    """From the device to the dead letters, through a new file of routes into the journal."""
+    ingest.start()
+    send(broker, ("m/system", b"21.5"))
+    wait_until(lambda: ingest.count("outcomes_total", outcome="deadletter") == 1, "refused")
+    ingest.stop()
+    routes = tmp_path / "routes.toml"
+    routes.write_text('[[route]]\ntopic = "{module}/system"\nkind = "measurement"\nsensor = "board"\n')
+    code, _, _ = await tool("retry", "--reason", "malformed", ROUTES_FILE=str(routes))
+    [envelope] = await drain(streams)
+    assert (code, envelope.sensor_type, envelope.value) == (0, "board", 21.5)

@@ -1,0 +1,55 @@
+"""`seve-ingest explain`: what would become of a message, without a broker."""
+
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+from seve_ingest.explain import IGNORED, WORDS
+from seve_ingest.normalise import IgnoredReason
+from seve_ingest.repairs import REPAIRS
+
+
+def explain(*arguments, **environ):
+    command = [sys.executable, "-m", "seve_ingest", "explain", *arguments]
+    done = subprocess.run(
+        command, env={"PATH": "/usr/bin:/bin", **environ}, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (
+            ["m/co2", '{"value": "450,5"}'],
+            0,
+            ["native: {module}/{sensor}", "telemetry.m.measurement", "number_in_text"],
+        ),
+        (["m/system", "no json"], 1, ["rejected   malformed"]),
+        (["m/co2", "1", "--retained"], 0, ["ignored    retained"]),
+        (["alone", "1"], 1, ["route      none", "bad_topic"]),
+        (["$SYS/x", "1"], 0, ["ignored    sys"]),
+        ([], 0, ["{module}/system/config", "measurement"]),
+    ],
+)
+def test_explain(arguments, code, words):
+    """Route, subject, envelope, repairs, or the refusal; the exit code tells a refusal."""
+    found, out, _ = explain(*arguments)
+    assert (code, []) == (found, [word for word in words if word not in out])
+
+
+def test_a_file_of_routes_is_checked(tmp_path):
+    """A fault names file, line and key, with exit code 2; a good file is listed before the presets."""
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text('[[route]]\ntopic = "x/{module}"\nkind = "log"\n')
+    bad.write_text('[[route]]\ntopic = "x/{module}"\nkind = "logs"\n')
+    code, out, _ = explain("--routes", str(good), ROUTE_PRESETS="esphome")
+    assert (code, out.splitlines()[0].split()) == (0, ["good.toml", "x/{module}", "log"])
+    code, _, err = explain("--routes", str(bad))
+    assert (code, f"{bad}:3: kind" in err) == (2, True)
+
+
+def test_every_repair_and_every_reason_has_its_words():
+    """Nobody has to read the code to understand a count."""
+    assert (set(REPAIRS), set(get_args(IgnoredReason))) == (set(WORDS), set(IGNORED))

@@ -1,0 +1,26 @@
+"""The README is held against the code."""
+
+import re
+from pathlib import Path
+
+from prometheus_client import Counter, Gauge
+from seve_ingest import metrics
+from seve_ingest.settings import Settings
+from seve_runtime.settings import describe
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_the_settings_table_is_the_code_s():
+    """Every variable with its default and its description, in order."""
+    wanted = [
+        f"| `{row.name}` | {f'`{row.default}`' if row.default else ''} | {row.description} |"
+        for row in describe(Settings)
+    ]
+    assert wanted == [line for line in README.splitlines() if re.match(r"\| `[A-Z_]+` \|", line)]
+
+
+def test_every_metric_is_explained():
+    """By its name as Prometheus shows it."""
+    names = {value._name for value in vars(metrics).values() if isinstance(value, Counter | Gauge)}
+    assert set() == {name for name in names if name not in README}
