@@ -4,9 +4,13 @@ import uuid
 
 import psycopg
 import pytest
+from hypothesis import settings
 from servers.embedded import NatsServer, PostgresServer
 from servers.kinds import KINDS, make
 from servers.stack import EmbeddedStack
+
+settings.register_profile("seve", deadline=None)  # timing is never asserted: this machine has other work too
+settings.load_profile("seve")
 
 
 @pytest.fixture(scope="session")
