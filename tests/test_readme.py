@@ -1,0 +1,31 @@
+"""What the README says is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+import settings_table
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_its_table_of_settings_is_that_of_the_code():
+    """Names, defaults and descriptions; `python tests/settings_table.py` writes it anew."""
+    assert settings_table.in_readme() == settings_table.table()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_links_to_is_there(page):
+    """Links into the repository, by file."""
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    inside = [target for target in targets if "://" not in target]
+    assert [target for target in inside if not (page.parent / target).exists()] == []
+
+
+def test_every_make_target_it_names_is_there():
+    """A newcomer types what it says."""
+    said = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    there = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert said
+    assert said <= there
