@@ -1,7 +1,7 @@
 """What must stand before `docker compose up`: doors that nobody opened by mistake, and passwords.
 
 `python3 deploy/docker/prepare.py` reads the settings of `.env` and the environment, refuses those that cannot be used
-(exit code 2, each fault named), makes every password once, as a file below `.seve/secrets`, and prints the settings
+(exit code 2, each fault named), makes every password once, as a file below `.seve/docker`, and prints the settings
 that Compose needs besides, as lines for a shell. Only the devices' own user and password are written anew each time.
 Prints no secret; needs nothing but Python.
 
@@ -33,7 +33,8 @@ def main() -> int:
     if faults:
         print("\n".join(f"setting {fault}" for fault in faults), file=sys.stderr)
         return 2
-    write_secrets(Path(environ.get("SECRETS", ".seve/secrets")), environ)
+    folder = Path(environ.get("SECRETS") or f".seve/docker/{environ.get('SEVE_PROJECT', 'seve')}")
+    write_secrets(folder, environ)
     print("\n".join(f"{name}={shlex.quote(value)}" for name, value in settings.items()))
     return 0
 

@@ -77,7 +77,7 @@ async def _ask_nats(report: Report, url: str, credentials: dict[str, Any]) -> No
     }
     client = Client()
     await asyncio.wait_for(
-        client.connect(url, allow_reconnect=False, connect_timeout=PATIENCE, **credentials), PATIENCE
+        client.connect(url.split(","), allow_reconnect=False, connect_timeout=PATIENCE, **credentials), PATIENCE
     )
     try:
         js = client.jetstream(timeout=PATIENCE)
