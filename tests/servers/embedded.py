@@ -70,11 +70,18 @@ class NatsServer(Server):
 
 
 class PostgresServer(Server):
-    """PostgreSQL with an empty database `seve`; `stop(mode)` is fast by default, `kill()` is its immediate shutdown."""
+    """PostgreSQL with an empty database `seve`; `stop()` is its fast shutdown, `kill()` its immediate one.
+
+    Without `fsync` unless it is asked for: no test takes the power away.
+    """
+
+    def __init__(self, folder: Path, *, fsync: str = "off") -> None:
+        super().__init__(folder)
+        self.fsync = fsync
 
     def command(self) -> list[str]:
         postgres.initialise(self.folder / "data")
-        return postgres.command(self.folder / "data", self.port, fsync="off")
+        return postgres.command(self.folder / "data", self.port, fsync=self.fsync)
 
     @property
     def url(self) -> str:

@@ -176,21 +176,30 @@ class ServiceProcess(Server):
 
 
 class EmbeddedStack(Stack):
-    """The pipeline without containers. `environment` goes to every service, over the quick settings; services named in
-    `without` are left for the test to launch.
+    """The pipeline without containers. `environment` goes to every service, over the quick settings unless `quick` is
+    false; services named in `without` are left for the test to launch.
     """
 
-    def __init__(self, folder: Path, *, writers: int = 1, without: Iterable[str] = (), **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        writers: int = 1,
+        without: Iterable[str] = (),
+        quick: bool = True,
+        fsync: str = "off",
+        **environment: str,
+    ) -> None:
         self.folder = folder
         self._without = set(without)
         for name in ("nats", "postgres"):
             (folder / name).mkdir(parents=True)
         self.nats = NatsServer(folder / "nats")
-        self.postgres = PostgresServer(folder / "postgres")
+        self.postgres = PostgresServer(folder / "postgres", fsync=fsync)
         self._ws_port = free_port()
         self.mqtt_url, self.nats_url, self.database_url = self.nats.mqtt_url, self.nats.url, self.postgres.url
         self.ws_url = f"ws://127.0.0.1:{self._ws_port}/ws"
-        self.environment = {**QUICK, **self._addresses(), **environment}
+        self.environment = {**(QUICK if quick else {}), **self._addresses(), **environment}
         modules = {"ingest": "seve_ingest", "broadcaster": "seve_broadcaster"}
         modules |= {f"writer-{n}" if n > 1 else "writer": "seve_writer" for n in range(1, writers + 1)}
         self._processes = {
@@ -215,6 +224,10 @@ class EmbeddedStack(Stack):
 
     def admin_url(self, part: str) -> str:
         return f"http://127.0.0.1:{self._processes[part].port}"
+
+    def pid(self, part: str) -> int:
+        """The process of a part, whose children are part of it."""
+        return self._part(part).process.pid
 
     def gone(self, part: str) -> bool:
         return self._part(part).process.poll() is not None

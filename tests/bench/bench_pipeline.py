@@ -1,0 +1,118 @@
+"""The whole pipeline on this machine: what arrives of what is published, how late, and what each part spends on it.
+
+    .venv/bin/python tests/bench/bench_pipeline.py [--rates 1000 10000 20000 30000] [--seconds 5]
+
+Samples at QoS 1 with the device's time, from a process of their own; one WebSocket client for all modules in another.
+Both take their share of the machine. PostgreSQL keeps `fsync`, services their default settings. `held` says that the
+publisher kept its pace; a rate counts as sustained where it did and everything was stored and seen.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from servers.conditions import wait_until
+from servers.stack import EmbeddedStack
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PARTS = ("ingest", "nats", "broadcaster", "writer", "postgres")
+COUNT = "SELECT count(*) FROM measurements WHERE module_id LIKE %s"
+
+
+def cpu_seconds(pid):
+    """CPU time of a process and of its children, which come and go (seconds)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    own = sum(map(int, fields[11:15])) / TICKS  # user, system, and those of children that ended
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(cpu_seconds(child) for child in children if Path(f"/proc/{child}").exists())
+
+
+class Watched:
+    """The WebSocket client of one run, live when made."""
+
+    def __init__(self, stack, prefix, expect):
+        command = [sys.executable, "-m", "seve_fleet.watch", stack.ws_url, f"--prefix={prefix}", f"--expect={expect}"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout.readline() == "live\n"
+
+    def result(self):
+        out, _ = self._process.communicate(timeout=120)
+        return json.loads(out.splitlines()[-1])
+
+
+def load(stack, prefix, rate, seconds):
+    """What came of publishing."""
+    wishes = [f"--prefix={prefix}", f"--rate={rate}", f"--seconds={seconds}"]
+    command = [sys.executable, "-m", "seve_fleet.load", stack.mqtt_url, *wishes]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds + 120)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def one_rate(stack, rate, seconds):
+    """A run at one rate, as a row of the table."""
+    prefix, expect = f"bench-{rate}", round(rate * seconds)
+    before = {part: cpu_seconds(stack.pid(part)) for part in PARTS}
+    watched = Watched(stack, prefix, expect)
+    began = time.monotonic()
+    sent = load(stack, prefix, rate, seconds)
+    wait_until(lambda: stack.query(COUNT, f"{prefix}-%")[0][0] >= sent["acknowledged"], "all stored", 120)
+    stored_after = time.monotonic() - began
+    seen = watched.result()
+    spent = {part: (cpu_seconds(stack.pid(part)) - before[part]) / sent["sent"] * 1e6 for part in PARTS}
+    return {
+        "rate": rate,
+        **sent,
+        **seen,
+        "stored": stack.query(COUNT, f"{prefix}-%")[0][0],
+        "after": stored_after,
+        **spent,
+    }
+
+
+COLUMNS = {
+    "rate": lambda row: f"{row['rate']}",
+    "sent/s": lambda row: f"{row['sent'] / row['seconds']:.0f}",
+    "held": lambda row: "yes" if row["seconds"] <= row["planned"] * 1.02 else "no",
+    "acked": lambda row: f"{row['acknowledged']}",
+    "stored": lambda row: f"{row['stored']}",
+    "seen": lambda row: f"{row['seen']}",
+    "p50 ms": lambda row: f"{row['p50']:.1f}",
+    "p99 ms": lambda row: f"{row['p99']:.1f}",
+    "max ms": lambda row: f"{row['longest']:.1f}",
+    "all stored": lambda row: f"{row['after']:.1f} s",
+    **{f"{part} us": lambda row, part=part: f"{row[part]:.1f}" for part in PARTS},
+}
+
+
+def show(rows):
+    """The table: latency from publishing to the WebSocket frame, CPU time of each part for a sample."""
+    lines = [list(COLUMNS), *([cell(row) for cell in COLUMNS.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--rates", type=int, nargs="+", default=[1000, 10_000, 20_000, 30_000], help="samples a second")
+    words.add_argument("--seconds", type=float, default=5, help="of each rate (5)")
+    wishes = words.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        stack = EmbeddedStack(Path(folder) / "stack", fsync="on", quick=False)
+        try:
+            stack.start()
+            one_rate(stack, 500, 1)  # warms up what is lazy
+            show([one_rate(stack, rate, wishes.seconds) for rate in wishes.rates])
+        finally:
+            stack.stop()
+
+
+if __name__ == "__main__":
+    main()
