@@ -77,7 +77,15 @@ async def connected(
         if client.is_connected:
             await client.drain()
         else:
-            await client.close()
+            await _give_up(client)
+
+
+async def _give_up(client: Client) -> None:
+    """Close what is broken already: what it had not sent is lost with it, and nobody waits for it any more."""
+    try:
+        await client.close()
+    except (OSError, RuntimeError) as error:  # uvloop's transport raises RuntimeError where it is closed
+        log.warning("nats closed while disconnected", error=str(error) or type(error).__name__)
 
 
 def _server(client: Client) -> str | None:
