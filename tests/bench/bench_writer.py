@@ -162,9 +162,9 @@ CASES = {
     "rule-16": ("100-row rule, 16 envelopes a message", 14_000, 16, 1, 0.0, {"BATCH_MAX": "112"}),
     "behind-1": ("behind, 1 envelope a message", 200_000, 1, 1, 0.0, {}),
     "behind-16": ("behind, 16 envelopes a message", 40_000, 16, 1, 0.0, {}),
-    "scale-1": ("20 ms round trip, 100-row rule, 1 writer", 2_100, 16, 1, 0.010, {"BATCH_MAX": "112"}),
-    "scale-2": ("20 ms round trip, 100-row rule, 2 writers", 4_200, 16, 2, 0.010, {"BATCH_MAX": "112"}),
-    "scale-4": ("20 ms round trip, 100-row rule, 4 writers", 8_400, 16, 4, 0.010, {"BATCH_MAX": "112"}),
+    "scale-1": ("20 ms round trip, 100-row rule, 1 writer", 1_050, 16, 1, 0.010, {"BATCH_MAX": "112"}),
+    "scale-2": ("20 ms round trip, 100-row rule, 2 writers", 2_100, 16, 2, 0.010, {"BATCH_MAX": "112"}),
+    "scale-4": ("20 ms round trip, 100-row rule, 4 writers", 4_200, 16, 4, 0.010, {"BATCH_MAX": "112"}),
 }
 
 

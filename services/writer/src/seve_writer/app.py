@@ -60,7 +60,7 @@ async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: C
         await flushing.run(intake)
 
     async def keep(stop: Stop) -> None:
-        await intake.keep(stop, settings.topology.ack_wait / 3)
+        await intake.keep(stop, watch.ack_wait / 3)
 
     async def observe(stop: Stop) -> None:
         await watch.run(stop, intake, waiting)

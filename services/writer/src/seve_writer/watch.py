@@ -21,11 +21,14 @@ EVERY: Final = 2.0
 
 
 class Watch:
-    """`journal` is when the journal was created, in microseconds since 1970: the first half of every position."""
+    """`journal` is when the journal was created, in microseconds since 1970: the first half of every position.
+    `ack_wait` is the consumer's own, in seconds: what `setup` was told, whatever this writer was.
+    """
 
     def __init__(self, js: JetStreamContext) -> None:
         self._js = js
         self.journal = 0
+        self.ack_wait = 0.0
 
     async def look(self) -> None:
         """Ask once. Raises nats errors."""
@@ -37,6 +40,7 @@ class Watch:
             log.warning("the journal was made anew", created=stream.created.isoformat())
         self.journal = created
         consumer = await self._js.consumer_info(JOURNAL, WRITER)
+        self.ack_wait = consumer.config.ack_wait or 30.0
         metrics.LAG.set(stream.state.messages)
         metrics.ACK_PENDING.set(consumer.num_ack_pending or 0)
 
