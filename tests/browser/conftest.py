@@ -15,9 +15,10 @@ from pathlib import Path
 import nats
 import paho.mqtt.client as mqtt
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from servers.conditions import eventually, wait_until
 from servers.screens import CLIENT
+from servers.stack import EmbeddedStack
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import format_time
 
@@ -43,9 +44,21 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=f"needs Chromium at {CHROMIUM} (Debian: apt install chromium)"))
 
 
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory):
+    """The embedded pipeline: what a browser shows does not depend on how the services were started."""
+    running = EmbeddedStack(tmp_path_factory.mktemp("browser") / "parts")
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
 @pytest.fixture(scope="module")
 def chromium():
     """A browser for one file: while Playwright runs, no other test of this thread can run an event loop."""
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         yield browser
@@ -65,7 +78,7 @@ def open_page(chromium):
         if "WebSocket connection" in message.text or message.location["url"].endswith("/favicon.ico"):
             return
         if message.type in ("error", "warning"):
-            complaints.append(message.text)
+            complaints.append(f"{message.text} ({message.location['url']})")
 
     def go(url, *, width=1280, height=860, **options):
         contexts.append(chromium.new_context(viewport={"width": width, "height": height}, locale="en-GB", **options))
