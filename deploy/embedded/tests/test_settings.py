@@ -45,10 +45,11 @@ def test_a_name_without_a_password_is_half_a_setting():
     assert faults(MQTT_USERNAME="device") == ["MQTT_USERNAME and MQTT_PASSWORD: set both or neither"]
 
 
-def test_devices_cannot_take_the_name_of_the_services():
+@pytest.mark.parametrize("name", ["pipeline", "broker"])
+def test_devices_cannot_take_a_name_of_the_stack_itself(name):
     """NATS would have two users of one name."""
-    assert faults(MQTT_USERNAME="pipeline", MQTT_PASSWORD="x") == [
-        "MQTT_USERNAME = 'pipeline': that name belongs to the services"
+    assert faults(MQTT_USERNAME=name, MQTT_PASSWORD="x") == [
+        f"MQTT_USERNAME = {name!r}: that name belongs to the stack itself"
     ]
 
 

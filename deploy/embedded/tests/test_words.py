@@ -11,7 +11,7 @@ from seve_runtime.settings import Secret
 
 def page(networks=("192.168.1.7",), **settings):
     chosen = StackSettings(**settings)
-    found = plan.addresses(chosen, nats_password="nats-pw", database_password="db-pw")
+    found = plan.addresses(chosen, nats_password="nats-pw", broker_password="broker-pw", database_password="db-pw")
     programs = plan.programs(chosen, found, python="python", postgres=["pg"], nats=["nats"])
     whole = plan.Plan(programs=programs, addresses=found, doors=[], writers=chosen.writers, dotenv="")
     return welcome.text(chosen, whole, "deploy/stack", list(networks))
@@ -28,7 +28,7 @@ def test_the_page_has_lines_to_copy():
 def test_the_page_shows_no_password():
     """Terminals are recorded and looked at."""
     text = page(mqtt_listen=":1883", mqtt_username="device", mqtt_password=Secret("hunter2"))
-    assert not [word for word in ("hunter2", "nats-pw", "db-pw") if word in text]
+    assert not [word for word in ("hunter2", "nats-pw", "broker-pw", "db-pw") if word in text]
 
 
 def test_the_page_says_how_a_device_connects_once_the_door_is_open():

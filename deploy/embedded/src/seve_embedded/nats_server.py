@@ -22,7 +22,10 @@ accounts {{
   }}
   DEVICES {{
     jetstream: enabled
-    users: [{{ user: {user}, password: {password}, allowed_connection_types: [MQTT] }}]
+    users: [
+      {{ user: {user}, password: {password}, allowed_connection_types: [MQTT] }}
+      {broker}
+    ]
   }}
 }}
 {pipeline_anonymous}
@@ -33,6 +36,8 @@ mqtt {{
   max_ack_pending: 10000
 }}
 """
+
+BROKER: Final = "{{ user: broker, password: {password}, allowed_connection_types: [STANDARD] }}"
 
 
 def binary() -> Path:
@@ -54,12 +59,13 @@ def config(
     http_port: int | None = None,
     sync_interval: str = "2m",
     pipeline_password: str | None = None,
+    broker_password: str | None = None,
     device: tuple[str, str] | None = None,
 ) -> str:
     """The server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`.
 
     Without `pipeline_password` anybody who reaches the port is a service; without `device` (name and password) anybody
-    who reaches the MQTT port is a device.
+    who reaches the MQTT port is a device; with `broker_password` the user `broker` may see and bound what waits there.
     """
     user, password = device or ("device", "device")
     return CONFIG.format(
@@ -71,6 +77,7 @@ def config(
         sync_interval=quoted(sync_interval),
         pipeline=quoted(pipeline_password or "pipeline"),
         pipeline_anonymous="" if pipeline_password else "no_auth_user: pipeline",
+        broker=BROKER.format(password=quoted(broker_password)) if broker_password else "",
         user=quoted(user),
         password=quoted(password),
         devices_anonymous="" if device else "no_auth_user: device",

@@ -31,6 +31,8 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
 
     mqtt: str
     nats: str
+    broker: str
+    """NATS again, as whoever looks after the devices' queue."""
     database: str
     websocket: str
 
@@ -57,13 +59,17 @@ def reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def addresses(settings: StackSettings, *, nats_password: str, database_password: str) -> Addresses:
+def addresses(
+    settings: StackSettings, *, nats_password: str, broker_password: str, database_password: str
+) -> Addresses:
     """The URLs of the embedded servers."""
     mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
     ws_host, ws_port = split_listen(settings.ws_listen)
+    nats = f"127.0.0.1:{settings.nats_port}"
     return Addresses(
         mqtt=f"mqtt://{reachable(mqtt_host)}:{mqtt_port}",
-        nats=f"nats://pipeline:{quote(nats_password, safe='')}@127.0.0.1:{settings.nats_port}",
+        nats=f"nats://pipeline:{quote(nats_password, safe='')}@{nats}",
+        broker=f"nats://broker:{quote(broker_password, safe='')}@{nats}",
         database=f"postgresql://postgres:{quote(database_password, safe='')}@127.0.0.1:{settings.postgres_port}/seve",
         websocket=f"ws://{reachable(ws_host)}:{ws_port}/ws",
     )

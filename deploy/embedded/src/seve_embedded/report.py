@@ -61,11 +61,11 @@ def ask_servers(report: Report, nats: str, database: str, **credentials: Any) ->
     try:
         asyncio.run(_ask_nats(report, nats, credentials))
     except Exception as error:  # whatever the client raises is the answer; it is shown
-        _fault(report, "nats", error)
+        fault(report, "nats", error)
     try:
         _ask_database(report, database)
     except psycopg.Error as error:
-        _fault(report, "postgres", error)
+        fault(report, "postgres", error)
 
 
 async def _ask_nats(report: Report, url: str, credentials: dict[str, Any]) -> None:
@@ -83,11 +83,8 @@ async def _ask_nats(report: Report, url: str, credentials: dict[str, Any]) -> No
         js = client.jetstream(timeout=PATIENCE)
         for name, purpose in purposes.items():
             info = await js.stream_info(name, subjects_filter=">" if name == DEADLETTER else None)
-            limit = info.config.max_bytes or 0
-            full = f"{100 * info.state.bytes / limit:.0f} %" if limit > 0 else "-"
-            report.streams.append(
-                [name, f"{info.state.messages:,}", size(info.state.bytes), size(limit), full, purpose]
-            )
+            state = info.state
+            report.streams.append(stream_row(name, state.messages, state.bytes, info.config.max_bytes or 0, purpose))
             if name == DEADLETTER:
                 report.dead_letters = [
                     [subject, f"{n:,}"] for subject, n in sorted((info.state.subjects or {}).items())
@@ -120,7 +117,14 @@ def _count(connection: psycopg.Connection, name: str) -> str:
         return "-"
 
 
-def _fault(report: Report, part: str, error: Exception) -> None:
+def stream_row(name: str, messages: int, held: int, limit: int, purpose: str) -> list[str]:
+    """A line of the table of streams; sizes in bytes, a limit of 0 or less is none."""
+    shown = [size(limit), f"{100 * held / limit:.0f} %"] if limit > 0 else ["-", "-"]
+    return [name, f"{messages:,}", size(held), *shown, purpose]
+
+
+def fault(report: Report, part: str, error: Exception) -> None:
+    """A part that did not answer, and what it said instead."""
     report.healthy = False
     report.faults.append([part, str(error).strip().partition("\n")[0] or type(error).__name__])
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from seve_runtime.settings import Count, Listen, Seconds, Secret, is_loopback
+from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret, is_loopback
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
@@ -24,6 +24,10 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_allow_anonymous: Annotated[
         bool, Meta(description="let devices in without a password although MQTT is open to the network")
     ] = False
+    mqtt_queue_max_bytes: Annotated[
+        Bytes,
+        Meta(ge=1 << 20, description="what the broker holds while ingest is away; then devices get no acknowledgement"),
+    ] = 1 << 30
     ws_listen: Annotated[Listen, Meta(description="where browsers and scripts connect")] = "127.0.0.1:8080"
     nats_port: Annotated[Port, Meta(description="NATS, on loopback only")] = 4222
     nats_sync_interval: Annotated[
@@ -46,8 +50,8 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse doors that nobody meant to open; raises ValueError, which names the setting."""
         if (self.mqtt_username is None) != (self.mqtt_password is None):
             raise ValueError("MQTT_USERNAME and MQTT_PASSWORD: set both or neither")
-        if self.mqtt_username == "pipeline":
-            raise ValueError("MQTT_USERNAME = 'pipeline': that name belongs to the services")
+        if self.mqtt_username in ("pipeline", "broker"):
+            raise ValueError(f"MQTT_USERNAME = {self.mqtt_username!r}: that name belongs to the stack itself")
         if not (is_loopback(self.mqtt_listen) or self.mqtt_password or self.mqtt_allow_anonymous):
             raise ValueError(
                 f"MQTT_LISTEN = {self.mqtt_listen!r} opens MQTT to the network: set MQTT_USERNAME and MQTT_PASSWORD, "

@@ -54,6 +54,7 @@ class Stack:
         found = plan.addresses(
             self.settings,
             nats_password=self.state.secret("nats"),
+            broker_password=self.state.secret("broker"),
             database_password=self.state.secret("postgres"),
         )
         programs = plan.programs(
@@ -124,6 +125,7 @@ class Stack:
             mqtt_port=mqtt_port,
             sync_interval=settings.nats_sync_interval,
             pipeline_password=self.state.secret("nats"),
+            broker_password=self.state.secret("broker"),
             device=device,
         )
 

@@ -3,13 +3,15 @@
 Asks every part by itself and waits for none longer than two seconds: a part that does not answer is a line of its own.
 """
 
+import asyncio
 from typing import Final
 
 import msgspec
+from nats.errors import Error as NatsError
 
-from seve_embedded import logfile, readiness
+from seve_embedded import logfile, mqtt_queue, readiness
 from seve_embedded.plan import Plan
-from seve_embedded.report import PATIENCE, Report, ask_servers, clipped
+from seve_embedded.report import PATIENCE, Report, ask_servers, clipped, fault, stream_row
 from seve_embedded.stack import Stack
 from seve_embedded.supervisor import NoSupervisor, ProcessState
 from seve_embedded.table import duration
@@ -24,12 +26,22 @@ def gather(stack: Stack) -> Report:
     plan = stack.current
     report = Report(headline="Sève is up.", healthy=True)
     _ask_supervisor(stack, plan, report)
+    _ask_broker(report, plan.addresses.broker)
     ask_servers(report, plan.addresses.nats, plan.addresses.database)
     for program in plan.programs:
         for event in logfile.errors(stack.state.log(program.name), ERRORS_SHOWN):
             line = logfile.readable(msgspec.json.encode(event).decode())
             report.errors.append([program.name, str(event.get("timestamp", ""))[:10], clipped(line)])
     return report
+
+
+def _ask_broker(report: Report, broker: str) -> None:
+    try:
+        found = asyncio.run(mqtt_queue.waiting(broker, PATIENCE))
+    except (NatsError, OSError) as error:
+        fault(report, "mqtt", error)
+    else:
+        report.streams.append(stream_row("mqtt", found.messages, found.size, found.limit, "waits for ingest"))
 
 
 def _ask_supervisor(stack: Stack, plan: Plan, report: Report) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from nats.errors import Error as NatsError
 from seve_runtime.errors import SeveError
 
-from seve_embedded import down, ports, postgres, processes, readiness
+from seve_embedded import down, mqtt_queue, ports, postgres, processes, readiness
 from seve_embedded.logfile import tail
 from seve_embedded.plan import reachable
 from seve_embedded.stack import SUPERVISOR, Stack
@@ -75,6 +76,7 @@ def _finish(stack: Stack, say: Say, began: float) -> None:
         for name in stopped:
             stack.supervisor.start(name)
     _wait_ready(stack, say, began)
+    _bound_queue(stack)
 
 
 def _prepare_database(stack: Stack, say: Say) -> None:
@@ -146,6 +148,14 @@ def _wait_ready(stack: Stack, say: Say, began: float) -> None:
         if todo:
             _check_progress(stack, began, {name: str(answers[name]) for name in todo})
             time.sleep(POLL_SECONDS)
+
+
+def _bound_queue(stack: Stack) -> None:
+    """The queue is there as soon as ingest has connected."""
+    try:
+        mqtt_queue.bound(stack.current.addresses.broker, stack.settings.mqtt_queue_max_bytes)
+    except (NatsError, TimeoutError) as error:
+        raise NotReady(f"MQTT_QUEUE_MAX_BYTES = {stack.settings.mqtt_queue_max_bytes}: {error}") from error
 
 
 def _check_progress(stack: Stack, began: float, waiting: dict[str, str]) -> None:
