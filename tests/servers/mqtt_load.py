@@ -29,16 +29,30 @@ def publish_packet(topic: str, payload: bytes, mid: int | None = None, *, retain
 class Load:
     """One connection that publishes; as many messages as `window` may wait for their PUBACK."""
 
-    def __init__(self, port: int, client_id: str, *, window: int = 1000) -> None:
+    def __init__(self, port: int, client_id: str, *, window: int = 1000, clean: bool = True) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self._socket.sendall(connect_packet(client_id))
+        self._socket.sendall(connect_packet(client_id, clean=clean))
         answer = self._socket.recv(4)
-        assert answer == b"\x20\x02\x00\x00", answer
+        assert answer[:2] == b"\x20\x02", answer
+        assert answer[3] == 0, answer
         self._window = window
         self._rest = b""
         self._mid = 0
         self.sent = 0
         self.acknowledged = 0
+
+    def subscribe(self, topic: str) -> None:
+        """Subscribe at QoS 1; for a session that is to collect while nobody reads it."""
+        name = topic.encode()
+        body = b"\x00\x01" + struct.pack("!H", len(name)) + name + b"\x01"
+        self._socket.sendall(b"\x82" + _length(len(body)) + body)
+        answer = self._socket.recv(5)
+        assert answer == b"\x90\x03\x00\x01\x01", answer
+
+    def leave(self) -> None:
+        """Disconnect; a session that is not clean stays."""
+        self._socket.sendall(b"\xe0\x00")
+        self._socket.close()
 
     def publish(self, messages: Iterable[tuple[str, bytes]]) -> None:
         """Publish at QoS 1 and come back when all but a window's worth is acknowledged."""
@@ -52,8 +66,7 @@ class Load:
         """Wait for every PUBACK and disconnect."""
         while self.sent > self.acknowledged:
             self._receive()
-        self._socket.sendall(b"\xe0\x00")
-        self._socket.close()
+        self.leave()
 
     def _next(self) -> int:
         self._mid = self._mid % 65535 + 1

@@ -69,8 +69,10 @@ async def test_kill_ten_times_under_load(broker, streams, ingest, timed):
 
 
 async def test_nats_away_under_load(mosquitto, streams, run_ingest):
-    """Memory stays flat, the broker keeps what comes, and afterwards every message is stored once."""
-    ingest = run_ingest(mosquitto, streams)
+    """Memory stays flat, the broker keeps what comes and is pinged though nothing is read, and afterwards every message
+    is stored once.
+    """
+    ingest = run_ingest(mosquitto, streams, MAX_INFLIGHT="1000", MQTT_KEEPALIVE="5")
     ingest.start()
     with Flow(mosquitto, 2000) as flow:
         wait_until(lambda: ingest.count("outcomes_total", outcome="published") > 2000, "flowing")
@@ -79,10 +81,12 @@ async def test_nats_away_under_load(mosquitto, streams, run_ingest):
         wait_until(lambda: not ingest.ready(), "not ready")
         time.sleep(OUTAGE)  # the length of the outage is the point
         during = ingest.memory()
+        assert 1 == ingest.count("reading_paused")
         streams.start()
     assert during - before < 48 << 20
     found = await drain(streams, at_least=flow.sent)
     assert list(map(float, range(flow.sent))) == rows(found)
+    assert 1 == ingest.count("mqtt_connections_total")
     assert ingest.stop() == 0
 
 

@@ -170,6 +170,20 @@ def test_a_setting_that_cannot_be_used_is_named(environ, fault):
     assert any(fault in each for each in caught.value.faults), caught.value.faults
 
 
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"DEDUP_TAIL": "0"},
+        {"MQTT_BROKER": "mqtts://broker.example", "MQTT_CA_FILE": "ca.crt"},
+        {"MQTT_TOPICS": "site/+/#,other", "MQTT_VERSION": "5", "MQTT_KEEPALIVE": "60"},
+        {"ROUTE_PRESETS": "esphome, tasmota", "RETENTION": "30d", "MAX_INFLIGHT_BYTES": "16MiB"},
+    ],
+)
+def test_settings_of_every_sort_are_read(environ):
+    """As the README writes them."""
+    assert Settings() != load(Settings, environ)
+
+
 def test_ranges_are_read():
     """Least and most, by sensor type."""
     settings = load(Settings, {"VALUE_RANGES": "temperature=-40..85, humidity=0..100"})

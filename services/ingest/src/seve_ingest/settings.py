@@ -11,6 +11,7 @@ from seve_runtime.settings import Bytes, Seconds, Secret
 
 _RANGE: Final = re.compile(r"([^=]+)=(-?[0-9.]+)\.\.(-?[0-9.]+)")
 _FILTER: Final = re.compile(r"(?:(?:[^/+#]*|\+)/)*(?:[^/+#]+|\+|#)")
+_Natural = Annotated[int, Meta(ge=0)]
 
 DAY: Final = 86400.0
 
@@ -105,9 +106,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds, Meta(gt=0, description="how long to wait for JetStream's ack before publishing again")
     ] = 5.0
     dedup_tail: Annotated[
-        int | None,
+        _Natural | None,
         Meta(
-            ge=0,
             description="NATS messages of HISTORY to read back at start, to know what the broker will repeat; by "
             "default twice MAX_INFLIGHT. With several ingests also what the others publish while one is down",
         ),
