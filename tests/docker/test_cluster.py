@@ -1,0 +1,69 @@
+"""Three NATS servers, two ingests, three writers, two broadcasters behind one port; one server is killed under load."""
+
+import json
+
+import pytest
+from servers.compose import numbers
+from servers.conditions import wait_until
+
+pytestmark = pytest.mark.docker
+
+STREAMS = {"TELEMETRY", "HISTORY", "LATEST", "DEADLETTER"}
+
+
+@pytest.fixture(scope="module")
+def up(cluster):
+    """The cluster, started by `up`."""
+    cluster.run("up", seconds=300)
+    return cluster
+
+
+def streams(up, server):
+    """What a server says of the streams it has: its leader, and which copies are current."""
+    url = "http://127.0.0.1:8222/jsz?accounts=true&streams=true"
+    found = json.loads(up.compose("exec", "-T", server, "wget", "-q", "-O", "-", url))
+    return {stream["name"]: stream["cluster"] for stream in found["account_details"][0]["stream_detail"]}
+
+
+def whole(up, server="nats-1"):
+    """Whether every stream has a leader and two current copies, as `server` sees it."""
+    found = streams(up, server)
+    return set(found) == STREAMS and all(
+        cluster.get("leader") and sum(copy["current"] for copy in cluster.get("replicas", [])) == 2
+        for cluster in found.values()
+    )
+
+
+def test_every_service_of_the_picture_is_there(up):
+    services = list(up.containers().values())
+    assert (services.count("writer"), services.count("broadcaster")) == (3, 2)
+    assert {"nats-1", "nats-2", "nats-3", "ingest", "ingest-2", "proxy"} <= set(services)
+    assert "nats" not in services
+
+
+def test_two_ingests_share_the_topics_without_overlap(up, tmp_path):
+    """Every sample once, whichever ingest its topic belongs to; the screen is reached through the proxy."""
+    with up.load(tmp_path, rate=300, seconds=4) as account:
+        code, text = account()
+    assert code == 0, text
+    assert {1200} == set(numbers(text))
+    up.run("publish", "deep/dht22/temperature", "21.5")
+    rows = "SELECT hardware_id || '=' || value FROM measurements WHERE module_id = 'deep'"
+    wait_until(lambda: up.sql(rows) == "dht22=21.5", "the sample with a hardware id")
+
+
+def test_a_nats_server_is_killed_and_nothing_is_lost(up, tmp_path):
+    """The journal's own leader dies while devices publish: what they were acknowledged is stored, once."""
+    wait_until(lambda: whole(up), "three current copies of each stream", 60)
+    leader = streams(up, "nats-1")["TELEMETRY"]["leader"]
+    with up.load(tmp_path, rate=300, seconds=15) as account:
+        up.compose("kill", leader)
+        _, text = account()
+    sent, acknowledged, stored, seen = numbers(text)
+    assert (sent, acknowledged, stored) == (4500, 4500, 4500), text
+    assert seen == sent or "declared" in text, text
+    assert up.sql("SELECT count(*) FROM (SELECT DISTINCT * FROM measurements) AS one") == up.sql(
+        "SELECT count(*) FROM measurements"
+    )
+    up.compose("start", leader)
+    wait_until(lambda: whole(up, leader), "the server that was killed has its copies again", 90)

@@ -1,0 +1,103 @@
+"""The stack of `compose.yaml`, or the cluster, as a project of the test's own: its own ports, passwords, volumes."""
+
+import os
+import re
+import subprocess
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+
+from servers.conditions import free_port, wait_until
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = re.compile(r"samples +sent (\d+)(?:,| =) acknowledged (\d+)(?:,| =) stored (\d+)(?:,| =) seen (\d+)")
+
+
+class Compose:
+    """The stack by the commands of the person who runs it."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.project = f"seve-test-{uuid.uuid4().hex[:8]}"
+        self.mqtt_port, self.ws_port = free_port(), free_port()
+        self.secrets = folder / "secrets"
+        self.environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            "SEVE_PROJECT": self.project,
+            "MQTT_LISTEN": f"127.0.0.1:{self.mqtt_port}",
+            "WS_LISTEN": f"127.0.0.1:{self.ws_port}",
+            "SECRETS": str(self.secrets),
+            "FLUSH_INTERVAL": "500ms",
+            "MODE": "docker",
+            **environment,
+        }
+
+    def command(self, *arguments: str) -> list[str]:
+        return [str(ROOT / "deploy/docker-stack"), *arguments]
+
+    def run(self, *arguments: str, code: int = 0, seconds: float = 240) -> str:
+        """One command of the stack, to its end, which must be `code`; gives what it printed."""
+        return self._run(self.command(*arguments), code, seconds)
+
+    def docker(self, *arguments: str) -> str:
+        """One command of docker's own."""
+        return self._run(["docker", *arguments], 0, 120)
+
+    def compose(self, *arguments: str) -> str:
+        """One command of Compose's own, on this project."""
+        return self._run(["docker", "compose", "--progress", "quiet", *arguments], 0, 180)
+
+    def _run(self, command: list[str], code: int, seconds: float) -> str:
+        run = subprocess.run(
+            command,
+            check=False,
+            env=self.environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        assert run.returncode == code, f"{command}: {run.returncode}\n{run.stdout[-4000:]}\n{run.stderr[-4000:]}"
+        return run.stdout + run.stderr
+
+    def containers(self) -> dict[str, str]:
+        """Name of each container of the project, and its service."""
+        listing = self.compose("ps", "--all", "--format", "{{.Name}} {{.Service}}")
+        return dict(line.split() for line in listing.splitlines())
+
+    def sql(self, query: str) -> str:
+        """What psql prints of a query."""
+        return self.run("psql", "-qAtc", query).strip()
+
+    @contextmanager
+    def load(self, path: Path, rate: int, seconds: int):
+        """A simulated fleet at work while the context lasts; gives a function that awaits its account."""
+        log = path / "fleet.log"
+        arguments = ["run", "seve-simulate", "--modules=20", f"--rate={rate}", f"--seconds={seconds}"]
+        with log.open("w") as out:
+            options = {"stdout": out, "stderr": out, "stdin": subprocess.DEVNULL}
+            process = subprocess.Popen(self.command(*arguments), env=self.environment, cwd=ROOT, **options)
+
+        def account() -> tuple[int, str]:
+            code = process.wait(seconds + 120)
+            return code, log.read_text()
+
+        try:
+            wait_until(lambda: " sent " in log.read_text() or process.poll() is not None, "the fleet at work", 60)
+            assert process.poll() is None, log.read_text()
+            yield account
+        finally:
+            process.kill()
+            process.wait()
+
+    def remove(self) -> None:
+        """Everything of it, volumes too."""
+        self.compose("--profile", "tools", "down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+def numbers(text: str) -> tuple[int, int, int, int]:
+    """Sent, acknowledged, stored and seen of a fleet's account."""
+    found = ACCOUNT.search(text)
+    assert found, text
+    sent, acknowledged, stored, seen = map(int, found.groups())
+    return sent, acknowledged, stored, seen
