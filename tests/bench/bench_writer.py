@@ -109,10 +109,11 @@ async def drain(nats_url, database_url, direct_url, writers, rows, **settings):
             async with await psycopg.AsyncConnection.connect(direct_url) as holding:
                 await holding.execute("LOCK TABLE ledger IN EXCLUSIVE MODE")
                 await until(connection, CONNECTED, lambda row: row[0] == writers)
+                before = sum(ticks(process.pid) for process in processes)
                 (released,) = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
             received, transactions, ended = await until(connection, ASK, lambda row: row[0] >= rows)
         seconds = (ended - released).total_seconds()
-        cpu = sum(ticks(process.pid) for process in processes) / TICKS
+        cpu = (sum(ticks(process.pid) for process in processes) - before) / TICKS
         return float(rows / seconds), float(received / transactions), cpu / rows * 1e6
     finally:
         for process in processes:

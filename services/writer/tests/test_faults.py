@@ -5,6 +5,7 @@ nothing that is the database's fault reaches the dead letters.
 import asyncio
 import contextlib
 import json
+import subprocess
 import urllib.error
 import urllib.request
 
@@ -220,3 +221,58 @@ async def test_stopping_with_the_database_away_leaves_everything_in_the_journal(
     postgres_server.start()
     async with running(settings_for(nats_server.url, postgres_server.url)):
         await eventually(journal.empty, "stored by the next", seconds=4)
+
+
+async def test_nats_killed_and_started_again_under_load(journal, nats_server, migrated, query, count):
+    """What was in hand is written; what was not acknowledged comes again and is found in the table."""
+    async with running(settings_for(nats_server.url, migrated, batch_size=1000, flush_interval="300ms")):
+        await publish(journal, 100)
+        await eventually(lambda: count() > 0, "writing")
+        nats_server.kill()
+        await eventually(lambda: not journal.client.is_connected, "noticed")
+        nats_server.start()
+        await eventually(lambda: journal.client.is_connected, "connected again")
+        await publish(journal, 100, first=100)
+        await eventually(journal.empty, "all acknowledged", seconds=40)
+    assert count() == 2000
+    assert query("SELECT range_agg(sequences)::text FROM ledger") == [("{[1,201)}",)]
+
+
+def tiny_file_system(command, folder):
+    """`command` with 24 MiB of memory mounted at `folder`, for it alone; None where that is not allowed."""
+    mount = f'mount -t tmpfs -o size=24m,mode=777 tmpfs "{folder}" && exec "$@"'
+    made = ["unshare", "--mount", "sh", "-c", mount, "sh"]
+    allowed = subprocess.run([*made, "true"], capture_output=True, check=False).returncode == 0
+    return [*made, *command] if allowed else None
+
+
+async def test_a_full_disk_is_waited_for(journal, nats_server, postgres_server, tmp_path, monkeypatch):
+    """53100: the database's fault, whatever row meets it. Room made, everything is stored and nothing is dead."""
+    (tmp_path / "small").mkdir()
+    postgres_server.stop()
+    command = tiny_file_system(postgres_server.command(), tmp_path / "small")
+    if command is None:
+        pytest.skip("may not mount a small file system here")
+    monkeypatch.setattr(postgres_server, "command", lambda: command)
+    postgres_server.start()
+    migrate(postgres_server.url)
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE TABLESPACE small LOCATION '{tmp_path}/small'")
+        connection.execute("ALTER TABLE measurements SET TABLESPACE small")
+        connection.execute("CREATE TABLE ballast (x text STORAGE PLAIN) TABLESPACE small")
+        with contextlib.suppress(psycopg.errors.DiskFull):
+            while True:
+                connection.execute("INSERT INTO ballast SELECT repeat('x', 7000) FROM generate_series(1, 100)")
+        port = free_port()
+        settings = settings_for(nats_server.url, postgres_server.url, admin_listen=f"127.0.0.1:{port}")
+        async with running(settings):
+            await publish(journal, 100, per_message=200)
+
+            async def full():
+                return "No space left" in (await ready(port))[1].get("database", "")
+
+            await eventually(full, "not ready, because of the disk")
+            connection.execute("TRUNCATE ballast")
+            await eventually(journal.empty, "all acknowledged")
+        assert connection.execute("SELECT count(*) FROM measurements").fetchone() == (20_000,)
+    assert await journal.deadletters() == []

@@ -30,6 +30,7 @@ ASKED_AT_ONCE: Final = 500
 """Messages of one request at most: the server serves requests in turn, so writers share even a short backlog."""
 _LATE: Final = 5.0
 """Seconds after which a request that was never answered, by a server that went away, is given up."""
+_RECONNECTING: Final = 0.2
 _EXPIRED: Final = ("404", "408")
 _ACK: Final = b"+ACK"
 _NAK: Final = b"-NAK"
@@ -91,6 +92,9 @@ class Intake:
             await _first(stop.wait(), self._room.wait())
             self._too_big = False
             return
+        if not self._client.is_connected:  # requests kept for later would all be served at once
+            await pause(stop, _RECONNECTING)
+            return
         self._requests += 1
         self._left = asked = min(room, ASKED_AT_ONCE)
         self._answered.clear()
@@ -138,9 +142,14 @@ class Intake:
         self._answered.set()
 
     async def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
-        """Tell the journal that these are stored, and make room."""
-        for delivery in deliveries:
-            await self._client.publish(delivery.ack, _ACK)
+        """Tell the journal that these are stored, and make room. What cannot be told is delivered again, to be found in
+        the tables.
+        """
+        try:
+            for delivery in deliveries:
+                await self._client.publish(delivery.ack, _ACK)
+        except NatsError as error:
+            log.warning("not acknowledged, though stored", error=str(error) or type(error).__name__)
         self.release(deliveries)
 
     def release(self, deliveries: Iterable[Delivery]) -> None:
@@ -153,21 +162,26 @@ class Intake:
     async def give_back(self) -> int:
         """Let another writer have, at once, all that is in hand; tells how many that was."""
         deliveries = list(self._held.values())
-        for delivery in deliveries:
-            await self._client.publish(delivery.ack, _NAK)
+        try:
+            for delivery in deliveries:
+                await self._client.publish(delivery.ack, _NAK)
+        except NatsError as error:
+            log.warning("not given back; it comes again after ACK_WAIT", error=str(error) or type(error).__name__)
         self.release(deliveries)
         return len(deliveries)
 
     async def extend(self) -> None:
-        """Ask the journal for another `ACK_WAIT` for all that is in hand."""
+        """Ask the journal for another `ACK_WAIT` for all that is in hand. Raises nats errors."""
         for delivery in list(self._held.values()):
             await self._client.publish(delivery.ack, _IN_PROGRESS)
 
     async def keep(self, stop: Stop, interval: float) -> None:
         """Extend every `interval` seconds, so that a message is delivered again only if this writer is gone."""
         while not await pause(stop, interval):
-            if self._client.is_connected:
+            try:
                 await self.extend()
+            except NatsError as error:
+                log.warning("ack wait not extended", error=str(error) or type(error).__name__)
 
     async def _end(self, subscription: Subscription) -> None:
         if self._client.is_connected:
