@@ -45,9 +45,13 @@ class Subscription:
     floor: Token | None = None
     lost: dict[tuple[str, str], Token] | None = None
 
+    def floor_of(self, module: str, kind: str) -> Token | None:
+        """Up to where nothing of a module and kind is owed."""
+        return (self.lost and self.lost.get((module, kind))) or self.floor
+
     def owes(self, module: str, kind: str, position: Position) -> bool:
         """Whether a message lies behind the floor, in whole or in part."""
-        floor = (self.lost and self.lost.get((module, kind))) or self.floor
+        floor = self.floor_of(module, kind)
         return floor is None or position > floor.position
 
     def raise_floor(self, token: Token) -> None:
@@ -66,7 +70,10 @@ class States:
 
 @dataclass(slots=True, eq=False)
 class Client:
-    """One connection. `cursor` says up to where it has everything, unless it is live: then it has all there is."""
+    """One connection. `cursor` says up to where it has everything, unless it is live: then it has all there is.
+
+    `changes` counts what it asked for: who reads HISTORY for it begins again when that is something else.
+    """
 
     sink: Sink
     grant: Grant
@@ -78,6 +85,7 @@ class Client:
     pending: deque[bytes | States] = field(default_factory=deque)
     greeting: bool = False
     missed: int = 0
+    changes: int = 0
 
     def subscription(self, module: str) -> Subscription | None:
         """What the client asked of a module: by its name, or by `*`."""

@@ -142,6 +142,7 @@ class Hub:
         if len(client.subscriptions.keys() | granted) > self._max_subscriptions:
             raise Refusal("too_many", f"at most {self._max_subscriptions} subscriptions a connection")
         stand = self._fall_behind(client)
+        client.changes += 1
         since = asked.since if asked.since is not None and asked.since <= stand else None
         self._change(client, asked, granted, since)
         if since is None:
@@ -161,6 +162,7 @@ class Hub:
     def unsubscribe(self, client: Client, asked: Unsubscribe) -> None:
         """No more of these modules. Raises Refusal for one that was not subscribed by that name."""
         names = set(client.subscriptions) if EVERYTHING in asked.modules else asked.modules & set(client.subscriptions)
+        client.changes += 1
         for name in names:
             self.routes.remove(client, name)
             del client.subscriptions[name]
@@ -229,12 +231,13 @@ class Hub:
         client.cursor = wire.end_of(item.position)
         return sent
 
-    def news(self, client: Client, after: Position) -> Iterator[tuple[str, str]]:
-        """Modules and kinds that a client is owed and that had a message behind a position."""
+    def news(self, client: Client, after: Position) -> Iterator[tuple[str, str, Position]]:
+        """Modules and kinds that a client is owed with a message behind a position; and from where on it is owed."""
         for module, kind in self.present.news(after):
             subscription = client.subscription(module)
             if subscription and subscription.owes(module, kind, self.present.modules[module].kinds[kind]):
-                yield module, kind
+                floor = subscription.floor_of(module, kind)
+                yield module, kind, max(after, floor.position) if floor else after
 
     def lose(self, client: Client, module: str, kind: str) -> None:
         """What a client that is BEHIND needs next of a module and kind is gone: say so, and owe it the present."""
@@ -243,12 +246,12 @@ class Hub:
         if subscription is None or known is None:
             return
         self.counts.lost += 1
-        start, stand = client.cursor, wire.end_of(self.head)
+        start, stand = max(client.cursor, subscription.floor_of(module, kind) or client.cursor), wire.end_of(self.head)
         subscription.lost = {**(subscription.lost or {}), (module, kind): stand}
         client.pending.append(wire.gap(start, stand, module, kind))
         entries = known.entries(subscription.sensors, kind=kind)
         if entries:
-            client.pending.append(States(module, str(start), deque(entries)))
+            client.pending.append(States(module, str(client.cursor), deque(entries)))
 
     def give_up(self, client: Client) -> None:
         """What a client needs next is held nowhere any more: say so, and owe it the present instead."""

@@ -69,12 +69,14 @@ class Replay:
     async def _pass(self, peer: Peer, extent: Extent) -> None:
         """Send what HISTORY has, at least up to `extent`, and declare what it lacks."""
         client, journal = peer.client, self._hub.head.journal
-        judged = -1
+        judged, changes = -1, client.changes
         async with self._history.reading(journal, _after(client), _subjects(client)) as reader:
             while peer.open:
                 chunk = await reader.chunk()
                 judged = await self._judge(client, journal, judged)
-                await self._send(peer, chunk)
+                await self._send(peer, chunk, changes)
+                if client.changes != changes:
+                    return
                 if not chunk or self._hub.recent.reaches(client.cursor):
                     break
         floor = self._hub.recent.floor
@@ -88,13 +90,13 @@ class Replay:
         if extent.removed == judged or (not extent.holes and not extent.empty and extent.oldest <= after + 1):
             return extent.removed
         place = Position(journal, after)
-        for module, kind in list(self._hub.news(client, place)):
+        for module, kind, behind in list(self._hub.news(client, place)):
             first = await self._history.first(f"{LIVE_PREFIX}.{module_token(module)}.{kind}", journal)
-            if not self._hub.present.complete(module, kind, place, first):
+            if not self._hub.present.complete(module, kind, behind, first):
                 self._hub.lose(client, module, kind)
         return extent.removed
 
-    async def _send(self, peer: Peer, chunk: list[Item]) -> None:
+    async def _send(self, peer: Peer, chunk: list[Item], changes: int) -> None:
         sent = TURN_BYTES
         while peer.client.pending and peer.open:
             await peer.room()
@@ -104,7 +106,7 @@ class Replay:
                 await peer.room()
                 await asyncio.sleep(0)
                 sent = 0
-            if not peer.open:
+            if not peer.open or peer.client.changes != changes:
                 return
             if item.position.sequence > _after(peer.client):
                 sent += self._hub.forward(peer.client, item)
