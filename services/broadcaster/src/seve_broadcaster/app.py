@@ -9,6 +9,7 @@ from seve_runtime.lifecycle import Stop, supervise, unless
 from seve_runtime.nats import connected
 
 from seve_broadcaster.auth import Keys
+from seve_broadcaster.descriptors import reserve
 from seve_broadcaster.feed import Feed
 from seve_broadcaster.history import History
 from seve_broadcaster.hub import Hub
@@ -25,6 +26,7 @@ from seve_broadcaster.settings import Settings
 async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGISTRY) -> None:
     """Run the broadcaster until `stop`."""
     keys = Keys(settings.auth)
+    reserve(settings.ws_max_clients)
     health = Health("nats", "stream", "websocket")
     async with (
         admin(settings.service.admin_listen, health, registry=registry),
