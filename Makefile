@@ -48,8 +48,8 @@ fuzz: $(VENV)/dev ## a million arbitrary messages through the normalisation (INP
 lint: $(VENV)/dev ## ruff and the type checker
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-format: $(VENV)/dev ## put the code into its form
-	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+format: $(VENV)/dev ## put the code, and the README's table of settings, into their form
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/python tests/settings_table.py
 
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade

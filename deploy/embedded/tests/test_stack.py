@@ -167,6 +167,21 @@ def test_a_service_that_cannot_start_brings_nothing_up(project):
     assert processes.alive(project.state.pids) == []
 
 
+def test_who_runs_the_stack_needs_no_token_of_their_own(project):
+    """With the secret in `.env` they are given one; whoever has none is refused."""
+    with (project.folder / ".env").open("a") as env:
+        env.write(f"JWT_SECRET={'s' * 32}\n")
+    project.say("up")
+    fetch = (
+        "import os; from websockets.sync.client import connect; "
+        "headers = {'Authorization': 'Bearer ' + os.environ.get('WS_TOKEN', '')}; "
+        "connect(os.environ['WS_URL'] + '?module=a', additional_headers=headers).recv()"
+    )
+    project.say("run", sys.executable, "-c", fetch)
+    refused = project.say("run", "env", "-u", "WS_TOKEN", sys.executable, "-c", fetch, code=1)
+    assert "HTTP 401" in refused
+
+
 def test_devices_must_know_the_password_once_there_is_one(project):
     """With the password the whole path works; without it the broker refuses."""
     with (project.folder / ".env").open("a") as env:

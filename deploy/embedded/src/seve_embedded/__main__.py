@@ -108,12 +108,12 @@ def _psql(stack: Stack, arguments: argparse.Namespace) -> int:
 def _run(stack: Stack, arguments: argparse.Namespace) -> int:
     if not arguments.passed_on:
         raise NothingToRun("what shall run? For example: deploy/stack run seve-simulate")
-    return _become(arguments.passed_on, stack)
+    return _become(arguments.passed_on, stack, **_token(stack))
 
 
-def _become(command: list[str], stack: Stack) -> int:
+def _become(command: list[str], stack: Stack, **extra: str) -> int:
     beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return subprocess.run(command, check=False, env={**stack.client_environ, "PATH": beside}).returncode
+    return subprocess.run(command, check=False, env={**stack.client_environ, **extra, "PATH": beside}).returncode
 
 
 def _publish(stack: Stack, arguments: argparse.Namespace) -> None:
@@ -123,7 +123,18 @@ def _publish(stack: Stack, arguments: argparse.Namespace) -> None:
 
 
 def _watch(stack: Stack, arguments: argparse.Namespace) -> None:
-    talk.watch(stack.current.addresses.websocket, arguments.module, stack.environ, lambda line: print(line, flush=True))
+    environ = {**stack.environ, **_token(stack)}
+    talk.watch(stack.current.addresses.websocket, arguments.module, environ, lambda line: print(line, flush=True))
+
+
+def _token(stack: Stack) -> dict[str, str]:
+    """A token for whoever runs this stack, where its own secret makes one and none is given: it sees all modules."""
+    set_there = [name for name in ("JWT_SECRET", "JWT_SECRET_FILE") if stack.environ.get(name)]
+    if not set_there or stack.environ.get("WS_TOKEN") or stack.environ.get("WS_TOKEN_FILE"):
+        return {}
+    command = [sys.executable, "-m", "seve_broadcaster", "token", "--modules", "*"]
+    made = subprocess.run(command, check=True, env=stack.client_environ, stdout=subprocess.PIPE, text=True)
+    return {"WS_TOKEN": made.stdout.strip()}
 
 
 def _status(stack: Stack, _arguments: argparse.Namespace) -> int:
