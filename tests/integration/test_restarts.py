@@ -16,6 +16,7 @@ from servers.conditions import wait_until
 from servers.fleet import simulated
 from servers.kinds import KINDS, make
 from servers.ledger import assert_every_message_is_accounted_for, ledger
+from servers.mosquitto import Mosquitto, program
 
 RATE, SECONDS = 300, 5
 
@@ -81,24 +82,42 @@ def affected(part):
     return ["writer"] if part == "postgres" else ["ingest", "writer", "broadcaster"]
 
 
-def test_samples_without_a_time_are_stored_once_though_ingest_is_killed(pipeline):
-    """The broker delivers again what was not acknowledged; a sample without a time of its own is known all the same."""
+def bursts(mqtt_url, stack, part):
+    """Bare numbers, a thousand at a time; `part` is killed while they are on their way. Gives what is stored."""
     client = Client(CallbackAPIVersion.VERSION2, "no-clock")
-    client.connect("127.0.0.1", urlsplit(pipeline.mqtt_url).port)
+    client.connect("127.0.0.1", urlsplit(mqtt_url).port)
     client.loop_start()
     for burst in range(3):
-        sent = [client.publish("no-clock/counter", str(burst * 1000 + n), 1) for n in range(1000)]
-        pipeline.kill("ingest")
-        pipeline.launch("ingest")
+        sent = [client.publish(f"no-clock/{part}", str(burst * 1000 + n), 1) for n in range(1000)]
+        stack.kill(part)
+        stack.launch(part)
         for message in sent:
             message.wait_for_publish(20)
-        pipeline.wait_ready()
+        stack.wait_ready()
     client.disconnect()
     client.loop_stop()
-    sql = "SELECT value::int FROM measurements WHERE module_id = 'no-clock'"
-    wait_until(lambda: len(pipeline.query(sql)) >= 3000, "all samples")
+    sql = "SELECT value::int FROM measurements WHERE module_id = 'no-clock' AND sensor_type = %s"
+    wait_until(lambda: len(stack.query(sql, part)) >= 3000, "all samples")
+    return [value for (value,) in stack.query(sql, part)]
+
+
+def test_samples_without_a_time_are_stored_once_though_ingest_is_killed(pipeline):
+    """The broker delivers again what was not acknowledged; a sample without a time of its own is known all the same."""
+    values = bursts(pipeline.mqtt_url, pipeline, "ingest")
     assert_every_message_is_accounted_for(pipeline)
-    assert list(range(3000)) == sorted(value for (value,) in pipeline.query(sql))
+    assert list(range(3000)) == sorted(values)
+
+
+@pytest.mark.skipif(program() is None, reason="Mosquitto is not installed")
+def test_samples_without_a_time_are_stored_once_though_the_journal_is_killed(make_stack, tmp_path):
+    """Ingest publishes again what it has no answer for, with the time of receipt that it had at first."""
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    try:
+        values = bursts(broker.mqtt_url, make_stack(MQTT_BROKER=broker.mqtt_url), "nats")
+    finally:
+        broker.stop()
+    assert list(range(3000)) == sorted(values)
 
 
 def test_two_writers_share_the_work_and_one_may_die(make_stack, tmp_path):

@@ -1,0 +1,46 @@
+"""Everything is killed at random under load, and the account closes all the same.
+
+The seed decides what is killed and when; a failure shows it, and FAULTS_SEED runs it again. How the kills meet the
+messages is the machine's to decide, so that every run is another one.
+"""
+
+import os
+import random
+import time
+
+from servers.conditions import wait_until
+from servers.fleet import simulated
+from servers.ledger import assert_every_message_is_accounted_for
+
+SECONDS = 15
+PARTS = ["ingest", "writer", "writer-2", "broadcaster", "nats", "postgres"]
+
+
+def test_random_kills_cost_nothing(make_stack, tmp_path, record_property):
+    """Two writers; what was killed is started again at once or a moment later, as a supervisor would."""
+    seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(2**31))
+    record_property("seed", seed)
+    dice = random.Random(seed)
+    stack = make_stack(writers=2)
+    told = []
+    with simulated(stack, tmp_path, "--modules=20", "--rate=400", f"--seconds={SECONDS}", PATIENCE="60s") as run:
+        run.wait_until_at_work()
+        end = time.monotonic() + SECONDS - 2
+        while time.monotonic() < end and run.process.poll() is None:
+            told.append(kill_one(stack, dice))
+        wait_until(lambda: run.process.poll() is not None, "the end of the run", 120)
+        assert run.process.returncode == 0, f"FAULTS_SEED={seed}: {told}\n{run.text}"
+    stack.wait_ready()
+    assert_every_message_is_accounted_for(stack)
+
+
+def kill_one(stack, dice):
+    """One kill, a pause as the dice fall, and the start; nothing else may have ended meanwhile."""
+    part, down, up = dice.choice(PARTS), dice.choice([0, 0, 0.5, 1]), dice.uniform(0.2, 2)
+    stack.kill(part)
+    time.sleep(down)
+    stack.launch(part)
+    time.sleep(up)
+    gone = [service for service in stack.services if stack.gone(service)]
+    assert not gone, f"{gone} ended by themselves after {part} was killed\n{stack.tail(gone[0])}"
+    return f"{part} for {down} s, then {up:.1f} s"
