@@ -195,3 +195,23 @@ def test_a_huge_envelope_is_a_dead_letter(fixture):
     noise = b"\x01" * 200_000
     [publish] = fixture.take((b"h/b/c/d", noise, 3, QOS1))
     assert publish.subject == "deadletter.ingest.too_large"
+
+
+def test_a_fault_of_ingest_s_own_costs_one_message(fixture, monkeypatch):
+    """It is kept as a dead letter and told; its neighbours are published."""
+
+    class Broken:
+        """A normaliser with a fault."""
+
+        place = fixture.intake._normalise.place
+
+        def __call__(self, topic, payload, **options):
+            if payload == b"bad":
+                raise ZeroDivisionError
+            return rules(topic, payload, **options)
+
+    rules = fixture.intake._normalise
+    monkeypatch.setattr(fixture.intake, "_normalise", Broken())
+    publishes = fixture.take((b"a/x", b"1", 1, QOS1), (b"a/x", b"bad", 2, QOS1), (b"b/x", b"3", 3, QOS1))
+    assert fixture.hold(publishes) == [1, 2, 3]
+    assert fixture.outcomes() == {("published", ""): 2, ("deadletter", "malformed"): 1}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import structlog
 from seve_schema.codec import encode
 from seve_schema.envelope import Envelope
 from seve_schema.subjects import deadletter_subject
@@ -20,6 +21,8 @@ from seve_ingest.packets import DUP, QOS, RETAIN, Arrival
 
 RESUME_BELOW: Final = 0.75
 """Reading goes on when less than this share of what stopped it is left."""
+
+log = structlog.get_logger()
 
 DROPPED: Final = b"$SYS/broker/publish/messages/dropped"
 """Where Mosquitto tells how many messages it dropped."""
@@ -134,16 +137,17 @@ class Intake:
                 held = known
             self._seen.add(digest, delivery)
             self.queue.add(delivery)
-        verdict = self._normalise(topic, payload, received_at=now, retained=head & RETAIN != 0, key=digest)
-        add, subject = self.lanes.add, verdict.subject
-        for envelope in verdict.envelopes:
-            encoded = encode(envelope)
-            if held and _index(envelope) in held:
-                continue
-            if len(encoded) > MAX_ENVELOPE_BYTES:
-                verdict = Verdict(rejection=Rejection("too_large", f"an envelope of {len(encoded)} bytes"))
+        try:
+            verdict = self._normalise(topic, payload, received_at=now, retained=head & RETAIN != 0, key=digest)
+            encoded = [encode(each) for each in verdict.envelopes if not held or _index(each) not in held]
+        except Exception as error:  # a fault of ours must cost this message only; it is kept, and told
+            log.exception("a message broke the normalisation", topic=topic[:200])
+            verdict, encoded = Verdict(rejection=Rejection("malformed", f"unexpected: {error!r}")), []
+        for part in encoded:
+            if len(part) > MAX_ENVELOPE_BYTES:
+                verdict = Verdict(rejection=Rejection("too_large", f"an envelope of {len(part)} bytes"))
                 break
-            add(subject, encoded, delivery)
+            self.lanes.add(verdict.subject, part, delivery)
             delivery.open += 1
         if not delivery.open or verdict.rejection or verdict.repairs:
             self._settle(arrival, delivery, verdict, digest)

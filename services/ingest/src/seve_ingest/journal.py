@@ -26,6 +26,8 @@ CONDITION: Final = "journal"
 """The readiness condition: whether the journal takes what it is given."""
 
 TICK: Final = 0.25
+TELL_EVERY: Final = 10.0
+"""Seconds between two lines about refusals: a journal at its brim refuses and takes in turn."""
 
 
 class _Error(msgspec.Struct):
@@ -69,6 +71,7 @@ class Journal:
         self._progress = progress
         self._inbox = client.new_inbox()
         self._work = asyncio.Event()
+        self._told = -TELL_EVERY
         self._reconnects = client.stats["reconnects"]
 
     def wake(self) -> None:
@@ -150,7 +153,6 @@ class Journal:
             self._refused(number, reason)
             return
         if self._lanes.refusal is not None:
-            log.info("the journal takes messages again")
             self._health.holds(CONDITION)
             self.wake()
         await self._held(number)
@@ -163,8 +165,10 @@ class Journal:
 
     def _refused(self, number: int, reason: str) -> None:
         if self._lanes.refusal is None:
-            log.error("the journal refuses messages; they wait", reason=reason)
             self._health.fails(CONDITION, reason)
+            if time.monotonic() - self._told > TELL_EVERY:
+                self._told = time.monotonic()
+                log.error("the journal refuses messages; they wait", reason=reason)
         self._lanes.refused(number, reason, time.monotonic())
 
 

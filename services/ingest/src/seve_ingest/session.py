@@ -53,6 +53,7 @@ class Session:
         self._paused = False
         self._flushing = False
         self._leaving = False
+        self._had_session = False
         self._lost = asyncio.Event()
         self._accepted = asyncio.Event()
         self._idle = asyncio.Event()
@@ -155,8 +156,7 @@ class Session:
 
     def _opened(self, _client: Any, _data: Any, sock: Any) -> None:
         self._reader = sock.fileno()
-        self._paused = False
-        self._loop.add_reader(self._reader, self._readable)
+        self._resume()
 
     def _closed(self, _client: Any, _data: Any, sock: Any) -> None:
         self._loop.remove_reader(sock.fileno())
@@ -218,6 +218,9 @@ class Session:
         metrics.connections.inc()
         self._accepted.set()
         log.info("mqtt connected", session_present=flags.session_present)
+        if self._had_session and not flags.session_present:
+            log.error("the broker lost the session, and with it what it kept while ingest was away")
+        self._had_session = True
         self._filters = {}
         for topic in self._settings.mqtt_topics:
             self._filters[self._client.subscribe(topic, 1)[1]] = topic
