@@ -15,11 +15,13 @@ import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.api import ConsumerConfig, DeliverPolicy, StreamState
 from nats.js.errors import NotFoundError
 from seve_runtime.errors import Stopped
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.topology import HISTORY, JOURNAL
+
+from seve_ingest.deliveries import KNOWN_BEFORE
 
 log = structlog.get_logger()
 
@@ -28,6 +30,8 @@ CATCH_UP_SECONDS: Final = 15.0
 
 
 MESSAGE_ID: Final = "Nats-Msg-Id"
+
+FIRST_STRETCH: Final = 500
 
 
 class _Key(msgspec.Struct, rename="camel"):
@@ -49,49 +53,77 @@ async def known_keys(js: JetStreamContext, stop: Stop, tail: int, client: str) -
 
 
 async def delivery_keys(js: JetStreamContext, tail: int, client: str) -> list[str]:
-    """The keys beginning with `client` of the newest `tail` messages, oldest first."""
+    """The keys beginning with `client` of the newest `tail` messages, oldest first; no more than can be remembered."""
     keys: list[str] = []
-    async for message in _newest(js, tail):
-        found = (key.delivery_key for key in _keys(message.data))
-        keys.extend(key for key in found if key is not None and key.startswith(client))
+    digests: set[str] = set()
+    async for start, end in _stretches(js, tail):
+        stretch: list[str] = []
+        async for message in _read(js, start, end):
+            found = (key.delivery_key for key in _keys(message.data))
+            stretch.extend(key for key in found if key is not None and key.startswith(client))
+        keys = stretch + keys
+        digests.update(key.rpartition(":")[0] for key in stretch)
+        if len(digests) >= KNOWN_BEFORE:
+            break
     return keys
 
 
-async def message_ids(js: JetStreamContext, tail: int) -> frozenset[str]:
-    """The ids under which the newest `tail` messages were published."""
-    return frozenset([(message.headers or {}).get(MESSAGE_ID, "") async for message in _newest(js, tail)])
+async def held_ids(js: JetStreamContext, tail: int, ids: set[str]) -> set[str]:
+    """Those of `ids` under which one of the newest `tail` messages was published."""
+    held: set[str] = set()
+    async for start, end in _stretches(js, tail):
+        async for message in _read(js, start, end):
+            name = (message.headers or {}).get(MESSAGE_ID, "")
+            if name in ids:
+                held.add(name)
+        if held == ids:
+            break
+    return held
 
 
-async def _newest(js: JetStreamContext, tail: int) -> AsyncIterator[Msg]:
-    """The newest `tail` messages of HISTORY, oldest first, once it has caught up with the journal."""
-    last = await _caught_up(js)
-    if last == 0 or tail == 0:
-        return
-    start = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=max(last - tail + 1, 1))
-    subscription = await js.subscribe("live.>", stream=HISTORY, ordered_consumer=True, config=start)
+async def _stretches(js: JetStreamContext, tail: int) -> AsyncIterator[tuple[int, int]]:
+    """First and last sequences of stretches of HISTORY from its end backwards, each twice as long as the one before: a
+    message may hold one envelope or hundreds, so that nobody knows how far back is far enough.
+    """
+    state = await _caught_up(js)
+    end, size = state.last_seq, FIRST_STRETCH
+    while state.messages and end >= state.first_seq and tail > 0:
+        start = max(end - min(size, tail) + 1, state.first_seq)
+        yield start, end
+        tail -= end - start + 1
+        end, size = start - 1, 2 * size
+
+
+async def _read(js: JetStreamContext, start: int, end: int) -> AsyncIterator[Msg]:
+    """The messages of HISTORY from sequence `start` to `end`, as far as they are still there."""
+    begin = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=start)
+    subscription = await js.subscribe("live.>", stream=HISTORY, ordered_consumer=True, config=begin)
     try:
-        while True:
+        info = await subscription.consumer_info()
+        left = (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)
+        while left:
             message = await subscription.next_msg(timeout=10)
-            yield message
             place = message.metadata
-            if place.sequence.stream >= last or not place.num_pending:
+            if place.sequence.stream > end:
                 return
+            yield message
+            left = 0 if place.sequence.stream == end else place.num_pending
     finally:
         await subscription.unsubscribe()
 
 
-async def _caught_up(js: JetStreamContext) -> int:
-    """HISTORY's last sequence, once its last message is at least as new as the journal's was at the call."""
+async def _caught_up(js: JetStreamContext) -> StreamState:
+    """HISTORY's state, once its last message is at least as new as the journal's was at the call."""
     journal = await js.stream_info(JOURNAL)
     wanted, created = journal.state.last_seq, journal.created
     deadline = time.monotonic() + CATCH_UP_SECONDS
     while True:
-        last = (await js.stream_info(HISTORY)).state.last_seq
-        if wanted == 0 or (last and await _reaches(js, last, wanted, created)):
-            return last
+        state = (await js.stream_info(HISTORY)).state
+        if wanted == 0 or (state.messages and await _reaches(js, state.last_seq, wanted, created)):
+            return state
         if time.monotonic() > deadline:
             log.warning("HISTORY lags behind the journal; messages that the broker repeats may be published twice")
-            return last
+            return state
         await asyncio.sleep(0.05)
 
 

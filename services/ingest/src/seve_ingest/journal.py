@@ -16,7 +16,7 @@ from nats.errors import Error as NatsError
 from seve_runtime.health import Health
 
 from seve_ingest import metrics
-from seve_ingest.history import MESSAGE_ID, message_ids
+from seve_ingest.history import MESSAGE_ID, held_ids
 from seve_ingest.intake import Intake
 from seve_ingest.lanes import Publish
 
@@ -135,7 +135,7 @@ class Journal:
         if not doubtful:
             return True
         try:
-            held = await message_ids(self._js, self._tail)
+            held = await held_ids(self._js, self._tail, {publish.id for publish in doubtful})
         except (NatsError, OSError) as error:
             log.warning("HISTORY could not be read; trying again", reason=str(error) or type(error).__name__)
             return False
