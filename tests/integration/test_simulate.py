@@ -1,7 +1,10 @@
 """`seve-simulate` tells the truth: the account closes, or what is missing is said and the exit code is 1."""
 
+import signal
+
 import pytest
 from servers.fleet import simulated
+from servers.mosquitto import Mosquitto, program
 
 SMALL = ("--modules=5", "--rate=200", "--seconds=2", "--report-every=1")
 
@@ -48,6 +51,27 @@ def test_what_is_not_stored_is_named(make_stack, tmp_path):
         assert run.process.wait(60) == 1, run.text
         assert "samples   sent 400, acknowledged 400, stored 0, seen 400" in run.text
         assert "400 samples never stored: sim-" in run.text
+
+
+@pytest.mark.skipif(program() is None, reason="Mosquitto is not installed")
+def test_a_broker_that_refuses_is_an_answer(stack, tmp_path):
+    """Trying again would be no use."""
+    broker = Mosquitto(tmp_path, anonymous=False)
+    broker.start()
+    try:
+        with simulated(stack, tmp_path, *SMALL, MQTT_BROKER=broker.mqtt_url) as run:
+            assert run.process.wait(30) == 1, run.text
+            assert "cannot simulate: Not authorized" in run.text
+    finally:
+        broker.stop()
+
+
+def test_an_interrupted_run_ends_at_once_without_an_account(stack, tmp_path):
+    with simulated(stack, tmp_path, "--modules=5", "--rate=50", "--seconds=600") as run:
+        run.wait_until_at_work()
+        run.process.send_signal(signal.SIGINT)
+        assert run.process.wait(30) == 1
+        assert "interrupted: no account was drawn" in run.text
 
 
 @pytest.mark.parametrize(
