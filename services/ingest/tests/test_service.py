@@ -1,6 +1,8 @@
 """The service against real brokers and a real NATS server: what devices publish is in the journal, and counted once."""
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 from servers.conditions import wait_until
 from servers.ingest import drain
 from servers.mqtt_load import Load, send
@@ -105,3 +107,23 @@ async def test_the_broker_s_own_losses_are_shown(mosquitto, streams, run_ingest)
     wait_until(lambda: ingest.count("outcomes_total", outcome="ignored", reason="sys") > 0, "$SYS read")
     ingest.stop()
     assert await drain(streams) == []
+
+
+async def test_what_an_older_subscription_left_at_qos_2_arrives_once(broker, streams, ingest):
+    """Ingest asks for QoS 1, but a session may hold messages of QoS 2 from before."""
+    older = Client(CallbackAPIVersion.VERSION2, client_id="seve-ingest", clean_session=False)
+    subscribed = []
+    older.on_subscribe = lambda *_: subscribed.append(True)
+    older.connect("127.0.0.1", broker.mqtt_port)
+    older.subscribe("#", 2)
+    wait_until(lambda: older.loop(0.1) == 0 and subscribed, "subscribed")
+    older.disconnect()
+    older.loop(0.1)
+    send(broker, *SEED, qos=2)
+    ingest.start()
+    found = await drain(streams, at_least=len(SEED))
+    wait_until(lambda: ingest.count("unacknowledged_messages") == 0, "all acknowledged")
+    ingest.stop()
+    ingest.start()
+    found += await drain(streams)
+    assert sorted((topic, kind) for topic, _, kind in SEED) == sorted((each.topic, each.kind) for each in found)
