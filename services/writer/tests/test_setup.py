@@ -1,11 +1,17 @@
 """`seve-writer setup` prepares NATS and the database: as a command, as users start it."""
 
+import asyncio
 import os
 import subprocess
 import sys
 
+import nats
 import psycopg
-from servers.conditions import wait_until
+from servers.conditions import eventually, wait_until
+from seve_runtime import topology
+from seve_writer.migrate import migrate
+
+from .conftest import Journal, envelope, running, settings_for
 
 
 def setup(nats_url, database_url, **more):
@@ -51,3 +57,19 @@ def test_setup_without_its_settings_names_them(nats_server):
     assert process.wait(60) == 2
     assert "DATABASE_URL" in process.stderr.read()
     process.stderr.close()
+
+
+async def test_a_writer_started_first_waits_for_topology_and_tables(nats_server, database_url, capsys):
+    """Services start in any order: what is missing is named, and then it works."""
+    async with running(settings_for(nats_server.url, database_url)):
+        await eventually(lambda: "waiting for the topology" in capsys.readouterr().out, "the topology missed")
+        client = await nats.connect(nats_server.url)
+        await topology.apply(client.jetstream(), topology.TopologySettings())
+        await eventually(lambda: "schema_migrations" in capsys.readouterr().out, "the tables missed")
+        await asyncio.to_thread(migrate, database_url)
+        journal = Journal(client)
+        await journal.publish(envelope())
+        await eventually(journal.empty, "stored")
+        await client.close()
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT value FROM measurements").fetchall() == [(450.5,)]

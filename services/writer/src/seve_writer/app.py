@@ -6,6 +6,7 @@ import structlog
 from nats.aio.client import Client
 from seve_runtime import topology
 from seve_runtime.admin import admin
+from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, supervise, unless
 from seve_runtime.nats import CONDITION, connected
@@ -43,16 +44,18 @@ async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: C
     js = client.jetstream()
     writing = Writing(store, DeadLetters(js, Quota(), lambda: time.time_ns() // 1000), health, stop)
     waiting = Waiting(settings.batch_size, settings.flush_interval, settings.batch_max)
-    watch = Watch(js)
+    watch = Watch(client)
     await watch.look()
     flushing = Flushing(waiting, writing, watch)
     intake = Intake(client, flushing.arrived, most=2 * settings.batch_max, most_bytes=settings.fetch_max_bytes)
-    await writing.until_ready()
-    log.info("ready")
 
     async def pull(stop: Stop) -> None:
         try:
+            await writing.until_ready()
+            log.info("ready")
             await intake.run(stop)
+        except Stopped:
+            log.info("stopped before the database could be used")
         finally:
             flushing.drain()
 

@@ -72,6 +72,7 @@ class Flushing:
             deliveries = list({unit.delivery.sequence: unit.delivery for unit in batch.units}.values())
             _observe(batch, deliveries, time.monotonic() - began)
             await intake.acknowledge(deliveries)
+            metrics.ACKNOWLEDGED.inc(len(deliveries))
             self._warn(batch)
         finally:
             self._waiting.flushed()

@@ -69,11 +69,6 @@ class Intake:
         """Messages that are neither acknowledged nor given back."""
         return len(self._held)
 
-    @property
-    def oldest_ns(self) -> int | None:
-        """When the journal took the oldest message held."""
-        return min((delivery.stored_ns for delivery in self._held.values()), default=None)
-
     async def run(self, stop: Stop) -> None:
         """Ask for messages until `stop`, and then until the last request has been answered."""
         subscription = await self._client.subscribe(

@@ -3,7 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 ROWS = Counter("seve_writer_rows_total", "Envelopes committed, by the ledger's outcomes", ["outcome"])
-MESSAGES = Counter("seve_writer_messages_total", "NATS messages received and acknowledged", ["step"])
+ACKNOWLEDGED = Counter("seve_writer_acknowledged_messages_total", "Journal messages acknowledged, once committed")
 BATCHES = Counter("seve_writer_batches_total", "Batches written, by what made them due", ["trigger"])
 BATCH_ROWS = Histogram(
     "seve_writer_batch_rows", "Rows of a batch", buckets=(1, 10, 50, 100, 200, 500, 1000, 2000, 5000, 10000)

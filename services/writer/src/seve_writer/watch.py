@@ -1,11 +1,13 @@
 """Looks at the journal every few seconds: which one it is, and how far the writers are behind. Changes nothing."""
 
 import time
+from datetime import datetime
 from typing import Final
 
+import msgspec
 import structlog
+from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.topology import JOURNAL, WRITER
 from seve_schema.times import to_micros
@@ -19,14 +21,31 @@ log = structlog.get_logger()
 EVERY: Final = 2.0
 """Seconds between looks."""
 
+_ANSWER: Final = 5.0
+
+
+class _State(msgspec.Struct):
+    messages: int
+    first_ts: datetime
+
+
+class _Stream(msgspec.Struct):
+    """Of the journal's own account: when its oldest message came, which the client library leaves out."""
+
+    state: _State
+
+
+_decode: Final = msgspec.json.Decoder(_Stream).decode
+
 
 class Watch:
     """`journal` is when the journal was created, in microseconds since 1970: the first half of every position.
     `ack_wait` is the consumer's own, in seconds: what `setup` was told, whatever this writer was.
     """
 
-    def __init__(self, js: JetStreamContext) -> None:
-        self._js = js
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._js = client.jetstream()
         self.journal = 0
         self.ack_wait = 0.0
 
@@ -41,7 +60,10 @@ class Watch:
         self.journal = created
         consumer = await self._js.consumer_info(JOURNAL, WRITER)
         self.ack_wait = consumer.config.ack_wait or 30.0
-        metrics.LAG.set(stream.state.messages)
+        answer = await self._client.request(f"$JS.API.STREAM.INFO.{JOURNAL}", timeout=_ANSWER)
+        state = _decode(answer.data).state
+        metrics.LAG.set(state.messages)
+        metrics.OLDEST_SECONDS.set(max(0.0, time.time() - state.first_ts.timestamp()) if state.messages else 0.0)
         metrics.ACK_PENDING.set(consumer.num_ack_pending or 0)
 
     async def run(self, stop: Stop, intake: Intake, waiting: Waiting) -> None:
@@ -49,9 +71,7 @@ class Watch:
         while not await pause(stop, EVERY):
             metrics.HELD.set(intake.held)
             metrics.WAITING.set(waiting.rows)
-            oldest = intake.oldest_ns
-            metrics.OLDEST_SECONDS.set(max(0.0, time.time() - oldest / 1e9) if oldest else 0.0)
             try:
                 await self.look()
-            except (NatsError, OSError) as error:
+            except (NatsError, OSError, msgspec.DecodeError) as error:
                 log.warning("the journal cannot be looked at", error=str(error) or type(error).__name__)

@@ -88,6 +88,8 @@ class Writing:
         be done: where even the ledger is refused, the schema is not ours.
         """
         attempt = Attempt(upsert=wanted.redelivered)
+        if wanted.redelivered:
+            metrics.UPSERTS.labels("redelivered").inc()
         while True:
             try:
                 counts = await self._store.write(wanted, upsert=attempt.upsert, unlimited=attempt.unlimited)
