@@ -80,10 +80,10 @@ def open_page(chromium):
         if message.type in ("error", "warning"):
             complaints.append(f"{message.text} ({message.location['url']})")
 
-    def go(url, *, width=1280, height=860, **options):
+    def go(url, *, width=1280, height=860, refused=False, **options):
         contexts.append(chromium.new_context(viewport={"width": width, "height": height}, locale="en-GB", **options))
         page = contexts[-1].new_page()
-        page.on("console", complain)
+        page.on("console", lambda message: (refused and "status of 401" in message.text) or complain(message))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(url)
         return page

@@ -63,6 +63,31 @@ def test_subscribes_and_unsubscribes_on_an_open_connection(follow, device, name)
     assert page.evaluate("seen.states").count("connecting") == 1
 
 
+def test_however_often_it_is_cut_off_its_messages_are_the_stream(follow, device, name):
+    """Connections end anywhere in the stream; every message comes once, in order."""
+    module = device(name)
+    page = follow(modules=[name])
+    state_is(page, "live")
+    for value in range(400):
+        module.sample("co2", value)
+        if value % 23 == 0:
+            page.evaluate("client.reconnect()")
+    wait_until(lambda: 399 in values(page), "the last message")
+    assert values(page) == list(range(400))
+    assert page.evaluate("seen.states.filter((state) => state === 'connecting').length") > 15
+
+
+def test_begins_with_nothing_and_takes_what_it_may(follow, device, held, name):
+    """Without modules it waits for `subscribe()`; what is asked for twice is asked for once."""
+    device(name).sample("co2", 1)
+    held(name, "co2", 1)
+    page = follow(modules=[])
+    state_is(page, "live")
+    page.evaluate("(name) => { client.subscribe(name); client.subscribe(name); }", name)
+    wait_until(lambda: page.evaluate("seen.lives") == 2, "the subscription")
+    assert values(page) == [1]
+
+
 def test_filters_sensors(follow, device, name):
     """Of measurements only the sensors asked for arrive."""
     module = device(name)

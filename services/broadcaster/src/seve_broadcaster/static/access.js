@@ -12,14 +12,19 @@ class Access {
   /** Known modules and where to resume from: `{ since, heard }`. Asks for a token where the server wants one. */
   async enter(refused) {
     this.token = this.#given() ?? this.#kept();
-    for (;;) {
-      const response = await this.#fetch();
-      if (response?.ok) return read(await response.json());
-      if (response?.status === 401) await this.again("This server asks for a token.");
-      else if (response) refused(`The server answered ${response.status}.`);
-      else return { since: null, heard: [] }; // unreachable: the WebSocket tries on by itself
-      if (response.status !== 401) return { since: null, heard: [] };
+    let response = await this.#fetch("api/modules");
+    while (response?.status === 401) {
+      await this.again(this.token === null ? "This server asks for a token." : "The server did not accept the token.");
+      response = await this.#fetch("api/modules");
     }
+    if (response?.ok) return read(await response.json());
+    if (response) refused(`The server answered ${response.status}.`);
+    return { since: null, heard: [] }; // the WebSocket tries on by itself
+  }
+
+  /** Whether the server refuses the token now: a browser does not say why a WebSocket was not opened. */
+  async refused() {
+    return this.token !== null && (await this.#fetch("ws"))?.status === 401;
   }
 
   /** Ask for another token, saying why; resolves when there is one. */
@@ -27,7 +32,7 @@ class Access {
     document.getElementById("access-reason").textContent = reason;
     const input = document.getElementById("token");
     input.value = "";
-    this.#dialog.showModal();
+    if (!this.#dialog.open) this.#dialog.showModal();
     return new Promise((resolve) => {
       const take = () => {
         if (!input.value) return this.#dialog.showModal();
@@ -39,12 +44,12 @@ class Access {
     });
   }
 
-  async #fetch() {
+  async #fetch(path) {
     const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
     try {
-      return await fetch("api/modules", { headers });
+      return await fetch(path, { headers });
     } catch {
-      return null;
+      return null; // unreachable
     }
   }
 

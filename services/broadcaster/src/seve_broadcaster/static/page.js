@@ -67,10 +67,16 @@ seve.on("live", () => {
 
 seve.on("error", ({ message }) => status.notice(message));
 
-seve.on("state", (state) => {
+async function askAgain(reason) {
+  await access.again(reason);
+  seve.reconnect();
+}
+
+seve.on("state", async (state) => {
   status.connection(state);
   if (state.state === "catching up") silent = new Set();
-  if (state.state === "closed" && state.code === 1008) access.again(state.reason).then(() => seve.reconnect());
+  if (state.state === "closed" && state.code === 1008) await askAgain(`The server ended the connection: ${state.reason}.`);
+  if (state.code === 1006 && (await access.refused())) await askAgain("The server no longer accepts the token.");
 });
 
 element("pause").addEventListener("click", ({ currentTarget: button }) => {

@@ -32,9 +32,9 @@
  *   error    { code, message }                 the server refused a request; the connection stands
  *   state    { state, retryInMs, code, reason } "connecting", "catching up", "live", "waiting", "closed"
  *
- * It promises what the server promises: on reconnecting it resumes after the last message it handed out, so that the
- * union of messages, gaps and skips is the stream. A snapshot that was cut short is asked for again. It never guesses
- * at the inside of a `seq`, stores nothing, and gives up only where coming back cannot help (close code 1008).
+ * It promises what the server promises: on reconnecting it resumes where it was cut off, within a snapshot too, so that
+ * the union of messages, gaps and skips is the stream. It never looks into a `seq`, stores nothing, and gives up only
+ * where coming back cannot help (close code 1008).
  */
 
 const FIRST_DELAY_MS = 500;
@@ -53,15 +53,19 @@ function besideThePage() {
   return url.href;
 }
 
+function pick(frame, ...names) {
+  return Object.fromEntries(names.map((name) => [name, frame[name] ?? null]));
+}
+
 export class Seve {
   seq = null;
   state = "closed";
 
   #options;
   #listeners = new Map();
-  #held = new Set(); // modules whose past is complete up to `seq`: resumed with `since`
-  #fresh = new Set(); // modules whose snapshot is still to come: asked for without
-  #asked = []; // modules of subscribe requests without an answer, oldest first
+  #held = new Set(); // modules that were granted: what they said since `seq` is asked for
+  #fresh = new Set(); // modules that were not yet: their present is
+  #asked = []; // modules of requests without an answer, oldest first
   #answered = []; // those whose snapshot or replay is arriving: one "live" completes them all
   #socket = null;
   #timer = null;
@@ -97,9 +101,8 @@ export class Seve {
   }
 
   subscribe(...modules) {
-    const added = modules.filter((module) => !this.#held.has(module) && !this.#fresh.has(module));
-    for (const module of added) this.#fresh.add(module);
-    if (added.length && this.#opened()) this.#ask(added, null);
+    for (const module of modules) if (!this.#held.has(module)) this.#fresh.add(module);
+    if (this.#socket?.readyState === 1 && (this.state === "live" || !this.#held.size)) this.#askForFresh();
   }
 
   unsubscribe(...modules) {
@@ -107,14 +110,10 @@ export class Seve {
       this.#held.delete(module);
       this.#fresh.delete(module);
     }
-    if (modules.length && this.#opened()) this.#send({ action: "unsubscribe", modules });
+    if (modules.length && this.#socket?.readyState === 1) this.#send({ action: "unsubscribe", modules });
   }
 
   // ---- the connection
-
-  #opened() {
-    return this.#socket !== null && this.#socket.readyState === 1;
-  }
 
   async #open() {
     const round = ++this.#round;
@@ -138,7 +137,14 @@ export class Seve {
   #greet() {
     this.#become("catching up");
     if (this.#held.size) this.#ask([...this.#held], this.seq);
-    if (this.#fresh.size) this.#ask([...this.#fresh], null);
+    else if (this.#fresh.size) this.#askForFresh(); // or when the held ones are live, since `seq` is one for all
+    else this.#caughtUp();
+  }
+
+  #askForFresh() {
+    const asked = this.#asked.flat();
+    const modules = [...this.#fresh].filter((module) => !asked.includes(module));
+    if (modules.length) this.#ask(modules, null);
   }
 
   #ask(modules, since) {
@@ -183,19 +189,19 @@ export class Seve {
 
   #receive(frame) {
     const { event } = frame;
+    if (frame.seq) this.seq = frame.seq;
     if (event === "mqtt-batch") this.#deliver(frame, frame.data);
     else if (event === "mqtt-message") this.#deliver(frame, [frame.data]);
     else if (event === "subscribed") this.#granted(frame);
-    else if (event === "live") this.#caughtUp(frame);
-    else if (event === "gap") this.#missed(frame);
-    else if (event === "skipped") this.#emit("skipped", { from: frame.from, to: frame.to, count: frame.count });
-    else if (event === "silence") this.#emit("silence", { module: frame.module, silent: frame.silent });
+    else if (event === "live") this.#caughtUp();
+    else if (event === "gap") this.#emit("gap", pick(frame, "from", "to", "module", "kind"));
+    else if (event === "skipped") this.#emit("skipped", pick(frame, "from", "to", "count"));
+    else if (event === "silence") this.#emit("silence", pick(frame, "module", "silent"));
     else if (event === "closing") this.#retryAfterMs = frame.retryAfterMs;
-    else if (event === "error") this.#emit("error", { code: frame.code, message: frame.message });
+    else if (event === "error") this.#emit("error", pick(frame, "code", "message"));
   }
 
   #deliver({ seq, snapshot = false }, envelopes) {
-    if (!snapshot) this.seq = seq; // nor does `skipped` move it: the newest of each series follow
     this.#emit("batch", { envelopes, seq, snapshot });
     if (!this.#listeners.get("message")?.size) return;
     for (const envelope of envelopes) this.#emit("message", { envelope, seq, snapshot });
@@ -205,23 +211,19 @@ export class Seve {
   #granted({ modules }) {
     const fits = (asked) => asked.includes("*") || modules.every((module) => asked.includes(module));
     const at = this.#asked.findIndex(fits);
-    if (at >= 0) this.#answered.push(this.#asked.splice(0, at + 1).at(-1));
+    if (at < 0) return;
+    const granted = this.#asked.splice(0, at + 1).at(-1);
+    for (const module of granted) if (this.#fresh.delete(module)) this.#held.add(module);
+    this.#answered.push(...granted);
   }
 
-  /** A gap at the start of a replay is followed by the newest of each series: `seq` moves when these are complete. */
-  #missed({ from, to, module = null, kind = null }) {
-    if (!this.#answered.length) this.seq = to;
-    this.#emit("gap", { from, to, module, kind });
-  }
-
-  #caughtUp({ seq }) {
-    const modules = this.#answered.flat();
-    for (const module of modules) if (this.#fresh.delete(module)) this.#held.add(module);
-    this.seq = seq;
-    this.#answered = [];
+  #caughtUp() {
+    const modules = this.#answered.splice(0);
+    const first = this.state !== "live";
     this.#attempt = 0;
     this.#become("live");
     this.#emit("live", { modules });
+    if (first) this.#askForFresh();
   }
 
   // ---- what is told
