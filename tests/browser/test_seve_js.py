@@ -74,7 +74,7 @@ def test_however_often_it_is_cut_off_its_messages_are_the_stream(follow, device,
             page.evaluate("client.reconnect()")
     wait_until(lambda: 399 in values(page), "the last message")
     assert values(page) == list(range(400))
-    assert page.evaluate("seen.states.filter((state) => state === 'connecting').length") > 15
+    assert page.evaluate("seen.states.filter((state) => state === 'connecting').length") > 1
 
 
 def test_begins_with_nothing_and_takes_what_it_may(follow, device, held, name):
