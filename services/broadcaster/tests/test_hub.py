@@ -50,7 +50,7 @@ def a_client(hub, *, modules=None):
 
 def say(hub, *envelopes):
     """Publish the next message of the stream."""
-    message = Message(
+    message = Message.of(
         Position(JOURNAL, hub.head.sequence + 1), envelopes[0].module_id, envelopes[0].kind, encode(envelopes)
     )
     hub.publish(message)
@@ -190,6 +190,28 @@ def test_a_token_ahead_of_the_stream_cannot_be_resumed_from():
     hub.subscribe(client, Subscribe(modules=frozenset({"a"}), since=Token(Position(JOURNAL + 1, 5), 0)))
     assert hub.advance(client, 1 << 20) is Step.DONE
     assert events(client) == ["subscribed", "gap", "mqtt-message", "live"]
+
+
+def test_what_history_has_before_the_hub_comes_once_with_the_stream():
+    """A replay that overtakes the head sends nothing of what lies behind it, and the client goes live at the head."""
+    hub = a_hub(recent_bytes=1)
+    first = a_client(hub)
+    subscribe(hub, first, "a")
+    for value in (1.0, 2.0):
+        say(hub, envelope("a", value))
+    client = a_client(hub)
+    since = Token.parse(first.sink.frames[0]["seq"])
+    assert subscribe(hub, client, "a", since=since) is Step.ELSEWHERE
+    in_history = [
+        Message.of(Position(JOURNAL, sequence), "a", "measurement", encode([envelope("a", float(sequence))]))
+        for sequence in (1, 2, 3, 4)
+    ]
+    for message in in_history:
+        hub.forward(client, message)
+    assert hub.advance(client, 1 << 20) is Step.DONE
+    for message in in_history[2:]:
+        hub.publish(message)
+    assert values(client) == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_a_slow_client_is_told_what_it_missed_and_gets_the_newest():

@@ -22,7 +22,7 @@ def a_hub(*ages, limit=1 << 20):
     hub = Hub(START, Present(), Recent(limit, START))
     for sequence, age in enumerate(ages, start=1):
         said = envelope("a", sequence, received_at=format_time(NOW - age * MICROS))
-        hub.publish(Message(Position(1, sequence), "a", "measurement", encode([said])))
+        hub.publish(Message.of(Position(1, sequence), "a", "measurement", encode([said])))
     return hub
 
 

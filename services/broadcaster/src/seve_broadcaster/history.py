@@ -173,10 +173,10 @@ def read(stored: Msg, journal: int) -> Message:
     position = Position(journal, _sequence(stored.headers))
     try:
         module, kind = parse_subject(stored.subject)
-        return Message(position, module, kind, stored.data)
+        return Message.of(position, module, kind, stored.data)
     except (DecodeError, SubjectError, UnicodeError) as error:
         log.warning("unreadable message", subject=stored.subject, sequence=position.sequence, error=str(error))
-        return Message(position, "", "other", b"[]")
+        return Message.of(position, "", "other", b"[]")
 
 
 def _sequence(headers: dict[str, str] | None) -> int:

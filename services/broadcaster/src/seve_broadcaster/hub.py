@@ -215,8 +215,13 @@ class Hub:
         return sent
 
     def forward(self, client: Client, item: Message | Gap) -> int:
-        """Send a client that is BEHIND the next item of the stream, or the rest of it; gives the bytes."""
+        """Send a client that is BEHIND the next item of the stream, or the rest of it; gives the bytes.
+
+        HISTORY may be ahead of what this broadcaster has taken in. What lies behind the head comes when it comes here.
+        """
         sent = 0
+        if item.position > self.head:
+            return sent
         if isinstance(item, Gap):
             if client.subscriptions:
                 start = max(client.cursor, wire.end_of(item.start))

@@ -3,7 +3,7 @@
 A lane is a way of receiving: message by message or in batches, all sensors or some. Knows no client.
 """
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import msgspec
 from seve_schema.envelope import Kind
@@ -19,7 +19,7 @@ class Lane(NamedTuple):
     sensors: frozenset[str] | None = None
 
 
-class Head(msgspec.Struct, frozen=True, rename="camel"):
+class Head(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """What of an envelope routing and state need."""
 
     topic: str
@@ -29,7 +29,7 @@ class Head(msgspec.Struct, frozen=True, rename="camel"):
     retained: bool = False
 
 
-class Wire(NamedTuple):
+class Wire(msgspec.Struct, frozen=True, gc=False):
     """What is written to a client of one lane: WebSocket frames back to back, how many, of how many envelopes."""
 
     data: bytes
@@ -38,35 +38,49 @@ class Wire(NamedTuple):
 
 
 NOTHING: Final = Wire(b"", 0, 0)
+_SINGLE: Final = Lane()
+_BATCH: Final = Lane(batch=True)
 _parts: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_heads: Final = msgspec.json.Decoder(list[Head])
+_heads: Final = msgspec.json.Decoder(tuple[Head, ...])
 
 
-class Message:
-    """What one NATS message brought: envelopes of one module and kind, at one journal position."""
+class Message(msgspec.Struct, gc=False):
+    """What one NATS message brought: envelopes of one module and kind, at one journal position.
 
-    __slots__ = ("_wires", "heads", "kind", "module", "parts", "position", "size")
+    Tens of thousands are held at a time, and have nothing for the garbage collector to visit: a full collection with
+    them took half a second once, which every client saw.
+    """
 
-    def __init__(self, position: Position, module: str, kind: Kind, data: bytes) -> None:
+    journal: int
+    sequence: int
+    module: str
+    kind: Kind
+    size: int
+    parts: tuple[bytes, ...]
+    heads: tuple[Head, ...]
+    single: Wire | None = None
+    batch: Wire | None = None
+
+    @classmethod
+    def of(cls, position: Position, module: str, kind: Kind, data: bytes) -> Self:
         """Raises msgspec.DecodeError where `data` is no array of envelopes."""
-        self.position = position
-        self.module = module
-        self.kind = kind
-        self.size = len(data)
-        self.parts = [bytes(part) for part in _parts.decode(data)]
-        self.heads = _heads.decode(data)
-        self._wires: dict[Lane, Wire] = {}
+        parts = tuple([bytes(part) for part in _parts.decode(data)])
+        return cls(*position, module, kind, len(data), parts, _heads.decode(data))
+
+    @property
+    def position(self) -> Position:
+        """Where it stands in the journal. Made when it is asked for: a tuple a message would be for the collector."""
+        return Position(self.journal, self.sequence)
 
     def wire(self, lane: Lane) -> Wire:
         """The frames of a lane. Those without a filter are kept, for clients that come for them later."""
-        if self.kind != "measurement" and lane.sensors is not None:
-            lane = Lane(lane.batch)
-        made = self._wires.get(lane)
-        if made is None:
-            made = self.wire_after(lane, -1)
-            if lane.sensors is None:
-                self._wires[lane] = made
-        return made
+        if lane.sensors is not None and self.kind == "measurement":
+            return self.wire_after(lane, -1)
+        if lane.batch:
+            self.batch = self.batch or self.wire_after(_BATCH, -1)
+            return self.batch
+        self.single = self.single or self.wire_after(_SINGLE, -1)
+        return self.single
 
     def wire_after(self, lane: Lane, place: int) -> Wire:
         """The frames of the envelopes behind a place of the message: for one who had it in part."""

@@ -82,19 +82,19 @@ class Present:
         module = self.modules.get(message.module)
         if module is None:
             module = self.modules[message.module] = Module()
-        if message.position <= module.position:
+        position = message.position
+        if position <= module.position:
             return
-        module.position = message.position
         if message.kind not in module.kinds:
-            self._born[message.module, message.kind] = message.position
-        module.kinds[message.kind] = message.position
+            self._born[message.module, message.kind] = position
+        module.position = module.kinds[message.kind] = position
         for place, head in enumerate(message.heads):
             if not head.retained:
                 module.heard = head.received_at
             key = series_of(message.kind, head)
             if key is None or (head.retained and key in module.series):
                 continue
-            self._put(module, key, Entry(Token(message.position, place), message.parts[place]))
+            self._put(module, key, Entry(Token(position, place), message.parts[place]))
 
     def restore(self, name: str, module: Module) -> None:
         """Take in a module as it was saved, unless a newer one is held."""
