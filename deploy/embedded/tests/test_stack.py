@@ -95,8 +95,9 @@ def test_up_publish_down_up(project):
     assert "`make down` first" in project.say("clean", "--yes", code=1)
     project.say("down")
     assert "Nobody to ask" in project.say("clean", code=1)
+    (project.state.folder / "docker").mkdir()
     project.say("clean", "--yes")
-    assert not project.state.folder.exists()
+    assert [path.name for path in project.state.folder.iterdir()] == ["docker"]
 
 
 def test_what_dies_is_started_again(project):

@@ -13,16 +13,22 @@ class StillRunning(SeveError):
 
 
 def clean(stack: Stack, sure: Callable[[str], bool]) -> bool:
-    """Remove the state folder and what it links to, if `sure` of the question says so; tells whether it did."""
+    """Remove what this stack keeps and links to, if `sure` of the question says so; tells whether it did.
+
+    What others keep in the folder (the passwords of a stack in containers) stays.
+    """
     folder = stack.state.folder
     if not folder.exists():
         return True
     if stack.running:
         raise StillRunning("the stack runs: `make down` first")
-    if not sure(f"Remove {folder} with all stored telemetry?"):
+    if not sure(f"Remove all stored telemetry, logs and passwords of this stack from {folder}?"):
         return False
     data = stack.state.postgres_data
-    if data.is_symlink():
-        shutil.rmtree(data.resolve(), ignore_errors=True)
-    shutil.rmtree(folder)
+    elsewhere = [data.resolve()] if data.is_symlink() else []
+    for part in (*elsewhere, *stack.state.parts):
+        if part.exists():
+            shutil.rmtree(part)
+    if not any(folder.iterdir()):
+        folder.rmdir()
     return True

@@ -28,6 +28,11 @@ class State:
         self.pids = self.run / "pids"
 
     @property
+    def parts(self) -> tuple[Path, ...]:
+        """What this stack keeps in the folder, which is not its alone."""
+        return self.run, self.logs, self.data, self.secrets
+
+    @property
     def socket(self) -> Path:
         """The supervisor's socket: in the state folder, or where its path is too long for one, in a private folder."""
         inside = self.run / "supervisor.sock"
@@ -38,7 +43,7 @@ class State:
 
     def make(self) -> None:
         """Create the folders, readable by their owner only. Raises PermissionError where somebody else owns one."""
-        for folder in (self.folder, self.run, self.logs, self.data, self.secrets, self.pids, self.socket.parent):
+        for folder in (self.folder, *self.parts, self.pids, self.socket.parent):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if folder.stat().st_uid != os.geteuid():
                 raise PermissionError(f"{folder} belongs to another user")
