@@ -84,11 +84,14 @@ def test_up_publish_down_up(project):
     report = project.say("status")
     assert [line.split()[1] for line in report.splitlines() if line.split()[:1] == ["measurements"]] == ["1"]
     assert "No errors in the logs." in report
+    assert "mqtt subscribed" in project.say("logs", "--once", "ingest")
+    assert "no program is called digest: there are postgres, nats, writer" in project.say("logs", "digest", code=1)
 
     assert "Sève is down" in project.say("down")
     assert "Sève is not up." in project.say("down")
     assert not [name for name, port in project.ports.items() if accepts(port)]
     assert "Sève is not up" in project.say("status", code=1)
+    assert "error: Sève is not up" in project.say("publish", "croissance/co2", "1", code=1)
 
     project.say("up")
     assert project.values() == ["450.5"]

@@ -23,11 +23,20 @@ class NothingToRun(SeveError):
     """`run` without a command."""
 
 
+class NotUp(SeveError):
+    """Something was asked of a stack that does not run."""
+
+    def __init__(self) -> None:
+        super().__init__("Sève is not up: `make up` starts it")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code: 1 failed, 2 settings that cannot be used."""
     arguments = commandline.parse(list(sys.argv[1:] if argv is None else argv))
     try:
         stack = Stack.open(os.environ, Path.cwd())
+        if arguments.command in ONLY_WHEN_UP and not stack.running:
+            raise NotUp
         return int(COMMANDS[arguments.command](stack, arguments) or 0)
     except SettingsError as error:
         for fault in error.faults:
@@ -155,6 +164,9 @@ COMMANDS = {
     "watch": _watch,
     "run": _run,
 }
+
+
+ONLY_WHEN_UP = ("scale", "psql", "publish", "watch")
 
 
 def _networks() -> list[str]:

@@ -5,10 +5,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from seve_runtime.errors import SeveError
+
 from seve_embedded import logfile
 from seve_embedded.stack import Stack
 
 POLL_SECONDS: Final = 0.25
+
+
+ASIDE: Final = ("setup", "supervisor")
+"""Logs that are shown when they are asked for by name."""
+
+
+class NoSuchProgram(SeveError):
+    """A log was asked for that nobody writes."""
 
 
 class Followed:
@@ -42,8 +52,14 @@ class Followed:
 def follow(
     stack: Stack, only: Sequence[str], *, lines: int, once: bool, raw: bool, show: Callable[[str], None]
 ) -> None:
-    """Show the last lines of every log, or of those named, then what comes, until interrupted."""
-    names = list(only) or [program.name for program in stack.current.programs]
+    """Show the last lines of every log, or of those named, then what comes, until interrupted.
+
+    Raises NoSuchProgram.
+    """
+    known = [program.name for program in stack.current.programs]
+    if strangers := [name for name in only if name not in (*known, *ASIDE)]:
+        raise NoSuchProgram(f"no program is called {', '.join(strangers)}: there are {', '.join((*known, *ASIDE))}")
+    names = list(only) or known
     width = max(map(len, names))
 
     def say(name: str, line: str) -> None:
