@@ -81,8 +81,8 @@ class Intake:
             await self._end(subscription)
 
     async def _ask(self, stop: Stop) -> None:
-        room, room_bytes = self._most - len(self._held), self._most_bytes - self._bytes
-        if room <= 0 or room_bytes <= 0 or (self._too_big and self._held):
+        """One request, if there is room and a connection, until it has been answered."""
+        if self._full():
             self._room.clear()
             await _first(stop.wait(), self._room.wait())
             self._too_big = False
@@ -90,23 +90,31 @@ class Intake:
         if not self._client.is_connected:  # requests kept for later would all be served at once
             await pause(stop, _RECONNECTING)
             return
-        self._requests += 1
-        self._left = asked = min(room, ASKED_AT_ONCE)
-        self._answered.clear()
-        # with nothing in hand, a message of any size must come through
-        most_bytes = room_bytes if self._held else max(room_bytes, 2 * self._client.max_payload)
-        request = _Request(asked, int(EXPIRES * 1e9), most_bytes)
         try:
-            await self._client.publish(REQUEST_SUBJECT, _encode(request), reply=f"{self._inbox}.{self._requests}")
+            await self._request()
             async with asyncio.timeout(EXPIRES + _LATE):
                 await self._answered.wait()
-            if self._refused:
-                log.warning("the journal refused a request", answer=self._refused)
-                self._refused = ""
-                await pause(stop, EXPIRES)
         except (TimeoutError, NatsError) as error:
-            log.warning("no answer from the journal", error=str(error) or type(error).__name__)
+            self._refused = str(error) or type(error).__name__
+        if self._refused:
+            log.warning("the journal gave no messages", answer=self._refused)
+            self._refused = ""
             await pause(stop, EXPIRES)
+
+    def _full(self) -> bool:
+        """Whether there is no room, or none for the next message beside those in hand."""
+        return len(self._held) >= self._most or self._bytes >= self._most_bytes or (self._too_big and bool(self._held))
+
+    async def _request(self) -> None:
+        """Ask for what there is room for; for one message of any size where it was too big for an empty hand."""
+        room, room_bytes = min(self._most - len(self._held), ASKED_AT_ONCE), self._most_bytes - self._bytes
+        if self._too_big:
+            room, room_bytes = 1, max(room_bytes, 2 * self._client.max_payload)
+        self._requests += 1
+        self._left, self._too_big = room, False
+        self._answered.clear()
+        request = _encode(_Request(room, int(EXPIRES * 1e9), room_bytes))
+        await self._client.publish(REQUEST_SUBJECT, request, reply=f"{self._inbox}.{self._requests}")
 
     async def _receive(self, message: Msg) -> None:
         if not message.reply:

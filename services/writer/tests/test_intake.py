@@ -1,0 +1,99 @@
+"""What a writer takes from the journal is bounded in messages and bytes, and given back when it cannot keep it."""
+
+import asyncio
+
+import nats
+import pytest
+from servers.conditions import eventually
+from seve_writer.intake import Intake
+
+from .conftest import envelope
+
+
+@pytest.fixture
+async def pulling(journal, nats_server):
+    """Starts an intake with bounds; gives it and the list of what arrived. Stopped at the end."""
+    client = await nats.connect(nats_server.url)
+    stop, tasks = asyncio.Event(), []
+
+    def start(**bounds):
+        arrived = []
+        intake = Intake(client, arrived.append, **bounds)
+        tasks.append(asyncio.create_task(intake.run(stop)))
+        return intake, arrived
+
+    yield start
+    stop.set()
+    await asyncio.gather(*tasks)
+    await client.close()
+
+
+async def server_waits(journal, held):
+    """Whether the server has delivered `held` messages and is asked for no more."""
+    info = await journal.js.consumer_info("TELEMETRY", "writer")
+    return info.num_ack_pending == held and info.num_waiting == 0
+
+
+async def test_messages_in_hand_are_bounded(journal, pulling):
+    """At the bound it asks for nothing; what is released makes room for as many."""
+    for at in range(120):
+        await journal.publish(envelope(at=at))
+    intake, arrived = pulling(most=50, most_bytes=1 << 20)
+    await eventually(lambda: server_waits(journal, 50), "fifty in hand, and no request")
+    assert (intake.held, len(arrived)) == (50, 50)
+    await intake.acknowledge(arrived[:20])
+    await eventually(lambda: len(arrived) == 70, "twenty more")
+    assert intake.held == 50
+
+
+async def test_bytes_in_hand_are_bounded(journal, pulling):
+    """Few large messages fill it as well as many small ones."""
+    for at in range(40):
+        await journal.publish(envelope(kind="other", metadata="x" * 10_000, at=at))
+    intake, arrived = pulling(most=1000, most_bytes=100_000)
+    await eventually(lambda: len(arrived) == 9, "nine of ten thousand bytes")
+    await intake.acknowledge(arrived[:4])
+    await eventually(lambda: len(arrived) == 13, "four more")
+    assert intake.held == 9
+
+
+async def test_a_message_larger_than_the_bound_comes_alone(journal, pulling):
+    """A bound on memory is no reason to stop for ever before a large message."""
+    await journal.publish(envelope(at=1))
+    await journal.publish(envelope(kind="other", metadata="x" * 300_000))
+    await journal.publish(envelope(at=2))
+    intake, arrived = pulling(most=100, most_bytes=65_536)
+    for expected in (1, 2, 3):
+        await eventually(lambda expected=expected: len(arrived) == expected, f"message {expected}")
+        await intake.acknowledge(arrived[expected - 1 :])
+    await eventually(journal.empty, "all acknowledged")
+
+
+async def test_what_is_given_back_comes_again_at_once(journal, pulling):
+    """A writer that stops without a database does not make its messages wait for ACK_WAIT."""
+    for at in range(3):
+        await journal.publish(envelope(at=at))
+    intake, arrived = pulling(most=100, most_bytes=1 << 20)
+    await eventually(lambda: len(arrived) == 3, "three in hand")
+    assert await intake.give_back() == 3
+    await eventually(lambda: len(arrived) == 6, "three again", seconds=4)
+    assert [delivery.delivered for delivery in arrived[3:]] == [2, 2, 2]
+
+
+async def test_an_extension_keeps_messages_from_going_round(journal, pulling):
+    """Beyond ACK_WAIT and still one delivery each: the database may be away for hours."""
+    for at in range(3):
+        await journal.publish(envelope(at=at))
+    intake, arrived = pulling(most=100, most_bytes=1 << 20)
+    await eventually(lambda: len(arrived) == 3, "three in hand")
+    stop = asyncio.Event()
+    keeping = asyncio.create_task(intake.keep(stop, 0.2))
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 7.5  # ACK_WAIT of these tests is 6 s
+    await eventually(lambda: loop.time() > end, "longer than ACK_WAIT")
+    assert (await journal.js.consumer_info("TELEMETRY", "writer")).num_redelivered == 0
+    stop.set()
+    await keeping
+    await eventually(lambda: len(arrived) == 3, "nothing else arrived")
+    await intake.acknowledge(arrived)
+    await eventually(journal.empty, "all acknowledged")
