@@ -1,5 +1,7 @@
 """The wiring of the broadcaster."""
 
+import gc
+
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 from seve_runtime import topology
@@ -43,4 +45,5 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         gateway, feed = Gateway(settings, hub, replay, keys, health), Feed(client, js, hub, health, latency(registry))
         registry.register(Observed(gateway, feed, replay))
         await unless(stop, feed.start(await latest.restore()))
+        gc.freeze()  # what is there now stays; a full collection need not visit it while clients wait
         await supervise(stop, gateway.serve, feed.watch, latest.keep, grace=settings.service.shutdown_grace)

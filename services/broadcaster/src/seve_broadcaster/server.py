@@ -31,7 +31,7 @@ from seve_broadcaster.auth import SUBPROTOCOL, Keys, Unauthorized, presented
 from seve_broadcaster.client import Client, Pace
 from seve_broadcaster.hub import Hub, Step
 from seve_broadcaster.limits import Rate
-from seve_broadcaster.peer import CLOSE_SECONDS, Peer
+from seve_broadcaster.peer import CLOSE_SECONDS, Peer, Turn
 from seve_broadcaster.protocol import Refusal, Subscribe, parse, parse_query
 from seve_broadcaster.replay import Replay
 from seve_broadcaster.settings import Settings
@@ -78,6 +78,7 @@ class Gateway:
 
     async def serve(self, stop: Stop) -> None:
         """Serve until `stop`, then send everyone away. Raises SettingsError where the address cannot be had."""
+        self._turn = Turn(asyncio.get_running_loop())
         try:
             server = await self._open()
         except OSError as error:
@@ -158,6 +159,7 @@ class Gateway:
 
     async def _serve(self, peer: Peer, address: str) -> None:
         self._addresses[address] += 1
+        peer.turn = self._turn
         peer.client = Client(peer, peer.grant, wire.end_of(self.hub.head))
         peer.on_full, peer.on_drained = self._full, self._drained
         self.peers.add(peer)
@@ -269,6 +271,7 @@ class Gateway:
                 peer.transport.abort()
             else:
                 peer.write(wire.closing(random.randint(MIN_RETRY_MS, spread)))  # noqa: S311  (a jitter)
+                peer.flush()
         server.close(code=GOING_AWAY, reason="the server goes away")
         await server.wait_closed()
 
