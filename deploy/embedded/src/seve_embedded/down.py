@@ -18,6 +18,7 @@ def down(stack: Stack) -> list[str]:
     killed = stop_rest(stack)
     for process in processes.recorded(stack.state.pids):
         (stack.state.pids / process.name).unlink(missing_ok=True)
+    stack.state.remove_socket()
     return killed
 
 

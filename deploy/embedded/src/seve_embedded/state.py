@@ -41,6 +41,12 @@ class State:
         digest = blake2b(os.fsencode(self.folder), digest_size=8).hexdigest()
         return Path(tempfile.gettempdir()) / f"seve-{os.getuid()}-{digest}" / "supervisor.sock"
 
+    def remove_socket(self) -> None:
+        """Leave nothing behind outside the state folder."""
+        self.socket.unlink(missing_ok=True)
+        if self.socket.parent != self.run and self.socket.parent.exists():
+            self.socket.parent.rmdir()
+
     def make(self) -> None:
         """Create the folders, readable by their owner only. Raises PermissionError where somebody else owns one."""
         for folder in (self.folder, *self.parts, self.pids, self.socket.parent):

@@ -1,0 +1,61 @@
+"""The state folder and what little lies outside it."""
+
+import stat
+
+import pytest
+from seve_embedded.state import SOCKET_PATH_MAX, State, write_private
+
+
+@pytest.fixture
+def deep(tmp_path, monkeypatch):
+    """A state folder too deep for a socket; what is temporary goes to a folder of the test's own."""
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    return State(tmp_path / ("deep" * 30) / ".seve"), temporary
+
+
+def test_a_socket_lies_in_the_folder_where_its_path_is_short_enough(tmp_path):
+    """Everything of a stack is in one place."""
+    state = State("/srv/seve/.seve")
+    assert state.socket == state.run / "supervisor.sock"
+
+
+def test_a_socket_of_a_deep_folder_lies_in_a_private_one(deep):
+    """The kernel takes no longer path; the folder is gone with the stack."""
+    state, temporary = deep
+    state.make()
+    assert len(str(state.run / "supervisor.sock")) > SOCKET_PATH_MAX
+    assert state.socket.parent.parent == temporary
+    assert stat.S_IMODE(state.socket.parent.stat().st_mode) == 0o700
+    state.remove_socket()
+    state.remove_socket()
+    assert list(temporary.iterdir()) == []
+
+
+def test_two_stacks_never_share_a_socket(deep):
+    """Its folder is named after the whole path."""
+    state, _ = deep
+    assert state.socket != State(state.folder.parent / "other" / ".seve").socket
+
+
+def test_a_secret_is_made_once_and_nobody_else_reads_it(tmp_path):
+    """The same at every start, another for each name."""
+    state = State(tmp_path / ".seve")
+    state.make()
+    first = state.secret("nats")
+    assert state.secret("nats") == first
+    assert state.secret("postgres") != first
+    assert stat.S_IMODE((state.secrets / "nats").stat().st_mode) == 0o600
+    assert stat.S_IMODE(state.folder.stat().st_mode) == 0o700
+
+
+def test_a_private_file_is_replaced_whole(tmp_path):
+    """What was there is not opened to others meanwhile, and a rest of an interrupted write is no obstacle."""
+    path = tmp_path / "plan.json"
+    (tmp_path / "plan.json.new").write_text("half")
+    write_private(path, "one")
+    write_private(path, "two")
+    assert path.read_text() == "two"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["plan.json"]
