@@ -25,6 +25,7 @@ from seve_schema.times import format_time
 ROOT = Path(__file__).parent.parent.parent
 STATIC = ROOT / "services/broadcaster/src/seve_broadcaster/static"
 CHROMIUM = Path("/usr/bin/chromium")
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -69,13 +70,18 @@ def chromium():
 def open_page(chromium):
     """Opens an address in a browser of its own; the test fails for anything the page complains of.
 
-    A lost connection, and the icon a browser asks of a bare file, are no complaint of the page.
+    A lost connection, and the icon a browser asks of a bare file, are no complaint of the page. Chromium drops requests
+    while an interface of the machine comes or goes, as containers' do: the address is then opened again.
     """
     complaints = []
     contexts = []
 
     def complain(message):
-        if "WebSocket connection" in message.text or message.location["url"].endswith("/favicon.ico"):
+        if (
+            "WebSocket connection" in message.text
+            or NETWORK_CHANGED in message.text
+            or message.location["url"].endswith("/favicon.ico")
+        ):
             return
         if message.type in ("error", "warning"):
             complaints.append(f"{message.text} ({message.location['url']})")
@@ -85,7 +91,11 @@ def open_page(chromium):
         page = contexts[-1].new_page()
         page.on("console", lambda message: (refused and "status of 401" in message.text) or complain(message))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(url)
+        dropped = [url]
+        page.on("requestfailed", lambda request: NETWORK_CHANGED in (request.failure or "") and dropped.append(url))
+        while dropped:
+            dropped.clear()
+            page.goto(url)
         return page
 
     yield go

@@ -129,6 +129,22 @@ def test_status_and_config_belong_to_the_type_whatever_its_hardware(bare):
     assert bare.evaluate(FLEET, [spoken, sample])[0]["sensors"] == [["light", None, None], ["co2", "mhz14a", 1]]
 
 
+def test_what_finds_no_room_is_left_out_and_counted(bare):
+    """However many names arrive, the page holds 2,000 modules and 5,000 sensors."""
+    script = """async () => {
+      const { Fleet } = await import("./model.js");
+      const fleet = new Fleet();
+      const receivedAt = "2026-01-01T00:00:00.000000Z";
+      const say = (moduleId, sensorType) =>
+        fleet.apply({ moduleId, kind: "measurement", sensorType, value: 1, time: receivedAt, receivedAt });
+      for (let n = 0; n < 2010; n++) say(`module-${n}`, "a");
+      for (let n = 0; n < 3020; n++) say("module-0", `sensor-${n}`);
+      const sensors = [...fleet.modules.values()].reduce((sum, module) => sum + module.sensors.size, 0);
+      return [fleet.modules.size, sensors, fleet.refused];
+    }"""
+    assert bare.evaluate(script) == [2000, 5000, 30]
+
+
 def test_hostile_names_are_only_names(bare):
     """Modules and sensors named like parts of the language are modules and sensors."""
     names = ["__proto__", "constructor", "toString"]

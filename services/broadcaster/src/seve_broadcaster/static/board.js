@@ -10,7 +10,7 @@ import { describe } from "./units.js";
 
 const REPAINT_MS = 200;
 const BUDGET_MS = 8;
-const SPANS = [1, 2, 3, 4, 5, 6, 8, 10].map((minutes) => minutes * 60_000);
+const SPANS = Array.from({ length: SPAN_MS / 60_000 }, (_, at) => (at + 1) * 60_000);
 
 const natural = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 const inOrder = (one, other) => natural.compare(one, other) || (one < other ? -1 : 1);

@@ -45,7 +45,7 @@ class SensorRow {
 
   trace(view) {
     const points = this.#sensor.series.between(view.from, view.to);
-    const least = Math.max(3 * 10 ** -(this.#known.digits ?? 3), Math.abs(this.#sensor.value ?? 0) * 0.005);
+    const least = Math.max(10 ** (1 - (this.#known.digits ?? 3)), Math.abs(this.#sensor.value ?? 0) * 0.005);
     draw(this.canvas, points, { ...view, least, stale: this.#sensor.stale(view.to) });
     if (view.to - this.#labelled < LABEL_EVERY_MS) return;
     this.#labelled = view.to;
@@ -140,9 +140,9 @@ export class Card {
       ["Address", system.ip],
       ["MAC", system.mac],
       ["Signal", sized(system.rssi, "dBm")],
-      ["Free heap", sized(system.memory?.heapFreeKb, "KiB")],
-      ["Lowest heap", sized(system.memory?.heapMinFreeKb, "KiB")],
-      ["Flash used", sized(system.flash?.usedKb, "KiB")],
+      ["Free heap", sized(system.heapFreeKb, "KiB")],
+      ["Lowest heap", sized(system.heapMinFreeKb, "KiB")],
+      ["Flash used", sized(system.usedKb, "KiB")],
       ["Chip", chip.model],
       ["Clock", sized(chip.cpuFreqMhz, "MHz")],
       ["Cores", chip.cores],

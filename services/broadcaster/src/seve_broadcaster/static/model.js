@@ -1,11 +1,14 @@
 /**
  * What is known of the fleet: modules, their sensors, presence and logs, made from envelopes in the order they arrive.
+ * Bounded: what finds no room is left out, and counted.
  * No DOM and no clock of its own; times are milliseconds since 1970. Names come from devices: they are keys of Maps,
  * never of objects, and nothing here trusts them.
  */
 
 import { SPAN_MS, Series } from "./series.js";
 
+export const MOST_MODULES = 2000;
+export const MOST_SENSORS = 5000; // of all modules together: 16.5 KiB each
 const LOGS = 20;
 const MARKS = 50;
 const AFTER_THE_WILL_MS = 2000; // a last will may overtake, by this much, what its device said before
@@ -53,9 +56,11 @@ class Module {
   logs = [];
   gaps = []; // as those of the fleet, for this module alone
   sensors = new Map();
+  #room;
 
-  constructor(name) {
+  constructor(name, room) {
     this.name = name;
+    this.#room = room;
   }
 
   /** "online", "silent" or "offline". What a device says after its last will outweighs the will. */
@@ -64,14 +69,19 @@ class Module {
     return this.silent ? "silent" : "online";
   }
 
-  /** The sensor that samples come from. It takes the place of one that was only spoken of so far. */
+  /** The sensor that samples come from, null where there is no room for one. It takes the place of one only spoken of. */
   sensor(type, hardware) {
     const key = keyOf(type, hardware);
     if (!this.sensors.has(key)) {
+      if (this.#room.sensors <= 0) {
+        this.#room.refused++;
+        return null;
+      }
+      this.#room.sensors--;
       const sensor = new Sensor(type, hardware);
       const spoken = this.ofType(type)[0];
       if (spoken) Object.assign(sensor, { status: spoken.status, config: spoken.config });
-      if (spoken?.heard === 0) this.sensors.delete(keyOf(type, null));
+      if (spoken?.heard === 0 && this.sensors.delete(keyOf(type, null))) this.#room.sensors++;
       this.sensors.set(key, sensor);
     }
     return this.sensors.get(key);
@@ -85,7 +95,7 @@ class Module {
   /** Hear of the sensors of a type: its status, or its configuration. */
   tell(type, news) {
     const known = this.ofType(type);
-    for (const sensor of known.length ? known : [this.sensor(type, null)]) Object.assign(sensor, news);
+    for (const sensor of known.length ? known : [this.sensor(type, null)]) if (sensor) Object.assign(sensor, news);
   }
 }
 
@@ -95,9 +105,14 @@ function keyOf(type, hardware) {
 
 const isObject = (body) => body !== null && typeof body === "object" && !Array.isArray(body);
 
+/** Take over the fields of a body that are known here and present there. */
+function update(target, body, names) {
+  if (isObject(body)) for (const name of names) if (name in body) target[name] = body[name];
+}
+
 const APPLY = {
   measurement(module, { sensorType, hardwareId, value, time }, heard) {
-    module.sensor(sensorType, hardwareId).sample(value, Date.parse(time), heard);
+    module.sensor(sensorType, hardwareId)?.sample(value, Date.parse(time), heard);
   },
   presence(module, { metadata }, heard) {
     if (heard < module.wordAt || typeof metadata?.status !== "string") return;
@@ -105,13 +120,16 @@ const APPLY = {
     module.wordAt = heard;
   },
   "system.status"(module, { metadata }) {
-    module.system = { ...module.system, ...metadata, memory: { ...module.system.memory, ...metadata?.memory } };
+    const { memory, flash } = metadata ?? {};
+    update(module.system, metadata, ["ip", "mac", "rssi"]);
+    update(module.system, memory, ["heapFreeKb", "heapMinFreeKb"]);
+    update(module.system, flash, ["usedKb"]);
   },
   "system.config"(module, envelope) {
     APPLY["system.status"](module, envelope);
   },
   "hardware.config"(module, { metadata }) {
-    module.chip = { ...module.chip, ...metadata?.chip };
+    update(module.chip, metadata?.chip, ["model", "cpuFreqMhz", "cores"]);
   },
   "sensors.status"(module, { metadata }) {
     if (!isObject(metadata)) return;
@@ -138,14 +156,24 @@ export class Fleet {
   thinned = []; // { from, to, count }: times between which only the newest of each series came
   heard = 0; // newest time of receipt seen
   #ahead = null; // how far this machine's clock is ahead of the server's
+  #room = { sensors: MOST_SENSORS, refused: 0 };
   #open = []; // gaps whose end is still to come: the list they belong to, and their beginning
 
-  /** Take in one envelope; gives the module it belongs to. `local` is this machine's clock, for news only. */
+  /** Envelopes, in part or as a whole, that found no room. */
+  get refused() {
+    return this.#room.refused;
+  }
+
+  /** Take in one envelope; gives the module it belongs to, or null. `local` is this machine's clock, for news only. */
   apply(envelope, local = null) {
     const heard = Date.parse(envelope.receivedAt);
-    const module = this.module(envelope.moduleId);
     this.messages++;
     this.heard = Math.max(this.heard, heard);
+    const module = this.module(envelope.moduleId);
+    if (module === null) {
+      this.#room.refused++;
+      return null;
+    }
     module.heard = Math.max(module.heard, heard);
     if (envelope.kind !== "presence") module.spokeAt = Math.max(module.spokeAt, heard);
     if (local !== null) this.#align(local - heard);
@@ -153,9 +181,10 @@ export class Fleet {
     return module;
   }
 
+  /** The module of a name, null where there is no room for one more. */
   module(name) {
-    if (!this.modules.has(name)) this.modules.set(name, new Module(name));
-    return this.modules.get(name);
+    if (!this.modules.has(name) && this.modules.size < MOST_MODULES) this.modules.set(name, new Module(name, this.#room));
+    return this.modules.get(name) ?? null;
   }
 
   /** The server's clock, as near as this side can know it. */
@@ -166,7 +195,7 @@ export class Fleet {
   /** Messages are missing, of all modules or of one module and kind, from the newest heard until `closeGaps`. */
   openGap(name = null, kind = null) {
     if (name === null && this.heard) this.#open.push([this.gaps, this.heard]);
-    else if (name !== null && kind === "measurement") this.#open.push([this.module(name).gaps, this.module(name).heard]);
+    else if (kind === "measurement" && this.module(name)) this.#open.push([this.module(name).gaps, this.module(name).heard]);
   }
 
   closeGaps(now) {

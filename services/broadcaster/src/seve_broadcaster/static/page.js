@@ -21,22 +21,24 @@ const seve = new Seve({ modules: ["*"], batch: true, since, token: () => access.
 let wasLive = false;
 let silent = new Set(); // what the server tells while this page catches up: all that is silent, and nothing else
 
-for (const envelope of heard) board.touch(fleet.apply(envelope).name);
+for (const envelope of heard) take(envelope, null);
 
 seve.on("batch", ({ envelopes, snapshot }) => {
   const news = seve.state === "live" && !snapshot;
   if (news) fleet.closeGaps(Date.parse(envelopes[0].receivedAt));
-  const local = news ? Date.now() : null;
-  for (const envelope of envelopes) {
-    const { name, presence } = fleet.module(envelope.moduleId);
-    const module = fleet.apply(envelope, local);
-    if (news && module.presence !== presence) status.changed(module);
-    board.touch(name);
-  }
+  for (const envelope of envelopes) take(envelope, news ? Date.now() : null);
 });
 
+function take(envelope, local) {
+  const before = fleet.modules.get(envelope.moduleId)?.presence;
+  const module = fleet.apply(envelope, local);
+  if (module === null) return;
+  if (local !== null && before && module.presence !== before) status.changed(module);
+  board.touch(module.name);
+}
+
 function hush(module, quiet) {
-  if (module.silent === quiet) return;
+  if (module === null || module.silent === quiet) return;
   module.silent = quiet;
   if (wasLive) status.changed(module);
   board.touch(module.name);

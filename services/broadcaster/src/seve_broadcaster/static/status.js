@@ -1,5 +1,6 @@
 /** What the page says of itself: connection, counts, rate, what was missed, and spoken announcements, sparingly. */
 
+import { MOST_MODULES, MOST_SENSORS } from "./model.js";
 import { age, count, visible } from "./units.js";
 
 const ANNOUNCE_EVERY_MS = 5000;
@@ -71,10 +72,16 @@ export class Status {
 
   tick() {
     this.#writeCounts();
+    if (this.#fleet.refused) this.notice(this.#beyond());
     if (this.#state.state === "waiting") this.#writeConnection();
     if (this.#paused === null) this.#writeRate();
     else write("rate", `${plural(this.#fleet.messages - this.#paused, "message", "messages")} since the pause`);
     this.#announce();
+  }
+
+  #beyond() {
+    const room = `${count(MOST_MODULES)} modules and ${count(MOST_SENSORS)} sensors`;
+    return `This page has room for ${room}; ${plural(this.#fleet.refused, "message", "messages")} of others found none.`;
   }
 
   #writeConnection() {
