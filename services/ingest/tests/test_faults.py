@@ -147,3 +147,18 @@ async def test_a_hostile_device_changes_nothing_for_its_neighbours(broker, strea
     assert 20_000 <= kept + ingest.count("outcomes_total", outcome="suppressed", reason="malformed") <= 20_050
     assert ingest.count("outcomes_total") == ingest.count("received_total")
     assert ingest.count("mqtt_connections_total") == 1
+
+
+async def test_a_stop_while_nats_is_away_is_a_clean_one(mosquitto, streams, run_ingest):
+    """After the grace it says how many it leaves to the broker, which brings them to the next start."""
+    ingest = run_ingest(mosquitto, streams, SHUTDOWN_GRACE="2s")
+    ingest.start()
+    streams.stop()
+    wait_until(lambda: not ingest.ready(), "not ready")
+    with Flow(mosquitto, 500) as flow:
+        wait_until(lambda: ingest.count("unacknowledged_messages") > 100, "messages waiting")
+    assert ingest.stop() == 0
+    assert "the broker keeps them" in ingest.log.read_text()
+    streams.start()
+    ingest.start()
+    assert list(map(float, range(flow.sent))) == rows(await drain(streams, at_least=flow.sent))

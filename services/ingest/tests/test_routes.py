@@ -70,7 +70,7 @@ def test_tasmota_sensor():
 
 
 def test_tasmota_time_is_local_and_believed_only_as_an_epoch():
-    """Without a zone the time of receipt stands; with the firmware's `Time 2` there is an epoch."""
+    """Without a zone the time of receipt stands, unless there is an epoch beside it."""
     local = verdict_of("tele/plug/SENSOR", b'{"Time":"2025-11-30T19:59:52","A":{"T":1}}', "tasmota").envelopes[0]
     epoch = verdict_of("tele/plug/SENSOR", b'{"Time":"2025-11-30T19:59:52","Epoch":1764529192,"T":1}', "tasmota")
     assert (local.clock, epoch.envelopes[0].clock) == ("server", "device")

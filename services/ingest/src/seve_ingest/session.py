@@ -123,7 +123,7 @@ class Session:
             return
         self._acknowledge()
         self._client.disconnect()
-        await _either(self._lost, patience=1.0)
+        await _either(self._lost, patience=self._grace / 5)
 
     def _make_client(self) -> FastClient:
         version5 = self._settings.mqtt_version == "5"
