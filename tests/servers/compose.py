@@ -46,6 +46,10 @@ class Compose:
         """One command of Compose's own, on this project."""
         return self._run(["docker", "compose", "--progress", "quiet", *arguments], 0, 180)
 
+    def execute(self, command: list[str]) -> str:
+        """Any command, in the environment of the stack."""
+        return self._run(command, 0, 60)
+
     def _run(self, command: list[str], code: int, seconds: float) -> str:
         run = subprocess.run(
             command,

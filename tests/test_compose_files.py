@@ -1,0 +1,40 @@
+"""compose.yaml hands on every setting that the services have, and .env.example speaks of every variable it reads."""
+
+import re
+from pathlib import Path
+
+import pytest
+from seve_broadcaster.settings import Settings as BroadcasterSettings
+from seve_ingest.settings import Settings as IngestSettings
+from seve_runtime.settings import describe
+from seve_writer.settings import WriterSettings
+
+ROOT = Path(__file__).parents[1]
+COMPOSE = (ROOT / "compose.yaml").read_text()
+CLUSTER = (ROOT / "compose.cluster.yaml").read_text()
+EXAMPLE = (ROOT / ".env.example").read_text()
+
+OF_THE_IMAGE = {"ADMIN_LISTEN", "LOG_FORMAT"}
+OF_FILES = {"MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE"}
+"""For a broker elsewhere that speaks TLS: files that a compose.override.yaml has to mount."""
+
+INNER = {"MQTT_ACCESS", "REVISION"}
+"""Found out by deploy/docker-stack, set by nobody."""
+
+
+@pytest.mark.parametrize("cls", [IngestSettings, WriterSettings, BroadcasterSettings])
+def test_every_setting_of_a_service_is_handed_on(cls):
+    names = {row.name for row in describe(cls)} - OF_THE_IMAGE - OF_FILES
+    handed_on = set(re.findall(r"^ +([A-Z][A-Z0-9_]*?)(?:_FILE)?:", COMPOSE, re.MULTILINE))
+    handed_on |= set(re.findall(r"^ +([A-Z][A-Z0-9_]*):", COMPOSE, re.MULTILINE))
+
+    assert names
+    assert names <= handed_on
+
+
+def test_the_example_speaks_of_every_variable():
+    read = set(re.findall(r"\$\{([A-Z][A-Z0-9_]*)", COMPOSE + CLUSTER)) - INNER
+    told = set(re.findall(r"^#([A-Z][A-Z0-9_]*)=", EXAMPLE, re.MULTILINE))
+
+    assert read
+    assert read <= told
