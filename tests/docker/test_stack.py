@@ -7,7 +7,7 @@ import json
 import socket
 
 import pytest
-from servers.compose import numbers
+from servers.compose import TAG, numbers
 from servers.conditions import accepts
 
 pytestmark = pytest.mark.docker
@@ -72,13 +72,14 @@ def test_another_address_of_this_machine_is_refused(up):
 
 def test_an_image_holds_no_secret_no_pip_and_no_compiler(up):
     words = [path.read_text() for path in up.secrets.iterdir() if path.is_file()]
-    for image in ("seve/ingest", "seve/writer", "seve/broadcaster", "seve/nats"):
+    for name in ("ingest", "writer", "broadcaster", "nats"):
+        image = f"seve/{name}:{TAG}"
         said = up.docker("image", "inspect", image) + up.docker("history", "--no-trunc", image)
         assert not [word for word in words if word.strip() in said]
         labels = json.loads(up.docker("image", "inspect", image))[0]["Config"]["Labels"]
-        assert labels["org.opencontainers.image.title"] == image.replace("/", "-")
-    look = "command -v pip pip3 gcc cc make; find / -xdev -name 'pip*' -path '*-packages*' 2>/dev/null; true"
-    assert up.docker("run", "--rm", "--entrypoint", "sh", "seve/writer", "-c", look).strip() == ""
+        assert labels["org.opencontainers.image.title"] == f"seve-{name}"
+    look = "command -v pip pip3 gcc cc make; find / -xdev -name pip -path '*-packages*' 2>/dev/null; true"
+    assert up.docker("run", "--rm", "--entrypoint", "sh", f"seve/writer:{TAG}", "-c", look).strip() == ""
 
 
 def test_a_fleet_is_stored_and_seen_sample_by_sample(up, tmp_path):

@@ -5,11 +5,15 @@ import re
 import subprocess
 import uuid
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 
 from servers.conditions import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
+TAG = f"test-{blake2b(str(ROOT).encode(), digest_size=4).hexdigest()}"
+"""Of the images that tests build: each working copy has its own, so that two may be tested at once."""
+
 ACCOUNT = re.compile(r"samples +sent (\d+)(?:,| =) acknowledged (\d+)(?:,| =) stored (\d+)(?:,| =) seen (\d+)")
 
 
@@ -26,6 +30,7 @@ class Compose:
             "MQTT_LISTEN": f"127.0.0.1:{self.mqtt_port}",
             "WS_LISTEN": f"127.0.0.1:{self.ws_port}",
             "SECRETS": str(self.secrets),
+            "SEVE_TAG": TAG,
             "FLUSH_INTERVAL": "500ms",
             "MODE": "docker",
             **environment,

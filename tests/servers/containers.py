@@ -22,10 +22,10 @@ from docker.errors import DockerException, NotFound
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
+from servers.compose import ROOT, TAG
 from servers.conditions import accepts, free_port, wait_until
 from servers.stack import QUICK, Stack
 
-ROOT = Path(__file__).parents[2]
 LABEL = "dev.seve.test-run"
 HARDENED = {"read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
 ADMIN_PORT = 9000
@@ -55,7 +55,8 @@ def images() -> dict[str, str]:
 
 def _dispatch(command: str) -> subprocess.CompletedProcess[str]:
     program = ROOT / "deploy/docker-stack"
-    return subprocess.run([program, command], check=False, capture_output=True, text=True, timeout=600)
+    environment = {**os.environ, "SEVE_TAG": TAG}
+    return subprocess.run([program, command], check=False, capture_output=True, text=True, timeout=600, env=environment)
 
 
 def sweep() -> None:
@@ -155,7 +156,7 @@ class ContainerStack(Stack):
         return container
 
     def _nats(self) -> DockerContainer:
-        return self._container("seve/nats", "nats", "nats_passwords").with_env("NATS_SYNC_INTERVAL", '"2m"')
+        return self._container(f"seve/nats:{TAG}", "nats", "nats_passwords").with_env("NATS_SYNC_INTERVAL", '"2m"')
 
     def _postgres(self) -> DockerContainer:
         tmpfs = {"/tmp": "", "/var/run/postgresql": ""}
@@ -181,7 +182,7 @@ class ContainerStack(Stack):
     def _service(self, service: str, user: str | None = None, **kwargs) -> DockerContainer:
         user = user or service
         own = {"ingest": ["mqtt_pipeline"], "writer": ["database_url"], "setup": ["migration_database_url"]}
-        container = self._container(f"seve/{service}", service, f"nats_{user}", *own.get(user, []), **kwargs)
+        container = self._container(f"seve/{service}:{TAG}", service, f"nats_{user}", *own.get(user, []), **kwargs)
         container.tmpfs = {"/tmp": ""}
         return container.with_envs(**self.environment, **self._addresses(user))
 
