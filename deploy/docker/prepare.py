@@ -64,11 +64,16 @@ def doors(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         faults.append("MQTT_USERNAME and MQTT_PASSWORD: set both or neither")
     if username == PIPELINE:
         faults.append(f"MQTT_USERNAME = {username!r}: that name belongs to the services")
-    anonymous = environ.get("MQTT_ALLOW_ANONYMOUS", "").lower() in ("1", "true")
-    if not (_loopback(mqtt) or password or anonymous):
+    if not (_loopback(mqtt) or password or _true(environ, "MQTT_ALLOW_ANONYMOUS")):
         faults.append(
             f"MQTT_LISTEN = {mqtt!r} opens MQTT to the network: set MQTT_USERNAME and MQTT_PASSWORD, "
             "or say outright that anybody may publish: MQTT_ALLOW_ANONYMOUS=true"
+        )
+    proven = any(environ.get(name) for name in ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_FILE"))
+    if not (_loopback(websocket) or proven or _true(environ, "WS_ALLOW_UNAUTHENTICATED")):
+        faults.append(
+            f"WS_LISTEN = {websocket!r} is reachable from other machines and nobody would have to say who they are; "
+            "set WS_ALLOW_UNAUTHENTICATED=true if that is meant"
         )
     return faults, {
         "MQTT_LISTEN": _published(mqtt),
@@ -76,6 +81,10 @@ def doors(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         "MQTT_ACCESS": "password" if password else "open",
         "MQTT_USERNAME": username,
     }
+
+
+def _true(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").lower() in ("1", "true")
 
 
 def _loopback(listen: str) -> bool:

@@ -56,6 +56,12 @@ def test_opening_mqtt_without_a_password_is_refused_by_name(engine, tmp_path):
     assert not stack.containers()
 
 
+def test_opening_the_websocket_without_tokens_is_refused_by_name(engine, tmp_path):
+    stack = Compose(tmp_path, WS_LISTEN="0.0.0.0:8080")
+    assert "setting WS_LISTEN = '0.0.0.0:8080' is reachable from other machines" in stack.run("up", code=2)
+    assert not stack.containers()
+
+
 def test_a_device_needs_its_password_once_mqtt_is_open(opened):
     opened.execute(PREPARE)
     opened.compose("up", "-d", "--no-deps", "--wait", "mosquitto")
