@@ -66,7 +66,7 @@ def test_an_expired_token_is_asked_for_again_and_the_page_goes_on(another, open_
     """What came meanwhile is there afterwards."""
     module = device(name)
     module.sample("co2", 400)
-    page = open_page(f"{another(JWT_SECRET=SECRET)}?filter={name}#token={token([name], seconds=5)}", refused=True)
+    page = open_page(f"{another(JWT_SECRET=SECRET)}?filter={name}#token={token([name], seconds=10)}", refused=True)
     expect(card(page, name)).to_contain_text("400")
     dialog = page.get_by_role("dialog", name="Access")
     expect(dialog).to_contain_text(re.compile("expired|no longer accepts"))
