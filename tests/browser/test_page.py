@@ -1,5 +1,6 @@
 """The page against the running stack: what people see."""
 
+import json
 import re
 import time
 import urllib.request
@@ -107,6 +108,28 @@ def test_pause_holds_the_picture_and_resume_shows_what_came(open_page, page_url,
     page.get_by_role("button", name="Resume").click()
     expect(reading).to_have_text("500ppm")
     expect(page.get_by_role("status")).to_have_text("Live")
+
+
+def test_what_a_slow_page_skipped_is_said(chromium, page_url, device, name):
+    """The server's `skipped` is put between its frames: a browser cannot be made slow at will."""
+    device(name).sample("co2", 400)
+    page = chromium.new_page(locale="en-GB")
+    sockets = []
+
+    def between(socket):
+        server = socket.connect_to_server()
+        server.on_message(socket.send)
+        sockets.append(socket)
+
+    page.route_web_socket("**/ws", between)
+    page.goto(f"{page_url}?filter={name}")
+    expect(page.get_by_role("status")).to_have_text("Live")
+    for count in (320, 1000):
+        sockets[0].send(json.dumps({"event": "skipped", "from": "a", "to": "b", "count": count}))
+    expect(page.get_by_text("1,320 messages skipped")).to_be_visible()
+    page.get_by_text("1,320 messages skipped").click()
+    expect(page.get_by_role("listitem").filter(has_text="1,000 skipped")).to_be_visible()
+    page.close()
 
 
 def test_hostile_names_are_shown_and_do_nothing(open_page, page_url, journal, name):
