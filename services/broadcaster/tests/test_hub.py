@@ -192,8 +192,8 @@ def test_a_token_ahead_of_the_stream_cannot_be_resumed_from():
     assert events(client) == ["subscribed", "gap", "mqtt-message", "live"]
 
 
-def test_what_history_has_before_the_hub_comes_once_with_the_stream():
-    """A replay that overtakes the head sends nothing of what lies behind it, and the client goes live at the head."""
+def test_what_history_has_before_the_hub_is_not_sent_from_there():
+    """A replay that overtook the head would bring its messages a second time when they come live: it may not."""
     hub = a_hub(recent_bytes=1)
     first = a_client(hub)
     subscribe(hub, first, "a")
@@ -206,8 +206,10 @@ def test_what_history_has_before_the_hub_comes_once_with_the_stream():
         Message.of(Position(JOURNAL, sequence), "a", "measurement", encode([envelope("a", float(sequence))]))
         for sequence in (1, 2, 3, 4)
     ]
-    for message in in_history:
+    for message in in_history[:2]:
         hub.forward(client, message)
+    with pytest.raises(AssertionError):
+        hub.forward(client, in_history[2])
     assert hub.advance(client, 1 << 20) is Step.DONE
     for message in in_history[2:]:
         hub.publish(message)

@@ -23,6 +23,9 @@ AT_ONCE: Final = 8
 
 LAG_SECONDS: Final = 5.0
 TURN_BYTES: Final = 64 << 10
+BEHIND_SECONDS: Final = 0.05
+"""What the hub is given to take in what HISTORY has already."""
+
 MAX_FILTERS: Final = 64
 """Modules that are named to NATS; beyond, everything is read and sorted out here."""
 
@@ -67,21 +70,25 @@ class Replay:
         return None
 
     async def _pass(self, peer: Peer, extent: Extent) -> None:
-        """Send what HISTORY has, at least up to `extent`, and declare what it lacks."""
+        """Send what HISTORY has, at least up to `extent`, and declare what it lacks.
+
+        Ends early where HISTORY is ahead of the hub, or the client asked for something else: what was left out would be
+        passed over.
+        """
         client, journal = peer.client, self._hub.head.journal
         judged, changes = -1, client.changes
         async with self._history.reading(journal, _after(client), _subjects(client)) as reader:
-            while peer.open:
+            while True:
                 chunk = await reader.chunk()
                 judged = await self._judge(client, journal, judged)
-                await self._send(peer, chunk, changes)
-                if client.changes != changes:
+                if not await self._send(peer, chunk, changes):
                     return
                 if not chunk or self._hub.recent.reaches(client.cursor):
                     break
-        floor = self._hub.recent.floor
-        reached = floor.sequence if extent.empty else min(extent.newest, floor.sequence)
-        client.cursor = max(client.cursor, wire.end_of(Position(journal, reached)))
+        if client.changes == changes:
+            floor = self._hub.recent.floor
+            reached = floor.sequence if extent.empty else min(extent.newest, floor.sequence)
+            client.cursor = max(client.cursor, wire.end_of(Position(journal, reached)))
 
     async def _judge(self, client: Client, journal: int, judged: int) -> int:
         """Declare what was lost behind the client's cursor, unless nothing went since it was judged last."""
@@ -96,21 +103,26 @@ class Replay:
                 self._hub.lose(client, module, kind)
         return extent.removed
 
-    async def _send(self, peer: Peer, chunk: list[Item], changes: int) -> None:
-        sent = TURN_BYTES
-        while peer.client.pending and peer.open:
+    async def _send(self, peer: Peer, chunk: list[Item], changes: int) -> bool:
+        """Send what is pending and a chunk; False where some of it was left out."""
+        client, sent = peer.client, TURN_BYTES
+        while client.pending and peer.open:
             await peer.room()
-            self._hub.flush(peer.client, TURN_BYTES)
+            self._hub.flush(client, TURN_BYTES)
         for item in chunk:
             if sent >= TURN_BYTES:
                 await peer.room()
                 await asyncio.sleep(0)
                 sent = 0
-            if not peer.open or peer.client.changes != changes:
-                return
-            if item.position.sequence > _after(peer.client):
-                sent += self._hub.forward(peer.client, item)
+            if not peer.open or client.changes != changes:
+                return False
+            if item.position > self._hub.head:
+                await asyncio.sleep(BEHIND_SECONDS)
+                return False
+            if item.position.sequence > _after(client):
+                sent += self._hub.forward(client, item)
                 self.messages += 1
+        return peer.open
 
 
 def _after(client: Client) -> int:
