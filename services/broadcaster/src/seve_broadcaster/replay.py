@@ -72,22 +72,22 @@ class Replay:
     async def _pass(self, peer: Peer, extent: Extent) -> None:
         """Send what HISTORY has, at least up to `extent`, and declare what it lacks.
 
-        Ends early where HISTORY is ahead of the hub, or the client asked for something else: what was left out would be
-        passed over.
+        Ends where memory is reached, where HISTORY is ahead of the hub, or where the client asked for something else.
+        Only when HISTORY was read to its end may the cursor pass over what it held nothing of, and no further than was
+        meant at the beginning: memory moves on meanwhile.
         """
-        client, journal = peer.client, self._hub.head.journal
+        client, journal, floor = peer.client, self._hub.head.journal, self._hub.recent.floor.sequence
         judged, changes = -1, client.changes
         async with self._history.reading(journal, _after(client), _subjects(client)) as reader:
             while True:
                 chunk = await reader.chunk()
                 judged = await self._judge(client, journal, judged)
-                if not await self._send(peer, chunk, changes):
+                if not await self._send(peer, chunk, changes) or self._hub.recent.reaches(client.cursor):
                     return
-                if not chunk or self._hub.recent.reaches(client.cursor):
+                if not chunk:
                     break
         if client.changes == changes:
-            floor = self._hub.recent.floor
-            reached = floor.sequence if extent.empty else min(extent.newest, floor.sequence)
+            reached = floor if extent.empty else min(extent.newest, floor)
             client.cursor = max(client.cursor, wire.end_of(Position(journal, reached)))
 
     async def _judge(self, client: Client, journal: int, judged: int) -> int:
