@@ -44,6 +44,6 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         replay = Replay(hub, History(js))
         gateway, feed = Gateway(settings, hub, replay, keys, health), Feed(client, js, hub, health, latency(registry))
         registry.register(Observed(gateway, feed, replay))
-        await unless(stop, feed.start(await latest.restore()))
+        await unless(stop, feed.start(latest.restore, stop))
         gc.freeze()  # what is there now stays; a full collection need not visit it while clients wait
         await supervise(stop, gateway.serve, feed.watch, latest.keep, grace=settings.service.shutdown_grace)

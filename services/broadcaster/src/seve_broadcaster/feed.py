@@ -8,7 +8,7 @@ too much, since HISTORY has that as well.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
@@ -65,14 +65,29 @@ class Feed:
         self._turn = 0
         self._lack = hub.begin
 
-    async def start(self, restored: Position) -> None:
+    async def start(self, restore: Callable[[], Awaitable[Position]], stop: Stop) -> None:
         """Subscribe, and come to the head of the stream from where the present was restored, or from HISTORY's oldest.
 
-        Begins a little earlier, to have in memory what clients of a broadcaster that just ended will ask for. Raises
-        nats.errors.Error and TimeoutError.
+        What NATS does not answer is asked again until `stop` is set.
         """
         self._fall_out("starting")
         await self._client.subscribe(LIVE, cb=self._take, pending_msgs_limit=0, pending_bytes_limit=0)
+        while not stop.is_set():
+            try:
+                await self._begin(await restore())
+                break
+            except (NatsError, TimeoutError) as error:
+                log.warning("the present cannot be restored yet", error=str(error) or type(error).__name__)
+                await pause(stop, RETRY_SECONDS)
+        while self._healing.is_set() and not stop.is_set():
+            await self._try_to_heal(stop)
+        self._hub.present.interrupted(self._hub.head)
+        self._lack = self._hub.gap
+
+    async def _begin(self, restored: Position) -> None:
+        """Set the hub where reading begins: a little before what was restored, to have in memory what clients of a
+        broadcaster that just ended will ask for. Raises nats.errors.Error and TimeoutError.
+        """
         end = await journal_end(self._js)
         known = restored.journal == end.journal and restored <= end
         extent = await self._history.extent(end.journal)
@@ -82,9 +97,6 @@ class Feed:
             self._hub.dark = Position(end.journal, oldest)
         begin = max(oldest, taken - WARM)
         self._hub.begin(Position(end.journal, min(begin, end.sequence)))
-        await self._heal()
-        self._hub.present.interrupted(self._hub.head)
-        self._lack = self._hub.gap
 
     async def watch(self, stop: Stop) -> None:
         """Heal whenever a gap shows, until `stop`."""
