@@ -46,7 +46,7 @@ class SensorRow {
   trace(view) {
     const points = this.#sensor.series.between(view.from, view.to);
     const least = Math.max(10 ** (1 - (this.#known.digits ?? 3)), Math.abs(this.#sensor.value ?? 0) * 0.005);
-    draw(this.canvas, points, { ...view, least, stale: this.#sensor.stale(view.to) });
+    draw(this.canvas, points, { ...view, least, stale: view.offline || this.#sensor.stale(view.to) });
     if (view.to - this.#labelled < LABEL_EVERY_MS) return;
     this.#labelled = view.to;
     this.canvas.setAttribute("aria-label", this.#describe(points));
@@ -102,8 +102,9 @@ export class Card {
 
   /** The trends alone. */
   trace(view) {
-    const gaps = [...view.gaps, ...this.#module.gaps];
-    for (const row of this.#rows.values()) row.trace({ ...view, gaps });
+    const { gaps, presence } = this.#module;
+    const mine = { ...view, gaps: [...view.gaps, ...gaps], offline: presence === "offline" };
+    for (const row of this.#rows.values()) row.trace(mine);
   }
 
   #fitRows() {
