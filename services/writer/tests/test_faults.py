@@ -13,6 +13,8 @@ import psycopg
 import pytest
 from servers.conditions import eventually, free_port
 from servers.proxy import proxied
+from seve_runtime import topology
+from seve_writer.errors import JournalReplaced
 from seve_writer.migrate import migrate
 
 from .conftest import envelope, running, settings_for
@@ -276,3 +278,27 @@ async def test_a_full_disk_is_waited_for(journal, nats_server, postgres_server, 
             await eventually(journal.empty, "all acknowledged")
         assert connection.execute("SELECT count(*) FROM measurements").fetchone() == (20_000,)
     assert await journal.deadletters() == []
+
+
+async def test_a_journal_made_anew_under_a_writer_ends_it(journal, nats_server, migrated, query, count):
+    """What it had of the old one is written, and nothing is acknowledged to the new one, whose sequences are others."""
+
+    async def taken():
+        return (await journal.js.consumer_info("TELEMETRY", "writer")).num_ack_pending == 3
+
+    async def replaced():
+        async with running(settings_for(nats_server.url, migrated, flush_interval="3s")) as task:
+            await publish(journal, 3)
+            await eventually(taken, "in the writer's hands")
+            await journal.js.delete_stream("TELEMETRY")
+            await topology.apply(journal.js, topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+            await publish(journal, 3, first=3)
+            await eventually(task.done, "ended by itself")
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await replaced()
+    assert raised.group_contains(JournalReplaced)
+    async with running(settings_for(nats_server.url, migrated)):
+        await eventually(journal.empty, "the new journal's stored")
+    assert count() == 60
+    assert query("SELECT count(DISTINCT journal) FROM ledger") == [(2,)]

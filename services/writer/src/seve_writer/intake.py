@@ -61,6 +61,7 @@ class Intake:
         self._room = asyncio.Event()
         self._too_big = False
         self._refused = ""
+        self._disowned = False
         self._inbox = client.new_inbox()
         self._requests = 0
 
@@ -149,8 +150,7 @@ class Intake:
         the tables.
         """
         try:
-            for delivery in deliveries:
-                await self._client.publish(delivery.ack, _ACK)
+            await self._tell(deliveries, _ACK)
         except NatsError as error:
             log.warning("not acknowledged, though stored", error=str(error) or type(error).__name__)
         self.release(deliveries)
@@ -162,12 +162,15 @@ class Intake:
                 self._bytes -= len(delivery.data)
         self._room.set()
 
+    def disown(self) -> None:
+        """From now on tell the journal nothing about what is or was in hand."""
+        self._disowned = True
+
     async def give_back(self) -> int:
         """Let another writer have, at once, all that is in hand; tells how many that was."""
         deliveries = list(self._held.values())
         try:
-            for delivery in deliveries:
-                await self._client.publish(delivery.ack, _NAK)
+            await self._tell(deliveries, _NAK)
         except NatsError as error:
             log.warning("not given back; it comes again after ACK_WAIT", error=str(error) or type(error).__name__)
         self.release(deliveries)
@@ -175,8 +178,13 @@ class Intake:
 
     async def extend(self) -> None:
         """Ask the journal for another `ACK_WAIT` for all that is in hand. Raises nats errors."""
-        for delivery in list(self._held.values()):
-            await self._client.publish(delivery.ack, _IN_PROGRESS)
+        await self._tell(list(self._held.values()), _IN_PROGRESS)
+
+    async def _tell(self, deliveries: Iterable[Delivery], word: bytes) -> None:
+        if self._disowned:
+            return
+        for delivery in deliveries:
+            await self._client.publish(delivery.ack, word)
 
     async def keep(self, stop: Stop, interval: float) -> None:
         """Extend every `interval` seconds, so that a message is delivered again only if this writer is gone."""

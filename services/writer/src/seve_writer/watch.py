@@ -14,6 +14,7 @@ from seve_schema.times import to_micros
 
 from seve_writer import metrics
 from seve_writer.batch import Waiting
+from seve_writer.errors import JournalReplaced
 from seve_writer.intake import Intake
 
 log = structlog.get_logger()
@@ -50,13 +51,13 @@ class Watch:
         self.ack_wait = 0.0
 
     async def look(self) -> None:
-        """Ask once. Raises nats errors."""
+        """Ask once. Raises nats errors, and JournalReplaced."""
         stream = await self._js.stream_info(JOURNAL)
         if stream.created is None:
             raise ValueError("the journal does not say when it was created")
         created = to_micros(stream.created)
         if self.journal not in (0, created):
-            log.warning("the journal was made anew", created=stream.created.isoformat())
+            raise JournalReplaced(self.journal, created)
         self.journal = created
         consumer = await self._js.consumer_info(JOURNAL, WRITER)
         self.ack_wait = consumer.config.ack_wait or 30.0
@@ -67,11 +68,16 @@ class Watch:
         metrics.ACK_PENDING.set(consumer.num_ack_pending or 0)
 
     async def run(self, stop: Stop, intake: Intake, waiting: Waiting) -> None:
-        """Look until `stop`."""
+        """Look until `stop`. Where the journal was replaced, disowns what is in hand and raises JournalReplaced: what
+        came from the old one is written and acknowledged to nobody: its sequences are other messages of the new one.
+        """
         while not await pause(stop, EVERY):
             metrics.HELD.set(intake.held)
             metrics.WAITING.set(waiting.rows)
             try:
                 await self.look()
+            except JournalReplaced:
+                intake.disown()
+                raise
             except (NatsError, OSError, msgspec.DecodeError) as error:
                 log.warning("the journal cannot be looked at", error=str(error) or type(error).__name__)
