@@ -51,6 +51,13 @@ class Project:
     def pid(self, name):
         return next((process.pid for process in processes.alive(self.state.pids) if process.name == name), None)
 
+    def kill(self, name):
+        """SIGKILL, and wait until it is gone; gives the number it had."""
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: self.pid(name) != pid, f"{name} gone")
+        return pid
+
     def ready(self, setting):
         return readiness.ask(self.ports[setting]).ready
 
@@ -106,10 +113,8 @@ def test_up_publish_down_up(project):
 def test_what_dies_is_started_again(project):
     """Services killed hard come back under other numbers, and what was published around that is stored."""
     project.say("up")
-    before = {name: project.pid(name) for name in ("ingest", "writer")}
     project.publish(1)
-    for pid in before.values():
-        os.kill(pid, signal.SIGKILL)
+    before = {name: project.kill(name) for name in ("ingest", "writer")}
     project.publish(2)
     wait_until(lambda: all(project.pid(name) not in (None, pid) for name, pid in before.items()), "new processes")
     wait_until(lambda: project.ready("INGEST_ADMIN_PORT") and project.ready("WRITER_ADMIN_PORT"), "both ready")
@@ -120,7 +125,7 @@ def test_down_stops_what_a_killed_supervisor_left(project):
     """Also then nothing stays; a status in between says what happened."""
     project.say("up")
     started = processes.alive(project.state.pids)
-    os.kill(project.pid("supervisor"), signal.SIGKILL)
+    project.kill("supervisor")
     assert "supervisor is gone" in project.say("status", code=1)
     project.say("down")
     assert [process for process in started if process.alive] == []
@@ -130,7 +135,7 @@ def test_up_takes_over_from_a_killed_supervisor(project):
     """It stops what is left and starts anew."""
     project.say("up")
     nats = project.pid("nats")
-    os.kill(project.pid("supervisor"), signal.SIGKILL)
+    project.kill("supervisor")
     assert "stopping them first" in project.say("up")
     assert project.pid("supervisor")
     assert project.pid("nats") not in (None, nats)

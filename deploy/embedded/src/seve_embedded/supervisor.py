@@ -7,13 +7,17 @@ from typing import Any
 
 import msgspec
 from seve_runtime.errors import SeveError
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from seve_embedded.plan import NOBODY_RESTARTS
 
 
 class NoSupervisor(SeveError):
     """Nothing answers at the socket."""
+
+
+class Refused(SeveError):
+    """The supervisor answered, and would not."""
 
 
 class ProcessState(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +62,7 @@ class Supervisor:
 
     def stop(self, name: str) -> None:
         """Ask a program to stop, and see that nobody starts it again; does not wait for it."""
-        self._call("stopProcess", name, False)
+        self._call("stopProcess", name, False, unless=Faults.NOT_RUNNING)
 
     def add(self, name: str) -> None:
         """Take up a program that the configuration has gained, and start it."""
@@ -71,11 +75,15 @@ class Supervisor:
         self._call("removeProcessGroup", name)
 
     def start(self, name: str) -> None:
-        """Start a program; does not wait for it."""
-        self._call("startProcess", name, False)
+        """Start a program, if it does not run already; does not wait for it."""
+        self._call("startProcess", name, False, unless=Faults.ALREADY_STARTED)
 
-    def _call(self, method: str, *arguments: object) -> Any:
+    def _call(self, method: str, *arguments: object, unless: int | None = None) -> Any:
         try:
             return getattr(self._calls.supervisor, method)(*arguments)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != unless:
+                raise Refused(f"the supervisor refuses {method} {arguments}: {fault.faultString}") from fault
+            return None
         except (OSError, http.client.HTTPException) as error:
             raise NoSupervisor(str(error)) from error
