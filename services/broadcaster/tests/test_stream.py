@@ -186,3 +186,36 @@ async def test_it_starts_before_the_streams_are_there(nats_server):
         await later
         await screen.until("live")
     await client.close()
+
+
+async def test_what_history_never_got_is_a_gap_where_it_belongs(nats_server, journal):
+    """As when NATS dies between storing a message and copying it: what came before and after is replayed."""
+    async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
+        async with watching(url, modules=["a"]) as screen:
+            token = (await screen.until("live"))[-1]["seq"]
+        for value in range(20):
+            if value in (5, 8):
+                await journal.js.update_stream(name="HISTORY", subjects=["live.>" if value == 8 else "nothing"])
+            await journal.publish(envelope("a", float(value)))
+        frames = await resumed(url, token)
+    missing = [0.0, 1.0, 2.0, 3.0, 4.0, *(float(value) for value in range(8, 20))]
+    assert (missing, ["gap"]) == (values(frames), [frame["event"] for frame in frames if frame["event"] == "gap"])
+    assert frames[6]["event"] == "gap"
+
+
+async def test_asking_for_more_in_the_midst_of_a_replay_loses_nothing_of_it(nats_server, journal):
+    """The replay begins again from where it was, for both."""
+    async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
+        async with watching(url, modules=["a"]) as screen:
+            token = (await screen.until("live"))[-1]["seq"]
+        for value in range(1500):
+            await journal.publish(envelope("ab"[value % 2], float(value)))
+        async with watching(url, modules=["a"], since=token) as screen:
+            await screen.until("mqtt-message", 10)
+            await screen.say(action="subscribe", modules=["b"], since=token)
+            while len(values(screen.frames)) < 1500:
+                await screen.read()
+    assert sorted(values(screen.frames)) == [float(value) for value in range(1500)]
+    for module in "ab":
+        came = [frame["data"]["value"] for frame in screen.frames if frame.get("data", {}).get("moduleId") == module]
+        assert came == sorted(came)
