@@ -154,3 +154,15 @@ def test_order_holds_and_nothing_is_lost_whatever_happens(steps):  # noqa: C901 
         take(lanes.ready())
     assert expected == held
     assert (lanes.envelopes, lanes.size, lanes.in_flight) == (0, 0, 0)
+
+
+def test_what_comes_while_ready_is_read_goes_with_the_rest_and_leaves_no_empty_message():
+    """The reader may let others work between two messages; a subject that is yet to come is queued once."""
+    lanes = Lanes("n")
+    add(lanes, "a", b"1")
+    add(lanes, "b", b"2")
+    reading = lanes.ready()
+    assert parts(next(reading)) == [b"1"]
+    add(lanes, "b", b"3")
+    assert [parts(publish) for publish in reading] == [[b"2", b"3"]]
+    assert list(lanes.ready()) == []

@@ -12,7 +12,7 @@ from seve_runtime.nats import CONDITION as NATS
 from seve_runtime.nats import connected
 
 from seve_ingest import connection, journal, metrics, session
-from seve_ingest.deliveries import Keys, Seen
+from seve_ingest.deliveries import REMEMBERED, Keys, Seen
 from seve_ingest.history import known_keys
 from seve_ingest.intake import Intake
 from seve_ingest.journal import Journal
@@ -37,7 +37,7 @@ async def app(settings: Settings, stop: Stop) -> None:
         await topology.wait_for(js, stop)
         if stop.is_set():
             raise Stopped
-        keys, seen = Keys(settings.broker.mqtt_client_id), Seen(settings.max_inflight)
+        keys, seen = Keys(settings.broker.mqtt_client_id), Seen(max(settings.max_inflight, REMEMBERED))
         tail = 2 * settings.max_inflight if settings.dedup_tail is None else settings.dedup_tail
         seen.load(await known_keys(js, stop, tail, keys.client))
         lanes = Lanes(secrets.token_hex(6))

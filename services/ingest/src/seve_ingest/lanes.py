@@ -84,7 +84,8 @@ class Lanes:
         touched, self._touched = self._touched, {}
         yield from alone
         for subject, lane in touched.items():
-            yield self._next(subject, lane)
+            if lane.encoded and not lane.flying:  # touched anew while this was read: the one before took all
+                yield self._next(subject, lane)
 
     def held(self, number: int) -> tuple[Publish, Publish | None] | None:
         """JetStream holds message `number`: it, and the next of its subject; None for an ack that came before."""
