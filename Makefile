@@ -13,7 +13,7 @@ $(VENV)/dev: requirements-dev.lock $(PACKAGES:%=%/pyproject.toml)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(PACKAGES:%=-e %)
-	@touch $@
+	@deploy/stack fingerprint >$@
 
 up: ## start everything, wait until it is ready, say where it is
 	@deploy/stack up
@@ -42,6 +42,9 @@ clean: ## remove all data, after asking
 test: $(VENV)/dev ## the whole suite that this machine can run
 	@$(BIN)/python -m pytest
 
+bench: $(VENV)/dev ## what it carries and what that costs, on this machine: the pipeline, then each service alone
+	@for bench in tests/bench/bench_*.py; do printf '\n%s\n' "$$bench"; $(BIN)/python "$$bench" || exit 1; done
+
 fuzz: $(VENV)/dev ## a million arbitrary messages through the normalisation (INPUTS= SEED=)
 	@$(BIN)/python services/ingest/tests/fuzz.py $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
@@ -54,4 +57,4 @@ format: $(VENV)/dev ## put the code, and the README's table of settings, into th
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: help up down status logs simulate scale psql clean test fuzz lint format lock
+.PHONY: help up down status logs simulate scale psql clean test bench fuzz lint format lock

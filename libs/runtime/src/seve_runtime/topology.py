@@ -52,7 +52,7 @@ class TopologySettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30.0
     ack_wait: Annotated[
         Seconds, Meta(description="after how long an unacknowledged journal message goes to another writer")
-    ] = 60.0
+    ] = 30.0
     max_ack_pending: Annotated[
         Count, Meta(description="NATS messages that all writers together may hold; at least twice writers x batch")
     ] = 20_000
