@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from servers.broadcasting import envelope
 from servers.frames import Reader
 from seve_broadcaster.access import Grant
+from seve_broadcaster.catchup import Step, advance, forward, give_up
 from seve_broadcaster.client import Client, Pace
-from seve_broadcaster.hub import Hub, Step
+from seve_broadcaster.hub import Hub
 from seve_broadcaster.message import Message
 from seve_broadcaster.present import Present
 from seve_broadcaster.protocol import Refusal, Subscribe, Unsubscribe
@@ -59,7 +60,7 @@ def say(hub, *envelopes):
 
 def subscribe(hub, client, *modules, budget=1 << 20, **options):
     hub.subscribe(client, Subscribe(modules=frozenset(modules), **options))
-    return hub.advance(client, budget)
+    return advance(hub, client, budget)
 
 
 def events(client):
@@ -188,7 +189,7 @@ def test_a_token_ahead_of_the_stream_cannot_be_resumed_from():
     say(hub, envelope("a", 1.0))
     client = a_client(hub)
     hub.subscribe(client, Subscribe(modules=frozenset({"a"}), since=Token(Position(JOURNAL + 1, 5), 0)))
-    assert hub.advance(client, 1 << 20) is Step.DONE
+    assert advance(hub, client, 1 << 20) is Step.DONE
     assert events(client) == ["subscribed", "gap", "mqtt-message", "live"]
 
 
@@ -207,10 +208,10 @@ def test_what_history_has_before_the_hub_is_not_sent_from_there():
         for sequence in (1, 2, 3, 4)
     ]
     for message in in_history[:2]:
-        hub.forward(client, message)
+        forward(hub, client, message)
     with pytest.raises(AssertionError):
-        hub.forward(client, in_history[2])
-    assert hub.advance(client, 1 << 20) is Step.DONE
+        forward(hub, client, in_history[2])
+    assert advance(hub, client, 1 << 20) is Step.DONE
     for message in in_history[2:]:
         hub.publish(message)
     assert values(client) == [1.0, 2.0, 3.0, 4.0]
@@ -227,7 +228,7 @@ def test_a_slow_client_is_told_what_it_missed_and_gets_the_newest():
         say(hub, envelope("a", value), envelope("b", 0.0, sensor="x"))
     say(hub, envelope("a", 5.0, sensor="t"))
     hub.relieve(client)
-    assert hub.advance(client, 1 << 20) is Step.DONE
+    assert advance(hub, client, 1 << 20) is Step.DONE
     skipped = client.sink.frames[3]
     assert (skipped["event"], skipped["count"]) == ("skipped", 7)
     assert values(client) == [1.0, 4.0, 5.0] or values(client)[0] == 1.0
@@ -258,7 +259,7 @@ def test_unsubscribing_ends_it_also_for_what_was_pending():
     client = a_client(hub)
     assert subscribe(hub, client, "a", budget=1) is Step.MORE
     hub.unsubscribe(client, Unsubscribe(modules=frozenset({"a"})))
-    hub.advance(client, 1 << 20)
+    advance(hub, client, 1 << 20)
     say(hub, envelope("a", 3.0))
     assert values(client) == []
     with pytest.raises(Refusal, match="not_subscribed"):
@@ -328,7 +329,7 @@ def play(world, operations, recent_reads_all):
 
 
 def step(world, budget, everything_is_held):
-    if world.hub.advance(world.client, budget) is Step.ELSEWHERE:
+    if advance(world.hub, world.client, budget) is Step.ELSEWHERE:
         elsewhere(world, everything_is_held)
 
 
@@ -336,11 +337,11 @@ def elsewhere(world, everything_is_held):
     """What is no longer in memory: from a history that holds all, or nowhere."""
     hub, client = world.hub, world.client
     if not everything_is_held:
-        hub.give_up(client)
+        give_up(hub, client)
         return
     for message in world.stream:
         if end_of(message.position) > client.cursor:
-            hub.forward(client, message)
+            forward(hub, client, message)
     client.cursor = max(client.cursor, end_of(hub.recent.floor))
 
 
@@ -468,6 +469,6 @@ def test_nothing_is_sent_that_is_not_subscribed_and_allowed_at_that_moment(allow
         elif operation == "drained":
             hub.relieve(client)
         elif operation == "advance" and client.pace is Pace.BEHIND:
-            hub.advance(client, rest[0])
+            advance(hub, client, rest[0])
         sent = {frame["data"]["moduleId"] for frame in client.sink.frames[before:] if "data" in frame}
         assert sent <= set(client.subscriptions) & allowed

@@ -1,14 +1,13 @@
 """Who gets what. The stream comes in once, in order; each client gets its part of it, or is told what it missed.
 
 Everything here happens in one turn of the loop, so what a client is told is consistent at the head of the stream: a
-snapshot holds all up to the head, and what follows it begins behind. Waits for nothing and reads no socket.
+snapshot holds all up to the head, and what follows it begins behind. What a client that is not live is owed is written
+down with it, and sent by `catchup`. Waits for nothing and reads no socket.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final
 
 from seve_schema.position import Position, Token
 
@@ -19,9 +18,6 @@ from seve_broadcaster.present import EARLIEST, NEVER, Present
 from seve_broadcaster.protocol import EVERYTHING, Refusal, Subscribe, Unsubscribe
 from seve_broadcaster.recent import Gap, Recent
 from seve_broadcaster.routes import Routes
-
-STATES_BYTES: Final = 128 * 1024
-"""Most bytes of states in one frame of a client that asked for batches."""
 
 
 @dataclass(slots=True)
@@ -36,14 +32,6 @@ class Counts:
     skipped: int = 0
     gaps: int = 0
     lost: int = 0
-
-
-class Step(Enum):
-    """How far `advance` brought a client."""
-
-    DONE = "at the head"
-    MORE = "more of the same"
-    ELSEWHERE = "the next is not in memory"
 
 
 class Hub:
@@ -100,7 +88,7 @@ class Hub:
         told = wire.gap(wire.end_of(item.start), wire.end_of(position))
         for client in self.clients:
             if client.pace is Pace.LIVE and client.subscriptions:
-                self._send(client, told)
+                self.send(client, told)
 
     def tell_silence(self, module: str, silent: bool) -> None:
         """A module fell silent, or speaks again."""
@@ -111,7 +99,7 @@ class Hub:
                 if client.pace is Pace.SLOW:
                     client.pending.append(told)
                 else:
-                    self._send(client, told)
+                    self.send(client, told)
 
     # clients
 
@@ -130,17 +118,10 @@ class Hub:
     def subscribe(self, client: Client, asked: Subscribe) -> None:
         """Grant what may be granted. Fresh modules get the present; with `since`, what came after it follows instead.
 
-        Leaves the client BEHIND, with what it is owed pending; the caller lets it `advance`. Raises Refusal where
+        Leaves the client BEHIND, with what it is owed pending; `catchup.advance` brings it on. Raises Refusal where
         nothing of it can be granted; tells the client of the part that is refused.
         """
-        granted, refused = client.grant.resolve(asked.modules)
-        if refused:
-            refusal = Refusal("forbidden", f"not allowed: {', '.join(sorted(refused)[:20])}")
-            if not granted:
-                raise refusal
-            client.sink.write(wire.error(refusal.code, refusal.explanation))
-        if len(client.subscriptions.keys() | granted) > self._max_subscriptions:
-            raise Refusal("too_many", f"at most {self._max_subscriptions} subscriptions a connection")
+        granted = self._granted(client, asked)
         stand = self._fall_behind(client)
         client.changes += 1
         since = asked.since if asked.since is not None and asked.since <= stand else None
@@ -150,13 +131,9 @@ class Hub:
             client.pending.append(wire.subscribed(granted, shown))
             if asked.since is not None:  # another journal's, or one that was set back
                 client.pending.append(wire.gap(asked.since, stand))
-            self._show(client, granted, shown)
+            self.show(client, granted, shown)
         else:
-            client.pending.append(wire.subscribed(granted, since))
-            if since.place == wire.UNSEEN:  # it broke off within its snapshot: what changed since then is replayed
-                self._show(client, granted, since, until=since)
-                since = wire.end_of(since.position)
-            client.cursor = min(client.cursor, since)
+            self._follow(client, granted, since)
         client.greeting = True
 
     def unsubscribe(self, client: Client, asked: Unsubscribe) -> None:
@@ -187,82 +164,52 @@ class Hub:
         stand, start = wire.end_of(self.head), client.cursor
         client.pending.append(wire.skipped(start, stand, client.missed))
         self.counts.skipped += client.missed
-        self._show(client, client.subscriptions, start, after=start)
+        self.show(client, client.subscriptions, start, after=start)
         client.cursor = stand
         client.missed = 0
 
-    # on the way to the head
+    def show(
+        self, client: Client, names: Iterable[str], seq: Token, after: Token = EARLIEST, until: Token | None = None
+    ) -> None:
+        """Owe a client the newest of each series of some of its subscriptions, as they are now."""
+        self.counts.snapshots += 1
+        for name in names:
+            for module in self.present.modules if name == EVERYTHING else [name]:
+                known = self.present.modules.get(module)
+                if known is None or (name == EVERYTHING and module in client.subscriptions):
+                    continue
+                if known.position <= after.position:
+                    continue
+                entries = known.entries(client.subscriptions[name].sensors, after, until)
+                if entries:
+                    client.pending.append(States(module, str(seq), deque(entries)))
 
-    def advance(self, client: Client, budget: int) -> Step:
-        """Send about `budget` bytes of what a client that is BEHIND is owed."""
-        budget -= self.flush(client, budget)
-        if client.pending:
-            return Step.MORE
-        if not self.recent.reaches(client.cursor):
-            return Step.ELSEWHERE
-        for item in self.recent.after(client.cursor):
-            if budget <= 0:
-                return Step.MORE
-            budget -= self.forward(client, item)
-        self._go_live(client)
-        return Step.DONE
+    def send(self, client: Client, data: bytes, frames: int = 1) -> int:
+        """Write whole frames to a client, and count them; gives the bytes."""
+        client.sink.write(data)
+        self.counts.frames += frames
+        self.counts.sent_bytes += len(data)
+        return len(data)
 
-    def flush(self, client: Client, budget: int) -> int:
-        """Send about `budget` bytes of what is pending; gives how many."""
-        sent = 0
-        while client.pending and sent < budget:
-            sent += self._send(client, self._next_pending(client))
-        return sent
+    def _granted(self, client: Client, asked: Subscribe) -> frozenset[str]:
+        """What a client may have of what it asked for. Tells it of the rest; raises Refusal where nothing is left."""
+        granted, refused = client.grant.resolve(asked.modules)
+        if refused:
+            refusal = Refusal("forbidden", f"not allowed: {', '.join(sorted(refused)[:20])}")
+            if not granted:
+                raise refusal
+            client.sink.write(wire.error(refusal.code, refusal.explanation))
+        if len(client.subscriptions.keys() | granted) > self._max_subscriptions:
+            raise Refusal("too_many", f"at most {self._max_subscriptions} subscriptions a connection")
+        return granted
 
-    def forward(self, client: Client, item: Message | Gap) -> int:
-        """Send a client that is BEHIND the next item of the stream, or the rest of it; gives the bytes.
-
-        Not one behind the head: HISTORY may be ahead of what was taken in here, and that comes when it comes.
-        """
-        sent = 0
-        assert item.position <= self.head  # noqa: S101  (the caller looked)
-        if isinstance(item, Gap):
-            if client.subscriptions:
-                start = max(client.cursor, wire.end_of(item.start))
-                sent = self._send(client, wire.gap(start, wire.end_of(item.position)))
-        else:
-            subscription = client.subscription(item.module)
-            if subscription and subscription.owes(item.module, item.kind, item.position):
-                lane = client.lane(subscription)
-                part = client.cursor.position == item.position
-                made = item.wire_after(lane, client.cursor.place) if part else item.wire(lane)
-                sent = self._send(client, made.data, made.frames) if made.data else 0
-        client.cursor = wire.end_of(item.position)
-        return sent
-
-    def news(self, client: Client, after: Position) -> Iterator[tuple[str, str, Position]]:
-        """Modules and kinds that a client is owed with a message behind a position; and from where on it is owed."""
-        for module, kind in self.present.news(after):
-            subscription = client.subscription(module)
-            if subscription and subscription.owes(module, kind, self.present.modules[module].kinds[kind]):
-                floor = subscription.floor_of(module, kind)
-                yield module, kind, max(after, floor.position) if floor else after
-
-    def lose(self, client: Client, module: str, kind: str) -> None:
-        """What a client that is BEHIND needs next of a module and kind is gone: say so, and owe it the present."""
-        subscription = client.subscription(module)
-        known = self.present.modules.get(module)
-        if subscription is None or known is None:
-            return
-        self.counts.lost += 1
-        start, stand = max(client.cursor, subscription.floor_of(module, kind) or client.cursor), wire.end_of(self.head)
-        subscription.lost = {**(subscription.lost or {}), (module, kind): stand}
-        client.pending.append(wire.gap(start, stand, module, kind))
-        entries = known.entries(subscription.sensors, kind=kind)
-        if entries:
-            client.pending.append(States(module, str(client.cursor), deque(entries)))
-
-    def give_up(self, client: Client) -> None:
-        """What a client needs next is held nowhere any more: say so, and owe it the present instead."""
-        start, stand = client.cursor, wire.end_of(self.head)
-        client.pending.append(wire.gap(start, stand))
-        self._show(client, client.subscriptions, start)
-        client.cursor = stand
+    def _follow(self, client: Client, granted: frozenset[str], since: Token) -> None:
+        """Let a client walk on from where it broke off."""
+        client.pending.append(wire.subscribed(granted, since))
+        if since.place == wire.UNSEEN:  # it broke off within its snapshot: what changed since then is replayed
+            self.show(client, granted, since, until=since)
+            since = wire.end_of(since.position)
+        client.cursor = min(client.cursor, since)
 
     def _fall_behind(self, client: Client) -> Token:
         """A client stops being pushed to, to be told something first; gives the head."""
@@ -286,54 +233,6 @@ class Hub:
             client.subscriptions[name] = Subscription(asked.sensors, floor if client.cursor < floor else None)
         for name in client.subscriptions:
             self.routes.add(client, name)
-
-    def _show(
-        self, client: Client, names: Iterable[str], seq: Token, after: Token = EARLIEST, until: Token | None = None
-    ) -> None:
-        """Owe a client the newest of each series of some of its subscriptions, as they are now."""
-        self.counts.snapshots += 1
-        for name in names:
-            for module in self.present.modules if name == EVERYTHING else [name]:
-                known = self.present.modules.get(module)
-                if known is None or (name == EVERYTHING and module in client.subscriptions):
-                    continue
-                if known.position <= after.position:
-                    continue
-                entries = known.entries(client.subscriptions[name].sensors, after, until)
-                if entries:
-                    client.pending.append(States(module, str(seq), deque(entries)))
-
-    def _next_pending(self, client: Client) -> bytes:
-        owed = client.pending[0]
-        if isinstance(owed, bytes):
-            client.pending.popleft()
-            return owed
-        taken = [owed.entries.popleft().data]
-        size = len(taken[0])
-        while client.batch and owed.entries and size + len(owed.entries[0].data) <= STATES_BYTES:
-            taken.append(owed.entries.popleft().data)
-            size += len(taken[-1])
-        if not owed.entries:
-            client.pending.popleft()
-        return wire.states(owed.seq, taken) if client.batch else wire.state(owed.seq, taken[0])
-
-    def _go_live(self, client: Client) -> None:
-        client.pace = Pace.LIVE
-        client.cursor = wire.end_of(self.head)
-        for subscription in client.subscriptions.values():
-            subscription.floor = subscription.lost = None
-        if client.greeting:
-            client.greeting = False
-            for module in self.silent:
-                if client.subscription(module):
-                    self._send(client, wire.silence(module, silent=True))
-            self._send(client, wire.live(client.cursor))
-
-    def _send(self, client: Client, data: bytes, frames: int = 1) -> int:
-        client.sink.write(data)
-        self.counts.frames += frames
-        self.counts.sent_bytes += len(data)
-        return len(data)
 
 
 def _wanted(client: Client, owed: bytes | States) -> bool:

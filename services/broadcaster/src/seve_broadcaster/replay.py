@@ -10,7 +10,7 @@ from typing import Final
 from seve_schema.position import Position, Token
 from seve_schema.subjects import LIVE_PREFIX, module_token
 
-from seve_broadcaster import wire
+from seve_broadcaster import catchup, wire
 from seve_broadcaster.client import Client
 from seve_broadcaster.history import LIVE, Extent, History
 from seve_broadcaster.hub import Hub
@@ -52,7 +52,7 @@ class Replay:
                     or cursor.position > head
                     or (extent := await self._caught_up(head.journal)) is None
                 ):
-                    self._hub.give_up(peer.client)
+                    catchup.give_up(self._hub, peer.client)
                 else:
                     await self._pass(peer, extent)
 
@@ -97,10 +97,10 @@ class Replay:
         if extent.removed == judged or (not extent.holes and not extent.empty and extent.oldest <= after + 1):
             return extent.removed
         place = Position(journal, after)
-        for module, kind, behind in list(self._hub.news(client, place)):
+        for module, kind, behind in list(catchup.news(self._hub, client, place)):
             first = await self._history.first(f"{LIVE_PREFIX}.{module_token(module)}.{kind}", journal)
             if not self._hub.present.complete(module, kind, behind, first):
-                self._hub.lose(client, module, kind)
+                catchup.lose(self._hub, client, module, kind)
         return extent.removed
 
     async def _send(self, peer: Peer, chunk: list[Item], changes: int) -> bool:
@@ -108,7 +108,7 @@ class Replay:
         client, sent = peer.client, TURN_BYTES
         while client.pending and peer.open:
             await peer.room()
-            self._hub.flush(client, TURN_BYTES)
+            catchup.flush(self._hub, client, TURN_BYTES)
         for item in chunk:
             if sent >= TURN_BYTES:
                 await peer.room()
@@ -120,7 +120,7 @@ class Replay:
                 await asyncio.sleep(BEHIND_SECONDS)
                 return False
             if item.position.sequence > _after(client):
-                sent += self._hub.forward(client, item)
+                sent += catchup.forward(self._hub, client, item)
                 self.messages += 1
         return peer.open
 

@@ -25,11 +25,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from seve_broadcaster import pages, wire
+from seve_broadcaster import catchup, pages, wire
 from seve_broadcaster.access import Grant, host_allowed, origin_allowed
 from seve_broadcaster.auth import SUBPROTOCOL, Keys, Unauthorized, presented
 from seve_broadcaster.client import Client, Pace
-from seve_broadcaster.hub import Hub, Step
+from seve_broadcaster.hub import Hub
 from seve_broadcaster.limits import Rate
 from seve_broadcaster.peer import CLOSE_SECONDS, Peer, Turn
 from seve_broadcaster.protocol import Refusal, Subscribe, parse, parse_query
@@ -207,7 +207,7 @@ class Gateway:
         client = peer.client
         if client.pace is not Pace.BEHIND or peer.pump is not None:
             return
-        if not peer.paused and self.hub.advance(client, BUDGET) is Step.DONE:
+        if not peer.paused and catchup.advance(self.hub, client, BUDGET) is catchup.Step.DONE:
             return
         peer.pump = asyncio.create_task(self._pump(peer), name="pump")
 
@@ -216,7 +216,7 @@ class Gateway:
         try:
             while client.pace is Pace.BEHIND and peer.open:
                 await peer.room()
-                if self.hub.advance(client, BUDGET) is Step.ELSEWHERE:
+                if catchup.advance(self.hub, client, BUDGET) is catchup.Step.ELSEWHERE:
                     await self._replay_for(peer)
                 await asyncio.sleep(0)
         finally:
