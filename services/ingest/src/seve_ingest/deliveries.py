@@ -15,8 +15,9 @@ Outcome = tuple[str, str]
 """What a message is counted as, and why: `published`, `duplicate`, `deadletter`, `ignored` or `suppressed`."""
 
 REMEMBERED: Final = 30_000
-"""Least `bound` of Seen: NATS brings again what waited longer than its ack wait, behind all that it sent since. Twice
-this stays below the 65,535 messages after which packet identifiers come round."""
+"""Least `bound` of Seen. NATS brings again what waited longer than its ack wait, behind all that it sent since; since
+acknowledgements go out in order, that is at most what it lets wait (its `max_ack_pending`, 10,000 of ours). Twice this
+bound stays below the 65,535 messages after which packet identifiers come round."""
 
 KNOWN_BEFORE: Final = 32_768
 """How many deliveries are remembered from before the present connection."""
