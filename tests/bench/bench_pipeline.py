@@ -1,10 +1,11 @@
 """The whole pipeline on this machine: what arrives of what is published, how late, and what each part spends on it.
 
-    .venv/bin/python tests/bench/bench_pipeline.py [--rates 1000 10000 20000 30000] [--seconds 5]
+    .venv/bin/python tests/bench/bench_pipeline.py [--broker mosquitto] [--rates 1000 10000 20000 30000]
 
 Samples at QoS 1 with the device's time, from a process of their own; one WebSocket client for all modules in another.
-Both take their share of the machine. PostgreSQL keeps `fsync`, services their default settings. `held` says that the
-publisher kept its pace; a rate counts as sustained where it did and everything was stored and seen.
+Both take their share of the machine. PostgreSQL keeps `fsync`, services their default settings. The broker is NATS' own
+listener, as without Docker, or Mosquitto, as in Docker, where it is installed. `held` says that the publisher kept its
+pace; a rate counts as sustained where it did and everything was stored and seen.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from servers.conditions import wait_until
+from servers.mosquitto import Mosquitto
 from servers.stack import EmbeddedStack
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -55,17 +57,18 @@ def load(stack, prefix, rate, seconds):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def one_rate(stack, rate, seconds):
+def one_rate(stack, broker, rate, seconds):
     """A run at one rate, as a row of the table."""
+    processes = {part: stack.pid(part) for part in PARTS} | ({"broker": broker.process.pid} if broker else {})
     prefix, expect = f"bench-{rate}", round(rate * seconds)
-    before = {part: cpu_seconds(stack.pid(part)) for part in PARTS}
+    before = {part: cpu_seconds(pid) for part, pid in processes.items()}
     watched = Watched(stack, prefix, expect)
     began = time.monotonic()
     sent = load(stack, prefix, rate, seconds)
     wait_until(lambda: stack.query(COUNT, f"{prefix}-%")[0][0] >= sent["acknowledged"], "all stored", 120)
     stored_after = time.monotonic() - began
     seen = watched.result()
-    spent = {part: (cpu_seconds(stack.pid(part)) - before[part]) / sent["sent"] * 1e6 for part in PARTS}
+    spent = {part: (cpu_seconds(pid) - before[part]) / sent["sent"] * 1e6 for part, pid in processes.items()}
     return {
         "rate": rate,
         **sent,
@@ -87,7 +90,7 @@ COLUMNS = {
     "p99 ms": lambda row: f"{row['p99']:.1f}",
     "max ms": lambda row: f"{row['longest']:.1f}",
     "all stored": lambda row: f"{row['after']:.1f} s",
-    **{f"{part} us": lambda row, part=part: f"{row[part]:.1f}" for part in PARTS},
+    **{f"{part} us": lambda row, part=part: f"{row.get(part, 0):.1f}" for part in ("broker", *PARTS)},
 }
 
 
@@ -103,15 +106,24 @@ def main():
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--rates", type=int, nargs="+", default=[1000, 10_000, 20_000, 30_000], help="samples a second")
     words.add_argument("--seconds", type=float, default=5, help="of each rate (5)")
+    words.add_argument("--broker", choices=("nats", "mosquitto"), default="nats", help="where devices publish (nats)")
     wishes = words.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        stack = EmbeddedStack(Path(folder) / "stack", fsync="on", quick=False)
+        broker, elsewhere = None, {}
+        if wishes.broker == "mosquitto":
+            broker = Mosquitto(Path(folder))
+            broker.start()
+            elsewhere = {"MQTT_BROKER": broker.mqtt_url}
+        stack = EmbeddedStack(Path(folder) / "stack", fsync="on", quick=False, **elsewhere)
+        stack.mqtt_url = stack.environment["MQTT_BROKER"]
         try:
             stack.start()
-            one_rate(stack, 500, 1)  # warms up what is lazy
-            show([one_rate(stack, rate, wishes.seconds) for rate in wishes.rates])
+            one_rate(stack, broker, 500, 1)  # warms up what is lazy
+            show([one_rate(stack, broker, rate, wishes.seconds) for rate in wishes.rates])
         finally:
             stack.stop()
+            if broker:
+                broker.stop()
 
 
 if __name__ == "__main__":
