@@ -1,6 +1,7 @@
 """A real Mosquitto as a child process of the test run, where the program is installed."""
 
-import getpass
+import os
+import pwd
 import shutil
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Mosquitto(Server):
             CONFIG.format(
                 port=self.port,
                 folder=self.folder,
-                user=getpass.getuser(),
+                user=pwd.getpwuid(os.getuid()).pw_name,
                 inflight=self.inflight,
                 extra=self.extra,
                 anonymous=str(self.anonymous).lower(),

@@ -11,6 +11,8 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Final
 
+import msgspec
+
 Outcome = tuple[str, str]
 """What a message is counted as, and why: `published`, `duplicate`, `deadletter`, `ignored` or `suppressed`."""
 
@@ -25,21 +27,20 @@ KNOWN_BEFORE: Final = 32_768
 PUBLISHED: Final[Outcome] = ("published", "")
 
 
-class Delivery:
+class Delivery(msgspec.Struct, eq=False, gc=False):
     """One MQTT message. `open` counts the parts of it that JetStream does not hold yet; `connection` is the one its
     acknowledgement belongs to; `outcome` is what it is counted as when `open` reaches zero.
+
+    Tens of thousands are remembered and none can be part of a cycle: the garbage collector passes them over.
     """
 
-    __slots__ = ("acknowledged", "connection", "mid", "open", "outcome", "qos", "received_at")
-
-    def __init__(self, mid: int, qos: int, connection: int, received_at: int) -> None:
-        self.mid = mid
-        self.qos = qos
-        self.connection = connection
-        self.received_at = received_at
-        self.open = 0
-        self.outcome = PUBLISHED
-        self.acknowledged = False
+    mid: int
+    qos: int
+    connection: int
+    received_at: int
+    open: int = 0
+    outcome: Outcome = PUBLISHED
+    acknowledged: bool = False
 
 
 Known = Delivery | frozenset[int]
