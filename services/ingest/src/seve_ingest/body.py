@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seve_ingest.repairs import Notes, clean
+from seve_ingest.repairs import Notes, clean, finite
 
 MAX_DEPTH: Final = 32
 """Deepest body that is passed on: deeper ones are an attack on somebody's parser."""
@@ -66,22 +66,11 @@ def _storable(value: Any, notes: Notes, depth: int) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
-        return value if -_LARGEST <= value < _LARGEST else _storable_float(value, notes)
+        return value if -_LARGEST <= value < _LARGEST else finite(value, notes)
     if isinstance(value, float):
-        return value if math.isfinite(value) else _storable_float(value, notes)
+        return value if math.isfinite(value) else finite(value, notes)
     if depth == 0:
         raise Malformed("nested too deep")
     if isinstance(value, list):
         return [_storable(item, notes, depth - 1) for item in value]
     return {clean(key, notes): _storable(item, notes, depth - 1) for key, item in value.items()}
-
-
-def _storable_float(value: float, notes: Notes) -> float | None:
-    try:
-        result = float(value)
-    except OverflowError:
-        result = math.inf
-    if math.isfinite(result):
-        return result
-    notes.append("not_a_number")
-    return None

@@ -55,7 +55,7 @@ def number(value: Any, notes: Notes) -> float | None:
     if isinstance(value, str):
         return _number_in_text(value.strip(), notes)
     if isinstance(value, int | float):
-        return _finite(value, notes)
+        return finite(value, notes)
     notes.append("not_a_number")
     return None
 
@@ -72,7 +72,7 @@ def _number_in_text(word: str, notes: Notes) -> float | None:
         return None
     if len(word) <= _LONGEST_NUMBER and _NUMBER.fullmatch(word):
         notes.append("number_in_text")
-        return _finite(float(word.replace(",", ".")), notes)
+        return finite(float(word.replace(",", ".")), notes)
     if word.lower() in _SWITCH:
         notes.append("boolean_as_number")
         return _SWITCH[word.lower()]
@@ -80,7 +80,8 @@ def _number_in_text(word: str, notes: Notes) -> float | None:
     return None
 
 
-def _finite(value: float, notes: Notes) -> float | None:
+def finite(value: float, notes: Notes) -> float | None:
+    """`value` as a float, or null, noted, where it is infinite, no number or an integer too large."""
     try:
         result = float(value)
     except OverflowError:
