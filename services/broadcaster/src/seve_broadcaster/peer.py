@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 5.0
 
+TURN_BYTES = 16 * 1024
+"""Most that one turn keeps back from a connection: only what the transport holds can tell that a client is slow."""
+
 
 class Turn:
     """Connections that were written to in this turn of the loop. Each is written out once, when the turn ends.
@@ -53,18 +56,22 @@ class Peer(ServerConnection):
     on_full: Callable[["Peer"], None] | None = None
     on_drained: Callable[["Peer"], None] | None = None
     _out: list[bytes]
+    _kept: int = 0
     pump: asyncio.Task[None] | None = None
     _room: asyncio.Future[None] | None = None
 
     def write(self, data: bytes) -> None:
-        """Write whole frames when this turn of the loop ends; nothing else of ours ever writes a part of one."""
+        """Write whole frames, at the latest when this turn ends; nothing else of ours ever writes a part of one."""
         if not self._out:
             self.turn.add(self)
         self._out.append(data)
+        self._kept += len(data)
+        if self._kept >= TURN_BYTES:
+            self.flush()
 
     def flush(self) -> None:
         """Write out now, if the connection is open."""
-        out, self._out = self._out, []
+        out, self._out, self._kept = self._out, [], 0
         if out and self.protocol.state is State.OPEN:
             self.transport.writelines(out)
 
