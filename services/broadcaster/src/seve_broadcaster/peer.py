@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
+from seve_broadcaster.client import Pace
+
 if TYPE_CHECKING:
     from seve_broadcaster.access import Grant
     from seve_broadcaster.client import Client
@@ -66,7 +68,7 @@ class Peer(ServerConnection):
             self.turn.add(self)
         self._out.append(data)
         self._kept += len(data)
-        if self._kept >= TURN_BYTES:
+        if self._kept >= TURN_BYTES and self.client.pace is Pace.LIVE:  # one that is behind is bounded by its budget
             self.flush()
 
     def flush(self) -> None:
