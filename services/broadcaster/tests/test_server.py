@@ -114,6 +114,28 @@ async def test_a_slow_client_skips_and_the_others_see_everything(nats_server, jo
         await eventually(lambda: url.broadcaster.metric("conflated_envelopes_total"), "the skip counted")
 
 
+async def test_a_client_that_is_full_when_it_comes_to_the_head_is_slow_from_there_on(nats_server, journal):
+    """Full while it was behind, it must not pass for live: nobody would ever say that its buffer is full."""
+    async with broadcasting(nats_server.url, WS_BUFFER_BYTES="64KiB", WS_PING_INTERVAL="60s") as url:
+        metric = url.broadcaster.metric
+        await journal.publish(*(envelope("a", float(n), sensor=f"s{n}", metadata={"padding": BIG}) for n in range(14)))
+        await eventually(lambda: metric("received_messages_total") == 1, "the present")
+        async with deaf(url) as sock:
+            asked = 0
+            while not asked or metric("clients", pace="live"):
+                asked += 1
+                await eventually(lambda: metric("snapshots_total") == asked, "an answer")  # noqa: B023  (at once)
+                await journal.publish(envelope("b", 0.0))
+                await eventually(lambda: metric("received_messages_total") == 1 + asked, "a turn later")  # noqa: B023
+                assert metric("queue_bytes") < 64 * 1024 or not metric("clients", pace="live")
+                sock.sendall(masked(b'{"action":"subscribe","modules":["a"]}'))
+
+
+def masked(text):
+    """A text frame as a client sends it."""
+    return bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text
+
+
 def read_until(sock, wanted):
     sock.settimeout(20)
     read = b""

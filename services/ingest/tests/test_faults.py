@@ -1,6 +1,7 @@
 """What may go wrong around ingest, and that nothing is lost or doubled by it. Every payload carries its number."""
 
 import os
+import signal
 import threading
 import time
 
@@ -88,6 +89,23 @@ async def test_nats_away_under_load(mosquitto, streams, run_ingest):
     assert list(map(float, range(flow.sent))) == rows(found)
     assert ingest.count("mqtt_connections_total") == 1
     assert ingest.stop() == 0
+
+
+async def test_frozen_under_load(broker, streams, ingest):
+    """A process that stands still for longer than the broker waits for an acknowledgement (NATS: 3 s) finds copies
+    behind what it has not read yet, and takes none of them twice.
+    """
+    ingest.start()
+    with Flow(broker, 2000) as flow:
+        wait_until(lambda: ingest.count("outcomes_total", outcome="published") > 2000, "flowing")
+        ingest.process.send_signal(signal.SIGSTOP)
+        frozen = flow.sent
+        wait_until(lambda: flow.sent > frozen + 7 * 2000, "seven seconds of load")
+        ingest.process.send_signal(signal.SIGCONT)
+    found = await drain(streams, at_least=flow.sent)
+    wait_until(lambda: ingest.count("unacknowledged_messages") == 0, "all acknowledged")
+    assert list(map(float, range(flow.sent))) == rows(found + await drain(streams))
+    assert (ingest.count("outcomes_total", outcome="duplicate") > 0) == (broker is streams)
 
 
 async def test_journal_full(mosquitto, nats_server, run_ingest):
