@@ -1,6 +1,6 @@
 """What the broadcaster can do: frames to many clients, latency, memory a client, and what one stuck client costs.
 
-    .venv/bin/python tests/bench/bench_broadcaster.py [fanout stuck latency pipeline memory]
+    .venv/bin/python tests/bench/bench_broadcaster.py [fanout stuck latency memory]
 
 NATS and the broadcaster run as processes of their own; the clients here are raw sockets in one process, which takes as
 much of the machine as what is measured. CPU per frame is the broadcaster's own and says what a free core would do.
@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import re
 import selectors
 import socket
 import statistics
@@ -26,14 +25,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import nats
 from servers.conditions import free_port, wait_until
 from servers.embedded import NatsServer
-from servers.stack import EmbeddedStack, ServiceProcess
+from servers.raw_client import deaf, subscribed
+from servers.stack import ServiceProcess
 from seve_runtime.topology import TopologySettings, apply
 from seve_schema.codec import encode
 from seve_schema.envelope import Envelope
 
 STREAMS = TopologySettings(journal_max_bytes=1 << 30, history_max_bytes=1 << 30)
 MARK = b'"event":"mqtt-'
-VALUE = re.compile(rb'"value":([0-9]+)[.]5,')
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -43,13 +42,14 @@ class Bench:
     def __init__(self, folder, **environment):
         (folder / "nats").mkdir(parents=True)
         self.nats = NatsServer(folder / "nats")
-        self.port = free_port()
+        port = free_port()
+        self.url = f"ws://127.0.0.1:{port}/ws"
         self.service = ServiceProcess(
             folder / "broadcaster",
             "seve_broadcaster",
             {
                 "NATS_URL": self.nats.url,
-                "WS_LISTEN": f"127.0.0.1:{self.port}",
+                "WS_LISTEN": f"127.0.0.1:{port}",
                 "WS_MAX_CLIENTS_PER_ADDRESS": "20000",
                 "WS_PING_INTERVAL": "60s",
                 "LOG_FORMAT": "json",
@@ -102,29 +102,16 @@ class Bench:
 class Clients:
     """Raw sockets that subscribed in their URL; they count the frames they are sent and keep the end of each stream."""
 
-    def __init__(self, port, count, query, takes=None):
-        self.takes = takes
+    def __init__(self, url, count, query):
         self.selector = selectors.DefaultSelector()
         self.received = [0] * count
         self.tails = [b""] * count
-        self.sockets = [self._connect(port, query(number)) for number in range(count)]
+        self.sockets = [subscribed(url, query(number)) for number in range(count)]
         for number, sock in enumerate(self.sockets):
             self._await_live(sock)
             sock.setblocking(False)
             self.selector.register(sock, selectors.EVENT_READ, number)
         self.onread = None
-
-    def _connect(self, port, query):
-        sock = socket.socket()
-        sock.settimeout(60)
-        if self.takes:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.takes)
-        sock.connect(("127.0.0.1", port))
-        sock.sendall(
-            f"GET /ws?{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        return sock
 
     def _await_live(self, sock):
         read = b""
@@ -194,11 +181,10 @@ class Publisher:
         self.sock.close()
 
 
-def fan_out(bench, *, clients, together, seconds, batch, window=400, stuck=0):
+def fan_out(bench, *, clients, together, seconds, batch, window=400):
     """Frames a second with as much published as the slowest client has taken; gives a row."""
     query = "module=croissance" + ("&batch=1" if batch else "")
-    deaf = [Clients(bench.port, 1, lambda _: query, takes=4096).sockets[0] for _ in range(stuck)]
-    group, publisher = Clients(bench.port, clients, lambda _: query), Publisher(bench.nats.port)
+    group, publisher = Clients(bench.url, clients, lambda _: query), Publisher(bench.nats.port)
     data, per = envelopes(together), 1 if batch else together
     published, began, cpu = 0, time.perf_counter(), bench.cpu()
     while time.perf_counter() - began < seconds or min(group.received) < published * per:
@@ -211,8 +197,6 @@ def fan_out(bench, *, clients, together, seconds, batch, window=400, stuck=0):
     frames = sum(group.received)
     assert frames == published * per * clients, (frames, published * per * clients)
     slow = bench.metric('clients{pace="slow"}')
-    for sock in deaf:
-        sock.close()
     group.close()
     publisher.close()
     return {
@@ -221,12 +205,13 @@ def fan_out(bench, *, clients, together, seconds, batch, window=400, stuck=0):
         "frames/CPU s": frames / used,
         "CPU µs/message": used / published * 1e6,
         "slow clients": slow,
+        "MiB": bench.resident() / (1 << 20),
     }
 
 
 def latency(bench, *, rate, seconds, clients):
     """Milliseconds from publishing to a client's read, at a steady rate of NATS messages of one envelope."""
-    group, publisher = Clients(bench.port, clients, lambda _: "module=croissance"), Publisher(bench.nats.port)
+    group, publisher = Clients(bench.url, clients, lambda _: "module=croissance"), Publisher(bench.nats.port)
     sent, samples, rest = [], [], b""
     body = envelopes(1)
 
@@ -252,73 +237,11 @@ def latency(bench, *, rate, seconds, clients):
     return {"p50 ms": cuts[49] * 1000, "p99 ms": cuts[98] * 1000, "worst ms": max(samples) * 1000}
 
 
-class Device:
-    """An MQTT 3.1.1 client that publishes at QoS 1 over a plain socket: what it costs is not what is measured."""
-
-    def __init__(self, port):
-        self.sock = prompt(port)
-        self.sock.sendall(b"\x10\x11\x00\x04MQTT\x04\x02\x00\x3c\x00\x05bench")
-        assert self.sock.recv(4) == b"\x20\x02\x00\x00"
-        self.sock.setblocking(False)
-        self._identifier = 0
-
-    def publish(self, topic, payload):
-        self._identifier = self._identifier % 65535 + 1
-        body = len(topic).to_bytes(2, "big") + topic + self._identifier.to_bytes(2, "big") + payload
-        assert len(body) < 128
-        return bytes((0x32, len(body))) + body
-
-    def drain(self):
-        with contextlib.suppress(BlockingIOError):
-            while self.sock.recv(65536):
-                pass
-
-
-def end_to_end(stack, *, rate, seconds, modules=50):
-    """Milliseconds from an MQTT publish to a WebSocket client's read, through ingest and NATS, the writer at work."""
-    port = int(stack.ws_url.rsplit(":", 1)[1].split("/")[0])
-    group, device = Clients(port, 1, lambda _: "module=*&batch=1"), Device(int(stack.mqtt_url.rsplit(":", 1)[1]))
-    sent, samples, rest = [], [], b""
-
-    def onread(data):
-        nonlocal rest
-        now, seen = time.perf_counter(), rest + data
-        found = list(VALUE.finditer(seen))
-        samples.extend(now - sent[int(match[1])] for match in found)
-        rest = seen[found[-1].end() if found else max(0, len(seen) - 30) :]
-
-    group.onread = onread
-    began = time.perf_counter()
-    while len(samples) < len(sent) or time.perf_counter() - began < seconds:
-        now = time.perf_counter()
-        assert now - began < seconds + 30, f"{len(samples)} of {len(sent)} came"
-        due = int((now - began) * rate) - len(sent) if now - began < seconds else 0
-        if due > 0:
-            first = len(sent)
-            sent += [now] * due
-            topics = (b"bench%d/s%d" % (n % modules, n // modules % 5) for n in range(first, first + due))
-            data = b"".join(device.publish(topic, b"%d.5" % (first + n)) for n, topic in enumerate(topics))
-            device.sock.setblocking(True)
-            device.sock.sendall(data)
-            device.sock.setblocking(False)
-        device.drain()
-        group.read(0.0005)
-    group.close()
-    device.sock.close()
-    cuts = statistics.quantiles(samples, n=100)
-    return {
-        "p50 ms": cuts[49] * 1000,
-        "p99 ms": cuts[98] * 1000,
-        "worst ms": max(samples) * 1000,
-        "samples": len(samples),
-    }
-
-
 def memory(bench, *, clients):
     """Bytes a client of one module each, at rest and after each was sent something."""
     before = bench.resident()
     began = time.perf_counter()
-    group = Clients(bench.port, clients, lambda number: f"module=m{number}")
+    group = Clients(bench.url, clients, lambda number: f"module=m{number}")
     took = time.perf_counter() - began
     resting = bench.resident()
     publisher = Publisher(bench.nats.port)
@@ -341,10 +264,10 @@ def show(title, row):
 
 
 @contextlib.contextmanager
-def started(kind):
-    """A bench or a stack in a folder of its own, running."""
+def started():
+    """A bench in a folder of its own, running."""
     with tempfile.TemporaryDirectory() as folder:
-        running = kind(Path(folder))
+        running = Bench(Path(folder))
         try:
             running.start()
             yield running
@@ -353,35 +276,33 @@ def started(kind):
 
 
 def measure_fanout(seconds):
-    with started(Bench) as bench:
+    with started() as bench:
         for together, batch in [(1, False), (10, False), (10, True)]:
             title = f"100 clients, {together} together{', batch' if batch else ''}"
             show(title, fan_out(bench, clients=100, together=together, seconds=seconds, batch=batch))
 
 
 def measure_stuck(seconds):
-    with started(Bench) as bench:
+    """The same with and without a client that reads nothing, in turn; it is stuck when the latency is measured."""
+    with started() as bench:
         for round_, stuck in itertools.product((1, 2, 3), (0, 1)):
-            row = fan_out(bench, clients=100, together=10, seconds=seconds, batch=False, stuck=stuck)
-            show(f"100 clients and {stuck} stuck, round {round_}", row)
+            with contextlib.ExitStack() as clients:
+                for _ in range(stuck):
+                    clients.enter_context(deaf(bench.url, "croissance"))
+                title = f"round {round_}, {stuck} stuck, 100 clients"
+                show(title, fan_out(bench, clients=100, together=10, seconds=seconds, batch=False))
+                show(f"{title}, 1,000/s", latency(bench, rate=1_000, seconds=seconds, clients=100))
 
 
 def measure_latency(seconds):
-    with started(Bench) as bench:
+    with started() as bench:
         for rate, clients in [(1_000, 1), (10_000, 1), (1_000, 100)]:
             row = latency(bench, rate=rate, seconds=seconds, clients=clients)
             show(f"NATS to WebSocket at {rate:,}/s, {clients} clients", row)
 
 
-def measure_pipeline(seconds):
-    with started(EmbeddedStack) as stack:
-        end_to_end(stack, rate=500, seconds=2)
-        for rate in (1_000, 10_000):
-            show(f"MQTT to WebSocket at {rate:,}/s", end_to_end(stack, rate=rate, seconds=seconds))
-
-
 def measure_memory(_):
-    with started(Bench) as bench:
+    with started() as bench:
         show("5,000 clients of one module each", memory(bench, clients=5000))
 
 
@@ -389,7 +310,6 @@ PARTS = {
     "fanout": measure_fanout,
     "stuck": measure_stuck,
     "latency": measure_latency,
-    "pipeline": measure_pipeline,
     "memory": measure_memory,
 }
 

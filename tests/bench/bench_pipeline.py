@@ -1,26 +1,30 @@
 """The whole pipeline on this machine: what arrives of what is published, how late, and what each part spends on it.
 
-    .venv/bin/python tests/bench/bench_pipeline.py [--broker mosquitto] [--rates 1000 10000 20000 30000]
+    .venv/bin/python tests/bench/bench_pipeline.py [--broker mosquitto] [--rates 1000 10000 20000 30000] [--stuck]
 
 Samples at QoS 1 with the device's time, from a process of their own; one WebSocket client for all modules in another.
 Both take their share of the machine. PostgreSQL keeps `fsync`, services their default settings. The broker is NATS' own
 listener, as without Docker, or Mosquitto, as in Docker, where it is installed. `held` says that the publisher kept its
-pace; a rate counts as sustained where it did and everything was stored and seen.
+pace; a rate counts as sustained where it did and everything was stored and seen. With `--stuck` each rate runs a second
+time beside a WebSocket client that asks for everything and reads nothing.
 """
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from servers.conditions import wait_until
 from servers.mosquitto import Mosquitto
+from servers.raw_client import deaf
 from servers.stack import EmbeddedStack
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -57,10 +61,16 @@ def load(stack, prefix, rate, seconds):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def one_rate(stack, broker, rate, seconds):
+def one_rate(stack, broker, rate, seconds, *, stuck=False):
     """A run at one rate, as a row of the table."""
+    with deaf(stack.ws_url, "*") if stuck else nullcontext():
+        return {"rate": rate, "stuck": stuck, **measured(stack, broker, rate, seconds, f"bench-{rate}-{stuck:d}")}
+
+
+def measured(stack, broker, rate, seconds, prefix):
+    """What became of samples at one rate, and what each part spent on them."""
     processes = {part: stack.pid(part) for part in PARTS} | ({"broker": broker.process.pid} if broker else {})
-    prefix, expect = f"bench-{rate}", round(rate * seconds)
+    expect = round(rate * seconds)
     before = {part: cpu_seconds(pid) for part, pid in processes.items()}
     watched = Watched(stack, prefix, expect)
     began = time.monotonic()
@@ -70,7 +80,6 @@ def one_rate(stack, broker, rate, seconds):
     seen = watched.result()
     spent = {part: (cpu_seconds(pid) - before[part]) / sent["sent"] * 1e6 for part, pid in processes.items()}
     return {
-        "rate": rate,
         **sent,
         **seen,
         "stored": stack.query(COUNT, f"{prefix}-%")[0][0],
@@ -80,7 +89,7 @@ def one_rate(stack, broker, rate, seconds):
 
 
 COLUMNS = {
-    "rate": lambda row: f"{row['rate']}",
+    "rate": lambda row: f"{row['rate']}{' stuck' * row['stuck']}",
     "sent/s": lambda row: f"{row['sent'] / row['seconds']:.0f}",
     "held": lambda row: "yes" if row["seconds"] <= row["planned"] * 1.02 else "no",
     "acked": lambda row: f"{row['acknowledged']}",
@@ -107,6 +116,7 @@ def main():
     words.add_argument("--rates", type=int, nargs="+", default=[1000, 10_000, 20_000, 30_000], help="samples a second")
     words.add_argument("--seconds", type=float, default=5, help="of each rate (5)")
     words.add_argument("--broker", choices=("nats", "mosquitto"), default="nats", help="where devices publish (nats)")
+    words.add_argument("--stuck", action="store_true", help="each rate again beside a client that reads nothing")
     wishes = words.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         broker, elsewhere = None, {}
@@ -119,7 +129,8 @@ def main():
         try:
             stack.start()
             one_rate(stack, broker, 500, 1)  # warms up what is lazy
-            show([one_rate(stack, broker, rate, wishes.seconds) for rate in wishes.rates])
+            runs = itertools.product(wishes.rates, (False, True) if wishes.stuck else (False,))
+            show([one_rate(stack, broker, rate, wishes.seconds, stuck=stuck) for rate, stuck in runs])
         finally:
             stack.stop()
             if broker:

@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import json
-import socket
-from contextlib import asynccontextmanager
 
 import pytest
 from servers.broadcasting import broadcasting, envelope, watching
 from servers.conditions import eventually
+from servers.raw_client import deaf
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 BIG = "x" * 4000
@@ -26,22 +25,6 @@ async def flood(journal, module, count):
     """Large messages of one series, numbered."""
     for value in range(count):
         await journal.publish(envelope(module, float(value), metadata={"padding": BIG}))
-
-
-@asynccontextmanager
-async def deaf(url, modules="a", takes=4096, **options):
-    """A client that subscribes and then reads nothing, whose kernel takes little."""
-    query = "&".join([f"module={modules}", *(f"{name}={value}" for name, value in options.items())])
-    sock = socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1].split("/")[0])))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, takes)
-    sock.sendall(
-        f"GET /ws?{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-    )
-    try:
-        yield sock
-    finally:
-        sock.close()
 
 
 async def test_a_message_that_is_no_action_is_an_error_and_the_connection_stays(ws_url):
@@ -87,8 +70,8 @@ async def test_too_many_messages_close_with_1008_and_too_long_ones_with_1009(nat
 
 async def test_a_slow_client_that_asked_for_it_is_disconnected(nats_server, journal):
     """`slow: disconnect`: 1013 when its buffer is full; the others see everything."""
-    async with broadcasting(nats_server.url, WS_BUFFER_BYTES="64KiB") as url:  # noqa: SIM117  (one serves the others)
-        async with watching(url, modules=["a"]) as screen, deaf(url, slow="disconnect"):
+    async with broadcasting(nats_server.url, WS_BUFFER_BYTES="64KiB") as url, watching(url, modules=["a"]) as screen:
+        with deaf(url, slow="disconnect"):
             await screen.until("live")
             reading = asyncio.create_task(screen.until("mqtt-message", 2000))
             await flood(journal, "a", 2000)
@@ -102,11 +85,12 @@ async def test_a_slow_client_that_asked_for_it_is_disconnected(nats_server, jour
 async def test_a_slow_client_skips_and_the_others_see_everything(nats_server, journal):
     """`slow: conflate`: what it missed is told and counted, the newest is given; its buffer stays within its bound."""
     async with broadcasting(nats_server.url, WS_BUFFER_BYTES="64KiB", WS_PING_INTERVAL="60s") as url:
-        async with watching(url, modules=["a"]) as screen, deaf(url, takes=65536) as sock:
-            await screen.until("live")
-            reading = asyncio.create_task(screen.until("mqtt-message", 2000))
-            await flood(journal, "a", 2000)
-            await reading
+        with deaf(url, takes=65536) as sock:
+            async with watching(url, modules=["a"]) as screen:
+                await screen.until("live")
+                reading = asyncio.create_task(screen.until("mqtt-message", 2000))
+                await flood(journal, "a", 2000)
+                await reading
             assert url.broadcaster.metric("clients", pace="slow") == 1
             assert url.broadcaster.metric("queue_bytes") < 64 * 1024 + 20_000
             frames = await asyncio.to_thread(read_until, sock, b'"event":"skipped"')
@@ -120,7 +104,7 @@ async def test_a_client_that_is_full_when_it_comes_to_the_head_is_slow_from_ther
         metric = url.broadcaster.metric
         await journal.publish(*(envelope("a", float(n), sensor=f"s{n}", metadata={"padding": BIG}) for n in range(14)))
         await eventually(lambda: metric("received_messages_total") == 1, "the present")
-        async with deaf(url) as sock:
+        with deaf(url) as sock:
             asked = 0
             while not asked or metric("clients", pace="live"):
                 asked += 1
@@ -146,8 +130,8 @@ def read_until(sock, wanted):
 
 async def test_a_peer_that_is_dead_is_let_go(nats_server, journal):
     """Who answers no ping is gone after twice the interval; who does stays."""
-    async with broadcasting(nats_server.url, WS_PING_INTERVAL="2s") as url:  # noqa: SIM117  (as above)
-        async with deaf(url), watching(url, modules=["a"]) as screen:
+    async with broadcasting(nats_server.url, WS_PING_INTERVAL="2s") as url, watching(url, modules=["a"]) as screen:
+        with deaf(url):
             await screen.until("live")
             metric = url.broadcaster.metric
             await eventually(lambda: metric("disconnected_total", reason="ping") == 1, "the dead peer let go")
@@ -175,12 +159,13 @@ async def test_a_stop_says_when_to_come_back_and_closes_with_1001(nats_server, j
 
 async def test_a_stop_does_not_wait_for_who_is_stuck(nats_server, journal):
     """A client that reads nothing is cut off; the broadcaster ends within its grace."""
-    async with broadcasting(nats_server.url, WS_BUFFER_BYTES="16KiB", SHUTDOWN_GRACE="5s") as url, deaf(url):
-        async with watching(url, modules=["a"]) as screen:
-            await screen.until("live")
-            await flood(journal, "a", 1500)
-            await eventually(lambda: url.broadcaster.metric("clients", pace="slow"), "the client slow")
-        await url.broadcaster.end()
+    async with broadcasting(nats_server.url, WS_BUFFER_BYTES="16KiB", SHUTDOWN_GRACE="5s") as url:
+        with deaf(url):
+            async with watching(url, modules=["a"]) as screen:
+                await screen.until("live")
+                await flood(journal, "a", 1500)
+                await eventually(lambda: url.broadcaster.metric("clients", pace="slow"), "the client slow")
+            await url.broadcaster.end()
 
 
 @pytest.mark.parametrize(
