@@ -14,11 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import nats
 import uvloop
 from bench_writer import fill
 from servers.embedded import NatsServer
 from seve_runtime import topology
+from seve_runtime.direct import DirectClient
 from seve_writer.intake import Intake
 
 
@@ -46,7 +46,7 @@ async def by_requests(client, messages):
     while taken < messages:
         await arrived.wait()
         batch, waiting[:] = waiting[:500], waiting[500:]
-        await intake.acknowledge(batch)
+        intake.acknowledge(batch)
         taken += len(batch)
         if not waiting:
             arrived.clear()
@@ -58,7 +58,8 @@ async def run(messages):
     with tempfile.TemporaryDirectory() as folder:
         server = NatsServer(Path(folder))
         server.start()
-        client = await nats.connect(server.url)
+        client = DirectClient()
+        await client.connect(server.url)
         try:
             await topology.apply(client.jetstream(), topology.TopologySettings(duplicate_window=2))
             print(f"{'':<14}{'messages/s':>12}{'CPU us a message':>20}")

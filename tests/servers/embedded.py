@@ -1,16 +1,22 @@
 """Real servers as child processes of the test run, on free ports, to be stopped, killed and started again."""
 
+import os
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 from seve_embedded import nats_server, postgres
+from seve_embedded.plan import NATS_ENVIRONMENT
 
 from servers.conditions import accepts, free_port, wait_until
 
 
 class Server:
     """A child process that listens on `port`. `kill()` is SIGKILL; `start()` after either brings it back as it was."""
+
+    variables: ClassVar[dict[str, str]] = {}
+    """What its environment has besides ours."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -24,9 +30,9 @@ class Server:
         return accepts(self.port)
 
     def start(self) -> None:
-        log = (self.folder / "server.log").open("ab")
-        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log)
-        log.close()
+        with (self.folder / "server.log").open("ab") as log:
+            environment = {**os.environ, **self.variables}
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=environment)
         wait_until(self._ready_or_dead, f"{type(self).__name__} ready")
         assert self.process.poll() is None, (self.folder / "server.log").read_text()[-2000:]
 
@@ -45,6 +51,8 @@ class Server:
 
 class NatsServer(Server):
     """nats-server with JetStream and an MQTT listener."""
+
+    variables = NATS_ENVIRONMENT
 
     def __init__(self, folder: Path, **options) -> None:
         super().__init__(folder)

@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-import nats
 import pytest
 from servers.conditions import eventually
 from seve_ingest.deliveries import Keys, Seen
@@ -15,6 +14,7 @@ from seve_ingest.packets import Arrival
 from seve_ingest.presets import NATIVE
 from seve_ingest.routes import RouteTable
 from seve_runtime import topology
+from seve_runtime.direct import DirectClient
 from seve_runtime.health import Health
 
 
@@ -32,7 +32,7 @@ class Way:
 
     def take(self, topic, payload, mid):
         self.intake.take([Arrival(topic, payload, mid, 0x32)])
-        self.journal.wake()
+        self.journal.send()
 
     def done(self):
         self.acknowledged += [delivery.mid for delivery in self.intake.finished()]
@@ -41,7 +41,8 @@ class Way:
 
 @pytest.fixture
 async def client(streams):
-    connected = await nats.connect(streams.url)
+    connected = DirectClient()
+    await connected.connect(streams.url)
     yield connected
     await connected.close()
 

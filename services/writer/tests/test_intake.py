@@ -2,9 +2,9 @@
 
 import asyncio
 
-import nats
 import pytest
 from servers.conditions import eventually
+from seve_runtime.direct import DirectClient
 from seve_writer.intake import Intake
 
 from .conftest import envelope
@@ -13,7 +13,8 @@ from .conftest import envelope
 @pytest.fixture
 async def pulling(journal, nats_server):
     """Starts an intake with bounds; gives it and the list of what arrived. Stopped at the end."""
-    client = await nats.connect(nats_server.url)
+    client = DirectClient()
+    await client.connect(nats_server.url)
     stop, tasks = asyncio.Event(), []
 
     def start(**bounds):
@@ -41,7 +42,7 @@ async def test_messages_in_hand_are_bounded(journal, pulling):
     intake, arrived = pulling(most=50, most_bytes=1 << 20)
     await eventually(lambda: server_waits(journal, 50), "fifty in hand, and no request")
     assert (intake.held, len(arrived)) == (50, 50)
-    await intake.acknowledge(arrived[:20])
+    intake.acknowledge(arrived[:20])
     await eventually(lambda: len(arrived) == 70, "twenty more")
     assert intake.held == 50
 
@@ -52,7 +53,7 @@ async def test_bytes_in_hand_are_bounded(journal, pulling):
         await journal.publish(envelope(kind="other", metadata="x" * 10_000, at=at))
     intake, arrived = pulling(most=1000, most_bytes=100_000)
     await eventually(lambda: len(arrived) == 9, "nine of ten thousand bytes")
-    await intake.acknowledge(arrived[:4])
+    intake.acknowledge(arrived[:4])
     await eventually(lambda: len(arrived) == 13, "four more")
     assert intake.held == 9
 
@@ -65,7 +66,7 @@ async def test_a_message_larger_than_the_bound_comes_alone(journal, pulling):
     intake, arrived = pulling(most=100, most_bytes=65_536)
     for expected in (1, 2, 3):
         await eventually(lambda expected=expected: len(arrived) == expected, f"message {expected}")
-        await intake.acknowledge(arrived[expected - 1 :])
+        intake.acknowledge(arrived[expected - 1 :])
     await eventually(journal.empty, "all acknowledged")
 
 
@@ -75,7 +76,7 @@ async def test_what_is_given_back_comes_again_at_once(journal, pulling):
         await journal.publish(envelope(at=at))
     intake, arrived = pulling(most=100, most_bytes=1 << 20)
     await eventually(lambda: len(arrived) == 3, "three in hand")
-    assert await intake.give_back() == 3
+    assert intake.give_back() == 3
     await eventually(lambda: len(arrived) == 6, "three again", seconds=4)
     assert [delivery.delivered for delivery in arrived[3:]] == [2, 2, 2]
 
@@ -95,5 +96,5 @@ async def test_an_extension_keeps_messages_from_going_round(journal, pulling):
     stop.set()
     await keeping
     await eventually(lambda: len(arrived) == 3, "nothing else arrived")
-    await intake.acknowledge(arrived)
+    intake.acknowledge(arrived)
     await eventually(journal.empty, "all acknowledged")

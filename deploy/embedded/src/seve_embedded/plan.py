@@ -13,6 +13,9 @@ SERVERS: Final = ("postgres", "nats")
 NOBODY_RESTARTS: Final = 2
 """The exit code of settings that cannot be used: a restart would change nothing."""
 
+NATS_ENVIRONMENT: Final = {"GOGC": "400", "GOMEMLIMIT": "850MiB"}
+"""For Go's collector: a collection holds messages up for some 20 ms, and by default comes several times a second."""
+
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """One supervised process. `priority` orders the start, and backwards the stop; `stop_signal` drains it."""
@@ -108,7 +111,7 @@ def programs(
 
     return [
         Program(name="postgres", command=tuple(postgres), priority=10, stop_signal="INT", stop_seconds=60),
-        Program(name="nats", command=tuple(nats), priority=20),
+        Program(name="nats", command=tuple(nats), environment=NATS_ENVIRONMENT, priority=20),
         *(
             service(writer_name(number), "seve_writer", settings.writer_admin_port + number - 1, 30)
             for number in range(1, settings.writers + 1)

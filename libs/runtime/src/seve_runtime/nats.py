@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 import structlog
 from msgspec import Meta
-from nats.aio.client import Client
 
+from seve_runtime.direct import DirectClient
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, unless
 from seve_runtime.settings import Secret
@@ -31,8 +31,8 @@ class NatsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def connected(
-    settings: NatsSettings, name: str, health: Health, stop: Stop, kind: type[Client] = Client
-) -> AsyncIterator[Client]:
+    settings: NatsSettings, name: str, health: Health, stop: Stop, kind: type[DirectClient] = DirectClient
+) -> AsyncIterator[DirectClient]:
     """A NATS connection that reconnects for ever and is drained last. Raises Stopped if `stop` comes before it stands.
 
     Keeps the health condition `nats`; services that publish while it is lost are bounded by their own windows. `kind`
@@ -80,7 +80,7 @@ async def connected(
             await _give_up(client)
 
 
-async def _give_up(client: Client) -> None:
+async def _give_up(client: DirectClient) -> None:
     """Close what is broken already: what it had not sent is lost with it, and nobody waits for it any more."""
     try:
         await client.close()
@@ -88,6 +88,6 @@ async def _give_up(client: Client) -> None:
         log.warning("nats closed while disconnected", error=str(error) or type(error).__name__)
 
 
-def _server(client: Client) -> str | None:
+def _server(client: DirectClient) -> str | None:
     url = client.connected_url
     return f"{url.hostname}:{url.port}" if url else None

@@ -1,7 +1,5 @@
 """The wiring of the broadcaster."""
 
-import gc
-
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 from seve_runtime import topology
@@ -45,5 +43,4 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         gateway, feed = Gateway(settings, hub, replay, keys, health), Feed(client, js, hub, health, latency(registry))
         registry.register(Observed(gateway, feed, replay))
         await unless(stop, feed.start(latest.restore, stop))
-        gc.freeze()  # what is there now stays; a full collection need not visit it while clients wait
         await supervise(stop, gateway.serve, feed.watch, latest.keep, grace=settings.service.shutdown_grace)

@@ -13,10 +13,9 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from seve_runtime.direct import DirectClient, Frame
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
 from seve_schema.position import Position
@@ -50,7 +49,7 @@ Latency = Callable[[float], None]
 class Feed:
     """What comes from `live.>` and HISTORY. `malformed` and `healed` count messages."""
 
-    def __init__(self, client: Client, js: JetStreamContext, hub: Hub, health: Health, latency: Latency) -> None:
+    def __init__(self, client: DirectClient, js: JetStreamContext, hub: Hub, health: Health, latency: Latency) -> None:
         self.malformed = 0
         self.healed = 0
         self._client = client
@@ -59,7 +58,7 @@ class Feed:
         self._health = health
         self._latency = latency
         self._history = History(js)
-        self._held: deque[Msg] = deque()
+        self._held: deque[Frame] = deque()
         self._held_bytes = 0
         self._healing = asyncio.Event()
         self._turn = 0
@@ -71,7 +70,7 @@ class Feed:
         What NATS does not answer is asked again until `stop` is set.
         """
         self._fall_out("starting")
-        await self._client.subscribe(LIVE, cb=self._take, pending_msgs_limit=0, pending_bytes_limit=0)
+        await self._client.subscribe_direct(LIVE, self._take)
         while not stop.is_set():
             try:
                 await self._begin(await restore())
@@ -108,18 +107,18 @@ class Feed:
 
     # what arrives
 
-    async def _take(self, message: Msg) -> None:
-        sequence = int((message.headers or {}).get(SEQUENCE, 0))
+    async def _take(self, message: Frame) -> None:
+        sequence = _sequence(message)
         if self._healing.is_set() or sequence != self._hub.head.sequence + 1:
             self._hold(message)
             self._fall_out("a jump in the stream")
             return
-        incoming = read(message, self._hub.head.journal)
+        incoming = read(Position(self._hub.head.journal, sequence), message.subject, message.data)
         await self._publish(incoming)
         if incoming.heads:
             self._latency(time.time() - datetime.fromisoformat(incoming.heads[0].received_at).timestamp())
 
-    def _hold(self, message: Msg) -> None:
+    def _hold(self, message: Frame) -> None:
         self._held.append(message)
         self._held_bytes += len(message.data)
         while self._held_bytes > HELD_BYTES:
@@ -216,12 +215,13 @@ class Feed:
         while self._held and _sequence(self._held[0]) <= self._hub.head.sequence + 1:
             message = self._held.popleft()
             self._held_bytes -= len(message.data)
-            if _sequence(message) == self._hub.head.sequence + 1:
-                await self._publish(read(message, self._hub.head.journal))
+            position = Position(self._hub.head.journal, _sequence(message))
+            if position.sequence == self._hub.head.sequence + 1:
+                await self._publish(read(position, message.subject, message.data))
         if not self._held:
             self._healing.clear()
             self._health.holds(CONDITION)
 
 
-def _sequence(message: Msg) -> int:
-    return int((message.headers or {}).get(SEQUENCE, 0))
+def _sequence(message: Frame) -> int:
+    return int(message.header(SEQUENCE) or 0)

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 import structlog
 from msgspec import DecodeError
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RawStreamMsg
@@ -90,7 +89,7 @@ class Reader:
         for stored in found:
             _, _, _, _, _, own, _, stored_at, _ = stored.reply.split(".")[-9:]
             if int(stored_at) // 1000 >= self._journal:
-                message = read(stored, self._journal)
+                message = read(Position(self._journal, _sequence(stored.headers)), stored.subject, stored.data)
                 items += self._missed(int(own), message.position)
                 items.append(message)
         return items
@@ -168,14 +167,13 @@ class History:
             return None
 
 
-def read(stored: Msg, journal: int) -> Message:
+def read(position: Position, subject: str, data: bytes) -> Message:
     """A message of `live.>`, with an empty one for what cannot be read: its place in the stream it has all the same."""
-    position = Position(journal, _sequence(stored.headers))
     try:
-        module, kind = parse_subject(stored.subject)
-        return Message.of(position, module, kind, stored.data)
+        module, kind = parse_subject(subject)
+        return Message.of(position, module, kind, data)
     except (DecodeError, SubjectError, UnicodeError) as error:
-        log.warning("unreadable message", subject=stored.subject, sequence=position.sequence, error=str(error))
+        log.warning("unreadable message", subject=subject, sequence=position.sequence, error=str(error))
         return Message.of(position, "", "other", b"[]")
 
 

@@ -7,7 +7,7 @@ headers are read as slowly as before, and nothing else changes.
 
 from typing import Final
 
-from nats.aio.client import Client
+from seve_runtime.direct import DirectClient
 
 from seve_broadcaster.history import SEQUENCE
 
@@ -15,7 +15,7 @@ _MARK: Final = f"\r\n{SEQUENCE}: ".encode()
 _PLAIN: Final = b"NATS/1.0\r\n"
 
 
-class Listener(Client):
+class Listener(DirectClient):
     """Reads `Nats-Sequence` alone where a message has it; status messages and all others as nats-py does."""
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:

@@ -51,7 +51,7 @@ async def app(settings: Settings, stop: Stop) -> None:
         way = Journal(
             nats, intake, health, timeout=settings.publish_timeout, window=window, tail=tail, progress=mqtt.progress
         )
-        mqtt.publish = way.wake
+        mqtt.publish = way.send
 
         async def publishing(_stop: Stop) -> None:
             """The journal's end is the session's to tell: it still waits for acks when a stop is asked for."""

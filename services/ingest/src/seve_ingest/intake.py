@@ -62,6 +62,7 @@ class Intake:
         self._max_bytes = max_bytes
         self._allowance = Allowance()
         self._outcomes: dict[Outcome, int] = {}
+        self._publishes = self._envelopes = 0
         self.lanes = lanes
         self.queue = Queue()
         self.connection = 0
@@ -93,9 +94,9 @@ class Intake:
             delivery.open -= 1
             if not delivery.open:
                 outcomes[delivery.outcome] = outcomes.get(delivery.outcome, 0) + 1
-        metrics.publishes.inc()
+        self._publishes += 1
         if publish.ordered:
-            metrics.envelopes.inc(len(publish.deliveries))
+            self._envelopes += len(publish.deliveries)
         return following
 
     def finished(self) -> list[Delivery]:
@@ -200,6 +201,9 @@ class Intake:
         for (outcome, reason), count in self._outcomes.items():
             metrics.outcomes.labels(outcome, reason).inc(count)
         self._outcomes.clear()
+        metrics.publishes.inc(self._publishes)
+        metrics.envelopes.inc(self._envelopes)
+        self._publishes = self._envelopes = 0
 
 
 def _index(envelope: Envelope) -> int:

@@ -9,11 +9,11 @@ from typing import Final
 
 import msgspec
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import ConnectionDrainingError, MaxPayloadError, OutboundBufferLimitError
 from nats.errors import Error as NatsError
+from seve_runtime.direct import DirectClient, Frame
 from seve_runtime.health import Health
+from seve_runtime.lifecycle import pause
 
 from seve_ingest import metrics
 from seve_ingest.history import MESSAGE_ID, held_ids
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 CONDITION: Final = "journal"
 """The readiness condition: whether the journal takes what it is given."""
 
+_HEADERS: Final = b"NATS/1.0\r\n" + MESSAGE_ID.encode() + b": %b\r\n\r\n"
 TICK: Final = 0.25
 TELL_EVERY: Final = 10.0
 """Seconds between two lines about refusals: a journal at its brim refuses and takes in turn."""
@@ -51,7 +52,7 @@ class Journal:
 
     def __init__(
         self,
-        client: Client,
+        client: DirectClient,
         intake: Intake,
         health: Health,
         *,
@@ -70,44 +71,35 @@ class Journal:
         self._js = client.jetstream()
         self._progress = progress
         self._inbox = client.new_inbox()
-        self._work = asyncio.Event()
+        self._open = False
         self._told = -TELL_EVERY
         self._reconnects = client.stats["reconnects"]
 
-    def wake(self) -> None:
-        """There is something new to send."""
-        self._work.set()
-
     async def run(self, finished: asyncio.Event) -> None:
-        """Send, and send again, until `finished` is set."""
-        await self._client.subscribe(f"{self._inbox}.*", cb=self._answered)
+        """Hear the answers, and send again what needs it, until `finished` is set."""
+        await self._client.subscribe_direct(f"{self._inbox}.*", self._answered)
+        self._open = True
         self._health.holds(CONDITION)
-        next_tick = time.monotonic() + TICK
-        while not finished.is_set():
-            for publish in self._lanes.ready():
-                if self._lanes.may_send():
-                    await self._send(publish)
-            if time.monotonic() >= next_tick:
-                await self._again()
-                next_tick = time.monotonic() + TICK
-            await self._wait(next_tick)
+        self.send()
+        while not await pause(finished, TICK):
+            await self._again()
 
-    async def _wait(self, until: float) -> None:
-        try:
-            async with asyncio.timeout(max(until - time.monotonic(), 0)):
-                await self._work.wait()
-        except TimeoutError:
+    def send(self) -> None:
+        """Send what is new; what has to wait is sent when its time comes."""
+        if not self._open:
             return
-        self._work.clear()
+        for publish in self._lanes.ready():
+            if self._lanes.may_send():
+                self._send(publish)
 
-    async def _send(self, publish: Publish) -> None:
+    def _send(self, publish: Publish) -> None:
         if not self._client.is_connected:
             return
         publish.sent_at = time.monotonic()
         publish.known_since = publish.known_since or publish.sent_at
         reply = f"{self._inbox}.{publish.number}"
         try:
-            await self._client.publish(publish.subject, publish.data, reply, {MESSAGE_ID: publish.id})
+            self._client.publish_direct(publish.subject, publish.data, reply, _HEADERS % publish.id.encode())
         except (OutboundBufferLimitError, ConnectionDrainingError):
             publish.sent_at = None
         except MaxPayloadError:
@@ -124,7 +116,7 @@ class Journal:
         for publish in due:
             if publish.known_since:
                 metrics.resends.labels("refused" if self._lanes.refusal else "timeout").inc()
-            await self._send(publish)
+            self._send(publish)
 
     async def _still_known(self, due: list[Publish]) -> bool:
         """Whether JetStream would recognise the ids of `due`, made true: of those that it may have forgotten, HISTORY
@@ -143,24 +135,23 @@ class Journal:
             publish.known_since = None
             if publish.id in held:
                 due.remove(publish)
-                await self._held(publish.number)
+                self._held(publish.number)
         log.info("publishes without an ack looked up in HISTORY", count=len(doubtful))
         return True
 
-    async def _answered(self, message: Msg) -> None:
-        number = int(message.subject[len(self._inbox) + 1 :])
-        if (reason := _reason(message.data)) is not None:
+    async def _answered(self, answer: Frame) -> None:
+        number = int(answer.subject[len(self._inbox) + 1 :])
+        if (reason := _reason(answer.data)) is not None:
             self._refused(number, reason)
             return
         if self._lanes.refusal is not None:
             self._health.holds(CONDITION)
-            self.wake()
-        await self._held(number)
+        self._held(number)
 
-    async def _held(self, number: int) -> None:
+    def _held(self, number: int) -> None:
         following = self._intake.held(number)
         if following is not None and self._lanes.may_send():
-            await self._send(following)
+            self._send(following)
         self._progress()
 
     def _refused(self, number: int, reason: str) -> None:

@@ -33,7 +33,7 @@ NEVER: Final = 0xFFFFFFFF
 
 
 class Session:
-    """One session at one broker, over as many connections as it takes. `publish` wakes whoever sends what was read,
+    """One session at one broker, over as many connections as it takes. `publish` sends what was read,
     `finished` is set when nothing more will be; `grace` is how long a stop may wait for acks, in seconds.
     """
 

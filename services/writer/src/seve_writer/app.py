@@ -3,9 +3,9 @@
 import time
 
 import structlog
-from nats.aio.client import Client
 from seve_runtime import topology
 from seve_runtime.admin import admin
+from seve_runtime.direct import DirectClient
 from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, supervise, unless
@@ -40,7 +40,7 @@ async def app(settings: WriterSettings, stop: Stop) -> None:
                 await store.close()
 
 
-async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: Client, store: Store) -> None:
+async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: DirectClient, store: Store) -> None:
     js = client.jetstream()
     writing = Writing(store, DeadLetters(js, Quota(), lambda: time.time_ns() // 1000), health, stop)
     waiting = Waiting(settings.batch_size, settings.flush_interval, settings.batch_max)
@@ -74,5 +74,5 @@ async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: C
     try:
         await supervise(stop, pull, write, keep, observe, tidy, grace=settings.service.shutdown_grace)
     finally:
-        if left := await intake.give_back():
+        if left := intake.give_back():
             log.warning("given back to the journal", messages=left)

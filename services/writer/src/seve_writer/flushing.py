@@ -71,7 +71,7 @@ class Flushing:
             await self._writing.write(batch.units, self._watch.journal)
             deliveries = list({unit.delivery.sequence: unit.delivery for unit in batch.units}.values())
             _observe(batch, deliveries, time.monotonic() - began)
-            await intake.acknowledge(deliveries)
+            intake.acknowledge(deliveries)
             metrics.ACKNOWLEDGED.inc(len(deliveries))
             self._warn(batch)
         finally:

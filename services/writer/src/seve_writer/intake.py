@@ -12,10 +12,9 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
+from seve_runtime.direct import DirectClient, Frame
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.topology import JOURNAL, WRITER
 
@@ -49,7 +48,9 @@ _encode: Final = msgspec.json.Encoder().encode
 class Intake:
     """The messages in this writer's hands. `arrived` is called with each; `release` makes room again."""
 
-    def __init__(self, client: Client, arrived: Callable[[Delivery], None], *, most: int, most_bytes: int) -> None:
+    def __init__(
+        self, client: DirectClient, arrived: Callable[[Delivery], None], *, most: int, most_bytes: int
+    ) -> None:
         self._client = client
         self._arrived = arrived
         self._most = most
@@ -72,9 +73,7 @@ class Intake:
 
     async def run(self, stop: Stop) -> None:
         """Ask for messages until `stop`, and then until the last request has been answered."""
-        subscription = await self._client.subscribe(
-            f"{self._inbox}.*", cb=self._receive, pending_msgs_limit=0, pending_bytes_limit=0
-        )
+        subscription = await self._client.subscribe_direct(f"{self._inbox}.*", self._receive)
         try:
             while not stop.is_set():
                 await self._ask(stop)
@@ -92,7 +91,7 @@ class Intake:
             await pause(stop, _RECONNECTING)
             return
         try:
-            await self._request()
+            self._request()
             async with asyncio.timeout(EXPIRES + _LATE):
                 await self._answered.wait()
         except (TimeoutError, NatsError) as error:
@@ -106,7 +105,7 @@ class Intake:
         """Whether there is no room, or none for the next message beside those in hand."""
         return len(self._held) >= self._most or self._bytes >= self._most_bytes or (self._too_big and bool(self._held))
 
-    async def _request(self) -> None:
+    def _request(self) -> None:
         """Ask for what there is room for; for one message of any size where it was too big for an empty hand."""
         room, room_bytes = min(self._most - len(self._held), ASKED_AT_ONCE), self._most_bytes - self._bytes
         if self._too_big:
@@ -115,11 +114,11 @@ class Intake:
         self._left, self._too_big = room, False
         self._answered.clear()
         request = _encode(_Request(room, int(EXPIRES * 1e9), room_bytes))
-        await self._client.publish(REQUEST_SUBJECT, request, reply=f"{self._inbox}.{self._requests}")
+        self._client.publish_direct(REQUEST_SUBJECT, request, f"{self._inbox}.{self._requests}")
 
-    async def _receive(self, message: Msg) -> None:
+    async def _receive(self, message: Frame) -> None:
         if not message.reply:
-            await self._status(message)
+            self._status(message)
             return
         delivery = read_delivery(message.subject, message.reply, message.data)
         self._left -= 1
@@ -131,26 +130,22 @@ class Intake:
         self._bytes += len(delivery.data)
         self._arrived(delivery)
 
-    async def _status(self, message: Msg) -> None:
+    def _status(self, message: Frame) -> None:
         """A request ended: expired, bytes exhausted, or refused; of an earlier request it says nothing."""
         if not message.subject.endswith(f".{self._requests}"):
             return
-        headers = message.headers or {}
-        description = headers.get("Description", "")
+        code, description = message.status
         self._too_big = "MaxBytes" in description
-        self._refused = (
-            ""
-            if headers.get("Status") in _EXPIRED or self._too_big or "Completed" in description
-            else f"{headers.get('Status')} {description}"
-        )
+        ended = code in _EXPIRED or self._too_big or "Completed" in description
+        self._refused = "" if ended else f"{code} {description}"
         self._answered.set()
 
-    async def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
+    def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
         """Tell the journal that these are stored, and make room. What cannot be told is delivered again, to be found in
         the tables.
         """
         try:
-            await self._tell(deliveries, _ACK)
+            self._tell(deliveries, _ACK)
         except NatsError as error:
             log.warning("not acknowledged, though stored", error=str(error) or type(error).__name__)
         self.release(deliveries)
@@ -166,31 +161,31 @@ class Intake:
         """From now on tell the journal nothing about what is or was in hand."""
         self._disowned = True
 
-    async def give_back(self) -> int:
+    def give_back(self) -> int:
         """Let another writer have, at once, all that is in hand; tells how many that was."""
         deliveries = list(self._held.values())
         try:
-            await self._tell(deliveries, _NAK)
+            self._tell(deliveries, _NAK)
         except NatsError as error:
             log.warning("not given back; it comes again after ACK_WAIT", error=str(error) or type(error).__name__)
         self.release(deliveries)
         return len(deliveries)
 
-    async def extend(self) -> None:
+    def extend(self) -> None:
         """Ask the journal for another `ACK_WAIT` for all that is in hand. Raises nats errors."""
-        await self._tell(list(self._held.values()), _IN_PROGRESS)
+        self._tell(list(self._held.values()), _IN_PROGRESS)
 
-    async def _tell(self, deliveries: Iterable[Delivery], word: bytes) -> None:
+    def _tell(self, deliveries: Iterable[Delivery], word: bytes) -> None:
         if self._disowned:
             return
         for delivery in deliveries:
-            await self._client.publish(delivery.ack, word)
+            self._client.publish_direct(delivery.ack, word)
 
     async def keep(self, stop: Stop, interval: float) -> None:
         """Extend every `interval` seconds, so that a message is delivered again only if this writer is gone."""
         while not await pause(stop, interval):
             try:
-                await self.extend()
+                self.extend()
             except NatsError as error:
                 log.warning("ack wait not extended", error=str(error) or type(error).__name__)
 

@@ -1,0 +1,163 @@
+"""NATS messages at the pipeline's rate: from the socket's bytes to a handler, and from a publisher to the next write.
+
+nats-py makes of each message it receives a dictionary of headers, an object, a place in a queue and a turn of a task,
+and of each one it publishes a header block built anew, which is much where nearly every sample is a message of its own.
+Connecting, authentication, TLS, finding the server again, requests and every other subscription are nats-py's. Its
+private names are used here and nowhere else.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from nats.aio.client import Client
+from nats.aio.subscription import Subscription
+from nats.errors import (
+    ConnectionClosedError,
+    ConnectionDrainingError,
+    MaxPayloadError,
+    OutboundBufferLimitError,
+    ProtocolError,
+)
+from nats.protocol.parser import Parser
+
+CRLF: Final = b"\r\n"
+
+
+class Frame(msgspec.Struct, gc=False):
+    """A message as it came. `headers` is the whole block, beginning with `NATS/1.0`; empty where there is none."""
+
+    subject: str
+    reply: str
+    data: bytes
+    headers: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, by its exact name."""
+        start = self.headers.find(f"\r\n{name}: ".encode())
+        if start < 0:
+            return None
+        start += len(name) + 4
+        return self.headers[start : self.headers.index(CRLF, start)].decode()
+
+    @property
+    def status(self) -> tuple[str, str]:
+        """Code and description where the server says something itself; empty for a message that was published."""
+        _, _, said = self.headers[: self.headers.find(CRLF)].decode().partition(" ")
+        code, _, description = said.partition(" ")
+        return code, description
+
+
+Handler = Callable[[Frame], Awaitable[None]]
+"""Takes one message. The next is not read before it returns, so it must not wait for an answer on its connection."""
+
+
+class DirectClient(Client):
+    """nats-py's client, with a direct way in and out for what carries the stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._handlers: dict[bytes, Handler] = {}
+        self._ps = _DirectParser(self, self._handlers)
+
+    async def subscribe_direct(self, subject: str, handler: Handler) -> Subscription:
+        """Let `handler` have each message of `subject`, in order, until the connection is closed.
+
+        Nothing is queued: a handler that is slow leaves messages to the socket, and in the end to the server.
+        """
+        number = self._sid + 1  # what nats-py will call it: the first message may come before `subscribe` returns
+        self._handlers[str(number).encode()] = handler
+        subscription = await self.subscribe(subject, cb=_never)
+        assert subscription._id == number  # noqa: S101, SLF001  (nothing ran in between)
+        return subscription
+
+    def publish_direct(self, subject: str, data: bytes, reply: str = "", headers: bytes = b"") -> None:
+        """Publish with what goes out next. `headers` is a block as in `Frame`; names are not checked.
+
+        Nothing holds a publisher back: how much it has under way is its own affair. Raises as nats-py's `publish`.
+        """
+        if self.is_closed:
+            raise ConnectionClosedError
+        if self.is_draining_pubs:
+            raise ConnectionDrainingError
+        if len(data) > self._max_payload:
+            raise MaxPayloadError
+        connected = self.is_connected
+        if not connected and self._pending_data_size + len(data) > self._max_pending_size:
+            raise OutboundBufferLimitError
+        size = len(data)
+        if headers:
+            line = f"HPUB {subject} {reply} {len(headers)} {len(headers) + size}\r\n".encode()
+        else:
+            line = f"PUB {subject} {reply} {size}\r\n".encode()
+        command = b"".join((line, headers, data, CRLF))
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        if connected and self._flush_queue is not None and self._flush_queue.empty():
+            self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
+
+
+class _DirectParser(Parser):
+    """Takes messages out of what was read; hands every other line to nats-py. `handlers` go by subscription number."""
+
+    def __init__(self, client: Client, handlers: dict[bytes, Handler]) -> None:
+        self._handlers = handlers
+        super().__init__(client)
+
+    def reset(self) -> None:
+        """A new connection."""
+        super().reset()
+        self._parts: list[bytes] = []
+        self._lacking = 0
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Handle all that is complete with `data`. Raises ProtocolError."""
+        self._parts.append(data)
+        self._lacking -= len(data)
+        if self._lacking <= 0:
+            whole = b"".join(self._parts)
+            rest, self._lacking = await self._consume(whole)
+            self._parts = [whole[rest:]]
+
+    async def _consume(self, data: bytes) -> tuple[int, int]:
+        """Where the incomplete rest begins, and how many bytes it lacks at least."""
+        at = 0
+        while (end := data.find(CRLF, at)) >= 0:
+            line = data[at:end]
+            if not line.startswith((b"MSG ", b"HMSG ")):
+                await self._other(data[at : end + 2])
+                at = end + 2
+                continue
+            words = line.split()
+            try:
+                size = int(words[-1])
+                head = int(words.pop(-2)) if line[0] == ord("H") else 0
+                subject, number, reply = words[1], words[2], words[3] if len(words) == 5 else b""
+            except (ValueError, IndexError) as error:
+                raise ProtocolError("nats: malformed MSG") from error
+            body = end + 2
+            if len(data) < body + size + 2:
+                return at, body + size + 2 - len(data)
+            await self._message(number, subject, reply, data[body + head : body + size], data[body : body + head])
+            at = body + size + 2
+        return at, 0
+
+    async def _message(self, number: bytes, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        handler = self._handlers.get(number)
+        if handler is None:
+            await self.nc._process_msg(int(number), subject, reply, data, headers or None)  # noqa: SLF001
+            return
+        try:
+            await handler(Frame(subject.decode(), reply.decode(), data, headers))
+        except Exception as error:  # as nats-py treats its callbacks: told, and the next message comes
+            await self.nc._error_cb(error)  # noqa: SLF001
+
+    async def _other(self, line: bytes) -> None:
+        await super().parse(line)
+        if self.buf:
+            raise ProtocolError("nats: unknown protocol")
+
+
+async def _never(_: Any) -> None:
+    raise AssertionError("a direct subscription's message went another way")

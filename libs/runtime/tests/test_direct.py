@@ -1,0 +1,180 @@
+"""The direct way gives what nats-py gives, in order, whatever the bytes come in; and survives what nats-py survives."""
+
+import asyncio
+import random
+
+import pytest
+from nats.errors import ConnectionClosedError, MaxPayloadError, ProtocolError
+from nats.protocol.parser import Parser
+from servers.conditions import eventually
+from seve_runtime.direct import DirectClient, Frame, _DirectParser
+from seve_runtime.health import Health
+from seve_runtime.nats import NatsSettings, connected
+
+HEADERS = b"NATS/1.0\r\nNats-Msg-Id: a:0\r\nNats-Sequence: 17\r\n\r\n"
+
+
+class Recorder:
+    """What a parser tells its client."""
+
+    def __init__(self):
+        self.told = []
+
+    async def _process_msg(self, *message):
+        self.told.append(message)
+
+    async def _process_ping(self):
+        self.told.append("ping")
+
+    async def _process_pong(self):
+        self.told.append("pong")
+
+    async def _process_err(self, text):
+        self.told.append(text)
+
+    async def _process_info(self, info):
+        self.told.append(info)
+
+
+def lines(chance):
+    """Some of everything that a server says."""
+    body = chance.randbytes(chance.choice([0, 1, 30, 3000])).replace(b"\0", CONTROL)
+    return chance.choice(
+        [
+            b"MSG here 1 %d\r\n%b\r\n" % (len(body), body),
+            b"MSG there 22 reply.to %d\r\n%b\r\n" % (len(body), body),
+            b"HMSG here 1 %d %d\r\n%b%b\r\n" % (len(HEADERS), len(HEADERS) + len(body), HEADERS, body),
+            b"HMSG here 22 reply.to %d %d\r\n%b%b\r\n" % (len(HEADERS), len(HEADERS) + len(body), HEADERS, body),
+            b"PING\r\n",
+            b"PONG\r\n",
+            b"+OK\r\n",
+            b"-ERR 'Permissions Violation'\r\n",
+            b'INFO {"server_id":"x"}\r\n',
+        ]
+    )
+
+
+CONTROL = b"\r\nPING\r\nMSG a 1 2\r\n"
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("longest", [1, 7, 200, 32768])
+async def test_whatever_it_comes_in_it_is_what_nats_py_reads(seed, longest):
+    """Bodies hold line ends and commands; reads end anywhere."""
+    chance = random.Random(seed)
+    stream = b"".join(lines(chance) for _ in range(12))
+    theirs, ours = Recorder(), Recorder()
+    await Parser(theirs).parse(stream)
+
+    async def one(frame):
+        ours.told.append((1, frame.subject.encode(), frame.reply.encode(), frame.data, frame.headers or None))
+
+    parser = _DirectParser(ours, {b"1": one})
+    while stream:
+        size = chance.randint(1, longest)
+        await parser.parse(stream[:size])
+        stream = stream[size:]
+    assert ours.told == theirs.told
+
+
+@pytest.mark.parametrize("line", [b"MSG here 1 x\r\n", b"MSG 1\r\n", b"HMSG a 3\r\n", b"hello\r\n"])
+async def test_what_is_no_protocol_is_an_error(line):
+    """nats-py then connects again."""
+    with pytest.raises(ProtocolError):
+        await _DirectParser(Recorder(), {}).parse(line)
+
+
+async def test_a_new_connection_begins_anew():
+    """Half a message of the old one is forgotten."""
+    recorder = Recorder()
+    parser = _DirectParser(recorder, {})
+    await parser.parse(b"MSG a 1 100\r\nhalf")
+    parser.reset()
+    await parser.parse(b"PING\r\n")
+    assert recorder.told == ["ping"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("Nats-Sequence", "17"), ("Nats-Msg-Id", "a:0"), ("Sequence", None)])
+def test_a_header_is_found_by_its_whole_name(name, value):
+    """And not as the end of another's."""
+    assert Frame("a", "", b"", HEADERS).header(name) == value
+    assert Frame("a", "", b"").header(name) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (b"NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 1\r\n\r\n", ("408", "Request Timeout")),
+        (b"NATS/1.0 503\r\n\r\n", ("503", "")),
+        (HEADERS, ("", "")),
+        (b"", ("", "")),
+    ],
+)
+def test_a_status_is_no_message(headers, status):
+    """What the server answers in place of messages."""
+    assert Frame("a", "", b"", headers).status == status
+
+
+@pytest.fixture
+async def client(nats_server):
+    """A direct client of a real server."""
+    stop = asyncio.Event()
+    settings = NatsSettings(nats_url=(nats_server.url,))
+    async with connected(settings, "test", Health("nats"), stop) as client:
+        yield client
+
+
+async def test_messages_come_in_order_between_other_subscriptions(client):
+    """Those go nats-py's way, and see the same."""
+    assert isinstance(client, DirectClient)
+    taken = []
+
+    async def take(frame):
+        taken.append(int(frame.data))
+
+    await client.subscribe_direct("numbers.>", take)
+    other = await client.subscribe("numbers.*")
+    for number in range(1000):
+        client.publish_direct(f"numbers.{number % 7}", b"%d" % number, headers=HEADERS * (number % 2))
+    seen = [await other.next_msg(timeout=10) for _ in range(1000)]
+    assert [int(message.data) for message in seen] == taken == list(range(1000))
+    assert seen[1].headers == {"Nats-Msg-Id": "a:0", "Nats-Sequence": "17"}
+
+
+async def test_a_handler_that_fails_costs_its_message_only(client):
+    """It is told as nats-py tells it."""
+    taken = []
+
+    async def take(frame):
+        taken.append(frame.data)
+        raise ValueError(frame.data)
+
+    await client.subscribe_direct("here", take)
+    client.publish_direct("here", b"one")
+    client.publish_direct("here", b"two")
+    await eventually(lambda: taken == [b"one", b"two"], "both")
+    assert client.is_connected
+
+
+async def test_a_subscription_survives_the_server(client, nats_server):
+    """And what is published meanwhile goes out afterwards, as far as nats-py's buffer reaches."""
+    taken = []
+
+    async def take(frame):
+        taken.append(frame.data)
+
+    await client.subscribe_direct("here", take)
+    await asyncio.to_thread(nats_server.kill)
+    await eventually(lambda: not client.is_connected, "disconnected")
+    client.publish_direct("here", b"meanwhile")
+    await asyncio.to_thread(nats_server.start)
+    await eventually(lambda: taken == [b"meanwhile"], "published late")
+
+
+async def test_what_cannot_be_sent_is_refused(client):
+    """As nats-py refuses it."""
+    with pytest.raises(MaxPayloadError):
+        client.publish_direct("here", bytes(client.max_payload + 1))
+    await client.close()
+    with pytest.raises(ConnectionClosedError):
+        client.publish_direct("here", b"")
