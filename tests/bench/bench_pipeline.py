@@ -30,14 +30,19 @@ from servers.stack import EmbeddedStack
 TICKS = os.sysconf("SC_CLK_TCK")
 PARTS = ("ingest", "nats", "broadcaster", "writer", "postgres")
 COUNT = "SELECT count(*) FROM measurements WHERE module_id LIKE %s"
+ACCOUNTED = "SELECT coalesce(sum(received), 0) FROM ledger"
+"""Of all that was ever written; cheap to ask while something is measured."""
 
 
 def cpu_seconds(pid):
     """CPU time of a process and of its children, which come and go (seconds)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except FileNotFoundError:  # its parent has its time now, or has had it already
+        return 0.0
     own = sum(map(int, fields[11:15])) / TICKS  # user, system, and those of children that ended
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(cpu_seconds(child) for child in children if Path(f"/proc/{child}").exists())
+    return own + sum(cpu_seconds(child) for child in children)
 
 
 class Watched:
@@ -61,21 +66,22 @@ def load(stack, prefix, rate, seconds):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def one_rate(stack, broker, rate, seconds, *, stuck=False):
-    """A run at one rate, as a row of the table."""
+def one_rate(stack, broker, rate, seconds, *, number, stuck=False):
+    """A run at one rate, as a row of the table; no two have a number in common."""
     with deaf(stack.ws_url, "*") if stuck else nullcontext():
-        return {"rate": rate, "stuck": stuck, **measured(stack, broker, rate, seconds, f"bench-{rate}-{stuck:d}")}
+        return {"rate": rate, "stuck": stuck, **measured(stack, broker, rate, seconds, f"bench{number}")}
 
 
 def measured(stack, broker, rate, seconds, prefix):
     """What became of samples at one rate, and what each part spent on them."""
     processes = {part: stack.pid(part) for part in PARTS} | ({"broker": broker.process.pid} if broker else {})
     expect = round(rate * seconds)
+    accounted = stack.query(ACCOUNTED)[0][0]
     before = {part: cpu_seconds(pid) for part, pid in processes.items()}
     watched = Watched(stack, prefix, expect)
     began = time.monotonic()
     sent = load(stack, prefix, rate, seconds)
-    wait_until(lambda: stack.query(COUNT, f"{prefix}-%")[0][0] >= sent["acknowledged"], "all stored", 120)
+    wait_until(lambda: stack.query(ACCOUNTED)[0][0] - accounted >= sent["acknowledged"], "all stored", 120)
     stored_after = time.monotonic() - began
     seen = watched.result()
     spent = {part: (cpu_seconds(pid) - before[part]) / sent["sent"] * 1e6 for part, pid in processes.items()}
@@ -128,9 +134,9 @@ def main():
         stack.mqtt_url = stack.environment["MQTT_BROKER"]
         try:
             stack.start()
-            one_rate(stack, broker, 500, 1)  # warms up what is lazy
-            runs = itertools.product(wishes.rates, (False, True) if wishes.stuck else (False,))
-            show([one_rate(stack, broker, rate, wishes.seconds, stuck=stuck) for rate, stuck in runs])
+            one_rate(stack, broker, 500, 1, number=0)  # warms up what is lazy
+            runs = enumerate(itertools.product(wishes.rates, (False, True) if wishes.stuck else (False,)), start=1)
+            show([one_rate(stack, broker, rate, wishes.seconds, number=n, stuck=stuck) for n, (rate, stuck) in runs])
         finally:
             stack.stop()
             if broker:

@@ -8,7 +8,6 @@ import argparse
 import asyncio
 import sys
 import time
-from array import array
 from typing import Final
 
 import msgspec
@@ -36,23 +35,23 @@ class Watch:
 
     def __init__(self, url: str, prefix: str, token: str | None = None) -> None:
         self._prefix = prefix
-        self._latencies = array("d")
+        self._seen: list[tuple[str, int]] = []
         self._newest = time.monotonic()
         self.screen = Screen(url, self._see, modules=["*"], token=token)
 
     def _see(self, shown: Shown, arrived: int) -> None:
         if shown.kind == "measurement" and shown.module_id.startswith(self._prefix):
-            self._latencies.append((arrived - to_micros(parse_time(shown.time))) / 1000)
+            self._seen.append((shown.time, arrived))  # what it says is worked out when nothing is measured any more
             self._newest = time.monotonic()
 
     async def until(self, expected: int, patience: float) -> Seen:
         """Until that many were seen, or none came for `patience` seconds."""
-        while len(self._latencies) < expected and time.monotonic() - self._newest < patience:  # noqa: ASYNC110
+        while len(self._seen) < expected and time.monotonic() - self._newest < patience:  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS)
         return self._result()
 
     def _result(self) -> Seen:
-        ranked = sorted(self._latencies)
+        ranked = sorted((arrived - to_micros(parse_time(published))) / 1000 for published, arrived in self._seen)
         if not ranked:
             return Seen(0, None, None, None, self.screen.connections, self.screen.gaps)
         p50, p99 = ranked[len(ranked) // 2], ranked[min(len(ranked) - 1, len(ranked) * 99 // 100)]

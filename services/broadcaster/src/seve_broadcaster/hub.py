@@ -59,18 +59,19 @@ class Hub:
         counts.messages += 1
         counts.envelopes += len(message.parts)
         for lane, clients in self.routes.of(message.module):
-            made = message.wire(lane)
-            if not made.envelopes:
-                continue
-            sent = 0
+            made, sent = None, 0
             for client in clients:
                 if client.pace is Pace.LIVE:
+                    made = made or message.wire(lane)
+                    if not made.envelopes:
+                        break
                     client.sink.write(made.data)
                     sent += 1
                 elif client.pace is Pace.SLOW:
-                    client.missed += made.envelopes
-            counts.frames += sent * made.frames
-            counts.sent_bytes += sent * len(made.data)
+                    client.missed += message.count(lane)
+            if made is not None:
+                counts.frames += sent * made.frames
+                counts.sent_bytes += sent * len(made.data)
 
     def begin(self, position: Position) -> None:
         """The stream begins behind a position: what lies before was not taken in here."""

@@ -72,6 +72,10 @@ class Message(msgspec.Struct, gc=False):
         """Where it stands in the journal. Made when it is asked for: a tuple a message would be for the collector."""
         return Position(self.journal, self.sequence)
 
+    def count(self, lane: Lane) -> int:
+        """How many of its envelopes a lane carries."""
+        return len(self._places(lane.sensors, -1))
+
     def wire(self, lane: Lane) -> Wire:
         """The frames of a lane. Those without a filter are kept, for clients that come for them later."""
         if lane.sensors is not None and self.kind == "measurement":

@@ -39,9 +39,10 @@ class FastClient(Client):
         return self.reconnect()
 
     def acknowledge(self, mids: list[int]) -> None:
-        """PUBACK for each of `mids`, in their order."""
+        """PUBACK for each of `mids`, in their order, at once as far as the socket takes them."""
         packets = b"".join([(_PUBACK | mid).to_bytes(4, "big") for mid in mids])
         self._packet_queue(_PUBACK >> 24, packets, mids[-1], 1)
+        self.loop_write()
 
     def pending(self) -> bool:
         """Whether TLS has decrypted more than was read: the socket itself will not say so."""
