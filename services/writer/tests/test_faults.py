@@ -117,38 +117,6 @@ async def test_a_network_that_swallows_everything_is_given_up(journal, nats_serv
     assert count() == 20
 
 
-@pytest.mark.parametrize("limited", [True, False], ids=["lock_timeout", "DATABASE_TIMEOUT"])
-async def test_a_locked_table_is_waited_for(journal, nats_server, migrated, query, count, limited):
-    """Whether the server or the writer loses patience first, the batch comes again until the lock is gone."""
-    name = migrated.rpartition("/")[2]
-    if limited:
-        query(f"ALTER DATABASE {name} SET lock_timeout = '100ms'")
-    port = free_port()
-    with psycopg.connect(migrated) as locking:
-        settings = settings_for(
-            nats_server.url, migrated, admin_listen=f"127.0.0.1:{port}", database_timeout="30s" if limited else "500ms"
-        )
-        async with running(settings):
-
-            async def started():
-                return (await ready(port))[0]
-
-            await eventually(started, "started")
-            locking.execute("LOCK TABLE measurements")
-            await publish(journal, 1)
-
-            async def waiting():
-                return "database" in (await ready(port))[1]
-
-            await eventually(waiting, "not ready, because of the database")
-            assert not await journal.empty()
-            locking.rollback()
-            await eventually(journal.empty, "acknowledged")
-            assert await ready(port) == (True, {})
-    assert count() == 10
-    assert await journal.deadletters() == []
-
-
 @pytest.mark.parametrize(
     ("broken", "mended", "told"),
     [

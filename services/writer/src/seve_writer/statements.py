@@ -36,7 +36,10 @@ WITH put AS (
 
 
 def states(plan: Plan, quote: Quote) -> list[str]:
-    """The statements that apply a plan's patches, in an order that every writer keeps: tables, then keys, rise.
+    """The statements that apply a plan's patches: tables rise, and keys within a statement.
+
+    Rows of one table that set different columns are in different statements, so that two writers may lock them
+    crosswise: PostgreSQL then ends one of the two transactions, and that one comes again.
 
     Each returns, for every row it applied, the position that now guards it and whether the row is new.
     """
