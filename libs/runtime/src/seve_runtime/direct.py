@@ -62,7 +62,7 @@ class DirectClient(Client):
         self._ps = _DirectParser(self, self._handlers)
 
     async def subscribe_direct(self, subject: str, handler: Handler) -> Subscription:
-        """Let `handler` have each message of `subject`, in order, until the connection is closed.
+        """Let `handler` have each message of `subject`, in order, until the subscription ends.
 
         Nothing is queued: a handler that is slow leaves messages to the socket, and in the end to the server.
         """
@@ -71,6 +71,10 @@ class DirectClient(Client):
         subscription = await self.subscribe(subject, cb=_never)
         assert subscription._id == number  # noqa: S101, SLF001  (nothing ran in between)
         return subscription
+
+    def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
+        super()._remove_sub(sid, max_msgs)
+        self._handlers.pop(str(sid).encode(), None)
 
     def publish_direct(self, subject: str, data: bytes, reply: str = "", headers: bytes = b"") -> None:
         """Publish with what goes out next. `headers` is a block as in `Frame`; names are not checked.

@@ -30,15 +30,12 @@ class NatsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def connected(
-    settings: NatsSettings, name: str, health: Health, stop: Stop, kind: type[DirectClient] = DirectClient
-) -> AsyncIterator[DirectClient]:
+async def connected(settings: NatsSettings, name: str, health: Health, stop: Stop) -> AsyncIterator[DirectClient]:
     """A NATS connection that reconnects for ever and is drained last. Raises Stopped if `stop` comes before it stands.
 
-    Keeps the health condition `nats`; services that publish while it is lost are bounded by their own windows. `kind`
-    is the class of the client, for a service that reads messages in a way of its own.
+    Keeps the health condition `nats`; services that publish while it is lost are bounded by their own windows.
     """
-    client = kind()
+    client = DirectClient()
 
     async def lost() -> None:
         if not client.is_closed:

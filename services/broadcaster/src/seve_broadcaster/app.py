@@ -14,7 +14,6 @@ from seve_broadcaster.feed import Feed
 from seve_broadcaster.history import History
 from seve_broadcaster.hub import Hub
 from seve_broadcaster.latest import Latest
-from seve_broadcaster.listener import Listener
 from seve_broadcaster.metrics import Observed, latency
 from seve_broadcaster.present import NEVER, Bounds, Present
 from seve_broadcaster.recent import Recent
@@ -30,7 +29,7 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
     health = Health("nats", "stream", "websocket")
     async with (
         admin(settings.service.admin_listen, health, registry=registry),
-        connected(settings.nats, "seve-broadcaster", health, stop, Listener) as client,
+        connected(settings.nats, "seve-broadcaster", health, stop) as client,
     ):
         js = client.jetstream()
         await topology.wait_for(js, stop)
@@ -38,8 +37,8 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
             return
         present = Present(Bounds(total_bytes=settings.present_max_bytes))
         hub = Hub(NEVER, present, Recent(settings.recent_max_bytes, NEVER), settings.ws_max_subscriptions)
-        latest = Latest(js, hub, settings.latest_save_interval)
-        replay = Replay(hub, History(js))
+        latest = Latest(client, hub, settings.latest_save_interval)
+        replay = Replay(hub, History(client))
         gateway, feed = Gateway(settings, hub, replay, keys, health), Feed(client, js, hub, health, latency(registry))
         registry.register(Observed(gateway, feed, replay))
         await unless(stop, feed.start(latest.restore, stop))

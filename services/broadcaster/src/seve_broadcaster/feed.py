@@ -20,7 +20,7 @@ from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
 from seve_schema.position import Position
 
-from seve_broadcaster.history import LIVE, SEQUENCE, History, journal_end, read
+from seve_broadcaster.history import LIVE, History, journal_end, read, sequence_of
 from seve_broadcaster.hub import Hub
 from seve_broadcaster.message import Message
 
@@ -57,7 +57,7 @@ class Feed:
         self._hub = hub
         self._health = health
         self._latency = latency
-        self._history = History(js)
+        self._history = History(client)
         self._held: deque[Frame] = deque()
         self._held_bytes = 0
         self._healing = asyncio.Event()
@@ -108,12 +108,12 @@ class Feed:
     # what arrives
 
     async def _take(self, message: Frame) -> None:
-        sequence = _sequence(message)
+        sequence = sequence_of(message)
         if self._healing.is_set() or sequence != self._hub.head.sequence + 1:
             self._hold(message)
             self._fall_out("a jump in the stream")
             return
-        incoming = read(Position(self._hub.head.journal, sequence), message.subject, message.data)
+        incoming = read(message, self._hub.head.journal)
         await self._publish(incoming)
         if incoming.heads:
             self._latency(time.time() - datetime.fromisoformat(incoming.heads[0].received_at).timestamp())
@@ -179,7 +179,7 @@ class Feed:
                 self._held.clear()
                 self._held_bytes = 0
                 self._hub.gap(Position(end.journal, 0))
-            target = min((_sequence(message) - 1 for message in self._held), default=end.sequence)
+            target = min((sequence_of(message) - 1 for message in self._held), default=end.sequence)
             if target > self._hub.head.sequence:
                 await self._read_to(target)
             await self._join()
@@ -212,16 +212,11 @@ class Feed:
 
     async def _join(self) -> None:
         """Publish what is held, as far as it follows on the head; the stream is whole when nothing is left."""
-        while self._held and _sequence(self._held[0]) <= self._hub.head.sequence + 1:
+        while self._held and sequence_of(self._held[0]) <= self._hub.head.sequence + 1:
             message = self._held.popleft()
             self._held_bytes -= len(message.data)
-            position = Position(self._hub.head.journal, _sequence(message))
-            if position.sequence == self._hub.head.sequence + 1:
-                await self._publish(read(position, message.subject, message.data))
+            if sequence_of(message) == self._hub.head.sequence + 1:
+                await self._publish(read(message, self._hub.head.journal))
         if not self._held:
             self._healing.clear()
             self._health.holds(CONDITION)
-
-
-def _sequence(message: Frame) -> int:
-    return int(message.header(SEQUENCE) or 0)

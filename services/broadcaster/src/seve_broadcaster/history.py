@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 
 import structlog
 from msgspec import DecodeError
-from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RawStreamMsg
-from nats.js.client import JetStreamContext as Context
+from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
+from seve_runtime.direct import DirectClient, Frame
+from seve_runtime.reading import Pass, reading
 from seve_runtime.topology import HISTORY, JOURNAL
 from seve_schema.position import Position
 from seve_schema.subjects import SubjectError, parse_subject
@@ -28,12 +28,6 @@ log = structlog.get_logger()
 
 LIVE: Final = "live.>"
 SEQUENCE: Final = "Nats-Sequence"
-CHUNK: Final = 500
-"""Messages read in one go, and held until they are sent."""
-
-FETCH_SECONDS: Final = 5.0
-IDLE_SECONDS: Final = 60.0
-"""After how long NATS forgets a reader that died."""
 
 
 class Extent(NamedTuple):
@@ -66,14 +60,13 @@ async def journal_end(js: JetStreamContext) -> Position:
 
 
 class Reader:
-    """One pass over HISTORY behind a journal sequence. `pending` is what it has not read yet, as of the last chunk."""
+    """One pass over HISTORY behind a journal sequence; where it is `whole`, over every subject."""
 
-    def __init__(self, subscription: Context.PullSubscription, journal: int, pending: int, whole: bool) -> None:
-        self._subscription = subscription
+    def __init__(self, stored: Pass, journal: int, *, whole: bool) -> None:
+        self._stored = stored
         self._journal = journal
         self._whole = whole
         self._before: tuple[int, int] | None = None
-        self.pending = pending
 
     async def chunk(self) -> list[Item]:
         """The next messages, in order; none where HISTORY ends. Raises nats.errors.Error and TimeoutError.
@@ -81,18 +74,16 @@ class Reader:
         Where everything is read, a gap stands for what HISTORY never got: the journal's sequences jump further than its
         own do. What it got and dropped since is not told; that is judged by subject.
         """
-        if not self.pending:
-            return []
-        found = await self._subscription.fetch(min(CHUNK, self.pending), timeout=FETCH_SECONDS)
-        self.pending = int(found[-1].reply.rsplit(".", 1)[1])
-        items: list[Item] = []
-        for stored in found:
-            _, _, _, _, _, own, _, stored_at, _ = stored.reply.split(".")[-9:]
-            if int(stored_at) // 1000 >= self._journal:
-                message = read(Position(self._journal, _sequence(stored.headers)), stored.subject, stored.data)
-                items += self._missed(int(own), message.position)
-                items.append(message)
-        return items
+        while found := await self._stored.chunk():
+            items: list[Item] = []
+            for stored in found:
+                if stored.stored_ns // 1000 >= self._journal:
+                    message = read(stored.frame, self._journal)
+                    items += self._missed(stored.sequence, message.position)
+                    items.append(message)
+            if items:
+                return items
+        return []
 
     def _missed(self, own: int, position: Position) -> list[Gap]:
         before, self._before = self._before, (own, position.sequence)
@@ -104,8 +95,9 @@ class Reader:
 class History:
     """The replay stream."""
 
-    def __init__(self, js: JetStreamContext) -> None:
-        self._js = js
+    def __init__(self, client: DirectClient) -> None:
+        self._client = client
+        self._js = client.jetstream()
 
     async def extent(self, journal: int) -> Extent:
         """What is held of the journal created at `journal`."""
@@ -130,21 +122,8 @@ class History:
         start = extent.where(after + 1) if extent.newest else extent.first
         if extent.newest and await self._lacks(extent, start, journal):
             subjects = (LIVE,)
-        config = ConsumerConfig(
-            filter_subjects=list(subjects),
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=max(1, start),
-            ack_policy=AckPolicy.NONE,
-            mem_storage=True,
-            num_replicas=1,
-            inactive_threshold=IDLE_SECONDS,
-        )
-        consumer = await self._js.add_consumer(HISTORY, config)
-        subscription = await self._js.pull_subscribe_bind(consumer=consumer.name, stream=HISTORY)
-        try:
-            yield Reader(subscription, journal, consumer.num_pending or 0, LIVE in subjects)
-        finally:
-            await self._close(subscription, str(consumer.name))
+        async with reading(self._client, HISTORY, start=start, subjects=subjects) as stored:
+            yield Reader(stored, journal, whole=LIVE in subjects)
 
     async def _lacks(self, extent: Extent, start: int, journal: int) -> bool:
         """Whether HISTORY never got some of what it should hold from its sequence `start` on."""
@@ -153,13 +132,6 @@ class History:
             return False
         return extent.newest - _sequence(found.headers) > extent.last - found.seq
 
-    async def _close(self, subscription: Context.PullSubscription, name: str) -> None:
-        try:
-            await subscription.unsubscribe()
-            await self._js.delete_consumer(HISTORY, name)
-        except (NatsError, TimeoutError) as error:  # NATS forgets it by itself, in a minute
-            log.debug("history consumer not deleted", error=str(error) or type(error).__name__)
-
     async def _get(self, sequence: int, subject: str | None = None) -> RawStreamMsg | None:
         try:
             return await self._js.get_msg(HISTORY, seq=sequence, subject=subject, next=subject is not None)
@@ -167,14 +139,20 @@ class History:
             return None
 
 
-def read(position: Position, subject: str, data: bytes) -> Message:
+def read(frame: Frame, journal: int) -> Message:
     """A message of `live.>`, with an empty one for what cannot be read: its place in the stream it has all the same."""
+    position = Position(journal, sequence_of(frame))
     try:
-        module, kind = parse_subject(subject)
-        return Message.of(position, module, kind, data)
+        module, kind = parse_subject(frame.subject)
+        return Message.of(position, module, kind, frame.data)
     except (DecodeError, SubjectError, UnicodeError) as error:
-        log.warning("unreadable message", subject=subject, sequence=position.sequence, error=str(error))
+        log.warning("unreadable message", subject=frame.subject, sequence=position.sequence, error=str(error))
         return Message.of(position, "", "other", b"[]")
+
+
+def sequence_of(frame: Frame) -> int:
+    """The journal's sequence of a message of `live.>`; 0 where it has none."""
+    return int(frame.header(SEQUENCE) or 0)
 
 
 def _sequence(headers: dict[str, str] | None) -> int:

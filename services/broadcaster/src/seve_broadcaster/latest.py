@@ -12,10 +12,10 @@ import msgspec
 import structlog
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
-from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import APIError, NotFoundError
+from seve_runtime.direct import DirectClient
 from seve_runtime.lifecycle import Stop, pause
+from seve_runtime.reading import reading
 from seve_runtime.topology import LATEST
 from seve_schema.position import Position
 from seve_schema.subjects import LATEST_PREFIX, latest_subject, module_of_token
@@ -30,8 +30,7 @@ CHECKPOINT: Final = f"{LATEST_PREFIX}.%"
 """A subject that no module's token can make."""
 
 WRONG_LAST_SEQUENCE: Final = 10071
-AT_ONCE: Final = 64
-CHUNK: Final = 200
+AT_ONCE: Final = 8
 
 
 class _Checkpoint(msgspec.Struct):
@@ -41,10 +40,11 @@ class _Checkpoint(msgspec.Struct):
 class Latest:
     """Restores and saves. `saved` and `unsaved` count documents written, and those that could not be."""
 
-    def __init__(self, js: JetStreamContext, hub: Hub, interval: float) -> None:
+    def __init__(self, client: DirectClient, hub: Hub, interval: float) -> None:
         self.saved = 0
         self.unsaved = 0
-        self._js = js
+        self._client = client
+        self._js = client.jetstream()
         self._hub = hub
         self._interval = interval
         self._sequences: dict[str, int] = {}
@@ -53,16 +53,11 @@ class Latest:
     async def restore(self) -> Position:
         """Take in what is saved; gives the position up to which it is complete, NEVER where nobody can tell."""
         checkpoint = NEVER
-        config = ConsumerConfig(ack_policy=AckPolicy.NONE, mem_storage=True, num_replicas=1, inactive_threshold=60)
-        consumer = await self._js.add_consumer(LATEST, config)
-        subscription = await self._js.pull_subscribe_bind(consumer=consumer.name, stream=LATEST)
-        pending = consumer.num_pending or 0
-        while pending:
-            for message in await subscription.fetch(min(CHUNK, pending), timeout=5):
-                pending = int(message.reply.rsplit(".", 1)[1])
-                self._sequences[message.subject] = int(message.reply.split(".")[5])
-                checkpoint = max(checkpoint, self._take(message.subject, message.data))
-        await subscription.unsubscribe()
+        async with reading(self._client, LATEST) as stored:
+            while chunk := await stored.chunk():
+                for document in chunk:
+                    self._sequences[document.frame.subject] = document.sequence
+                    checkpoint = max(checkpoint, self._take(document.frame.subject, document.frame.data))
         log.info("present restored", modules=len(self._hub.present.modules), checkpoint=str(checkpoint))
         return checkpoint
 

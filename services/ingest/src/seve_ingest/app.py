@@ -39,7 +39,7 @@ async def app(settings: Settings, stop: Stop) -> None:
             raise Stopped
         keys, seen = Keys(settings.broker.mqtt_client_id), Seen(max(settings.max_inflight, REMEMBERED))
         tail = 2 * settings.max_inflight if settings.dedup_tail is None else settings.dedup_tail
-        seen.load(await known_keys(js, stop, tail, keys.client))
+        seen.load(await known_keys(nats, stop, tail, keys.client))
         lanes = Lanes(secrets.token_hex(6))
         intake = Intake(
             rules, lanes, keys, seen, max_inflight=settings.max_inflight, max_bytes=settings.max_inflight_bytes

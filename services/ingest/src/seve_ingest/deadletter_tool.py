@@ -6,10 +6,10 @@ import argparse
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
-import nats
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from seve_runtime.direct import DirectClient
 from seve_runtime.nats import NatsSettings
+from seve_runtime.reading import reading
 from seve_runtime.topology import DEADLETTER
 from seve_schema.deadletter import decode_deadletter
 
@@ -50,23 +50,25 @@ async def run(options: argparse.Namespace, settings: NatsSettings, normalise: No
     if options.action in ("retry", "drop") and filters == Filters() and not options.all:
         say("name sequences or filters, or say --all")
         return 2
-    client = await nats.connect(
+    client = DirectClient()
+    await client.connect(
         list(settings.nats_url),
         user=settings.nats_user,
         password=settings.nats_password.reveal() if settings.nats_password else None,
         allow_reconnect=False,
     )
     try:
-        return await _act(client.jetstream(), options, filters, normalise, say)
+        return await _act(client, options, filters, normalise, say)
     finally:
         await client.close()
 
 
 async def _act(
-    js: JetStreamContext, options: argparse.Namespace, filters: Filters, normalise: Normaliser, say: Say
+    client: DirectClient, options: argparse.Namespace, filters: Filters, normalise: Normaliser, say: Say
 ) -> int:
+    js = client.jetstream()
     failed = done = 0
-    async for letter in _letters(js, filters, options.limit):
+    async for letter in _letters(client, filters, options.limit):
         done += 1
         match options.action:
             case "list":
@@ -98,27 +100,20 @@ async def _retry(js: JetStreamContext, letter: Letter, normalise: Normaliser, sa
     return True
 
 
-async def _letters(js: JetStreamContext, filters: Filters, limit: int) -> AsyncIterator[Letter]:
+async def _letters(client: DirectClient, filters: Filters, limit: int) -> AsyncIterator[Letter]:
     """The letters that are meant, oldest first, of those that were there at the call."""
-    last = (await js.stream_info(DEADLETTER)).state.last_seq
+    last = (await client.jetstream().stream_info(DEADLETTER)).state.last_seq
     subject = f"deadletter.{filters.service or '*'}.{filters.reason or '*'}"
-    start = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
-    pending = (await js.stream_info(DEADLETTER, subjects_filter=subject)).state.subjects or {}
-    if not pending:
-        return
-    subscription = await js.subscribe(subject, stream=DEADLETTER, ordered_consumer=True, config=start)
-    try:
-        while limit > 0:
-            message = await subscription.next_msg(timeout=10)
-            place = message.metadata
-            letter = Letter(place.sequence.stream, message.subject.rpartition(".")[2], decode_deadletter(message.data))
-            if filters.accept(letter):
-                limit -= 1
-                yield letter
-            if place.sequence.stream >= last or not place.num_pending:
-                return
-    finally:
-        await subscription.unsubscribe()
+    async with reading(client, DEADLETTER, subjects=[subject]) as stored:
+        while limit > 0 and (chunk := await stored.chunk()):
+            for message in chunk:
+                if message.sequence > last or limit <= 0:
+                    return
+                reason = message.frame.subject.rpartition(".")[2]
+                letter = Letter(message.sequence, reason, decode_deadletter(message.frame.data))
+                if filters.accept(letter):
+                    limit -= 1
+                    yield letter
 
 
 def _moment(text: str) -> datetime:

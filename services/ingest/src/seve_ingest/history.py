@@ -12,13 +12,14 @@ from typing import Final
 
 import msgspec
 import structlog
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy, StreamState
+from nats.js.api import StreamState
 from nats.js.errors import NotFoundError
+from seve_runtime.direct import DirectClient, Frame
 from seve_runtime.errors import Stopped
 from seve_runtime.lifecycle import Stop, pause
+from seve_runtime.reading import reading
 from seve_runtime.topology import HISTORY, JOURNAL
 
 from seve_ingest.deliveries import KNOWN_BEFORE
@@ -41,26 +42,26 @@ class _Key(msgspec.Struct, rename="camel"):
 _keys: Final = msgspec.json.Decoder(list[_Key]).decode
 
 
-async def known_keys(js: JetStreamContext, stop: Stop, tail: int, client: str) -> list[str]:
+async def known_keys(client: DirectClient, stop: Stop, tail: int, prefix: str) -> list[str]:
     """As `delivery_keys`, tried again until NATS answers or `stop` is set."""
     while not stop.is_set():
         try:
-            return await delivery_keys(js, tail, client)
+            return await delivery_keys(client, tail, prefix)
         except (NatsError, OSError) as error:
             log.warning("HISTORY could not be read; trying again", reason=str(error) or type(error).__name__)
             await pause(stop, 1.0)
     raise Stopped
 
 
-async def delivery_keys(js: JetStreamContext, tail: int, client: str) -> list[str]:
-    """The keys beginning with `client` of the newest `tail` messages, oldest first; no more than can be remembered."""
+async def delivery_keys(client: DirectClient, tail: int, prefix: str) -> list[str]:
+    """The keys beginning with `prefix` of the newest `tail` messages, oldest first; no more than can be remembered."""
     keys: list[str] = []
     digests: set[str] = set()
-    async for start, end in _stretches(js, tail):
+    async for start, end in _stretches(client, tail):
         stretch: list[str] = []
-        async for message in _read(js, start, end):
+        async for message in _read(client, start, end):
             found = (key.delivery_key for key in _keys(message.data))
-            stretch.extend(key for key in found if key is not None and key.startswith(client))
+            stretch.extend(key for key in found if key is not None and key.startswith(prefix))
         keys = stretch + keys
         digests.update(key.rpartition(":")[0] for key in stretch)
         if len(digests) >= KNOWN_BEFORE:
@@ -68,12 +69,12 @@ async def delivery_keys(js: JetStreamContext, tail: int, client: str) -> list[st
     return keys
 
 
-async def held_ids(js: JetStreamContext, tail: int, ids: set[str]) -> set[str]:
+async def held_ids(client: DirectClient, tail: int, ids: set[str]) -> set[str]:
     """Those of `ids` under which one of the newest `tail` messages was published."""
     held: set[str] = set()
-    async for start, end in _stretches(js, tail):
-        async for message in _read(js, start, end):
-            name = (message.headers or {}).get(MESSAGE_ID, "")
+    async for start, end in _stretches(client, tail):
+        async for message in _read(client, start, end):
+            name = message.header(MESSAGE_ID)
             if name in ids:
                 held.add(name)
         if held == ids:
@@ -81,11 +82,11 @@ async def held_ids(js: JetStreamContext, tail: int, ids: set[str]) -> set[str]:
     return held
 
 
-async def _stretches(js: JetStreamContext, tail: int) -> AsyncIterator[tuple[int, int]]:
+async def _stretches(client: DirectClient, tail: int) -> AsyncIterator[tuple[int, int]]:
     """First and last sequences of stretches of HISTORY from its end backwards, each twice as long as the one before: a
     message may hold one envelope or hundreds, so that nobody knows how far back is far enough.
     """
-    state = await _caught_up(js)
+    state = await _caught_up(client.jetstream())
     end, size = state.last_seq, FIRST_STRETCH
     while state.messages and end >= state.first_seq and tail > 0:
         start = max(end - min(size, tail) + 1, state.first_seq)
@@ -94,22 +95,14 @@ async def _stretches(js: JetStreamContext, tail: int) -> AsyncIterator[tuple[int
         end, size = start - 1, 2 * size
 
 
-async def _read(js: JetStreamContext, start: int, end: int) -> AsyncIterator[Msg]:
+async def _read(client: DirectClient, start: int, end: int) -> AsyncIterator[Frame]:
     """The messages of HISTORY from sequence `start` to `end`, as far as they are still there."""
-    begin = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=start)
-    subscription = await js.subscribe("live.>", stream=HISTORY, ordered_consumer=True, config=begin)
-    try:
-        info = await subscription.consumer_info()
-        left = (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)
-        while left:
-            message = await subscription.next_msg(timeout=10)
-            place = message.metadata
-            if place.sequence.stream > end:
-                return
-            yield message
-            left = 0 if place.sequence.stream == end else place.num_pending
-    finally:
-        await subscription.unsubscribe()
+    async with reading(client, HISTORY, start=start) as stored:
+        while chunk := await stored.chunk():
+            for message in chunk:
+                if message.sequence > end:
+                    return
+                yield message.frame
 
 
 async def _caught_up(js: JetStreamContext) -> StreamState:

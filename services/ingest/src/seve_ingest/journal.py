@@ -68,7 +68,6 @@ class Journal:
         self._timeout = timeout
         self._window = 0.9 * window
         self._tail = tail
-        self._js = client.jetstream()
         self._progress = progress
         self._inbox = client.new_inbox()
         self._open = False
@@ -127,7 +126,7 @@ class Journal:
         if not doubtful:
             return True
         try:
-            held = await held_ids(self._js, self._tail, {publish.id for publish in doubtful})
+            held = await held_ids(self._client, self._tail, {publish.id for publish in doubtful})
         except (NatsError, OSError) as error:
             log.warning("HISTORY could not be read; trying again", reason=str(error) or type(error).__name__)
             return False

@@ -1,0 +1,124 @@
+"""One pass over what a stream holds, in chunks, through a consumer of its own that NATS keeps in memory and forgets.
+
+Acknowledges nothing, takes nothing out, and does not wait for what is still to come.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+import structlog
+from nats.errors import Error as NatsError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from seve_runtime.direct import DirectClient, Frame
+
+log = structlog.get_logger()
+
+CHUNK: Final = 500
+"""Messages asked for at once, and held until they are used."""
+
+CHUNK_BYTES: Final = 16 << 20
+"""And their bytes, more than NATS takes in one message."""
+
+CHUNK_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 60.0
+"""After how long NATS forgets a reader that died."""
+
+_ENDED: Final = ("404", "408")
+
+
+class Stored(msgspec.Struct, frozen=True, gc=False):
+    """A message with its sequence in the stream and the time of its storing, nanoseconds since 1970."""
+
+    frame: Frame
+    sequence: int
+    stored_ns: int
+
+
+class _Request(msgspec.Struct):
+    batch: int
+    max_bytes: int
+    no_wait: bool = True
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Pass:
+    """`pending` is what it has not read yet, as of the last chunk."""
+
+    def __init__(self, client: DirectClient, subject: str, inbox: str, pending: int) -> None:
+        self.pending = pending
+        self._client = client
+        self._subject = subject
+        self._inbox = inbox
+        self._came: list[Stored] = []
+        self._left = 0
+        self._fault = ""
+        self._done = asyncio.Event()
+
+    async def chunk(self) -> list[Stored]:
+        """The next messages, in order; none at the end. Raises nats.errors.Error and TimeoutError: the pass is over."""
+        if not self.pending:
+            return []
+        self._came, self._fault = [], ""
+        self._left = min(CHUNK, self.pending)
+        self._done.clear()
+        self._client.publish_direct(self._subject, _encode(_Request(self._left, CHUNK_BYTES)), self._inbox)
+        async with asyncio.timeout(CHUNK_SECONDS):
+            await self._done.wait()
+        if self._fault:
+            raise NatsError(self._fault)
+        return self._came
+
+    async def take(self, frame: Frame) -> None:
+        """What the server answers."""
+        if not frame.reply:
+            self._status(*frame.status)
+            return
+        sequence, _, stored_ns, pending = map(int, frame.reply.split(".")[-4:])
+        self._came.append(Stored(frame, sequence, stored_ns))
+        self.pending = pending
+        self._left -= 1
+        if not self._left:
+            self._done.set()
+
+    def _status(self, code: str, description: str) -> None:
+        """A request ended before all came: nothing more is there, or it is too much for one."""
+        if not self._came and code in _ENDED:
+            self.pending = 0
+        elif not self._came:
+            self._fault = f"{code} {description}"
+        self._done.set()
+
+
+@asynccontextmanager
+async def reading(
+    client: DirectClient, stream: str, *, start: int = 1, subjects: Sequence[str] = ()
+) -> AsyncIterator[Pass]:
+    """A pass over what is there of `subjects` (all of them where none is named) from a sequence of the stream on."""
+    js = client.jetstream()
+    config = ConsumerConfig(
+        filter_subjects=list(subjects) or None,
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=max(1, start),
+        ack_policy=AckPolicy.NONE,
+        mem_storage=True,
+        num_replicas=1,
+        inactive_threshold=IDLE_SECONDS,
+    )
+    consumer = await js.add_consumer(stream, config)
+    name, inbox = str(consumer.name), client.new_inbox()
+    found = Pass(client, f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}", inbox, consumer.num_pending or 0)
+    subscription = await client.subscribe_direct(inbox, found.take)
+    try:
+        yield found
+    finally:
+        try:
+            await subscription.unsubscribe()
+            await js.delete_consumer(stream, name)
+        except (NatsError, TimeoutError) as error:  # NATS forgets it by itself, in a minute
+            log.debug("a reader's consumer was not deleted", error=str(error) or type(error).__name__)

@@ -1,0 +1,114 @@
+"""A pass over a real stream: all that is there, in order, in chunks; and an end where the end is."""
+
+import asyncio
+
+import pytest
+from nats.errors import Error as NatsError
+from servers.proxy import proxied
+from seve_runtime import reading as reading_module
+from seve_runtime.direct import DirectClient
+from seve_runtime.reading import CHUNK, reading
+
+
+@pytest.fixture
+async def client(nats_server):
+    """Connected, with a stream `S` on `s.>`."""
+    client = DirectClient()
+    await client.connect(nats_server.url)
+    await client.jetstream().add_stream(name="S", subjects=["s.>"])
+    yield client
+    await client.close()
+
+
+async def fill(client, count, size=1):
+    """Messages with a number at the end of their subject, alternately of `s.even` and `s.odd`."""
+    for number in range(count):
+        client.publish_direct(f"s.{('even', 'odd')[number % 2]}.{number}", b"x" * size)
+    while (await client.jetstream().stream_info("S")).state.last_seq < count:
+        await asyncio.sleep(0.01)
+
+
+async def read(client, **which):
+    """The numbers of every chunk."""
+    chunks = []
+    async with reading(client, "S", **which) as stored:
+        while chunk := await stored.chunk():
+            chunks.append([int(each.frame.subject.rpartition(".")[2]) for each in chunk])
+            assert [each.sequence - 1 for each in chunk] == chunks[-1]
+        assert stored.pending == 0
+    return chunks
+
+
+async def test_an_empty_stream_ends_at_once(client):
+    """Nothing is waited for that may still come."""
+    assert await read(client) == []
+
+
+async def test_everything_comes_in_order_in_chunks(client):
+    """A chunk is what is held at a time."""
+    await fill(client, 2 * CHUNK + 3)
+    chunks = await read(client)
+    assert [len(chunk) for chunk in chunks] == [CHUNK, CHUNK, 3]
+    assert [number for chunk in chunks for number in chunk] == list(range(2 * CHUNK + 3))
+
+
+async def test_some_subjects_from_a_sequence_on(client):
+    """Sequences are the stream's."""
+    await fill(client, 10)
+    assert await read(client, start=4, subjects=["s.odd.>"]) == [[3, 5, 7, 9]]
+
+
+async def test_what_went_meanwhile_is_the_end(client):
+    """The server says so; nobody waits for it."""
+    await fill(client, CHUNK + 10)
+    async with reading(client, "S") as stored:
+        assert len(await stored.chunk()) == CHUNK
+        await client.jetstream().purge_stream("S")
+        assert await stored.chunk() == []
+        assert stored.pending == 0
+
+
+async def test_a_chunk_is_bounded_in_bytes(client, monkeypatch):
+    """As many as fit; the rest comes with the next."""
+    monkeypatch.setattr(reading_module, "CHUNK_BYTES", 100_000)
+    await fill(client, 25, size=9_000)
+    chunks = await read(client)
+    assert [number for chunk in chunks for number in chunk] == list(range(25))
+    assert max(map(len, chunks)) <= 11
+
+
+async def test_a_consumer_that_is_gone_is_an_error(client):
+    """Not an end: there was more."""
+    await fill(client, CHUNK + 1)
+    js = client.jetstream()
+    async with reading(client, "S") as stored:
+        await stored.chunk()
+        [consumer] = await js.consumers_info("S")
+        await js.delete_consumer("S", consumer.name)
+        with pytest.raises(NatsError):
+            await stored.chunk()
+
+
+async def test_a_server_that_says_nothing_is_an_error(client, nats_server, monkeypatch):
+    """So that the caller tries another time."""
+    monkeypatch.setattr(reading_module, "CHUNK_SECONDS", 0.3)
+    await fill(client, CHUNK + 1)
+    async with proxied(nats_server.port) as proxy:
+        other = DirectClient()
+        await other.connect(f"nats://127.0.0.1:{proxy.port}")
+        async with reading(other, "S") as stored:
+            await stored.chunk()
+            proxy.stall()
+            with pytest.raises(TimeoutError):
+                await stored.chunk()
+            proxy.flow()
+        await other.close()
+
+
+async def test_a_pass_leaves_nothing_behind(client):
+    """No consumer in the server, no handler in the client."""
+    await fill(client, 3)
+    for _ in range(3):
+        await read(client)
+    assert await client.jetstream().consumers_info("S") == []
+    assert not client._handlers
