@@ -1,8 +1,11 @@
 """What has to be done now and then, by one writer at a time: old measurements deleted where no TimescaleDB does it, and
 the ledger of past days merged into hours. Small transactions under a transaction-level lock, which holds behind a
 transaction-pooling PgBouncer too; failures are told and tried again, and never stop a writer from writing.
+
+What is old is old by two clocks, the database's and this writer's: one that jumped ahead deletes nothing.
 """
 
+import time
 from typing import Any, Final
 
 import psycopg
@@ -30,7 +33,8 @@ _WITHOUT_SEQSCAN: Final = "SET LOCAL enable_seqscan = off"
 
 _DELETE: Final = """
 DELETE FROM measurements WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM measurements WHERE time < now() - make_interval(secs => %s) LIMIT %s))
+    SELECT ctid FROM measurements
+    WHERE time < least(now(), to_timestamp(%s)) - make_interval(secs => %s) LIMIT %s))
 """
 
 _MERGE: Final = """
@@ -79,7 +83,7 @@ async def _retire(connection: AsyncConnection[Any], retention: float, stop: Stop
             if not await _alone(connection):
                 return total
             await connection.execute(_WITHOUT_SEQSCAN)
-            gone = (await connection.execute(_DELETE, (retention, DELETED_AT_ONCE))).rowcount
+            gone = (await connection.execute(_DELETE, (time.time(), retention, DELETED_AT_ONCE))).rowcount
         total += gone
         if gone < DELETED_AT_ONCE or await pause(stop, BETWEEN):
             return total
