@@ -6,6 +6,7 @@ from typing import Final
 
 MICROS: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO: Final = timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=4096)
@@ -21,7 +22,7 @@ def format_time(micros: int) -> str:
 
 def to_micros(moment: datetime) -> int:
     """An aware datetime as microseconds since 1970 in UTC."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // _MICRO
 
 
 def parse_time(text: str) -> datetime:

@@ -14,7 +14,7 @@ from seve_broadcaster.feed import Feed
 from seve_broadcaster.history import History
 from seve_broadcaster.hub import Hub
 from seve_broadcaster.latest import Latest
-from seve_broadcaster.metrics import Observed, latency
+from seve_broadcaster.metrics import Latency, Observed
 from seve_broadcaster.present import NEVER, Bounds, Present
 from seve_broadcaster.recent import Recent
 from seve_broadcaster.replay import Replay
@@ -39,7 +39,9 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         hub = Hub(NEVER, present, Recent(settings.recent_max_bytes, NEVER), settings.ws_max_subscriptions)
         latest = Latest(client, hub, settings.latest_save_interval)
         replay = Replay(hub, History(client))
-        gateway, feed = Gateway(settings, hub, replay, keys, health), Feed(client, js, hub, health, latency(registry))
+        gateway, latency = Gateway(settings, hub, replay, keys, health), Latency()
+        feed = Feed(client, hub, health, latency.observe)
         registry.register(Observed(gateway, feed, replay))
+        registry.register(latency)
         await unless(stop, feed.start(latest.restore, stop))
         await supervise(stop, gateway.serve, feed.watch, latest.keep, grace=settings.service.shutdown_grace)

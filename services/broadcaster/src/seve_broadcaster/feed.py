@@ -9,16 +9,15 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Final
 
 import structlog
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from seve_runtime.direct import DirectClient, Frame
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
 from seve_schema.position import Position
+from seve_schema.times import parse_time
 
 from seve_broadcaster.history import LIVE, History, journal_end, read, sequence_of
 from seve_broadcaster.hub import Hub
@@ -49,11 +48,11 @@ Latency = Callable[[float], None]
 class Feed:
     """What comes from `live.>` and HISTORY. `malformed` and `healed` count messages."""
 
-    def __init__(self, client: DirectClient, js: JetStreamContext, hub: Hub, health: Health, latency: Latency) -> None:
+    def __init__(self, client: DirectClient, hub: Hub, health: Health, latency: Latency) -> None:
         self.malformed = 0
         self.healed = 0
         self._client = client
-        self._js = js
+        self._js = client.jetstream()
         self._hub = hub
         self._health = health
         self._latency = latency
@@ -116,7 +115,7 @@ class Feed:
         incoming = read(message, self._hub.head.journal)
         await self._publish(incoming)
         if incoming.heads:
-            self._latency(time.time() - datetime.fromisoformat(incoming.heads[0].received_at).timestamp())
+            self._latency(time.time() - parse_time(incoming.heads[0].received_at).timestamp())
 
     def _hold(self, message: Frame) -> None:
         self._held.append(message)

@@ -2,10 +2,11 @@
 path pays nothing for being observed.
 """
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -15,6 +16,8 @@ from seve_broadcaster.replay import Replay
 from seve_broadcaster.server import Gateway
 
 PREFIX = "seve_broadcaster"
+BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+"""Of the latency's histogram, seconds."""
 
 
 class Observed(Collector):
@@ -62,15 +65,23 @@ class Observed(Collector):
         yield _gauge("recent_bytes", "bytes of the stream held in memory", hub.recent.size)
 
 
-def latency(registry: CollectorRegistry) -> Callable[[float], None]:
-    """Observes the seconds from the receipt of a message by ingest to its last write to a client's transport."""
-    histogram = Histogram(
-        f"{PREFIX}_latency_seconds",
-        "from the receipt of a message by ingest to its last write to a client",
-        buckets=(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
-        registry=registry,
-    )
-    return histogram.observe
+class Latency(Collector):
+    """Seconds from the receipt of a message by ingest to its last write to a client's transport."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(BOUNDS) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """One message was written. Once for each, so this takes no lock: collecting sees a count more or less."""
+        self._counts[bisect_left(BOUNDS, seconds)] += 1
+        self._sum += seconds
+
+    def collect(self) -> Iterable[Metric]:
+        """The histogram, as it is now."""
+        buckets = list(zip([*map(str, BOUNDS), "+Inf"], accumulate(self._counts), strict=True))
+        text = "from the receipt of a message by ingest to its last write to a client"
+        yield HistogramMetricFamily(f"{PREFIX}_latency_seconds", text, buckets, self._sum)
 
 
 def _counter(name: str, text: str, value: float) -> Metric:
