@@ -2,9 +2,11 @@
 
 import signal
 
+import msgspec
 import pytest
 from servers.fleet import simulated
 from servers.mosquitto import Mosquitto, program
+from seve_fleet.outcome import Outcome
 
 SMALL = ("--modules=5", "--rate=200", "--seconds=2", "--report-every=1")
 
@@ -91,3 +93,13 @@ def test_what_cannot_be_reached_is_named_at_once(stack, tmp_path, variable, word
     with simulated(stack, tmp_path, *SMALL, **{variable: nowhere[variable], "PATIENCE": "1s"}) as run:
         assert run.process.wait(60) == 1, run.text
         assert f"cannot simulate: {words}" in run.text
+
+
+def test_the_account_can_be_had_as_a_value(stack, tmp_path):
+    """Sample by sample, for a program that judges for itself."""
+    file = tmp_path / "account.json"
+    with simulated(stack, tmp_path, *SMALL, f"--account={file}") as run:
+        assert run.process.wait(60) == 0, run.text
+    told = msgspec.json.decode(file.read_bytes(), type=Outcome)
+    assert (told.sent, told.acknowledged, told.seen) == (400, 400, 400)
+    assert (told.unstored, told.unseen, told.strange, told.missing_rows) == ([], [], 0, [])

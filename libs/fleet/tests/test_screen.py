@@ -5,7 +5,7 @@ import contextlib
 import json
 
 from servers.conditions import eventually
-from seve_fleet.screen import Screen
+from seve_fleet.screen import Missed, Screen
 from websockets.asyncio.server import serve
 
 
@@ -77,7 +77,15 @@ async def test_a_connection_that_broke_before_any_message_resumes_from_where_it_
 
 
 async def test_a_declared_gap_is_kept():
-    script = [frame("subscribed", modules=["serre"], seq="1-1-0"), frame("gap", **{"from": "1-1-0", "to": "1-9-0"})]
+    """With what it is limited to, where it says so."""
+    script = [
+        frame("subscribed", modules=["serre"], seq="1-1-0"),
+        frame("gap", **{"from": "1-1-0", "to": "1-9-0"}),
+        frame("gap", **{"from": "1-9-0", "to": "1-a-0"}, module="serre", kind="measurement"),
+    ]
     async with broadcaster(script) as (url, _), watching(url) as (screen, _seen):
-        await eventually(lambda: screen.gaps, "the gap")
-        assert screen.gaps == ["gap from 1-1-0 to 1-9-0"]
+        await eventually(lambda: len(screen.gaps) == 2, "the gaps")
+        assert screen.gaps == [
+            Missed("gap", "1-1-0", "1-9-0"),
+            Missed("gap", "1-9-0", "1-a-0", "serre", "measurement"),
+        ]

@@ -7,12 +7,15 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 from seve_runtime.service import load_or_exit, parser
 
 from seve_fleet.fleet import Plan
 from seve_fleet.link import BrokerRefused
+from seve_fleet.outcome import Outcome
 from seve_fleet.settings import FleetSettings
 from seve_fleet.simulate import Run, Shape
 
@@ -25,12 +28,21 @@ def main() -> int:
     plan = Plan(arguments.rate, arguments.seconds, arguments.report_every)
     shape = Shape(arguments.modules, arguments.clockless, arguments.connections, plan)
     try:
-        return asyncio.run(Run(load_or_exit(FleetSettings), shape, _print).go())
+        code, drawn = asyncio.run(_run(load_or_exit(FleetSettings), shape))
     except* (ConnectionError, BrokerRefused) as group:
         print(f"cannot simulate: {'; '.join(map(str, group.exceptions))}", file=sys.stderr)
     except* KeyboardInterrupt:
         print("\ninterrupted: no account was drawn", file=sys.stderr)
+    else:
+        if arguments.account:
+            arguments.account.write_bytes(msgspec.json.encode(drawn))
+        return code
     return 1
+
+
+async def _run(settings: FleetSettings, shape: Shape) -> tuple[int, Outcome | None]:
+    run = Run(settings, shape, _print)
+    return await run.go(), run.outcome
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -45,6 +57,7 @@ def _arguments() -> argparse.ArgumentParser:
     )
     words.add_argument("--clockless", type=int, default=0, help="modules without a clock, at QoS 0 (0)")
     words.add_argument("--connections", type=int, default=0, help="MQTT connections the modules share (0: one each)")
+    words.add_argument("--account", type=Path, help="a file for the closing account in JSON, sample by sample")
     return words
 
 

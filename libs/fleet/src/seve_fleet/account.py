@@ -82,6 +82,15 @@ class Account:
         seen = lost_sight or (not self._unseen and self.reports_seen >= self.reports_sent)
         return seen and not self._unacknowledged
 
+    @property
+    def unseen(self) -> list[Key]:
+        """The samples that never came on the WebSocket, in the order of sending."""
+        return [key for key in self._sent if key in self._unseen]
+
+    def strange(self, stored: Iterable[Key]) -> int:
+        """How many of those stored were never sent: a sample that was given another time would be one."""
+        return sum(key not in self._sent for key in stored)
+
     def unstored(self, stored: Iterable[Key]) -> list[Key]:
         """The samples sent that are not among those stored, in the order of sending."""
         there = set(stored)

@@ -26,7 +26,7 @@ class Viewing(NamedTuple):
     """
 
     connections: int
-    gaps: Sequence[str]
+    gaps: Sequence[object]
 
 
 def closing(account: Account, stored: int | None, seconds: float, screen: Viewing, faults: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -36,8 +36,24 @@ class Frame(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     snapshot: bool = False
     from_: Any = None
     to: Any = None
+    module: str | None = None
+    kind: str | None = None
     code: str | None = None
     message: str | None = None
+
+
+class Missed(NamedTuple):
+    """What was declared as missed behind `start`, up to and including `end`; only of `module` and `kind` if named."""
+
+    event: str
+    start: str
+    end: str
+    module: str | None = None
+    kind: str | None = None
+
+    def __str__(self) -> str:
+        only = f", {self.module}'s {self.kind} only" if self.module else ""
+        return f"{self.event} from {self.start} to {self.end}{only}"
 
 
 Audience = Callable[[Shown, int], None]
@@ -57,7 +73,7 @@ class Screen:
         self._since: str | None = None
         self.live = asyncio.Event()
         self.connections = 0
-        self.gaps: list[str] = []
+        self.gaps: list[Missed] = []
         self.errors: list[str] = []
 
     async def run(self) -> None:
@@ -97,6 +113,6 @@ class Screen:
             case "live":
                 self.live.set()
             case "gap" | "skipped":
-                self.gaps.append(f"{frame.event} from {frame.from_} to {frame.to}")
+                self.gaps.append(Missed(frame.event, str(frame.from_), str(frame.to), frame.module, frame.kind))
             case "error":
                 self.errors.append(f"{frame.code}: {frame.message}")

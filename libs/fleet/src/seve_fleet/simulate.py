@@ -14,6 +14,7 @@ from seve_fleet.account import Account, told
 from seve_fleet.device import KNOWN_MODELS, Module
 from seve_fleet.fleet import Fleet, Plan, now
 from seve_fleet.link import Link
+from seve_fleet.outcome import Outcome, outcome
 from seve_fleet.report import Viewing, closing, progress
 from seve_fleet.screen import Screen, Shown
 from seve_fleet.settings import FleetSettings
@@ -40,6 +41,8 @@ class Run:
         self._settings = settings
         self._shape = shape
         self._out = out
+        self.outcome: Outcome | None = None
+        """Once the account is drawn."""
         self.name = f"sim-{secrets.token_hex(3)}"
         self.account = Account()
         self._reporters = 0
@@ -160,15 +163,17 @@ class Run:
 
     async def _close(self, worked: float) -> int:
         faults = self.account.faults()
+        keys, rows, untold = [], [], None
         try:
             keys = await self.stored.keys()
-            missing = self.account.unstored(keys)
-            faults += [told("never stored", missing)] if missing else []
-            faults += self._missing_rows(await self.stored.device_rows())
-            stored: int | None = self.account.sent - len(missing)
+            rows = self._missing_rows(await self.stored.device_rows())
         except Unreachable as error:
-            stored = None
-            faults.append(f"what is stored cannot be told: {error}")
+            untold = f"what is stored cannot be told: {error}"
+        self.outcome = outcome(self.account, self.screen, keys, rows, untold)
+        missing = [] if untold else self.outcome.unstored
+        stored = None if untold else self.account.sent - len(missing)
+        faults += [told("never stored", missing)] if missing else []
+        faults += [untold] if untold else rows
         screen = Viewing(self.screen.connections, self.screen.gaps)
         for line in closing(self.account, stored, worked, screen, faults):
             self._out(line)

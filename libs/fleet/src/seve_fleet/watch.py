@@ -52,10 +52,11 @@ class Watch:
 
     def _result(self) -> Seen:
         ranked = sorted((arrived - to_micros(parse_time(published))) / 1000 for published, arrived in self._seen)
+        gaps = list(map(str, self.screen.gaps))
         if not ranked:
-            return Seen(0, None, None, None, self.screen.connections, self.screen.gaps)
+            return Seen(0, None, None, None, self.screen.connections, gaps)
         p50, p99 = ranked[len(ranked) // 2], ranked[min(len(ranked) - 1, len(ranked) * 99 // 100)]
-        return Seen(len(ranked), p50, p99, ranked[-1], self.screen.connections, self.screen.gaps)
+        return Seen(len(ranked), p50, p99, ranked[-1], self.screen.connections, gaps)
 
 
 async def run(arguments: argparse.Namespace) -> Seen:

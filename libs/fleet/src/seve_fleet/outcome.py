@@ -1,0 +1,46 @@
+"""The closing account of a run as a value, for a program that judges for itself. Names samples; draws no conclusion."""
+
+import msgspec
+
+from seve_fleet.account import Account, Key
+from seve_fleet.screen import Missed, Screen
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a run's samples, and of its reports (all other messages). A sample is its topic and its time
+    (microseconds since 1970). `strange` counts rows of the run's modules that are no sample of the run.
+    """
+
+    sent: int
+    acknowledged: int
+    seen: int
+    repeated: int
+    strange: int
+    unstored: list[Key]
+    unseen: list[Key]
+    reports_unacknowledged: int
+    reports_unseen: int
+    missing_rows: list[str]
+    connections: int
+    gaps: list[Missed]
+    untold: str | None
+    """Why the database could not be asked, where it could not; what it holds is then unknown."""
+
+
+def outcome(account: Account, screen: Screen, keys: list[Key], missing_rows: list[str], untold: str | None) -> Outcome:
+    """The account, with what the database holds."""
+    return Outcome(
+        sent=account.sent,
+        acknowledged=account.acknowledged,
+        seen=account.seen,
+        repeated=account.repeated,
+        strange=account.strange(keys),
+        unstored=account.unstored(keys),
+        unseen=account.unseen,
+        reports_unacknowledged=account.reports_sent - account.reports_acknowledged,
+        reports_unseen=max(0, account.reports_sent - account.reports_seen),
+        missing_rows=missing_rows,
+        connections=screen.connections,
+        gaps=screen.gaps,
+        untold=untold,
+    )
