@@ -117,6 +117,7 @@ async def test_journal_full(mosquitto, nats_server, run_ingest):
         wait_until(lambda: not ingest.ready(), "not ready")
         wait_until(lambda: ingest.count("reading_paused") == 1, "reading paused")
         assert "maximum bytes exceeded" in ingest.ask("/health/ready")
+        wait_until(lambda: ingest.count("resends_total", reason="refused") > 1, "tried again, and counted")
         before = ingest.memory()
         wait_until(lambda: flow.sent > 15_000, "more load")
         assert ingest.memory() - before < 16 << 20

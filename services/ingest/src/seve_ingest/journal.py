@@ -96,6 +96,7 @@ class Journal:
             return
         publish.sent_at = time.monotonic()
         publish.known_since = publish.known_since or publish.sent_at
+        publish.tried = True
         reply = f"{self._inbox}.{publish.number}"
         try:
             self._client.publish_direct(publish.subject, publish.data, reply, _HEADERS % publish.id.encode())
@@ -113,7 +114,7 @@ class Journal:
         if not self._client.is_connected or not await self._still_known(due):
             return
         for publish in due:
-            if publish.known_since:
+            if publish.tried:
                 metrics.resends.labels("refused" if self._lanes.refusal else "timeout").inc()
             self._send(publish)
 

@@ -20,7 +20,7 @@ LONGEST_BACKOFF: Final = 5.0
 class Publish(msgspec.Struct, eq=False):
     """One NATS message until it is held: its number (also its reply's and its id's), and the deliveries it carries.
     `sent_at` (seconds, monotonic) is None while it has to be sent, `known_since` is when JetStream may first have seen
-    its id; `ordered` says whether a lane waits for it.
+    its id; `ordered` says whether a lane waits for it, `tried` whether it was ever sent.
     """
 
     number: int
@@ -31,6 +31,7 @@ class Publish(msgspec.Struct, eq=False):
     id: str
     sent_at: float | None = None
     known_since: float | None = None
+    tried: bool = False
 
 
 class _Lane:
