@@ -45,6 +45,9 @@ test: $(VENV)/dev ## the whole suite that this machine can run
 bench: $(VENV)/dev ## what it carries and what that costs, on this machine: the pipeline, then each service alone
 	@for bench in tests/bench/bench_*.py; do printf '\n%s\n' "$$bench"; $(BIN)/python "$$bench" || exit 1; done
 
+faults: $(VENV)/dev ## the crash matrix: every part killed, stopped, frozen under load, and the account of it (PARTS= FAULTS= SEED=)
+	@$(BIN)/python tests/faults/crash_matrix.py $(if $(PARTS),--parts $(PARTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))
+
 fuzz: $(VENV)/dev ## a million arbitrary messages through the normalisation (INPUTS= SEED=)
 	@$(BIN)/python services/ingest/tests/fuzz.py $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
@@ -57,4 +60,4 @@ format: $(VENV)/dev ## put the code, and the README's table of settings, into th
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: help up down status logs simulate scale psql clean test bench fuzz lint format lock
+.PHONY: help up down status logs simulate scale psql clean test bench faults fuzz lint format lock

@@ -44,6 +44,12 @@ def ledger(stack) -> Totals:
     return Totals(*(value or 0 for value in row))
 
 
+def commits(stack) -> dict[int, float]:
+    """When each journal sequence was committed first (seconds since 1970), of those not merged by the hour yet."""
+    parts = "SELECT committed_at, lower(part), upper(part) FROM ledger, unnest(sequences) AS part ORDER BY 1 DESC"
+    return {sequence: at.timestamp() for at, start, end in stack.query(parts) for sequence in range(start, end)}
+
+
 def journal_end(stack) -> int:
     """The journal's last sequence."""
 

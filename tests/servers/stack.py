@@ -219,7 +219,8 @@ class EmbeddedStack(Stack):
     def services(self) -> list[str]:
         return [name for name in self._processes if name not in self._without]
 
-    def _part(self, part: str) -> Server:
+    def part(self, part: str) -> Server:
+        """What stands behind a part's name."""
         return {"nats": self.nats, "postgres": self.postgres, **self._processes}[part]
 
     def admin_url(self, part: str) -> str:
@@ -227,10 +228,10 @@ class EmbeddedStack(Stack):
 
     def pid(self, part: str) -> int:
         """The process of a part, whose children are part of it."""
-        return self._part(part).process.pid
+        return self.part(part).process.pid
 
     def gone(self, part: str) -> bool:
-        return self._part(part).process.poll() is not None
+        return self.part(part).process.poll() is not None
 
     def start(self) -> None:
         self.nats.start()
@@ -247,24 +248,24 @@ class EmbeddedStack(Stack):
         self.nats.stop()
 
     def kill(self, part: str) -> None:
-        self._part(part).kill()
+        self.part(part).kill()
 
     def terminate(self, part: str) -> int:
-        server = self._part(part)
+        server = self.part(part)
         server.stop()
         return server.process.returncode
 
     def launch(self, part: str) -> None:
         self._without.discard(part)
-        self._part(part).start()
+        self.part(part).start()
 
     def tail(self, part: str) -> str:
-        path = self._part(part).folder / "server.log"
+        path = self.part(part).folder / "server.log"
         return path.read_text(errors="replace")[-4000:] if path.exists() else "(no log)"
 
     def errors(self, part: str) -> list[dict]:
         """The events of level error in a service's log."""
-        lines = (self._part(part).folder / "server.log").read_text(errors="replace").splitlines()
+        lines = (self.part(part).folder / "server.log").read_text(errors="replace").splitlines()
         events = [json.loads(line) for line in lines if line.startswith("{")]
         return [event for event in events if event.get("level") == "error"]
 

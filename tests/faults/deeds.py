@@ -1,0 +1,125 @@
+"""What the crash matrix does to a pipeline, and the pipeline it does it to."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from servers import faults
+from servers.conditions import wait_until
+from servers.mosquitto import Mosquitto
+from servers.stack import EmbeddedStack
+
+FROZEN = 7.0
+"""Seconds, at least: above NATS' MQTT ack wait (3 s) and the writers' ACK_WAIT (5 s)."""
+FILLING = 4.0
+"""Seconds in which the load fills the small journal."""
+
+
+def now() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+class Pipeline(EmbeddedStack):
+    """The stack, with Mosquitto as its part `broker` or without, and with wires between where they are given."""
+
+    def __init__(self, folder: Path, broker: str, wires: list[faults.Wire], **environment: str) -> None:
+        self.broker = None
+        if broker == "mosquitto":
+            (folder / "broker").mkdir(parents=True)
+            self.broker = Mosquitto(folder / "broker")
+            environment["MQTT_BROKER"] = self.broker.mqtt_url
+        self.wires = wires
+        if wires:
+            environment["NATS_URL"] = f"nats://127.0.0.1:{wires[0].proxy.port}"
+            environment["DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{wires[1].proxy.port}/seve"
+        super().__init__(folder, writers=2, fsync="on", **environment)
+        self.mqtt_url = self.environment["MQTT_BROKER"]
+        for wire, server in zip(wires, (self.nats, self.postgres), strict=False):
+            wire.proxy.target = server.port
+
+    def part(self, name: str):
+        return self.broker if name == "broker" else super().part(name)
+
+    def start(self) -> None:
+        if self.broker:
+            self.broker.start()
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        if self.broker:
+            self.broker.stop()
+
+
+class Deed(NamedTuple):
+    """A fault: to whom, how long the part is away given the wish, and what is done. That gives the moment of the fault
+    (microseconds since 1970) and what it found wrong.
+    """
+
+    parts: tuple[str, ...]
+    lasts: Callable[[float], float]
+    do: Callable[[Pipeline, str, float], tuple[int, list[str]]]
+    between: bool = False
+
+
+def killed(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
+    faults.kill_hard(stack.part(part))
+    return away(stack, part, seconds), []
+
+
+def stopped(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
+    code = stack.terminate(part)
+    wrong = [f"{part} stopped with exit code {code}"] if code and part in stack.services else []
+    return away(stack, part, seconds), wrong
+
+
+def away(stack: Pipeline, part: str, seconds: float) -> int:
+    at = now()
+    time.sleep(seconds)
+    stack.launch(part)
+    return at
+
+
+def frozen(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
+    with faults.frozen(stack.part(part)):
+        at = now()
+        time.sleep(seconds)
+    return at, []
+
+
+def slow(stack: Pipeline, _part: str, seconds: float) -> tuple[int, list[str]]:
+    at = now()
+    stack.wires[1].slow_for(seconds, latency=0.1)
+    return at, []
+
+
+def cut(stack: Pipeline, _part: str, seconds: float) -> tuple[int, list[str]]:
+    at, before = now(), stack.wires[0].proxy.accepted
+    stack.wires[0].cut_for(seconds, every=0.4)
+    return at, [] if stack.wires[0].proxy.accepted > before else ["nobody connected again"]
+
+
+def full(stack: Pipeline, _part: str, seconds: float) -> tuple[int, list[str]]:
+    """The database goes until the journal refuses, and stays away."""
+    before = refusals(stack)
+    faults.kill_hard(stack.postgres)
+    wait_until(lambda: refusals(stack) > before, "the journal full", FILLING * 3)
+    return away(stack, "postgres", seconds), []
+
+
+def refusals(stack: Pipeline) -> float:
+    return stack.metrics("ingest").get('seve_ingest_resends_total{reason="refused"}', 0)
+
+
+PARTS = ("ingest", "broadcaster", "writer", "nats", "postgres", "broker")
+FAULTS = {
+    "killed": Deed(PARTS, lambda _: 0, killed),
+    "stopped": Deed(PARTS, lambda _: 0, stopped),
+    "away": Deed(PARTS, lambda wish: wish, killed),
+    "frozen": Deed(PARTS, lambda wish: max(FROZEN, wish), frozen),
+    "slow": Deed(("postgres",), lambda wish: max(4, wish), slow, between=True),
+    "cut": Deed(("nats",), lambda wish: max(4, wish), cut, between=True),
+    "full": Deed(("nats",), lambda wish: wish, full, between=True),
+}

@@ -1,0 +1,136 @@
+"""The crash matrix judges rightly, and the script runs: a short version of `make faults`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faults.verdict import Carried, Cell, table, times
+from seve_fleet.outcome import Outcome
+from seve_fleet.screen import Missed
+from seve_schema.position import Position, Token
+
+SCRIPT = Path(__file__).parent / "crash_matrix.py"
+A, B = ("sim-1/co2", 1_000_000), ("sim-1/light", 2_000_000)
+WELL = {
+    "sent": 2,
+    "acknowledged": 2,
+    "seen": 2,
+    "repeated": 0,
+    "strange": 0,
+    "unstored": [],
+    "unseen": [],
+    "reports_unacknowledged": 0,
+    "reports_unseen": 0,
+    "missing_rows": [],
+    "connections": 1,
+    "gaps": [],
+    "untold": None,
+}
+
+
+def sample(sequence, key, delivery=None):
+    return Carried(token(sequence), key, "sim-1", "measurement", delivery or f"d{sequence}")
+
+
+def report(sequence):
+    return Carried(token(sequence), None, "sim-1", "system.status", f"d{sequence}")
+
+
+def token(sequence, place=0):
+    return Token(Position(1, sequence), place)
+
+
+def missed(start, end, module=None, kind=None):
+    return Missed("gap", str(token(start)), str(token(end, 9)), module, kind)
+
+
+def cell(carried=None, *, broker_may_lose=False, **changed):
+    told = carried or [sample(1, A), sample(2, B)]
+    return Cell("writer", "killed", Outcome(**{**WELL, **changed}), told, broker_may_lose=broker_may_lose)
+
+
+def test_a_cell_in_which_everything_arrived_once_is_kept():
+    assert cell().verdict == "kept"
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({"unstored": [A]}, "1 LOST"),
+        ({"strange": 1}, "1 TWICE"),
+        ({"carried": [sample(1, A), sample(2, B), sample(3, A, "d1")]}, "1 TWICE"),
+        ({"unseen": [A]}, "1 kept from the screen undeclared"),
+        ({"reports_unseen": 1}, "1 kept from the screen undeclared"),
+        ({"repeated": 1}, "1 twice on the screen"),
+        ({"acknowledged": 1}, "1 never acknowledged"),
+        ({"untold": "no answer"}, "no answer"),
+        ({"missing_rows": ["sensor_status has 1 rows"]}, "sensor_status has 1 rows"),
+    ],
+)
+def test_what_breaks_a_promise_is_named(changed, verdict):
+    assert cell(**changed).verdict == verdict
+
+
+def test_a_sample_that_the_device_sent_again_may_come_again():
+    """It is in the journal twice by two deliveries; the table has it once."""
+    assert cell([sample(1, A), sample(2, B), sample(3, A)], repeated=1).verdict == "kept"
+
+
+@pytest.mark.parametrize(
+    ("gap", "undeclared"),
+    [
+        (missed(1, 2), 0),
+        (missed(0, 1), 1),
+        (missed(2, 3), 1),
+        (missed(1, 2, "sim-1", "measurement"), 0),
+        (missed(1, 2, "sim-2", "measurement"), 1),
+        (missed(1, 2, "sim-1", "system.status"), 1),
+    ],
+)
+def test_a_gap_declares_exactly_what_lies_in_it(gap, undeclared):
+    """Behind its start, up to and including its end, of the module and kind that it names."""
+    assert cell(unseen=[B], gaps=[gap]).undeclared == undeclared
+
+
+def test_reports_in_a_gap_are_declared_as_samples_are():
+    told = [sample(1, A), report(2), sample(3, B)]
+    assert [cell(told, reports_unseen=n, gaps=[missed(1, 2)]).undeclared for n in (1, 2)] == [0, 1]
+
+
+def test_a_killed_broker_may_lose_what_never_came_to_ingest_and_nothing_else():
+    """What is in the journal is ours to keep, whoever was killed."""
+    lost = {"unstored": [A, B], "unseen": [A], "broker_may_lose": True}
+    assert cell([sample(2, B)], **lost).verdict == "1 LOST (1 lost by the broker itself)"
+
+
+def test_times_are_told_from_the_fault_and_from_the_sample():
+    """A sample sent before the fault says nothing about when the pipeline was back."""
+    told = [sample(1, A), report(2), sample(3, B), sample(4, B)]
+    assert times(told, {1: 5.0, 2: 5.5, 3: 7.0}, at=1_500_000) == (5.5, 5.0)
+    assert times(told, {}, at=0) == (None, None)
+
+
+def test_the_table_has_a_line_a_cell():
+    head, line = table([cell()]).splitlines()
+    assert " ".join(head.split()) == "part fault sent stored twice lost seen gaps first row slowest verdict"
+    assert " ".join(line.split()) == "writer killed 2 2 0 0 2 0 never never kept"
+
+
+def ran(*chosen):
+    command = [sys.executable, SCRIPT, *chosen]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+
+
+def test_the_script_runs_two_cells_and_finds_nothing():
+    done = ran("--parts", "ingest", "postgres", "--faults", "killed", "--rate", "200")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line.split()[-1] for line in done.stdout.splitlines()[-2:]] == ["kept", "kept"]
+
+
+def test_a_fault_that_no_part_knows_is_named():
+    done = ran("--parts", "ingest", "--faults", "slow")
+    assert (done.returncode, done.stderr.splitlines()[-1].split(": error: ")[1]) == (
+        2,
+        "none of these parts knows such a fault",
+    )

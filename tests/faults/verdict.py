@@ -1,0 +1,155 @@
+"""What a cell of the crash matrix comes to: nothing lost, nothing twice, nothing kept from a screen undeclared. Pure.
+
+It is given what the fleet drew as its account, what the journal carried, and what the database has of it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from seve_fleet.account import Key
+from seve_fleet.outcome import Outcome
+from seve_fleet.screen import Missed
+from seve_schema.position import Token
+
+
+class Carried(NamedTuple):
+    """An envelope of the run in the journal; `key` is None for what is no sample."""
+
+    token: Token
+    key: Key | None
+    module: str
+    kind: str
+    delivery: str | None
+
+    def declared(self, gaps: Iterable[Missed]) -> bool:
+        """Whether the client was told that it missed this."""
+        return any(
+            Token.parse(gap.start) < self.token <= Token.parse(gap.end)
+            and gap.module in (None, self.module)
+            and gap.kind in (None, self.kind)
+            for gap in gaps
+        )
+
+
+class Cell(NamedTuple):
+    """A fault and what followed. `unaccounted` counts journal messages that the ledger lacks, and envelopes in it
+    without an outcome; `troubles` are what else went wrong. `first` is when the first sample sent after the fault was
+    stored, `longest` the longest that any sample took to its row (seconds).
+    """
+
+    part: str
+    fault: str
+    outcome: Outcome
+    carried: Sequence[Carried]
+    unaccounted: int = 0
+    dead_letters: int = 0
+    troubles: Sequence[str] = ()
+    first: float | None = None
+    longest: float | None = None
+    broker_may_lose: bool = False
+
+    @property
+    def stored(self) -> int | None:
+        """Samples with a row; None where the database could not be asked."""
+        return None if self.outcome.untold else self.outcome.sent - len(self.outcome.unstored)
+
+    @property
+    def twice(self) -> int:
+        """Rows beyond one a sample, and deliveries of the broker that are in the journal more than once."""
+        deliveries = Counter(one.delivery for one in self.carried if one.delivery)
+        return self.outcome.strange + sum(times - 1 for times in deliveries.values())
+
+    @property
+    def lost_by_broker(self) -> int:
+        """Samples that a killed broker had acknowledged and never gave to ingest, where it does not promise to."""
+        if not self.broker_may_lose:
+            return 0
+        carried = {one.key for one in self.carried}
+        return sum(key not in carried for key in self.outcome.unstored)
+
+    @property
+    def lost(self) -> int:
+        """Samples without a row, less those that the broker lost by itself."""
+        return len(self.outcome.unstored) - self.lost_by_broker
+
+    @property
+    def undeclared(self) -> int:
+        """Messages that the client neither saw nor was told of."""
+        gaps, unseen = self.outcome.gaps, set(self.outcome.unseen)
+        told = {one.key for one in self.carried if one.key in unseen and one.declared(gaps)}
+        reports = sum(one.key is None and one.declared(gaps) for one in self.carried)
+        samples = len(unseen) - len(told) - self.lost_by_broker
+        return samples + (0 if self.broker_may_lose else max(0, self.outcome.reports_unseen - reports))
+
+    @property
+    def repeated(self) -> int:
+        """Frames that came twice, although the sample is in the journal once (a device may send it twice)."""
+        copies = Counter(one.key for one in self.carried if one.key)
+        return max(0, self.outcome.repeated - sum(times - 1 for times in copies.values()))
+
+    @property
+    def complaints(self) -> list[str]:
+        """What breaks a promise; empty where all is kept."""
+        unacknowledged = self.outcome.sent - self.outcome.acknowledged + self.outcome.reports_unacknowledged
+        counted = {
+            "LOST": self.lost,
+            "TWICE": self.twice,
+            "kept from the screen undeclared": self.undeclared,
+            "twice on the screen": self.repeated,
+            "not in the ledger": self.unaccounted,
+            "dead letters": self.dead_letters,
+            "never acknowledged": unacknowledged,
+        }
+        rows = [] if self.lost_by_broker else self.outcome.missing_rows
+        untold = [self.outcome.untold] if self.outcome.untold else []
+        return [f"{count} {what}" for what, count in counted.items() if count] + [*rows, *untold, *self.troubles]
+
+    @property
+    def verdict(self) -> str:
+        """In a few words."""
+        forgiven = f" ({self.lost_by_broker} lost by the broker itself)" if self.lost_by_broker else ""
+        return "; ".join(self.complaints) + forgiven if self.complaints else f"kept{forgiven}"
+
+
+def times(carried: Iterable[Carried], commits: Mapping[int, float], at: int) -> tuple[float | None, float | None]:
+    """From the fault (`at`, microseconds since 1970) to the first row of a sample sent after it, and the longest from
+    a sample's time to its row (seconds). `commits` has when each journal sequence was committed.
+    """
+    rows = [
+        (one.key[1] / 1e6, commits[one.token.position.sequence])
+        for one in carried
+        if one.key and one.token.position.sequence in commits
+    ]
+    after = [stored - at / 1e6 for sent, stored in rows if sent > at / 1e6]
+    return min(after, default=None), max((stored - sent for sent, stored in rows), default=None)
+
+
+COLUMNS = {
+    "part": lambda cell: cell.part,
+    "fault": lambda cell: cell.fault,
+    "sent": lambda cell: str(cell.outcome.sent),
+    "stored": lambda cell: "?" if cell.stored is None else str(cell.stored),
+    "twice": lambda cell: str(cell.twice),
+    "lost": lambda cell: str(cell.lost),
+    "seen": lambda cell: str(cell.outcome.seen),
+    "gaps": lambda cell: str(len(cell.outcome.gaps)),
+    "first row": lambda cell: _seconds(cell.first),
+    "slowest": lambda cell: _seconds(cell.longest),
+    "verdict": lambda cell: cell.verdict,
+}
+
+
+def table(cells: Sequence[Cell]) -> str:
+    """A line a cell, under the names of the columns."""
+    lines = [list(COLUMNS), *([text(cell) for text in COLUMNS.values()] for cell in cells)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(_aligned, line, widths, range(len(line)))).rstrip() for line in lines)
+
+
+def _aligned(text: str, width: int, column: int) -> str:
+    return text.ljust(width) if column < 2 or column == len(COLUMNS) - 1 else text.rjust(width)
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.1f} s"

@@ -1,0 +1,98 @@
+"""What may be done to a running part: killed with all its children, frozen, its connection made slow or cut.
+
+Acts on processes that the stack started, by pid, and on their children.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+
+import psutil
+
+from servers.conditions import wait_until
+from servers.proxy import Proxy, proxied
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """A process and all that it started, itself first."""
+    whole = psutil.Process(pid)
+    return [whole, *whole.children(recursive=True)]
+
+
+def tell(pid: int, number: signal.Signals) -> list[psutil.Process]:
+    """A signal to a process and then to all that it started meanwhile as well."""
+    told = tree(pid)
+    for process in told:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+    return told
+
+
+def kill_hard(process) -> None:
+    """SIGKILL to a server (of `servers.embedded`) and all of its children; over when none of them is left."""
+    told = tell(process.process.pid, signal.SIGKILL)
+    process.process.wait(30)
+    wait_until(lambda: all(map(_over, told)), "all children gone")
+
+
+def _over(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
+
+
+@contextmanager
+def frozen(process) -> Iterator[None]:
+    """A server and all of its children do nothing while the context lasts, and their connections stay."""
+    told = tell(process.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for one in reversed(told):
+            with suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGCONT)
+
+
+class Wire:
+    """A proxy that runs on a thread of its own. Its `target` may be set once that is known."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, proxy: Proxy) -> None:
+        self._loop = loop
+        self.proxy = proxy
+
+    def cut_for(self, seconds: float, every: float) -> None:
+        """All connections are cut again and again."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._loop.call_soon_threadsafe(self.proxy.cut)
+            time.sleep(every)
+
+    def slow_for(self, seconds: float, latency: float) -> None:
+        """Every byte takes `latency` seconds longer, each way."""
+        self.proxy.latency = latency
+        time.sleep(seconds)
+        self.proxy.latency = 0.0
+
+
+@contextmanager
+def wires(count: int) -> Iterator[list[Wire]]:
+    """That many proxies, beside a program that has no event loop."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="wires")
+    thread.start()
+    held = AsyncExitStack()
+
+    async def lay() -> list[Wire]:
+        return [Wire(loop, await held.enter_async_context(proxied(0))) for _ in range(count)]
+
+    try:
+        yield asyncio.run_coroutine_threadsafe(lay(), loop).result(10)
+    finally:
+        asyncio.run_coroutine_threadsafe(held.aclose(), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
