@@ -33,6 +33,9 @@ simulate: ## a simulated fleet against the running stack (MODULES=50 RATE=500 SE
 scale: ## WRITERS=n: how many writers share the work
 	@deploy/stack scale WRITERS=$(WRITERS)
 
+audit: ## whether every message that entered the journal is accounted for (FROM=sequence JSON=1)
+	@deploy/stack audit $(if $(FROM),--from $(FROM)) $(if $(JSON),--json)
+
 psql: ## talk to the database
 	@deploy/stack psql
 
@@ -60,4 +63,4 @@ format: $(VENV)/dev ## put the code, and the README's table of settings, into th
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: help up down status logs simulate scale psql clean test bench faults fuzz lint format lock
+.PHONY: help up down status logs simulate scale audit psql clean test bench faults fuzz lint format lock

@@ -4,9 +4,10 @@ import pytest
 from seve_embedded import commandline
 
 
-def test_psql_and_run_get_their_options_untouched():
+def test_audit_psql_and_run_get_their_options_untouched():
     """`-c` is psql's, not ours."""
     assert commandline.parse(["psql", "-Atc", "SELECT 1"]).passed_on == ["-Atc", "SELECT 1"]
+    assert commandline.parse(["audit", "--from", "7", "--json"]).passed_on == ["--from", "7", "--json"]
     assert commandline.parse(["run", "seve-simulate", "--help"]).passed_on == ["seve-simulate", "--help"]
 
 

@@ -114,6 +114,10 @@ def _psql(stack: Stack, arguments: argparse.Namespace) -> int:
     return _become([str(postgres.binaries() / "psql"), stack.current.addresses.database, *arguments.passed_on], stack)
 
 
+def _audit(stack: Stack, arguments: argparse.Namespace) -> int:
+    return _become([sys.executable, "-m", "seve_writer", "audit", *arguments.passed_on], stack)
+
+
 def _run(stack: Stack, arguments: argparse.Namespace) -> int:
     if not arguments.passed_on:
         raise NothingToRun("what shall run? For example: deploy/stack run seve-simulate")
@@ -159,6 +163,7 @@ COMMANDS = {
     "logs": _logs,
     "clean": _clean,
     "scale": _scale,
+    "audit": _audit,
     "psql": _psql,
     "publish": _publish,
     "watch": _watch,
@@ -166,7 +171,7 @@ COMMANDS = {
 }
 
 
-ONLY_WHEN_UP = ("scale", "psql", "publish", "watch")
+ONLY_WHEN_UP = ("scale", "audit", "psql", "publish", "watch")
 
 
 def _networks() -> list[str]:

@@ -8,7 +8,7 @@ from seve_runtime.service import settings_help
 
 from seve_embedded.settings import StackSettings
 
-PASSING_ON: Final = ("psql", "run")
+PASSING_ON: Final = ("audit", "psql", "run")
 """Commands whose arguments, options included, belong to the program they start."""
 
 
@@ -41,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
     cleaning.add_argument("--yes", action="store_true", help="do not ask")
     scaling = commands.add_parser("scale", help="set how many writers share the work")
     scaling.add_argument("writers", metavar="WRITERS=N", type=_writers)
+    auditing = "whether every message is accounted for; what follows goes to `seve-writer audit`"
+    commands.add_parser("audit", help=auditing)
     commands.add_parser("psql", help="talk to the database; what follows goes to psql")
     publishing = commands.add_parser("publish", help="publish one message at QoS 1")
     publishing.add_argument("topic")

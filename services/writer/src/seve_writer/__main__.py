@@ -1,24 +1,74 @@
-"""`seve-writer` runs a writer; `seve-writer setup` prepares NATS and the database."""
+"""`seve-writer` runs a writer; `seve-writer setup` prepares NATS and the database; `seve-writer audit` tells whether
+every message is accounted for.
+"""
 
+import argparse
+import asyncio
 import sys
 from collections.abc import Sequence
 
-from seve_runtime.service import load_or_exit, parser, run
+from seve_runtime.errors import SettingsError, SeveError
+from seve_runtime.service import load_or_exit, parser, report_faults, run, settings_help
 
 from seve_writer.app import app
-from seve_writer.settings import WriterSettings
+from seve_writer.audit.command import command as audit
+from seve_writer.settings import AuditSettings, WriterSettings
 from seve_writer.setup import setup
+
+AUDIT = """Hold the journal against the ledger, changing nothing: every message that entered the journal is in the
+database, or waits in the journal still, or is lost. Exit code 0: everything is accounted for. 1: something is lost
+or does not add up, or NATS or the database cannot be asked. 2: settings that cannot be used."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The whole command; gives the exit code."""
-    arguments = parser("seve-writer", "JetStream to PostgreSQL: every message stored once", WriterSettings)
-    commands = arguments.add_subparsers(dest="command", metavar="setup")
-    commands.add_parser("setup", help="apply the topology of NATS and the database's migrations, then exit")
-    command = arguments.parse_args(argv).command
+    options = _parser().parse_args(argv)
+    if options.command == "audit":
+        return _audit(options)
     settings = load_or_exit(WriterSettings)
-    work = setup if command == "setup" else app
+    work = setup if options.command == "setup" else app
     return run("seve-writer", settings.service, lambda stop: work(settings, stop))
+
+
+def _parser() -> argparse.ArgumentParser:
+    whole = parser("seve-writer", "JetStream to PostgreSQL: every message stored once", WriterSettings)
+    commands = whole.add_subparsers(dest="command", metavar="setup|audit")
+    commands.add_parser("setup", help="apply the topology of NATS and the database's migrations, then exit")
+    auditing = commands.add_parser(
+        "audit",
+        help="tell whether every message of the journal is accounted for",
+        description=AUDIT,
+        epilog=settings_help(AuditSettings),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    auditing.add_argument(
+        "--from",
+        dest="since",
+        type=_sequence,
+        metavar="SEQUENCE",
+        help="judge the journal in use from there on: what was lost before, and earlier journals, are known already",
+    )
+    auditing.add_argument("--json", action="store_true", help="for programs, with every span of sequences")
+    return whole
+
+
+def _audit(options: argparse.Namespace) -> int:
+    settings = load_or_exit(AuditSettings)
+    try:
+        return asyncio.run(audit(settings, since=options.since, as_json=options.json, say=print))
+    except SettingsError as error:
+        report_faults(error)
+    except SeveError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _sequence(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a sequence of the journal, from 1")
+    return int(text)
 
 
 if __name__ == "__main__":

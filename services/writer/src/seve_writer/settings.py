@@ -9,6 +9,17 @@ from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import Bytes, Count, Seconds, Secret
 from seve_runtime.topology import DAY, TopologySettings
 
+DatabaseUrl = Annotated[
+    Secret, Meta(description="PostgreSQL 15 or later, also behind PgBouncer: `postgresql://user:password@host/db`")
+]
+
+
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of `seve-writer audit`: where to ask."""
+
+    nats: NatsSettings
+    database_url: DatabaseUrl
+
 
 class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of `seve-writer` and of `seve-writer setup`."""
@@ -16,9 +27,7 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     service: ServiceSettings
     nats: NatsSettings
     topology: TopologySettings
-    database_url: Annotated[
-        Secret, Meta(description="PostgreSQL 15 or later, also behind PgBouncer: `postgresql://user:password@host/db`")
-    ]
+    database_url: DatabaseUrl
     migration_database_url: Annotated[
         Secret | None,
         Meta(description="for `setup`: the owner of the tables, on a direct connection, where that differs"),

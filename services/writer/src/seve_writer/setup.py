@@ -1,5 +1,8 @@
-"""`seve-writer setup`: the topology of NATS, then the database's migrations. May run before every start, and twice at
+"""`seve-writer setup`: the database's migrations, then the topology of NATS. May run before every start, and twice at
 once. Waits for what it needs, with one line a change of reason; starts no service.
+
+In this order a journal is younger than the tables it is written into, unless these took the place of others: so that
+an audit knows from which message on the ledger must have all.
 """
 
 import asyncio
@@ -26,14 +29,14 @@ POLL = 1.0
 
 async def setup(settings: WriterSettings, stop: Stop) -> None:
     """Apply all of it. Raises Stopped where `stop` comes first, TopologyError, MigrationError or psycopg.Error."""
-    async with connected(settings.nats, "seve-writer setup", Health(CONDITION), stop) as client:
-        changes = await _once_up(lambda: topology.apply(client.jetstream(), settings.topology), "NATS", stop)
-        log.info("topology applied", changes=changes or "none")
     url = settings.migration_database_url or settings.database_url
     names = await _once_up(lambda: asyncio.to_thread(migrate, url.reveal()), "the database", stop)
     log.info("migrations applied", names=names or "none")
     layout = await _once_up(lambda: asyncio.to_thread(lay_out, url.reveal(), settings.retention), "the database", stop)
     log.info("measurements laid out", layout=layout)
+    async with connected(settings.nats, "seve-writer setup", Health(CONDITION), stop) as client:
+        changes = await _once_up(lambda: topology.apply(client.jetstream(), settings.topology), "NATS", stop)
+        log.info("topology applied", changes=changes or "none")
 
 
 async def _once_up(work: Callable[[], Awaitable[list[str]]], what: str, stop: Stop) -> list[str]:

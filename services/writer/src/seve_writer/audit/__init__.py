@@ -1,0 +1,1 @@
+"""Whether every message that entered the journal is accounted for: `seve-writer audit`. Changes nothing anywhere."""

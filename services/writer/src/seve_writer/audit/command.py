@@ -1,0 +1,104 @@
+"""`seve-writer audit`: reads, reconciles, tells. Changes nothing, and may run at any time, beside everything else.
+
+A false alarm is impossible by the order of reading. A message enters the journal, is committed with its row of the
+ledger, and only then acknowledged, which takes it off the journal; nothing leaves the ledger. So at every moment each
+message is in the journal, in the ledger, or in both. The journal is read first, at one moment, and the ledger after it:
+what the journal did not hold by then was committed before, so that the ledger read later has it. (Read the other way
+round, a message committed and acknowledged in between would be in neither.) What the ledger has beyond the end that the
+journal had came in meanwhile and is left out. To find a journal that went back, its end is read once more, after the
+ledger: by then it has reached whatever the ledger has. A journal that was made anew between the first look and the last
+makes all of it invalid, and it is read again.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import nats
+import psycopg
+from nats.aio.client import Client, ErrorCallback
+from nats.errors import Error as NatsError
+from seve_runtime.errors import SeveError
+from seve_runtime.nats import NatsSettings
+
+from seve_writer.audit import journal, ledger, words
+from seve_writer.audit.journal import JournalError
+from seve_writer.audit.reconcile import Audit, Journal, Ledger, reconcile
+from seve_writer.settings import AuditSettings
+
+_TIMES: Final = 3
+"""How often a journal may be replaced while it is read."""
+_PATIENCE: Final = 120.0
+"""Seconds that the database has for a ledger."""
+_DAY: Final = 86400
+
+
+class Unreachable(SeveError):
+    """NATS or the database did not answer; `setting` says which of them that is."""
+
+    def __init__(self, what: str, setting: str, error: Exception | str) -> None:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        super().__init__(f"{what} cannot be asked ({setting}): {reason}")
+        self.setting = setting
+
+
+async def command(settings: AuditSettings, *, since: int | None, as_json: bool, say: Callable[[str], None]) -> int:
+    """The whole command; gives the exit code: 0 where every message is accounted for, else 1. Raises as `examine`."""
+    audit, found, letters = await examine(settings, since)
+    tell = words.as_json if as_json else words.report
+    say(tell(audit, found, letters, time.time_ns() // 1000))
+    return 0 if audit.sound else 1
+
+
+async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Audit, Journal, words.Letters]:
+    """The audit, the journal it is of, and the dead letters. Raises Unreachable, JournalError and SettingsError."""
+    ledger.check(settings.database_url)
+    said: list[Exception] = []
+
+    async def told(error: Exception) -> None:
+        said.append(error)
+
+    try:
+        client = await _connect(settings.nats, told)
+        try:
+            return await _examine(client, settings, since)
+        finally:
+            await client.close()
+    except (NatsError, OSError) as error:  # what the connection was told is the reason for an answer that did not come
+        raise Unreachable("NATS", "NATS_URL", said[-1] if said else error) from error
+
+
+async def _connect(settings: NatsSettings, told: ErrorCallback) -> Client:
+    return await nats.connect(
+        list(settings.nats_url),
+        name="seve-writer audit",
+        user=settings.nats_user,
+        password=settings.nats_password.reveal() if settings.nats_password else None,
+        allow_reconnect=False,
+        max_reconnect_attempts=1,  # also of the first connection: else it tries for two minutes
+        reconnect_time_wait=0.2,
+        connect_timeout=5,
+        error_cb=told,
+    )
+
+
+async def _examine(client: Client, settings: AuditSettings, since: int | None) -> tuple[Audit, Journal, words.Letters]:
+    age, _ = await journal.letters(client)
+    for _ in range(_TIMES):
+        found = await journal.look(client)
+        entries, dead = await _ledger(settings, age)
+        created, end = await journal.end(client)
+        if created == found.created:
+            _, kept = await journal.letters(client)
+            letters = words.Letters(days=age / _DAY, counted=dead, kept=kept)
+            return reconcile(found, entries, end=end, since=since), found, letters
+    raise JournalError("the journal was replaced again and again while it was read")
+
+
+async def _ledger(settings: AuditSettings, age: float) -> tuple[Ledger, int]:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await ledger.read(settings.database_url, age)
+    except (psycopg.Error, TimeoutError, OSError) as error:
+        raise Unreachable("the database", "DATABASE_URL", error) from error

@@ -1,0 +1,158 @@
+"""An audit in words for a person, and as JSON for programs. Pure."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from seve_schema.times import MICROS, format_time
+
+from seve_writer.audit.reconcile import Audit, Finding, Journal, Outcomes
+from seve_writer.audit.spans import Spans, count
+
+SHOWN: Final = 12
+"""Spans named in a line; the JSON has all."""
+_WIDTH: Final = 11
+
+
+class Letters(msgspec.Struct, frozen=True, kw_only=True):
+    """Dead letters of the writer: what the ledger counts of the last `days`, and what the stream keeps."""
+
+    days: float
+    counted: int
+    kept: int
+
+
+def report(audit: Audit, journal: Journal, letters: Letters, now: int) -> str:
+    """The whole audit, the verdict last. `now` in microseconds since 1970."""
+    parts = [_section(finding, journal, now) for finding in audit.findings]
+    if audit.unbalanced:
+        parts.append(_unbalanced(audit))
+    return "\n\n".join([*parts, _letters(letters), verdict(audit)])
+
+
+def verdict(audit: Audit) -> str:
+    """One line, or one for each thing that is wrong."""
+    wrong = []
+    if audit.lost:
+        lost = [finding for finding in audit.findings if finding.lost]
+        where = "; ".join(spelled(finding.lost) + ("" if finding.current else " of an earlier one") for finding in lost)
+        wrong.append(f"LOST: {_messages(audit.lost)} of the journal, neither in the database nor waiting: {where}")
+    if audit.unbalanced_rows:
+        wrong.append(f"WRONG: {_rows(audit.unbalanced_rows)} of the ledger whose outcomes are not what it received")
+    for finding in audit.findings:
+        if finding.beyond:
+            beyond = f"{_messages(count(finding.beyond))} beyond its end ({spelled(finding.beyond)})"
+            wrong.append(f"WRONG: the journal went back: the ledger has {beyond}, whose numbers are given again")
+    if wrong:
+        return "\n".join(wrong)
+    waiting = audit.findings[-1].waiting
+    return f"ACCOUNTED FOR: every message is in the database{f', but {waiting:,} that wait' if waiting else ''}."
+
+
+def as_json(audit: Audit, journal: Journal, letters: Letters, now: int) -> str:
+    """The same for a program, with every span. `ok` is the verdict."""
+    journals = [_as_data(finding) for finding in audit.findings]
+    journals[-1]["oldestWaiting"] = journal.oldest and format_time(journal.oldest)
+    rows = {"count": audit.unbalanced_rows, "first": msgspec.to_builtins(audit.unbalanced)}
+    whole = {
+        "ok": audit.sound,
+        "time": format_time(now),
+        "lost": audit.lost,
+        "journals": journals,
+        "unbalanced": rows,
+        "deadLetters": msgspec.to_builtins(letters),
+    }
+    return msgspec.json.format(msgspec.json.encode(whole)).decode()
+
+
+def spelled(spans: Spans) -> str:
+    """`3, 5-9 and 2 more spans`."""
+    told = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans[:SHOWN])
+    return f"{told} and {len(spans) - SHOWN} more spans" if len(spans) > SHOWN else told
+
+
+def _as_data(finding: Finding) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.to_builtins(finding)
+    data["created"] = format_time(finding.created)
+    for name in ("lost", "unknown", "beyond"):
+        data[name] = {"count": count(getattr(finding, name)), "spans": data[name]}
+    return data
+
+
+def _section(finding: Finding, journal: Journal, now: int) -> str:
+    made = f"{_moment(finding.created)} UTC"
+    title = f"Journal made {made}" if finding.current else f"Earlier journal, made {made} and replaced since"
+    lines = [(finding.last - finding.first + 1, "entered", _entered(finding))]
+    lines += [(count(finding.unknown), "unknown", _unknown(finding))] * bool(finding.unknown)
+    lines += [(finding.accounted, "accounted", _accounted(finding))]
+    if finding.current:
+        lines += [(finding.waiting, "waiting", _waiting(finding, journal, now))]
+    lines += [(count(finding.lost), "lost", spelled(finding.lost))]
+    told = [f"  {max(amount, 0):>{_WIDTH},}  {word:<9}  {more}".rstrip() for amount, word, more in lines]
+    return "\n".join([title, *told, *_outcomes(finding.outcomes)])
+
+
+def _entered(finding: Finding) -> str:
+    if finding.last < finding.first:
+        return "nothing yet"
+    known = "" if finding.current else "; whether more came after that, nobody knows"
+    return f"sequences {finding.first} to {finding.last}{known}"
+
+
+def _accounted(finding: Finding) -> str:
+    again = f"; {finding.again:,} delivered and written again, which is no fault" if finding.again else ""
+    return f"by {_rows(finding.rows)} of the ledger{again}"
+
+
+def _unknown(finding: Finding) -> str:
+    return f"{spelled(finding.unknown)}: gone from the journal before these tables were made"
+
+
+def _waiting(finding: Finding, journal: Journal, now: int) -> str:
+    if not finding.waiting or journal.oldest is None:
+        return ""
+    return f"in the journal, the oldest for {_duration((now - journal.oldest) / MICROS)}"
+
+
+def _outcomes(outcomes: Outcomes) -> list[str]:
+    parts = [f"{getattr(outcomes, name):,} {name}" for name in outcomes.__struct_fields__[1:]]
+    return [f"  {outcomes.received:>{_WIDTH},}  envelopes  {' + '.join(parts)}"]
+
+
+def _unbalanced(audit: Audit) -> str:
+    rows = [
+        f"  row {row.id}, sequences {row.sequences}: received {row.received}, outcomes {row.outcomes}"
+        for row in audit.unbalanced
+    ]
+    more = [f"  and {audit.unbalanced_rows - len(rows)} more"] * (audit.unbalanced_rows > len(rows))
+    return "\n".join(["Rows of the ledger that do not add up", *rows, *more])
+
+
+def _letters(letters: Letters) -> str:
+    """Never a fault: more may be counted than kept, and the other way round."""
+    head = f"Dead letters of the writer in {letters.days:g} days: {letters.counted:,} counted, {letters.kept:,} kept"
+    if letters.kept < letters.counted:
+        return f"{head}\n  not kept: above 100 a second, counted again, retried or dropped by a person, or out of space"
+    if letters.kept > letters.counted:
+        return f"{head}\n  kept besides: of another database, or of a transaction that came later or never"
+    return head
+
+
+def _moment(micros: int) -> str:
+    return f"{datetime.fromtimestamp(micros // MICROS, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _duration(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if whole >= 2 * size:
+            return f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def _messages(number: int) -> str:
+    return f"{number:,} message{'s' * (number != 1)}"
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'s' * (number != 1)}"

@@ -1,0 +1,266 @@
+"""`seve-writer audit` against real servers: a whole pipeline is accounted for, whatever is lost is named, and nothing
+else ever is, however busy the pipeline.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+
+import nats
+import psycopg
+import pytest
+from servers.conditions import eventually, free_port
+from seve_runtime import topology
+from seve_runtime.settings import load
+from seve_writer.audit.command import examine
+from seve_writer.audit.words import verdict
+from seve_writer.settings import AuditSettings
+
+from .conftest import Journal, envelope
+from .test_replicas import publishing
+
+ROW = (
+    "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored)"
+    " VALUES (%s::timestamptz, %s::int8multirange, 1, 1, 0, 0, 0, 0)"
+)
+
+
+@pytest.fixture
+async def journal(migrated, nats_server):
+    """The topology and a client, made after the tables, as `setup` makes them."""
+    client = await nats.connect(nats_server.url)
+    await topology.apply(client.jetstream(), topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+    yield Journal(client)
+    await client.close()
+
+
+@pytest.fixture
+def audit(nats_server, migrated):
+    """Runs the command; gives its exit code, what it said, and its complaints."""
+
+    async def run(*arguments, **variables):
+        environ = {"PATH": os.environ["PATH"], "NATS_URL": nats_server.url, "DATABASE_URL": migrated} | variables
+        command = [sys.executable, "-m", "seve_writer", "audit", *arguments]
+        done = await asyncio.to_thread(
+            subprocess.run, command, check=False, env=environ, capture_output=True, text=True, timeout=60
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+async def stored(journal, writer, messages, first=0):
+    """So many messages, written one transaction each."""
+    async with writer(batch_size=1, batch_max=1, flush_interval="10ms"):
+        for number in range(first, first + messages):
+            await journal.publish(envelope(at=number * 1000))
+            await eventually(journal.empty, "written")
+
+
+async def test_everything_written_or_waiting_is_accounted_for(journal, writer, audit):
+    """Exit code 0, with the numbers of both; several envelopes in one message are one message."""
+    async with writer():
+        await journal.publish(envelope(at=1), envelope(at=2))
+        await journal.publish(envelope(kind="system.status", metadata={"rssi": -40}))
+        await journal.publish(envelope(kind="log", metadata={}))
+        await journal.js.publish("telemetry.croissance.measurement", b"no envelope")
+        await eventually(journal.empty, "written")
+    await journal.publish(envelope(at=3))
+    code, said, complaints = await audit()
+    assert (code, complaints) == (0, "")
+    assert said.splitlines()[-1] == "ACCOUNTED FOR: every message is in the database, but 1 that wait."
+    assert "5  entered    sequences 1 to 5" in said
+    assert "1  waiting    in the journal, the oldest for" in said
+    assert "5  envelopes  3 inserted + 0 updated + 0 replaced + 1 dead + 1 ignored" in said
+    assert "Dead letters of the writer in 30 days: 1 counted, 1 kept" in said
+
+
+async def test_an_untouched_stack_is_accounted_for(journal, audit):
+    """Nothing entered yet."""
+    code, said, _ = await audit()
+    assert code == 0
+    assert "0  entered    nothing yet" in said
+
+
+async def test_a_row_of_the_ledger_that_is_gone_is_named_by_its_sequences(journal, writer, query, audit):
+    """Exit code 1, and exactly those; from behind them on all is well."""
+    await stored(journal, writer, 5)
+    query("DELETE FROM ledger WHERE sequences && '{[1,1],[3,3]}'::int8multirange")
+    code, said, _ = await audit()
+    assert code == 1
+    assert said.splitlines()[-1] == ("LOST: 2 messages of the journal, neither in the database nor waiting: 1, 3")
+    code, said, _ = await audit("--json")
+    assert code == 1
+    (told,) = json.loads(said)["journals"]
+    assert (told["accounted"], told["waiting"], told["lost"]) == (3, 0, {"count": 2, "spans": [[1, 1], [3, 3]]})
+    assert (await audit("--from", "4"))[0] == 0
+    assert (await audit("--from", "3"))[0] == 1
+
+
+async def test_messages_purged_before_they_were_written_are_lost(journal, writer, audit):
+    """Also among those that wait still."""
+    await stored(journal, writer, 2)
+    for number in range(8):
+        await journal.publish(envelope("purged" if number in (2, 3, 6) else "kept", at=number))
+    await journal.js.purge_stream("TELEMETRY", subject="telemetry.purged.measurement")
+    code, said, _ = await audit()
+    assert code == 1
+    assert "5  waiting" in said
+    assert said.splitlines()[-1].endswith("neither in the database nor waiting: 5-6, 9")
+
+
+async def test_a_row_that_does_not_add_up_is_shown(journal, writer, query, audit):
+    await stored(journal, writer, 1)
+    query("UPDATE ledger SET inserted = 0")
+    code, said, _ = await audit()
+    assert code == 1
+    assert "sequences {[1,2)}: received 1, outcomes 0" in said
+    assert said.splitlines()[-1] == "WRONG: 1 row of the ledger whose outcomes are not what it received"
+
+
+async def test_what_was_written_again_after_a_lost_acknowledgement_is_no_fault(journal, query, audit):
+    """It waits in the journal and is in the ledger, in two rows even: it is accounted for."""
+    await journal.publish(envelope())
+    created = (await journal.js.stream_info("TELEMETRY")).created
+    query(ROW, created, "{[1,1]}")
+    query(ROW, created, "{[1,1]}")
+    code, said, _ = await audit()
+    assert code == 0
+    assert "1  accounted  by 2 rows of the ledger; 1 delivered and written again, which is no fault" in said
+
+
+async def test_a_journal_made_anew_leaves_what_it_held_lost(journal, writer, audit):
+    """Both are told apart by when they were made; the new one begins at 1 again, and can be judged alone."""
+    await stored(journal, writer, 2)
+    await journal.publish(envelope(at=3000))
+    async with writer():
+        await journal.publish(envelope(at=4000))
+        await eventually(journal.empty, "written")
+    await journal.js.delete_stream("TELEMETRY")
+    await topology.apply(journal.js, topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+    await stored(journal, writer, 3, first=10)
+    code, said, _ = await audit()
+    assert code == 0
+    assert "Earlier journal, made" in said
+    assert "4  entered    sequences 1 to 4; whether more came after that, nobody knows" in said
+    assert "3  entered    sequences 1 to 3\n" in said
+
+
+async def test_holes_in_an_earlier_journal_are_lost(journal, writer, query, audit):
+    await stored(journal, writer, 2)
+    made = "SELECT min(applied_at_utc) + interval '1 ms' FROM schema_migrations"
+    query(ROW.replace("%s::timestamptz", f"(({made}) AT TIME ZONE 'UTC')"), "{[1,1],[4,4]}")
+    code, said, _ = await audit()
+    assert code == 1
+    assert said.splitlines()[-1].endswith("neither in the database nor waiting: 2-3 of an earlier one")
+    assert (await audit("--from", "1"))[0] == 0
+
+
+async def test_a_database_made_anew_cannot_know_what_went_before(journal, writer, query, audit):
+    """What was acknowledged before its tables were made may be in another one: it is told, and no fault."""
+    await stored(journal, writer, 4)
+    query("DELETE FROM ledger WHERE sequences && '{[1,2]}'::int8multirange")
+    query("UPDATE schema_migrations SET applied_at_utc = now() AT TIME ZONE 'UTC'")
+    code, said, _ = await audit()
+    assert code == 0
+    assert "2  unknown    1-2: gone from the journal before these tables were made" in said
+
+
+async def test_a_busy_pipeline_never_raises_a_false_alarm(journal, nats_server, migrated, process, query):
+    """Audited again and again while messages pour in, two writers take them, and one is killed and replaced."""
+    stop = asyncio.Event()
+    load = [asyncio.create_task(publishing(journal, stop)) for _ in range(2)]
+    writers = [process(FLUSH_INTERVAL="20ms", BATCH_SIZE="20"), process()]
+    settings = load_settings(nats_server.url, migrated)
+    busy = audits = 0
+    while audits < 120 or busy < 20:
+        audit, _, _ = await examine(settings)
+        assert audit.sound, verdict(audit)
+        audits += 1
+        busy += bool(audit.findings[-1].waiting and audit.findings[-1].accounted)
+        if audits == 60:
+            writers.pop().kill()
+            writers.append(process())
+    stop.set()
+    await asyncio.gather(*load)
+    await eventually(journal.empty, "all written", seconds=40)
+    audit, found, _ = await examine(settings)
+    assert (audit.sound, audit.findings[-1].waiting) == (True, 0)
+    assert audit.findings[-1].accounted == found.last
+
+
+def load_settings(nats_url, database_url):
+    return load(AuditSettings, {"NATS_URL": nats_url, "DATABASE_URL": database_url})
+
+
+async def test_a_journal_replaced_while_it_is_read_is_read_again(journal, nats_server, migrated, query):
+    """Half of one journal and half of another would be nonsense: here it is replaced while the ledger is awaited."""
+    await journal.publish(envelope())
+    with psycopg.connect(migrated) as holding:
+        holding.execute("LOCK TABLE ledger")
+        task = asyncio.create_task(examine(load_settings(nats_server.url, migrated)))
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'ledger'::regclass"
+        await eventually(lambda: query(waits) == [(1,)], "the audit at the ledger")
+        await journal.js.delete_stream("TELEMETRY")
+        await topology.apply(journal.js, topology.TopologySettings())
+    audit, found, _ = await task
+    assert (audit.sound, found.last) == (True, 0)
+    assert len(audit.findings) == 1
+
+
+async def test_reading_the_tables_is_all_it_needs(journal, writer, query, audit, migrated):
+    """SELECT on the tables is enough."""
+    await stored(journal, writer, 1)
+    query("CREATE ROLE auditor LOGIN PASSWORD 'secret'")
+    query("GRANT SELECT ON ledger, schema_migrations TO auditor")
+    try:
+        code, said, complaints = await audit(DATABASE_URL=as_user(migrated, "auditor:secret"))
+        assert (code, complaints) == (0, ""), said
+    finally:
+        query("DROP OWNED BY auditor")
+        query("DROP ROLE auditor")
+
+
+def as_user(url, login):
+    """The same database for another user."""
+    return "postgresql://" + login + "@" + url.rpartition("@")[2].removeprefix("postgresql://")
+
+
+async def test_what_cannot_be_asked_is_named_with_its_setting(journal, audit, nats_server, migrated):
+    """Exit code 1 and one line, which shows no password."""
+    nowhere = f"127.0.0.1:{free_port()}"
+    code, said, complaints = await audit(DATABASE_URL=f"postgresql://seve:secret@{nowhere}/seve")
+    assert (code, said) == (1, "")
+    assert complaints.startswith("error: the database cannot be asked (DATABASE_URL): ")
+    assert "refused" in complaints
+    code, said, complaints = await audit(NATS_URL=f"nats://seve:secret@{nowhere}")
+    assert (code, said) == (1, "")
+    assert complaints.startswith("error: NATS cannot be asked (NATS_URL): ")
+    assert complaints.count("\n") == 1
+    assert "secret" not in complaints
+
+
+async def test_what_is_not_set_up_is_named(audit, nats_server, migrated, database_url, journal):
+    """No tables, no streams: what makes them is said."""
+    code, _, complaints = await audit(DATABASE_URL=database_url)
+    assert code == 1
+    assert 'relation "schema_migrations" does not exist' in complaints
+    await journal.js.delete_stream("TELEMETRY")
+    code, _, complaints = await audit()
+    assert (code, complaints) == (1, "error: stream TELEMETRY: stream not found; `seve-writer setup` makes it\n")
+
+
+async def test_settings_that_cannot_be_used_are_named(audit, nats_server):
+    """Exit code 2; a connection string that is none is not repeated, since it may hold a password."""
+    assert (await audit(DATABASE_URL=""))[0] == 2
+    code, _, complaints = await audit(DATABASE_URL="postgres//seve:secret@host/db")
+    assert (code, complaints) == (
+        2,
+        "setting DATABASE_URL is not of the form postgresql://user:password@host/db\n",
+    )
+    code, said, _ = await audit("--help")
+    assert code == 0
+    assert "--from SEQUENCE" in said
+    assert "DATABASE_URL" in said
