@@ -38,7 +38,7 @@ from faults.verdict import Cell, table, times
 from servers.conditions import wait_until
 from servers.faults import wires
 from servers.fleet import simulated
-from servers.ledger import commits, journal_end, ledger
+from servers.ledger import audit, commits
 from servers.mosquitto import program
 from seve_fleet.outcome import Outcome
 
@@ -80,9 +80,9 @@ def run_cell(stack: Pipeline, part: str, fault: str, wishes: argparse.Namespace,
 
 
 def unaccounted(stack: Pipeline) -> int:
-    """Journal messages that the ledger lacks, and envelopes in it without an outcome."""
-    totals = ledger(stack)
-    return journal_end(stack) - totals.different + abs(totals.received - totals.outcomes)
+    """Journal messages that are lost or wait still, and rows of the ledger that do not add up."""
+    found = audit(stack)
+    return found.lost + found.findings[-1].waiting + found.unbalanced_rows
 
 
 def settle(stack: Pipeline, lacking: int) -> None:

@@ -1,47 +1,25 @@
-"""The ledger of a pipeline beside its journal: whether every message is accounted for."""
+"""The ledger of a pipeline beside its journal: whether every message is accounted for, as `make audit` tells it."""
 
 import asyncio
-from typing import NamedTuple
 
-from nats.aio.client import Client
+from seve_runtime.settings import load
+from seve_writer.audit.command import examine
+from seve_writer.audit.reconcile import Audit, Finding
+from seve_writer.audit.words import verdict
+from seve_writer.settings import AuditSettings
 
 from servers.conditions import wait_until
 
 
-class Totals(NamedTuple):
-    """Sums of the ledger, and the journal sequences it has: how many different ones, how many in all, the last."""
-
-    received: int
-    inserted: int
-    updated: int
-    replaced: int
-    dead: int
-    ignored: int
-    different: int
-    sequences: int
-    last: int
-
-    @property
-    def outcomes(self) -> int:
-        return self.inserted + self.updated + self.replaced + self.dead + self.ignored
+def audit(stack) -> Audit:
+    """The audit, now."""
+    settings = load(AuditSettings, {"NATS_URL": stack.nats_url, "DATABASE_URL": stack.database_url})
+    return asyncio.run(examine(settings))[0]
 
 
-LEDGER = """
-WITH parts AS (SELECT unnest(sequences) AS part FROM ledger),
-whole AS (SELECT unnest(range_agg(sequences)) AS part FROM ledger)
-SELECT sum(received)::int, sum(inserted)::int, sum(updated)::int, sum(replaced)::int, sum(dead)::int,
-       sum(ignored)::int,
-       (SELECT sum(upper(part) - lower(part)) FROM whole)::int,
-       (SELECT sum(upper(part) - lower(part)) FROM parts)::int,
-       (SELECT max(upper(part)) - 1 FROM whole)::int
-FROM ledger
-"""
-
-
-def ledger(stack) -> Totals:
-    """The ledger as it stands."""
-    (row,) = stack.query(LEDGER)
-    return Totals(*(value or 0 for value in row))
+def accounted(stack) -> Finding:
+    """What became of the messages of the journal in use."""
+    return audit(stack).findings[-1]
 
 
 def commits(stack) -> dict[int, float]:
@@ -50,23 +28,12 @@ def commits(stack) -> dict[int, float]:
     return {sequence: at.timestamp() for at, start, end in stack.query(parts) for sequence in range(start, end)}
 
 
-def journal_end(stack) -> int:
-    """The journal's last sequence."""
-
-    async def ask() -> int:
-        client = Client()
-        await client.connect(stack.nats_url)
-        try:
-            return (await client.jetstream().stream_info("TELEMETRY")).state.last_seq
-        finally:
-            await client.close()
-
-    return asyncio.run(ask())
-
-
 def assert_every_message_is_accounted_for(stack) -> None:
-    """All sequences from the first to the journal's end are in the ledger, with an outcome for each envelope."""
-    wait_until(lambda: ledger(stack).last == journal_end(stack), "the ledger at the journal's end")
-    wait_until(lambda: ledger(stack).last == ledger(stack).different, "every sequence in the ledger")
-    totals = ledger(stack)
-    assert totals.received == totals.outcomes
+    """Nothing waits any more, and nothing is lost, now or while it was awaited."""
+
+    def all_written() -> bool:
+        found = audit(stack)
+        assert found.sound, verdict(found)
+        return found.findings[-1].waiting == 0
+
+    wait_until(all_written, "everything written")

@@ -183,6 +183,7 @@ def test_a_good_verdict_is_one_line():
     assert words.verdict(audited([1, 2], last=2)) == "ACCOUNTED FOR: every message is in the database."
     said = words.verdict(audited([1, 2], last=4, waiting=[3, 4]))
     assert said == "ACCOUNTED FOR: every message is in the database, but 2 that wait."
+    assert words.verdict(audited([2], last=2, since=2)) == "ACCOUNTED FOR: every message from 2 on is in the database."
 
 
 def test_many_spans_are_cut_short_for_a_person_and_whole_for_a_program():

@@ -4,6 +4,7 @@ every message is accounted for.
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 def _audit(options: argparse.Namespace) -> int:
     settings = load_or_exit(AuditSettings)
     try:
-        return asyncio.run(audit(settings, since=options.since, as_json=options.json, say=print))
+        return asyncio.run(audit(settings, since=options.since, as_json=options.json, say=_say))
     except SettingsError as error:
         report_faults(error)
     except SeveError as error:
@@ -63,6 +64,14 @@ def _audit(options: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _say(text: str) -> None:
+    """Print. A reader that went away (`seve-writer audit | head -1`) changes nothing of the verdict."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter still holds
 
 
 def _sequence(text: str) -> int:

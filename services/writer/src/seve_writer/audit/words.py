@@ -45,8 +45,10 @@ def verdict(audit: Audit) -> str:
             wrong.append(f"WRONG: the journal went back: the ledger has {beyond}, whose numbers are given again")
     if wrong:
         return "\n".join(wrong)
-    waiting = audit.findings[-1].waiting
-    return f"ACCOUNTED FOR: every message is in the database{f', but {waiting:,} that wait' if waiting else ''}."
+    current = audit.findings[-1]
+    since = f" from {current.first} on" if current.first > 1 else ""
+    waiting = f", but {current.waiting:,} that wait" if current.waiting else ""
+    return f"ACCOUNTED FOR: every message{since} is in the database{waiting}."
 
 
 def as_json(audit: Audit, journal: Journal, letters: Letters, now: int) -> str:
