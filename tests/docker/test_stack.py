@@ -4,20 +4,26 @@ The stories build on one another: one stack is started, and stopped at the end.
 """
 
 import json
-import socket
+import re
+from pathlib import PurePosixPath
 
 import pytest
+from servers import doors, layers
 from servers.compose import TAG, numbers
 from servers.conditions import accepts
 
 pytestmark = pytest.mark.docker
 
 PUBLISHED = {"mosquitto", "broadcaster"}
+IMAGES = [f"seve/{name}:{TAG}" for name in ("ingest", "writer", "broadcaster", "nats", "tools")]
+OF_THE_WORKING_COPY = {".env", ".git", ".seve", ".venv", "conftest.py"}
+KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{32}")
 
 
 @pytest.fixture(scope="module")
 def up(compose):
     """The stack, started by `up`; what `up` said."""
+    compose.before = set(doors.listening())
     compose.said = compose.run("up")
     return compose
 
@@ -63,21 +69,59 @@ def test_only_mqtt_and_the_broadcaster_are_published_and_on_loopback(up):
     assert accepts(up.ws_port)
 
 
-def test_another_address_of_this_machine_is_refused(up):
-    """The published ports are this machine's alone: on its own other address nobody answers."""
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        assert probe.connect_ex(("127.0.0.2", up.mqtt_port)) != 0
+def test_of_this_machine_s_addresses_and_ports_only_the_two_published_answer(up):
+    """Every port of every address is knocked at: neither NATS nor the database, nor any health or metrics."""
+    assert {(doors.LOOPBACK, up.mqtt_port), (doors.LOOPBACK, up.ws_port)} == doors.answering(up.before)
 
 
-def test_an_image_holds_no_secret_no_pip_and_no_compiler(up):
-    words = [path.read_text() for path in up.secrets.iterdir() if path.is_file()]
-    for name in ("ingest", "writer", "broadcaster", "nats"):
-        image = f"seve/{name}:{TAG}"
-        said = up.docker("image", "inspect", image) + up.docker("history", "--no-trunc", image)
-        assert not [word for word in words if word.strip() in said]
+def secret_words(up):
+    """Every password and digest of the stack, without the text around it."""
+    words = [re.findall(rb"[A-Za-z0-9+/=]{40,}", path.read_bytes()) for path in up.secrets.iterdir() if path.is_file()]
+    return {word for found in words for word in found}
+
+
+def amiss(images, words, folder):
+    """What stands in a layer of the images and should not, by path and by why."""
+    for path, content in layers.files(images, folder):
+        if [word for word in words if word in content]:
+            yield path, "secret"
+        if KEY.search(content):
+            yield path, "key"
+        parts = PurePosixPath(path).parts
+        if OF_THE_WORKING_COPY.intersection(parts) or (parts[0] == "app" and "tests" in parts):
+            yield path, "working copy"
+
+
+def test_no_layer_of_an_image_holds_a_secret_or_what_is_only_the_working_copy_s(up, tmp_path):
+    """Of a stack that ran: the files of every layer, those that a later one removed too, and what the image says."""
+    words = secret_words(up)
+    assert len(words) > 8
+    assert not list(amiss(IMAGES, words, tmp_path))
+    said = up.docker("image", "inspect", *IMAGES) + "".join(up.docker("history", "--no-trunc", name) for name in IMAGES)
+    assert not [word for word in words if word.decode() in said]
+
+
+def test_what_a_later_layer_removed_would_be_found(up, tmp_path):
+    """The search above finds what it looks for: it would tell a copied .env, a secret and a key."""
+    (tmp_path / ".env").write_bytes(b"PASSWORD=" + min(secret_words(up)))
+    (tmp_path / "device.txt").write_text(f"-----BEGIN EC PRIVATE KEY-----\n{'A' * 64}\n")
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM seve/writer:{TAG}\nUSER 0\nCOPY .env device.txt /hidden/\nRUN rm -r /hidden\n"
+    )
+    name = f"{up.project}:leaking"
+    up.docker("build", "--quiet", "--tag", name, str(tmp_path))
+    try:
+        found = set(amiss([name], secret_words(up), tmp_path))
+    finally:
+        up.docker("image", "rm", name)
+    leaked = {("hidden/.env", "secret"), ("hidden/.env", "working copy"), ("hidden/device.txt", "key")}
+    assert leaked == found
+
+
+def test_an_image_says_what_it_is_and_holds_no_pip_and_no_compiler(up):
+    for image in IMAGES[:4]:
         labels = json.loads(up.docker("image", "inspect", image))[0]["Config"]["Labels"]
-        assert labels["org.opencontainers.image.title"] == f"seve-{name}"
+        assert labels["org.opencontainers.image.title"] == image.replace("/", "-").partition(":")[0]
     look = "command -v pip pip3 gcc cc make; find / -xdev -name pip -path '*-packages*' 2>/dev/null; true"
     assert up.docker("run", "--rm", "--entrypoint", "sh", f"seve/writer:{TAG}", "-c", look).strip() == ""
 

@@ -1,0 +1,46 @@
+"""Which TCP ports of this machine answer, found by knocking at each. Nobody else's server is knocked at: not what
+listened before, nor what the kernel says belongs to a program other than Docker's.
+"""
+
+import socket
+
+import psutil
+
+LOOPBACK = "127.0.0.1"
+PROXY = "docker-proxy"
+
+
+def addresses() -> set[str]:
+    """The IPv4 addresses of this machine: loopback and all others, bridges too."""
+    every = [one for several in psutil.net_if_addrs().values() for one in several]
+    return {LOOPBACK, *(one.address for one in every if one.family == socket.AF_INET)}
+
+
+def listening() -> dict[int, str]:
+    """Each port that somebody listens on, and the program where the kernel tells it to this user."""
+    sockets = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    return {one.laddr.port: _program(one.pid) for one in sockets}
+
+
+def _program(pid: int | None) -> str:
+    try:
+        return psutil.Process(pid).name() if pid else ""
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def answering(before: set[int]) -> set[tuple[str, int]]:
+    """Every address and port that accepts a connection, of the ports that nobody listened on `before`."""
+    elsewhere = {port for port, program in listening().items() if program not in ("", PROXY)}
+    ports = set(range(1, 65536)) - before - elsewhere
+    return {(address, port) for address in addresses() for port in ports if _answers(address, port)}
+
+
+def _answers(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect((address, port))
+        except OSError:
+            return False
+        return probe.getsockname() != probe.getpeername()  # a port may meet itself
