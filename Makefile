@@ -1,19 +1,14 @@
 # The whole interface. `make` alone lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := libs/schema libs/runtime libs/fleet services/ingest services/writer services/broadcaster deploy/embedded
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-$(VENV)/dev: requirements-dev.lock $(PACKAGES:%=%/pyproject.toml)
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(PACKAGES:%=-e %)
-	@deploy/stack fingerprint >$@
+$(VENV)/dev:
+	@deploy/stack install --dev
 
 up: ## start everything, wait until it is ready, say where it is
 	@deploy/stack up
@@ -55,7 +50,7 @@ fuzz: $(VENV)/dev ## a million arbitrary messages through the normalisation (INP
 	@$(BIN)/python services/ingest/tests/fuzz.py $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/dev ## ruff and the type checker
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m mypy
 
 format: $(VENV)/dev ## put the code, and the README's table of settings, into their form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/python tests/settings_table.py
@@ -63,4 +58,4 @@ format: $(VENV)/dev ## put the code, and the README's table of settings, into th
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: help up down status logs simulate scale audit psql clean test bench faults fuzz lint format lock
+.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql clean test bench faults fuzz lint format lock
