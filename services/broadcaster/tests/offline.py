@@ -1,0 +1,68 @@
+"""A hub and its clients without a network: what a client is told is read back from the bytes written to it."""
+
+from servers.frames import Reader
+from seve_broadcaster.access import Grant
+from seve_broadcaster.catchup import advance
+from seve_broadcaster.client import Client
+from seve_broadcaster.hub import Hub
+from seve_broadcaster.message import Message
+from seve_broadcaster.present import Present
+from seve_broadcaster.protocol import Subscribe
+from seve_broadcaster.recent import Recent
+from seve_broadcaster.wire import end_of
+from seve_schema.codec import encode
+from seve_schema.position import Position
+
+JOURNAL = 1_700_000_000_000_000
+START = Position(JOURNAL, 0)
+
+
+class Sink:
+    """A connection that keeps what it was given."""
+
+    def __init__(self):
+        self.frames = []
+        self._reader = Reader()
+
+    def write(self, data):
+        self.frames += self._reader.feed(data)
+
+    def end(self, code, reason):
+        raise AssertionError((code, reason))
+
+
+def a_hub(recent_bytes=1 << 20, **options):
+    return Hub(START, Present(), Recent(recent_bytes, START), **options)
+
+
+def a_client(hub, *, modules=None):
+    client = Client(Sink(), Grant(modules), end_of(hub.head))
+    hub.join(client)
+    return client
+
+
+def say(hub, *envelopes):
+    """Publish the next message of the stream."""
+    message = Message.of(
+        Position(JOURNAL, hub.head.sequence + 1), envelopes[0].module_id, envelopes[0].kind, encode(envelopes)
+    )
+    hub.publish(message)
+    return message
+
+
+def subscribe(hub, client, *modules, budget=1 << 20, **options):
+    hub.subscribe(client, Subscribe(modules=frozenset(modules), **options))
+    return advance(hub, client, budget)
+
+
+def events(client):
+    return [frame["event"] for frame in client.sink.frames]
+
+
+def values(client):
+    found = []
+    for frame in client.sink.frames:
+        if frame["event"] in ("mqtt-message", "mqtt-batch"):
+            data = frame["data"] if isinstance(frame["data"], list) else [frame["data"]]
+            found += [one["value"] for one in data]
+    return found

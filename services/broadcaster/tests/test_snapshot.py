@@ -1,0 +1,57 @@
+"""What a client is shown on subscribing: the newest of each series, and what is no state is not in it."""
+
+from servers.broadcasting import envelope
+from seve_broadcaster.catchup import Step
+
+from .offline import a_client, a_hub, events, say, subscribe, values
+
+
+def test_the_snapshot_comes_in_the_order_of_the_journal():
+    """`subscribed`, the newest of each series, `live`."""
+    hub = a_hub()
+    say(hub, envelope("a", 1.0), envelope("a", 2.0, sensor="t"))
+    say(hub, envelope("a", 3.0))
+    client = a_client(hub)
+    assert subscribe(hub, client, "a") is Step.DONE
+    assert events(client) == ["subscribed", "mqtt-message", "mqtt-message", "live"]
+    assert values(client) == [2.0, 3.0]
+
+
+def test_a_log_line_is_an_event_and_no_state():
+    """`log` is sent when it comes, and is in no snapshot; `other` is a series for each topic."""
+    hub = a_hub()
+    early = a_client(hub)
+    subscribe(hub, early, "a")
+    say(hub, envelope("a", {"msg": "hello"}, kind="log"))
+    say(hub, envelope("a", 1, kind="other", topic="a/x/y/z"), envelope("a", 2, kind="other", topic="a/x/y/q"))
+    late = a_client(hub)
+    subscribe(hub, late, "a")
+    assert events(early).count("mqtt-message") == 3
+    assert [frame["data"]["topic"] for frame in late.sink.frames[1:-1]] == ["a/x/y/z", "a/x/y/q"]
+
+
+def test_a_retained_envelope_is_no_news():
+    """What the broker replayed counts only where nothing is held of its series."""
+    hub = a_hub()
+    say(hub, envelope("a", {"status": "online"}, kind="presence", retained=True))
+    say(hub, envelope("a", {"status": "offline"}, kind="presence"))
+    say(hub, envelope("a", {"status": "online"}, kind="presence", retained=True))
+    client = a_client(hub)
+    subscribe(hub, client, "a")
+    assert [frame["data"]["metadata"]["status"] for frame in client.sink.frames[1:-1]] == ["offline"]
+
+
+def test_silence_is_told_to_who_watches_and_again_after_a_snapshot():
+    """It is no part of the stream: no token moves."""
+    hub = a_hub()
+    say(hub, envelope("a", 1.0))
+    client = a_client(hub)
+    subscribe(hub, client, "a")
+    hub.tell_silence("a", silent=True)
+    hub.tell_silence("b", silent=True)
+    assert [frame for frame in client.sink.frames if frame["event"] == "silence"] == [
+        {"event": "silence", "module": "a", "silent": True}
+    ]
+    late = a_client(hub)
+    subscribe(hub, late, "a")
+    assert events(late)[-2:] == ["silence", "live"]
