@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 from servers.embedded import NatsServer, PostgresServer
-from servers.kinds import KINDS, make
+from servers.kinds import KINDS, running
 from servers.stack import EmbeddedStack
 
 settings.register_profile("seve", deadline=None)  # timing is never asserted: this machine has other work too
@@ -56,26 +56,22 @@ def nats_server(tmp_path):
 @pytest.fixture(scope="session", params=KINDS)
 def stack(request, tmp_path_factory):
     """One whole pipeline for the run, for stories that leave it as they found it; take names of your own."""
-    running = make(request.param, tmp_path_factory.mktemp("stack") / "parts")
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
+    with running(request.param, tmp_path_factory.mktemp("stack")) as one:
+        yield one
 
 
 @pytest.fixture
 def make_stack(tmp_path):
     """Starts pipelines of the test's own, with options and settings of its choice, and stops them after it."""
-    running = []
+    made = []
 
     def make(**options):
-        running.append(EmbeddedStack(tmp_path / f"stack-{len(running)}", **options))
-        running[-1].start()
-        return running[-1]
+        made.append(EmbeddedStack(tmp_path / f"stack-{len(made)}", **options))
+        made[-1].start()
+        return made[-1]
 
     yield make
-    for one in running:
+    for one in made:
         one.stop()
 
 

@@ -17,6 +17,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from playwright.sync_api import expect, sync_playwright
 from servers.conditions import eventually, wait_until
+from servers.kinds import running
 from servers.screens import CLIENT
 from servers.stack import EmbeddedStack
 from seve_schema.subjects import telemetry_subject
@@ -48,12 +49,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
     """The embedded pipeline: what a browser shows does not depend on how the services were started."""
-    running = EmbeddedStack(tmp_path_factory.mktemp("browser") / "parts")
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
+    with running(EmbeddedStack, tmp_path_factory.mktemp("browser")) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")

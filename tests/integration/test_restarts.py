@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from servers import clients
 from servers.conditions import wait_until
 from servers.fleet import simulated
-from servers.kinds import KINDS, make
+from servers.kinds import KINDS, running
 from servers.ledger import accounted, assert_every_message_is_accounted_for
 from servers.mosquitto import Mosquitto, program
 
@@ -24,12 +24,8 @@ RATE, SECONDS = 300, 5
 @pytest.fixture(scope="module", params=KINDS)
 def pipeline(request, tmp_path_factory):
     """One pipeline for these stories; each leaves it running."""
-    running = make(request.param, tmp_path_factory.mktemp("restarts") / "parts")
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
+    with running(request.param, tmp_path_factory.mktemp("restarts")) as one:
+        yield one
 
 
 @contextmanager

@@ -2,16 +2,24 @@
 
 import asyncio
 import inspect
+import random
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
+
+_dice = random.SystemRandom()  # a seed, such as Hypothesis sets, would give the same port again
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of 127.0.0.1 that was free a moment ago, below those that systems give to outgoing connections: nobody's
+    connection takes it before a server does.
+    """
+    while True:
+        port = _dice.randrange(16_384, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:

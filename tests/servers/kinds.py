@@ -1,5 +1,7 @@
-"""The kinds of pipeline that stories run over: `@pytest.fixture(params=KINDS)` and `make(request.param, folder)`."""
+"""The kinds of pipeline that stories run over: `@pytest.fixture(params=KINDS)` and `running(request.param, folder)`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,14 @@ KINDS = [
 ]
 
 
-def make(kind: type[Stack], folder: Path, **options) -> Stack:
-    """A pipeline of that kind, not started; skips the test, with the reason, where this machine cannot run it."""
+@contextmanager
+def running(kind: type[Stack], folder: Path) -> Iterator[Stack]:
+    """A pipeline of that kind, stopped in the end; skips the test, saying why, where this machine cannot run it."""
     if kind is ContainerStack and (reason := impossible()):
         pytest.skip(reason)
-    return kind(folder, **options)
+    stack = kind(folder / "parts")
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
