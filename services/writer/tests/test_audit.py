@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import nats
 import psycopg
@@ -16,9 +17,11 @@ from seve_runtime import topology
 from seve_runtime.settings import load
 from seve_writer.audit.command import examine
 from seve_writer.audit.words import verdict
+from seve_writer.errors import JournalReplaced
+from seve_writer.intake import UNNOTICED
 from seve_writer.settings import AuditSettings
 
-from .conftest import Journal, envelope
+from .conftest import Journal, envelope, running, settings_for
 from .test_replicas import publishing
 
 ROW = (
@@ -146,6 +149,68 @@ async def test_a_journal_made_anew_leaves_what_it_held_lost(journal, writer, aud
     assert "Earlier journal, made" in said
     assert "4  entered    sequences 1 to 4; whether more came after that, nobody knows" in said
     assert "3  entered    sequences 1 to 3\n" in said
+
+
+async def test_a_journal_made_anew_under_a_running_writer_is_booked_as_itself(journal, nats_server, migrated, query):
+    """What the new one brings before the writer has noticed is left to the next writer: its sequences are not the old
+    one's, and a state of it counts as newer.
+    """
+    status = {"kind": "system.status", "metadata": {"rssi": -40}}
+
+    async def replaced():
+        async with running(settings_for(nats_server.url, migrated)) as task:
+            for number in range(3):
+                await journal.publish(envelope(at=number))
+            await journal.publish(envelope(**status))
+            await eventually(journal.empty, "written")
+            await journal.js.delete_stream("TELEMETRY")
+            await topology.apply(journal.js, topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+            await journal.publish(envelope(**(status | {"metadata": {"rssi": -70}})))
+            await journal.publish(envelope(at=10))
+            await eventually(task.done, "ended by itself")
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await replaced()
+    assert raised.group_contains(JournalReplaced)
+    async with running(settings_for(nats_server.url, migrated)):
+        await eventually(journal.empty, "written by the next")
+    audit, _, _ = await examine(load_settings(nats_server.url, migrated))
+    assert audit.sound, verdict(audit)
+    assert [(finding.last, finding.accounted, finding.again) for finding in audit.findings] == [(4, 4, 0), (2, 2, 0)]
+    assert query("SELECT rssi FROM device_system_status") == [(-70,)]
+
+
+async def test_a_journal_made_anew_while_a_writer_asks_for_nothing_is_booked_as_itself(
+    journal, nats_server, migrated, query
+):
+    """Its hands are full, the database holds it up, and so it has no request open that would tell of the end."""
+
+    async def taken():
+        return (await journal.js.consumer_info("TELEMETRY", "writer")).num_ack_pending == 2
+
+    async def replaced():
+        async with running(settings_for(nats_server.url, migrated, batch_size=1, batch_max=1)) as task:
+            with psycopg.connect(migrated) as holding:
+                holding.execute("LOCK TABLE ledger")
+                for number in range(2):
+                    await journal.publish(envelope(at=number))
+                await eventually(taken, "its hands full")
+                full = time.monotonic()
+                await journal.js.delete_stream("TELEMETRY")
+                await topology.apply(journal.js, topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+                for number in range(3):
+                    await journal.publish(envelope(at=10 + number))
+                await eventually(lambda: time.monotonic() - full > 2 * UNNOTICED, "long enough to tell")
+            await eventually(task.done, "ended by itself")
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await replaced()
+    assert raised.group_contains(JournalReplaced)
+    async with running(settings_for(nats_server.url, migrated)):
+        await eventually(journal.empty, "written by the next")
+    audit, _, _ = await examine(load_settings(nats_server.url, migrated))
+    assert audit.sound, verdict(audit)
+    assert [(finding.last, finding.accounted) for finding in audit.findings] == [(2, 2), (3, 3)]
 
 
 async def test_holes_in_an_earlier_journal_are_lost(journal, writer, query, audit):

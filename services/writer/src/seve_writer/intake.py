@@ -27,6 +27,8 @@ EXPIRES: Final = 1.0
 """Seconds a request stays open at the server: how long a stop waits at most for what is on its way."""
 ASKED_AT_ONCE: Final = 500
 """Messages of one request at most: the server serves requests in turn, so writers share even a short backlog."""
+UNNOTICED: Final = 0.02
+"""Seconds without an open request in which nobody deletes a journal and makes it anew, by hand or by `setup`."""
 _LATE: Final = 5.0
 """Seconds after which a request that was never answered, by a server that went away, is given up."""
 _RECONNECTING: Final = 0.2
@@ -65,6 +67,11 @@ class Intake:
         self._disowned = False
         self._inbox = client.new_inbox()
         self._requests = 0
+        self._unbroken = False
+        self.doubts = 0
+        """How often another journal may have taken the place of the one before: a request that is open when a journal
+        goes ends in another way than those that are answered, so that only between requests it can go unnoticed.
+        """
 
     @property
     def held(self) -> int:
@@ -83,11 +90,14 @@ class Intake:
     async def _ask(self, stop: Stop) -> None:
         """One request, if there is room and a connection, until it has been answered."""
         if self._full():
+            began = asyncio.get_running_loop().time()
             self._room.clear()
             await _first(stop.wait(), self._room.wait())
+            self._unbroken &= asyncio.get_running_loop().time() - began < UNNOTICED
             self._too_big = False
             return
         if not self._client.is_connected:  # requests kept for later would all be served at once
+            self._unbroken = False
             await pause(stop, _RECONNECTING)
             return
         try:
@@ -96,6 +106,7 @@ class Intake:
                 await self._answered.wait()
         except (TimeoutError, NatsError) as error:
             self._refused = str(error) or type(error).__name__
+        self._unbroken = not self._refused
         if self._refused:
             log.warning("the journal gave no messages", answer=self._refused)
             self._refused = ""
@@ -111,6 +122,7 @@ class Intake:
         if self._too_big:
             room, room_bytes = 1, max(room_bytes, 2 * self._client.max_payload)
         self._requests += 1
+        self.doubts += not self._unbroken
         self._left, self._too_big = room, False
         self._answered.clear()
         request = _encode(_Request(room, int(EXPIRES * 1e9), room_bytes))

@@ -1,4 +1,4 @@
-"""Looks at the journal every few seconds: which one it is, and how far the writers are behind. Changes nothing."""
+"""Looks at the journal: which one it is, and every few seconds how far the writers are behind. Changes nothing."""
 
 import time
 from datetime import datetime
@@ -8,9 +8,10 @@ import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.js.errors import APIError
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.topology import JOURNAL, WRITER
-from seve_schema.times import to_micros
+from seve_schema.times import parse_time, to_micros
 
 from seve_writer import metrics
 from seve_writer.batch import Waiting
@@ -23,6 +24,8 @@ EVERY: Final = 2.0
 """Seconds between looks."""
 
 _ANSWER: Final = 5.0
+_PATIENCE: Final = 1.0
+"""Seconds that an answer may take; the second where a batch waits for it."""
 
 
 class _State(msgspec.Struct):
@@ -30,10 +33,19 @@ class _State(msgspec.Struct):
     first_ts: datetime
 
 
-class _Stream(msgspec.Struct):
-    """Of the journal's own account: when its oldest message came, which the client library leaves out."""
+class _Error(msgspec.Struct):
+    description: str = ""
 
-    state: _State
+
+class _Stream(msgspec.Struct):
+    """Of the journal's own account: when it was made, and when its oldest message came, which the client library leaves
+    out. `created` stays text: it has nanoseconds, and positions are cut to microseconds. Where there is no journal,
+    neither is there.
+    """
+
+    created: str = ""
+    state: _State | None = None
+    error: _Error | None = None
 
 
 _decode: Final = msgspec.json.Decoder(_Stream).decode
@@ -52,20 +64,34 @@ class Watch:
 
     async def look(self) -> None:
         """Ask once. Raises nats errors, and JournalReplaced."""
-        stream = await self._js.stream_info(JOURNAL)
-        if stream.created is None:
-            raise ValueError("the journal does not say when it was created")
-        created = to_micros(stream.created)
+        stream = await self._ask(_ANSWER)
+        if stream.state is None:
+            raise APIError(description=stream.error.description if stream.error else "no state of the journal")
+        created = to_micros(parse_time(stream.created))
         if self.journal not in (0, created):
             raise JournalReplaced(self.journal, created)
         self.journal = created
         consumer = await self._js.consumer_info(JOURNAL, WRITER)
         self.ack_wait = consumer.config.ack_wait or 30.0
-        answer = await self._client.request(f"$JS.API.STREAM.INFO.{JOURNAL}", timeout=_ANSWER)
-        state = _decode(answer.data).state
+        state = stream.state
         metrics.LAG.set(state.messages)
         metrics.OLDEST_SECONDS.set(max(0.0, time.time() - state.first_ts.timestamp()) if state.messages else 0.0)
         metrics.ACK_PENDING.set(consumer.num_ack_pending or 0)
+
+    async def present(self) -> int | None:
+        """When the journal was made that is there now; None where nobody says, or there is none."""
+        if not self._client.is_connected:
+            return None
+        try:
+            stream = await self._ask(_PATIENCE)
+        except (NatsError, OSError) as error:
+            log.warning("the journal cannot be looked at", error=str(error) or type(error).__name__)
+            return None
+        return to_micros(parse_time(stream.created)) if stream.created else None
+
+    async def _ask(self, seconds: float) -> _Stream:
+        answer = await self._client.request(f"$JS.API.STREAM.INFO.{JOURNAL}", timeout=seconds)
+        return _decode(answer.data)
 
     async def run(self, stop: Stop, intake: Intake, waiting: Waiting) -> None:
         """Look until `stop`. Where the journal was replaced, disowns what is in hand and raises JournalReplaced: what
