@@ -89,6 +89,16 @@ def frozen(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
     return at, []
 
 
+def midway(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
+    """What the part took and the next hop never held is in no hands but the hop's before."""
+    with faults.frozen(stack.part("nats" if part == "ingest" else "postgres")):
+        at = now()
+        time.sleep(seconds)
+        faults.kill_hard(stack.part(part))
+    stack.launch(part)
+    return at, []
+
+
 def slow(stack: Pipeline, _part: str, seconds: float) -> tuple[int, list[str]]:
     at = now()
     stack.wires[1].slow_for(seconds, latency=0.1)
@@ -119,6 +129,7 @@ FAULTS = {
     "stopped": Deed(PARTS, lambda _: 0, stopped),
     "away": Deed(PARTS, lambda wish: wish, killed),
     "frozen": Deed(PARTS, lambda wish: max(FROZEN, wish), frozen),
+    "midway": Deed(("ingest", "writer"), lambda _: 1, midway),
     "slow": Deed(("postgres",), lambda wish: max(4, wish), slow, between=True),
     "cut": Deed(("nats",), lambda wish: max(4, wish), cut, between=True),
     "full": Deed(("nats",), lambda wish: wish, full, between=True),
