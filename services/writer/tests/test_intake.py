@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import seve_writer.intake
 from servers.conditions import eventually
 from seve_runtime.direct import DirectClient
 from seve_writer.intake import Intake
@@ -98,3 +99,20 @@ async def test_an_extension_keeps_messages_from_going_round(journal, pulling):
     await eventually(lambda: len(arrived) == 3, "nothing else arrived")
     intake.acknowledge(arrived)
     await eventually(journal.empty, "all acknowledged")
+
+
+async def test_a_request_that_died_with_the_server_is_not_waited_for(journal, nats_server, pulling, monkeypatch):
+    """Once it is over, the next is asked over the new connection: rows wait for NATS, and not for an old question."""
+    monkeypatch.setattr(seve_writer.intake, "_LATE", 60.0)
+    _, arrived = pulling(most=100, most_bytes=1 << 20)
+
+    async def asked():
+        return (await journal.js.consumer_info("TELEMETRY", "writer")).num_waiting == 1
+
+    await eventually(asked, "a request at the server")
+    nats_server.kill()
+    await eventually(lambda: not journal.client.is_connected, "noticed")
+    nats_server.start()
+    await eventually(lambda: journal.client.is_connected, "connected again")
+    await journal.publish(envelope(at=1))
+    await eventually(lambda: arrived, "a message for the next request")

@@ -8,6 +8,7 @@ was collected can be stranded by a cancelled fetch.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -30,7 +31,7 @@ ASKED_AT_ONCE: Final = 500
 UNNOTICED: Final = 0.02
 """Seconds without an open request in which nobody deletes a journal and makes it anew, by hand or by `setup`."""
 _LATE: Final = 5.0
-"""Seconds after which a request that was never answered, by a server that went away, is given up."""
+"""Seconds beyond its end after which a request that was never answered is given up, though the connection stands."""
 _RECONNECTING: Final = 0.2
 _EXPIRED: Final = ("404", "408")
 _ACK: Final = b"+ACK"
@@ -102,8 +103,7 @@ class Intake:
             return
         try:
             self._request()
-            async with asyncio.timeout(EXPIRES + _LATE):
-                await self._answered.wait()
+            await self._answer(self._client.stats["reconnects"])
         except (TimeoutError, NatsError) as error:
             self._refused = str(error) or type(error).__name__
         self._unbroken = not self._refused
@@ -111,6 +111,20 @@ class Intake:
             log.warning("the journal gave no messages", answer=self._refused)
             self._refused = ""
             await pause(stop, EXPIRES)
+
+    async def _answer(self, connection: int) -> None:
+        """Until the request has been answered, or is over and its connection was lost: then nothing will answer it.
+        Raises TimeoutError.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EXPIRES):
+                await self._answered.wait()
+        async with asyncio.timeout(_LATE):
+            while not self._answered.is_set():
+                if not self._client.is_connected or self._client.stats["reconnects"] != connection:
+                    return
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._answered.wait(), _RECONNECTING)
 
     def _full(self) -> bool:
         """Whether there is no room, or none for the next message beside those in hand."""
