@@ -6,6 +6,15 @@ It starts a pipeline of its own (two writers, PostgreSQL with fsync, NATS' own b
 fleet publish at QoS 1 while a part suffers, and asks the fleet, the journal, the table and the ledger what became of
 each sample. What is killed are processes that it started, by pid.
 
+    killed         SIGKILL to the part and all its children; started again at once
+    stopped        SIGTERM, its end awaited; started again at once
+    away           killed, and started again after --seconds
+    frozen         SIGSTOP for longer than its neighbours' patience (7 s), then SIGCONT
+    midway         killed while the part that it hands its messages to is frozen
+    slow           every byte from and to the database takes 0.1 s longer, for 4 s
+    cut            every connection to NATS broken every 0.4 s, for 4 s
+    full           the database away until the journal, a small one, is full, and for --seconds then
+
     sent, stored   samples with the device's time, and those of them that are a row
     twice          rows beyond one a sample, and the broker's deliveries that are in the journal more than once
     lost           samples without a row
@@ -14,7 +23,7 @@ each sample. What is killed are processes that it started, by pid.
     slowest        the longest that any sample took to its row
 
 The exit code is 1 if anything was lost, came twice, was kept from the screen undeclared, or lacks in the ledger. A full
-disk is not among the faults: making one takes the rights of root.
+disk of PostgreSQL's is not among the faults, since making one takes rights that not everybody has: a test does that.
 """
 
 import argparse
@@ -52,7 +61,7 @@ def run_cell(stack: Pipeline, part: str, fault: str, wishes: argparse.Namespace,
     before, lacking = asyncio.run(ends(stack)), unaccounted(stack)
     victim = dice.choice(["writer", "writer-2"]) if part == "writer" else part
     lasts = deed.lasts(wishes.seconds)
-    load = LEAD + lasts + TAIL + (FILLING if fault == "full" else 0)
+    load = LEAD + lasts + TAIL + (FILLING if fault == "full" or part == "everything" else 0)
     shape = ("--modules=20", f"--rate={wishes.rate:g}", f"--seconds={load:g}", "--report-every=2")
     with simulated(stack, file.parent, *shape, f"--account={file}", PATIENCE="30s") as run:
         run.wait_until_at_work()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from servers.stack import EmbeddedStack
 FROZEN = 7.0
 """Seconds, at least: above NATS' MQTT ack wait (3 s) and the writers' ACK_WAIT (5 s)."""
 FILLING = 4.0
-"""Seconds in which the load fills the small journal."""
+"""Seconds in which the load fills the small journal; more than it takes to stop everything in turn."""
 
 
 def now() -> int:
@@ -42,6 +43,10 @@ class Pipeline(EmbeddedStack):
     def part(self, name: str):
         return self.broker if name == "broker" else super().part(name)
 
+    def those(self, part: str) -> list[str]:
+        """The part itself; of `everything` all, those that hand on before those that they hand to."""
+        return [*self.services, "postgres", "nats"] if part == "everything" else [part]
+
     def start(self) -> None:
         if self.broker:
             self.broker.start()
@@ -65,25 +70,29 @@ class Deed(NamedTuple):
 
 
 def killed(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
-    faults.kill_hard(stack.part(part))
+    for one in stack.those(part):
+        faults.kill_hard(stack.part(one))
     return away(stack, part, seconds), []
 
 
 def stopped(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
-    code = stack.terminate(part)
-    wrong = [f"{part} stopped with exit code {code}"] if code and part in stack.services else []
+    codes = {one: stack.terminate(one) for one in stack.those(part)}
+    wrong = [f"{one} stopped with exit code {code}" for one, code in codes.items() if code and one in stack.services]
     return away(stack, part, seconds), wrong
 
 
 def away(stack: Pipeline, part: str, seconds: float) -> int:
     at = now()
     time.sleep(seconds)
-    stack.launch(part)
+    for one in reversed(stack.those(part)):
+        stack.launch(one)
     return at
 
 
 def frozen(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
-    with faults.frozen(stack.part(part)):
+    with ExitStack() as held:
+        for one in stack.those(part):
+            held.enter_context(faults.frozen(stack.part(one)))
         at = now()
         time.sleep(seconds)
     return at, []
@@ -123,7 +132,7 @@ def refusals(stack: Pipeline) -> float:
     return stack.metrics("ingest").get('seve_ingest_resends_total{reason="refused"}', 0)
 
 
-PARTS = ("ingest", "broadcaster", "writer", "nats", "postgres", "broker")
+PARTS = ("ingest", "broadcaster", "writer", "nats", "postgres", "broker", "everything")
 FAULTS = {
     "killed": Deed(PARTS, lambda _: 0, killed),
     "stopped": Deed(PARTS, lambda _: 0, stopped),
