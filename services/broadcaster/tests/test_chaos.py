@@ -56,7 +56,7 @@ class Wanderer:
     async def wander(self, url, over):
         while not over.is_set():
             await self.visit(url, self.chance.randint(1, MESSAGES // 20))
-            await asyncio.sleep(self.chance.choice([0, 0, 0.05, 0.3, 1.5]))
+            await asyncio.sleep(self.chance.choice([0, 0, 0.05, 0.3, 1.5]))  # how long it is away is the point
 
     async def visit(self, url, frames):
         """Read some frames, or, with None, until everything there is has come."""
@@ -79,7 +79,7 @@ class Wanderer:
                 if frames is not None:
                     frames -= 1
                     if self.chance.random() < 0.001:
-                        await asyncio.sleep(0.5)
+                        await asyncio.sleep(0.5)  # a reader that stands still is the point
                 elif frame["event"] == "live":
                     return
 
@@ -111,7 +111,7 @@ class Publisher:
         number, loop = 0, asyncio.get_running_loop()
         began = loop.time()
         while number < total:
-            await asyncio.sleep(began + number / RATE - loop.time())
+            await asyncio.sleep(began + number / RATE - loop.time())  # a rate: all at once, nothing would go wrong
             module, size = self.chance.choice(MODULES), min(self.chance.randint(1, 8), total - number)
             made = [envelope(module, float(number + n), sensor=self.chance.choice(SENSORS)) for n in range(size)]
             await self._publish(js, telemetry_subject(module, "measurement"), encode(made), f"chaos-{number}")
@@ -124,7 +124,7 @@ class Publisher:
             try:
                 await js.publish(subject, data, headers={"Nats-Msg-Id": identity})
             except (nats.errors.Error, TimeoutError, OSError):
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # there is nothing to wait for but a server that is away
             else:
                 return
 

@@ -33,7 +33,7 @@ async def devices(journal, seconds, first):
             at = (first + number * PER_MESSAGE) * 1000
             await journal.publish(*(envelope(f"module-{number % 50}", at=at + i * 1000) for i in range(PER_MESSAGE)))
             number += 1
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # the rate, and for how long, is the point
     return number * PER_MESSAGE
 
 

@@ -15,7 +15,7 @@ async def publishing(journal, stop):
         size = 1 + number % 30
         await journal.publish(*(envelope(f"module-{number % 9}", at=(rows + index) * 1000) for index in range(size)))
         rows, number = rows + size, number + 1
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # a load: without it a backlog, in which writers neither join nor leave
     return rows
 
 
