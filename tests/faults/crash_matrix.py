@@ -31,6 +31,7 @@ import asyncio
 import itertools
 import random
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -144,11 +145,15 @@ def wished() -> argparse.Namespace:
 
 def main() -> int:
     wishes = wished()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever ends it, nothing of it goes on
     print(f"--seed {wishes.seed}, {wishes.rate:g} samples a second, broker: {wishes.broker}")
     done: list[Cell] = []
     try:
         with tempfile.TemporaryDirectory() as folder:
             run(wishes, Path(folder), done)
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was started is stopped")
+        return 130
     finally:
         print(f"\n{table(done)}")
     return 1 if any(cell.complaints for cell in done) else 0

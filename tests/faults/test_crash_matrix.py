@@ -1,11 +1,15 @@
 """The crash matrix judges rightly, and the script runs: a short version of `make faults`."""
 
+import contextlib
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from faults.verdict import Carried, Cell, table, times
+from servers.conditions import wait_until
 from seve_fleet.outcome import Outcome
 from seve_fleet.screen import Missed
 from seve_schema.position import Position, Token
@@ -134,3 +138,30 @@ def test_a_fault_that_no_part_knows_is_named():
         2,
         "none of these parts knows such a fault",
     )
+
+
+def test_interrupted_it_leaves_nothing_running():
+    """Not even what it had frozen."""
+    chosen = ("--parts", "postgres", "--faults", "frozen", "--rate", "100")
+    process = subprocess.Popen([sys.executable, SCRIPT, *chosen], stdout=subprocess.PIPE, text=True)
+    with process:
+        whole = psutil.Process(process.pid)
+        wait_until(lambda: psutil.STATUS_STOPPED in map(state, children(whole)), "frozen")
+        started = children(whole)
+        process.send_signal(signal.SIGTERM)
+        assert "interrupted" in process.communicate(timeout=60)[0]
+    wait_until(lambda: set(map(state, started)) == {psutil.STATUS_ZOMBIE}, "all of it gone")
+    assert (process.returncode, len(started) > 5) == (130, True)
+
+
+def children(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.children(recursive=True)
+    return []
+
+
+def state(process):
+    """A zombie is as gone as a process whose parent has asked already."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status()
+    return psutil.STATUS_ZOMBIE
