@@ -110,7 +110,7 @@ async def test_frozen_under_load(broker, streams, ingest):
 
 async def test_journal_full(mosquitto, nats_server, run_ingest):
     """The journal refuses: ingest says so, stops acknowledging, and goes on when there is room, in order."""
-    await set_up(nats_server, journal_max_bytes=300_000)
+    await set_up(nats_server, journal_max_bytes=1_000_000)
     ingest = run_ingest(mosquitto, nats_server, MAX_INFLIGHT="1000")
     ingest.start()
     with Flow(mosquitto, 3000) as flow:
