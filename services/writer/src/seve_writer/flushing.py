@@ -29,7 +29,7 @@ class Flushing:
         self._writing = writing
         self._watch = watch
         self._drained = False
-        self._settled = 0
+        self._settled: int | None = None
         self._changed = asyncio.Event()
         self._warnings = RateLimit(WARN_EVERY)
 
@@ -76,6 +76,7 @@ class Flushing:
             await self._writing.write(units, self._watch.journal)
             deliveries = list({unit.delivery.sequence: unit.delivery for unit in units}.values())
             _observe(batch, deliveries, time.monotonic() - began)
+            await self._present(intake)
             intake.acknowledge(deliveries)
             metrics.ACKNOWLEDGED.inc(len(deliveries))
             self._warn(batch)
@@ -84,19 +85,26 @@ class Flushing:
 
     async def _ours(self, units: Sequence[Unit], intake: Intake) -> Sequence[Unit]:
         """Those of the journal that they will be booked on. Of one that has taken its place the same sequences mean
-        other messages: these are left to the next writer, and nothing in hand is acknowledged any more. Asked only in
-        doubt: to ask before each batch cost 1 us a row. Where nobody answers, what is in hand came before that.
+        other messages: these are left to the next writer. Where nobody answers, what is in hand came before that.
+        """
+        present = await self._present(intake)
+        if present in (None, self._watch.journal):
+            return units
+        return [unit for unit in units if unit.delivery.stored_ns < present * 1000]
+
+    async def _present(self, intake: Intake) -> int | None:
+        """When the journal was made that is there now; None where nobody says. Where it is another, nothing in hand is
+        acknowledged any more. Asked only in doubt: to ask before each batch cost 1 us a row.
         """
         doubts = intake.doubts
-        if doubts == self._settled:
-            return units
+        if doubts is not None and doubts == self._settled:
+            return self._watch.journal
         present = await self._watch.present()
         if present == self._watch.journal:
             self._settled = doubts
-        if present in (None, self._watch.journal):
-            return units
-        intake.disown()
-        return [unit for unit in units if unit.delivery.stored_ns < present * 1000]
+        elif present is not None:
+            intake.disown()
+        return present
 
     def _warn(self, batch: Batch) -> None:
         if batch.trigger == "backlog" and self._warnings.allows(time.monotonic()):

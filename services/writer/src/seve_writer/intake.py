@@ -7,6 +7,7 @@ was collected can be stranded by a cancelled fetch.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Final
@@ -68,16 +69,26 @@ class Intake:
         self._disowned = False
         self._inbox = client.new_inbox()
         self._requests = 0
-        self._unbroken = False
-        self.doubts = 0
-        """How often another journal may have taken the place of the one before: a request that is open when a journal
-        goes ends in another way than those that are answered, so that only between requests it can go unnoticed.
-        """
+        self._doubts = 0
+        self._quiet_since: float | None = -math.inf
 
     @property
     def held(self) -> int:
         """Messages that are neither acknowledged nor given back."""
         return len(self._held)
+
+    @property
+    def doubts(self) -> int | None:
+        """How often another journal may have taken the place of the one before; None while it may be doing so.
+
+        A request that is open when a journal goes ends otherwise than one that is answered: only where none was open
+        for some time, or one was refused, it can have gone unnoticed.
+        """
+        return None if self._quiet() else self._doubts
+
+    def _quiet(self) -> bool:
+        since = self._quiet_since
+        return since is not None and asyncio.get_running_loop().time() - since > UNNOTICED
 
     async def run(self, stop: Stop) -> None:
         """Ask for messages until `stop`, and then until the last request has been answered."""
@@ -91,14 +102,12 @@ class Intake:
     async def _ask(self, stop: Stop) -> None:
         """One request, if there is room and a connection, until it has been answered."""
         if self._full():
-            began = asyncio.get_running_loop().time()
             self._room.clear()
             await _first(stop.wait(), self._room.wait())
-            self._unbroken &= asyncio.get_running_loop().time() - began < UNNOTICED
             self._too_big = False
             return
         if not self._client.is_connected:  # requests kept for later would all be served at once
-            self._unbroken = False
+            self._quiet_since = -math.inf
             await pause(stop, _RECONNECTING)
             return
         try:
@@ -106,7 +115,7 @@ class Intake:
             await self._answer(self._client.stats["reconnects"])
         except (TimeoutError, NatsError) as error:
             self._refused = str(error) or type(error).__name__
-        self._unbroken = not self._refused
+        self._quiet_since = -math.inf if self._refused else asyncio.get_running_loop().time()
         if self._refused:
             log.warning("the journal gave no messages", answer=self._refused)
             self._refused = ""
@@ -136,7 +145,8 @@ class Intake:
         if self._too_big:
             room, room_bytes = 1, max(room_bytes, 2 * self._client.max_payload)
         self._requests += 1
-        self.doubts += not self._unbroken
+        self._doubts += self._quiet()
+        self._quiet_since = None
         self._left, self._too_big = room, False
         self._answered.clear()
         request = _encode(_Request(room, int(EXPIRES * 1e9), room_bytes))
