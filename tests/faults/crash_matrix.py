@@ -11,6 +11,7 @@ each sample. What is killed are processes that it started, by pid.
     away           killed, and started again after --seconds
     frozen         SIGSTOP for longer than its neighbours' patience (7 s), then SIGCONT
     midway         killed while the part that it hands its messages to is frozen
+    behind         away, while HISTORY keeps ten messages of a subject: screens must be told what they missed
     slow           every byte from and to the database takes 0.1 s longer, for 4 s
     cut            every connection to NATS broken every 0.4 s, for 4 s
     full           the database away until the journal, a small one, is full, and for --seconds then
@@ -35,7 +36,7 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 
 import msgspec
@@ -43,7 +44,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from faults.deeds import FAULTS, FILLING, PARTS, Pipeline
-from faults.journal import carried, ends
+from faults.journal import carried, ends, heard
 from faults.verdict import Cell, table, times
 from servers.conditions import wait_until
 from servers.faults import wires
@@ -64,7 +65,10 @@ def run_cell(stack: Pipeline, part: str, fault: str, wishes: argparse.Namespace,
     lasts = deed.lasts(wishes.seconds)
     load = LEAD + lasts + TAIL + (FILLING if fault == "full" or part == "everything" else 0)
     shape = ("--modules=20", f"--rate={wishes.rate:g}", f"--seconds={load:g}", "--report-every=2")
-    with simulated(stack, file.parent, *shape, f"--account={file}", PATIENCE="30s") as run:
+    with (
+        heard(stack) if deed.stack == "forgetful" else nullcontext() as live,
+        simulated(stack, file.parent, *shape, f"--account={file}", PATIENCE="30s") as run,
+    ):
         run.wait_until_at_work()
         time.sleep(dice.uniform(0, LEAD - 2))
         at, troubles = deed.do(stack, victim, lasts)
@@ -73,7 +77,7 @@ def run_cell(stack: Pipeline, part: str, fault: str, wishes: argparse.Namespace,
     troubles += [f"{one} ended by itself" for one in stack.services if stack.gone(one)]
     stack.wait_ready()
     settle(stack, lacking)
-    told = asyncio.run(carried(stack, before))
+    told = asyncio.run(carried(stack, before)) if live is None else live
     first, longest = times(told, commits(stack), at)
     return Cell(
         part,
@@ -102,21 +106,26 @@ def settle(stack: Pipeline, lacking: int) -> None:
 
 
 def plan(wishes: argparse.Namespace) -> list[tuple[str, str]]:
-    """The cells, those that need a wire between last."""
+    """The cells, those that need a pipeline of another kind last."""
     parts = [part for part in wishes.parts if part != "broker" or wishes.broker == "mosquitto"]
     cells = [(part, fault) for part in parts for fault in wishes.faults if part in FAULTS[fault].parts]
-    return sorted(cells, key=lambda cell: FAULTS[cell[1]].between)
+    return sorted(cells, key=kind)
+
+
+def kind(cell: tuple[str, str]) -> int:
+    """Which pipeline a cell needs."""
+    return ["plain", "forgetful", "wired"].index(FAULTS[cell[1]].stack)
 
 
 def run(wishes: argparse.Namespace, folder: Path, done: list[Cell]) -> None:
     """All cells, added to `done` and told one by one. Raises AssertionError where the pipeline did not come back."""
     cells, dice = plan(wishes), random.Random(wishes.seed)
     began = time.monotonic()
-    for between, group in itertools.groupby(cells, key=lambda cell: FAULTS[cell[1]].between):
+    special = [{}, {"HISTORY_MAX_MSGS_PER_SUBJECT": "10"}, {"JOURNAL_MAX_BYTES": f"{round(wishes.rate)}KiB"}]
+    for number, group in itertools.groupby(cells, key=kind):
         with ExitStack() as held:
-            laid = held.enter_context(wires(2)) if between else []
-            small = {"JOURNAL_MAX_BYTES": f"{round(wishes.rate)}KiB"} if between else {}
-            stack = Pipeline(folder / f"stack-{between}", wishes.broker, laid, **small)
+            laid = held.enter_context(wires(2)) if number == 2 else []
+            stack = Pipeline(folder / f"stack-{number}", wishes.broker, laid, **special[number])
             held.callback(stack.stop)
             stack.start()
             for part, fault in group:

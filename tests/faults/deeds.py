@@ -60,13 +60,14 @@ class Pipeline(EmbeddedStack):
 
 class Deed(NamedTuple):
     """A fault: to whom, how long the part is away given the wish, and what is done. That gives the moment of the fault
-    (microseconds since 1970) and what it found wrong.
+    (microseconds since 1970) and what it found wrong. `stack` is plain, has little HISTORY to replay (forgetful), or
+    wires between and a small journal (wired).
     """
 
     parts: tuple[str, ...]
     lasts: Callable[[float], float]
     do: Callable[[Pipeline, str, float], tuple[int, list[str]]]
-    between: bool = False
+    stack: str = "plain"
 
 
 def killed(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
@@ -139,7 +140,8 @@ FAULTS = {
     "away": Deed(PARTS, lambda wish: wish, killed),
     "frozen": Deed(PARTS, lambda wish: max(FROZEN, wish), frozen),
     "midway": Deed(("ingest", "writer"), lambda _: 1, midway),
-    "slow": Deed(("postgres",), lambda wish: max(4, wish), slow, between=True),
-    "cut": Deed(("nats",), lambda wish: max(4, wish), cut, between=True),
-    "full": Deed(("nats",), lambda wish: wish, full, between=True),
+    "behind": Deed(("broadcaster",), lambda wish: wish, killed, stack="forgetful"),
+    "slow": Deed(("postgres",), lambda wish: max(4, wish), slow, stack="wired"),
+    "cut": Deed(("nats",), lambda wish: max(4, wish), cut, stack="wired"),
+    "full": Deed(("nats",), lambda wish: wish, full, stack="wired"),
 }
