@@ -167,9 +167,14 @@ def test_light_and_dark_follow_the_system_and_can_be_chosen(open_page, page_url)
     page = open_page(page_url, color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(ground)
-    page.get_by_role("button", name="Theme: automatic").click()
+    body = page.locator("body")
+    page.emulate_media(color_scheme="light")
+    expect(body).not_to_have_css("background-color", dark)
     light = page.evaluate(ground)
-    assert light != dark
+    page.emulate_media(color_scheme="dark")
+    expect(body).to_have_css("background-color", dark)
+    page.get_by_role("button", name="Theme: automatic").click()
+    assert page.evaluate(ground) == light
     page.reload()
     expect(page.get_by_role("button", name="Theme: light")).to_be_visible()
     assert page.evaluate(ground) == light

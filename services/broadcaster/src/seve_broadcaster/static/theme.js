@@ -1,10 +1,12 @@
 /**
- * Light or dark as the system says, or as chosen here. A classic script that runs before the first paint, so that a
- * chosen theme never flashes by in the other. Tells the page by the event "themechange" on `document`.
+ * Light or dark as the system says, or as chosen here: `data-theme` of the root, which colours.css goes by. A classic
+ * script that runs before the first paint, so that no theme flashes by in the other. Tells the page by the event
+ * "themechange" on `document`.
  */
 (() => {
   const KEY = "seve.theme";
   const NEXT = { automatic: "light", light: "dark", dark: "automatic" };
+  const dark = matchMedia("(prefers-color-scheme: dark)");
 
   function remembered() {
     try {
@@ -24,12 +26,12 @@
   }
 
   function apply(theme) {
-    document.documentElement.dataset.theme = theme;
+    document.documentElement.dataset.theme = theme !== "automatic" ? theme : dark.matches ? "dark" : "light";
     document.dispatchEvent(new Event("themechange"));
   }
 
   apply(remembered());
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => apply(remembered()));
+  dark.addEventListener("change", () => apply(remembered()));
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
     const label = button.querySelector("span");
