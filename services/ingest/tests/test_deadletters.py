@@ -6,7 +6,7 @@ import sys
 
 import nats
 import pytest
-from servers.conditions import wait_until
+from servers.conditions import free_port, wait_until
 from servers.ingest import drain
 from servers.mqtt_load import send
 from seve_runtime import topology
@@ -183,3 +183,10 @@ async def test_a_refused_message_can_be_retried_after_the_routes_are_mended(brok
     code, _, _ = await tool("retry", "--reason", "malformed", ROUTES_FILE=str(routes))
     [envelope] = await drain(streams)
     assert (code, envelope.sensor_type, envelope.value) == (0, "board", 21.5)
+
+
+async def test_nats_away_is_said_at_once(tool):
+    """With the setting that says where it was looked for."""
+    code, _, told = await tool("list", NATS_URL=f"nats://127.0.0.1:{free_port()}")
+    assert code == 1
+    assert told.startswith("NATS cannot be asked (NATS_URL): ")

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 import structlog
 from msgspec import Meta
+from nats.errors import Error as NatsError
 
 from seve_runtime.direct import DirectClient
 from seve_runtime.health import Health
@@ -75,6 +76,38 @@ async def connected(settings: NatsSettings, name: str, health: Health, stop: Sto
             await client.drain()
         else:
             await _give_up(client)
+
+
+@asynccontextmanager
+async def connected_once(settings: NatsSettings, name: str) -> AsyncIterator[DirectClient]:
+    """A NATS connection for a command, which would rather fail than wait: tried once a server, and not found again.
+
+    Raises nats.errors.Error and OSError, with what the connection was told last as the reason where it was told any.
+    """
+    client = DirectClient()
+    told: list[Exception] = []
+
+    async def fault(error: Exception) -> None:
+        told.append(error)
+
+    try:
+        await client.connect(
+            servers=list(settings.nats_url),
+            name=name,
+            user=settings.nats_user,
+            password=settings.nats_password.reveal() if settings.nats_password else None,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,  # also of the first connection: else it tries for two minutes
+            reconnect_time_wait=0,
+            connect_timeout=5,
+            error_cb=fault,
+        )
+        try:
+            yield client
+        finally:
+            await client.close()
+    except (NatsError, OSError) as error:  # what the connection was told is the reason for an answer that did not come
+        raise (told[-1] if told and isinstance(told[-1], NatsError | OSError) else error) from error
 
 
 async def _give_up(client: DirectClient) -> None:

@@ -69,7 +69,7 @@ def _deadletter(options: argparse.Namespace) -> int:
     try:
         return asyncio.run(deadletter_tool.run(options, settings.nats, normaliser(settings.rules), print))
     except (nats.errors.Error, OSError) as error:
-        print(f"NATS: {str(error) or type(error).__name__}", file=sys.stderr)
+        print(f"NATS cannot be asked (NATS_URL): {str(error) or type(error).__name__}", file=sys.stderr)
         return 1
 
 

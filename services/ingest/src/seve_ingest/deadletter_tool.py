@@ -8,7 +8,7 @@ from datetime import datetime
 
 from nats.js import JetStreamContext
 from seve_runtime.direct import DirectClient
-from seve_runtime.nats import NatsSettings
+from seve_runtime.nats import NatsSettings, connected_once
 from seve_runtime.reading import reading
 from seve_runtime.topology import DEADLETTER
 from seve_schema.deadletter import decode_deadletter
@@ -50,17 +50,8 @@ async def run(options: argparse.Namespace, settings: NatsSettings, normalise: No
     if options.action in ("retry", "drop") and filters == Filters() and not options.all:
         say("name sequences or filters, or say --all")
         return 2
-    client = DirectClient()
-    await client.connect(
-        list(settings.nats_url),
-        user=settings.nats_user,
-        password=settings.nats_password.reveal() if settings.nats_password else None,
-        allow_reconnect=False,
-    )
-    try:
+    async with connected_once(settings, "seve-ingest deadletter") as client:
         return await _act(client, options, filters, normalise, say)
-    finally:
-        await client.close()
 
 
 async def _act(

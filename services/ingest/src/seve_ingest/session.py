@@ -21,6 +21,7 @@ from seve_runtime.lifecycle import Stop, pause, unless
 from seve_ingest import connection, metrics
 from seve_ingest.client import FastClient
 from seve_ingest.intake import DROPPED, Intake
+from seve_ingest.retries import Retries
 from seve_ingest.settings import BrokerSettings
 
 log = structlog.get_logger()
@@ -54,6 +55,8 @@ class Session:
         self._flushing = False
         self._leaving = False
         self._had_session = False
+        self._since: float | None = None
+        self._retries = Retries(settings.mqtt_reconnect)
         self._lost = asyncio.Event()
         self._accepted = asyncio.Event()
         self._idle = asyncio.Event()
@@ -75,7 +78,12 @@ class Session:
                 break
             except OSError as error:
                 self._fails(f"cannot connect: {str(error) or type(error).__name__}")
-            await pause(stop, self._settings.mqtt_reconnect * random.uniform(1, 1.25))  # noqa: S311  (jitter)
+            await pause(stop, self._retries.after(self._stood()) * random.uniform(1, 1.25))  # noqa: S311  (jitter)
+
+    def _stood(self) -> float:
+        """For how long the connection that ended had been accepted (seconds)."""
+        since, self._since = self._since, None
+        return 0.0 if since is None else self._loop.time() - since
 
     def progress(self) -> None:
         """Deliveries may have become acknowledgeable: acknowledge them once the event loop has come round."""
@@ -216,6 +224,7 @@ class Session:
             self._fails(f"login refused: {reason}")
             return
         metrics.connections.inc()
+        self._since = self._loop.time()
         self._accepted.set()
         log.info("mqtt connected", session_present=flags.session_present)
         if self._had_session and not flags.session_present:

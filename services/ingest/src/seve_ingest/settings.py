@@ -33,7 +33,7 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ("#",)
     mqtt_version: Annotated[Literal["3.1.1", "5"], Meta(description="MQTT version to speak: 3.1.1 or 5")] = "3.1.1"
     mqtt_keepalive: Annotated[int, Meta(ge=5, le=3600, description="seconds of silence after which to ping")] = 30
-    mqtt_reconnect: Annotated[Seconds, Meta(description="how long to wait before the next attempt, plus jitter")] = 5.0
+    mqtt_reconnect: Annotated[Seconds, Meta(description="longest wait before the next attempt, plus jitter")] = 5.0
     mqtt_connect_timeout: Annotated[Seconds, Meta(gt=0, description="how long an attempt may take")] = 30.0
     mqtt_ca_file: Annotated[
         str | None, Meta(description="with mqtts://: certificates to trust, instead of the system's")

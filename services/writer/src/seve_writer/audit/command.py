@@ -15,12 +15,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import nats
 import psycopg
-from nats.aio.client import Client, ErrorCallback
+from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from seve_runtime.errors import SeveError
-from seve_runtime.nats import NatsSettings
+from seve_runtime.nats import connected_once
 
 from seve_writer.audit import journal, ledger, words
 from seve_writer.audit.journal import JournalError
@@ -54,33 +53,11 @@ async def command(settings: AuditSettings, *, since: int | None, as_json: bool, 
 async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Audit, Journal, words.Letters]:
     """The audit, the journal it is of, and the dead letters. Raises Unreachable, JournalError and SettingsError."""
     ledger.check(settings.database_url)
-    said: list[Exception] = []
-
-    async def told(error: Exception) -> None:
-        said.append(error)
-
     try:
-        client = await _connect(settings.nats, told)
-        try:
+        async with connected_once(settings.nats, "seve-writer audit") as client:
             return await _examine(client, settings, since)
-        finally:
-            await client.close()
-    except (NatsError, OSError) as error:  # what the connection was told is the reason for an answer that did not come
-        raise Unreachable("NATS", "NATS_URL", said[-1] if said else error) from error
-
-
-async def _connect(settings: NatsSettings, told: ErrorCallback) -> Client:
-    return await nats.connect(
-        list(settings.nats_url),
-        name="seve-writer audit",
-        user=settings.nats_user,
-        password=settings.nats_password.reveal() if settings.nats_password else None,
-        allow_reconnect=False,
-        max_reconnect_attempts=1,  # also of the first connection: else it tries for two minutes
-        reconnect_time_wait=0.2,
-        connect_timeout=5,
-        error_cb=told,
-    )
+    except (NatsError, OSError) as error:
+        raise Unreachable("NATS", "NATS_URL", error) from error
 
 
 async def _examine(client: Client, settings: AuditSettings, since: int | None) -> tuple[Audit, Journal, words.Letters]:
