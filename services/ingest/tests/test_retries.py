@@ -21,6 +21,12 @@ def test_a_connection_that_is_taken_away_again_and_again_is_not_hurried():
     assert [retries.after(stood) for stood in (60.0, 0.4, 0.9, 1.9, 3.9, 4.9)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
 
 
+def test_a_broker_that_restarts_often_is_found_soon_each_time():
+    """What lasted four times as long as was waited for it had stood."""
+    retries = Retries(5.0)
+    assert [retries.after(stood) for stood in (3.0, 2.5, 0.0, 4.5)] == [0.5, 0.5, 1.0, 0.5]
+
+
 def test_no_wait_is_longer_than_the_setting():
     """However short that is."""
     retries = Retries(0.2)

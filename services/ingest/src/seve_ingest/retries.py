@@ -1,13 +1,14 @@
 """How long to wait before the next attempt at the broker: half a second after a connection that stood, twice as long
 each time after, up to `MQTT_RECONNECT`. No clock of its own.
 
-One that was lost soon after it was accepted did not stand: two clients of one name, which a broker lets in in turn,
-take it from each other no more often than that.
+A connection stood if it lasted several times as long as was waited for it: two clients of one name, which a broker lets
+in in turn, take it from each other ever more slowly.
 """
 
 from typing import Final
 
 FIRST: Final = 0.5
+STEADY: Final = 4
 
 
 class Retries:
@@ -16,10 +17,11 @@ class Retries:
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._next = longest
+        self._last = 0.0
 
     def after(self, stood: float) -> float:
         """Seconds to wait after a connection that had stood for so many, or after an attempt that made none (0)."""
-        if stood > self._longest:
+        if stood > STEADY * self._last:
             self._next = min(FIRST, self._longest)
-        wait, self._next = self._next, min(2 * self._next, self._longest)
-        return wait
+        self._last, self._next = self._next, min(2 * self._next, self._longest)
+        return self._last
