@@ -108,7 +108,7 @@ def certificates(tmp_path):
     return tmp_path
 
 
-async def test_tls_with_a_client_certificate_and_another_server_name(streams, run_ingest, certificates):
+async def test_tls_with_a_client_certificate_and_another_server_name(streams, run_ingest, certificates, request):
     """A burst longer than a TLS record arrives whole; without the right name nothing is connected."""
     folder, secured = certificates, free_port()
     (folder / "mosquitto").mkdir()
@@ -117,6 +117,7 @@ async def test_tls_with_a_client_certificate_and_another_server_name(streams, ru
         f"certfile {folder}/broker.example.crt\nkeyfile {folder}/broker.example.key"
     )
     broker = Mosquitto(folder / "mosquitto", extra=extra)
+    request.addfinalizer(broker.stop)
     broker.start()
     tls = {
         "MQTT_BROKER": f"mqtts://127.0.0.1:{secured}",
@@ -133,7 +134,6 @@ async def test_tls_with_a_client_certificate_and_another_server_name(streams, ru
     send(broker, *[(f"m/x{number}", b'{"value": %d, "note": "%b"}' % (number, b"x" * 900)) for number in range(500)])
     assert list(map(float, range(500))) == sorted(each.value for each in await drain(streams, at_least=500))
     ingest.stop()
-    broker.stop()
 
 
 async def test_a_prefix_and_disjoint_filters_split_a_site(mosquitto, streams, run_ingest):
