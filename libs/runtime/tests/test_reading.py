@@ -1,9 +1,8 @@
 """A pass over a real stream: all that is there, in order, in chunks; and an end where the end is."""
 
-import asyncio
-
 import pytest
 from nats.errors import Error as NatsError
+from servers.conditions import eventually
 from servers.proxy import proxied
 from seve_runtime import reading as reading_module
 from seve_runtime.direct import DirectClient
@@ -24,8 +23,11 @@ async def fill(client, count, size=1):
     """Messages with a number at the end of their subject, alternately of `s.even` and `s.odd`."""
     for number in range(count):
         client.publish_direct(f"s.{('even', 'odd')[number % 2]}.{number}", b"x" * size)
-    while (await client.jetstream().stream_info("S")).state.last_seq < count:
-        await asyncio.sleep(0.01)
+
+    async def stored():
+        return (await client.jetstream().stream_info("S")).state.last_seq == count
+
+    await eventually(stored, "all stored")
 
 
 async def read(client, **which):

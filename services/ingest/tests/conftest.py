@@ -3,6 +3,7 @@
 import pytest
 from servers.ingest import Ingest, set_up
 from servers.mosquitto import Mosquitto, program
+from seve_runtime.direct import DirectClient
 
 
 @pytest.fixture
@@ -28,6 +29,15 @@ async def streams(nats_server):
     """The topology on this test's NATS server."""
     await set_up(nats_server)
     return nats_server
+
+
+@pytest.fixture
+async def client(streams):
+    """A client of that server, as the services have."""
+    connected = DirectClient()
+    await connected.connect(streams.url)
+    yield connected
+    await connected.close()
 
 
 @pytest.fixture

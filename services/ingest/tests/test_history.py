@@ -5,17 +5,8 @@ import pytest
 from seve_ingest import history
 from seve_ingest.history import delivery_keys, held_ids
 from seve_runtime import topology
-from seve_runtime.direct import DirectClient
 
 TAIL = 2000
-
-
-@pytest.fixture
-async def client(streams):
-    connected = DirectClient()
-    await connected.connect(streams.url)
-    yield connected
-    await connected.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-import pytest
 from servers.conditions import eventually
 from seve_ingest.deliveries import Keys, Seen
 from seve_ingest.intake import Intake
@@ -14,7 +13,6 @@ from seve_ingest.packets import Arrival
 from seve_ingest.presets import NATIVE
 from seve_ingest.routes import RouteTable
 from seve_runtime import topology
-from seve_runtime.direct import DirectClient
 from seve_runtime.health import Health
 
 
@@ -37,14 +35,6 @@ class Way:
     def done(self):
         self.acknowledged += [delivery.mid for delivery in self.intake.finished()]
         return self.acknowledged
-
-
-@pytest.fixture
-async def client(streams):
-    connected = DirectClient()
-    await connected.connect(streams.url)
-    yield connected
-    await connected.close()
 
 
 async def running(way):

@@ -28,6 +28,8 @@ from seve_writer.settings import WriterSettings
 BASE = 1_764_529_200_000_000
 """2025-11-30T19:00:00Z."""
 
+STREAMS = topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0)
+
 
 def envelope(module="croissance", kind="measurement", *, sensor="co2", value=450.5, at=0, **fields):
     """An envelope; `at` in microseconds after BASE."""
@@ -64,6 +66,11 @@ class Journal:
         """Messages that no writer acknowledged yet."""
         return (await self.js.stream_info("TELEMETRY")).state.messages
 
+    async def made_anew(self):
+        """Deleted and made again, with all that it held gone."""
+        await self.js.delete_stream("TELEMETRY")
+        await topology.apply(self.js, STREAMS)
+
     async def empty(self):
         """Whether everything is acknowledged."""
         return await self.waiting() == 0
@@ -78,7 +85,7 @@ class Journal:
 async def journal(nats_server):
     """The topology, applied, and a client."""
     client = await nats.connect(nats_server.url)
-    await topology.apply(client.jetstream(), topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+    await topology.apply(client.jetstream(), STREAMS)
     yield Journal(client)
     await client.close()
 

@@ -21,7 +21,7 @@ from seve_writer.errors import JournalReplaced
 from seve_writer.intake import UNNOTICED
 from seve_writer.settings import AuditSettings
 
-from .conftest import Journal, envelope, running, settings_for
+from .conftest import STREAMS, Journal, envelope, running, settings_for
 from .test_replicas import publishing
 
 ROW = (
@@ -34,7 +34,7 @@ ROW = (
 async def journal(migrated, nats_server):
     """The topology and a client, made after the tables, as `setup` makes them."""
     client = await nats.connect(nats_server.url)
-    await topology.apply(client.jetstream(), topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+    await topology.apply(client.jetstream(), STREAMS)
     yield Journal(client)
     await client.close()
 
@@ -141,8 +141,7 @@ async def test_a_journal_made_anew_leaves_what_it_held_lost(journal, writer, aud
     async with writer():
         await journal.publish(envelope(at=4000))
         await eventually(journal.empty, "written")
-    await journal.js.delete_stream("TELEMETRY")
-    await topology.apply(journal.js, topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+    await journal.made_anew()
     await stored(journal, writer, 3, first=10)
     code, said, _ = await audit()
     assert code == 0
@@ -163,8 +162,7 @@ async def test_a_journal_made_anew_under_a_running_writer_is_booked_as_itself(jo
                 await journal.publish(envelope(at=number))
             await journal.publish(envelope(**status))
             await eventually(journal.empty, "written")
-            await journal.js.delete_stream("TELEMETRY")
-            await topology.apply(journal.js, topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+            await journal.made_anew()
             await journal.publish(envelope(**(status | {"metadata": {"rssi": -70}})))
             await journal.publish(envelope(at=10))
             await eventually(task.done, "ended by itself")
@@ -196,8 +194,7 @@ async def test_a_journal_made_anew_while_a_writer_asks_for_nothing_is_booked_as_
                     await journal.publish(envelope(at=number))
                 await eventually(taken, "its hands full")
                 full = time.monotonic()
-                await journal.js.delete_stream("TELEMETRY")
-                await topology.apply(journal.js, topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+                await journal.made_anew()
                 for number in range(3):
                     await journal.publish(envelope(at=10 + number))
                 await eventually(lambda: time.monotonic() - full > 2 * UNNOTICED, "long enough to tell")

@@ -13,7 +13,6 @@ import psycopg
 import pytest
 from servers.conditions import eventually, free_port
 from servers.proxy import proxied
-from seve_runtime import topology
 from seve_writer.errors import JournalReplaced
 from seve_writer.migrate import migrate
 
@@ -258,8 +257,7 @@ async def test_a_journal_made_anew_under_a_writer_ends_it(journal, nats_server, 
         async with running(settings_for(nats_server.url, migrated, flush_interval="3s")) as task:
             await publish(journal, 3)
             await eventually(taken, "in the writer's hands")
-            await journal.js.delete_stream("TELEMETRY")
-            await topology.apply(journal.js, topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0))
+            await journal.made_anew()
             await publish(journal, 3, first=3)
             await eventually(task.done, "ended by itself")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import structlog
@@ -54,10 +54,8 @@ async def connected(settings: NatsSettings, name: str, health: Health, stop: Sto
     await unless(
         stop,
         client.connect(
-            servers=list(settings.nats_url),
+            **_address(settings),
             name=name,
-            user=settings.nats_user,
-            password=settings.nats_password.reveal() if settings.nats_password else None,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             connect_timeout=5,
@@ -92,10 +90,8 @@ async def connected_once(settings: NatsSettings, name: str) -> AsyncIterator[Dir
 
     try:
         await client.connect(
-            servers=list(settings.nats_url),
+            **_address(settings),
             name=name,
-            user=settings.nats_user,
-            password=settings.nats_password.reveal() if settings.nats_password else None,
             allow_reconnect=False,
             max_reconnect_attempts=1,  # also of the first connection: else it tries for two minutes
             reconnect_time_wait=0,
@@ -108,6 +104,12 @@ async def connected_once(settings: NatsSettings, name: str) -> AsyncIterator[Dir
             await client.close()
     except (NatsError, OSError) as error:  # what the connection was told is the reason for an answer that did not come
         raise (told[-1] if told and isinstance(told[-1], NatsError | OSError) else error) from error
+
+
+def _address(settings: NatsSettings) -> dict[str, Any]:
+    """Where to connect, and as whom."""
+    password = settings.nats_password.reveal() if settings.nats_password else None
+    return {"servers": list(settings.nats_url), "user": settings.nats_user, "password": password}
 
 
 async def _give_up(client: DirectClient) -> None:

@@ -112,7 +112,7 @@ class Feed:
             self._hold(message)
             self._fall_out("a jump in the stream")
             return
-        incoming = read(message, self._hub.head.journal)
+        incoming = read(message, Position(self._hub.head.journal, sequence))
         await self._publish(incoming)
         if incoming.heads:
             self._latency(time.time() - parse_time(incoming.heads[0].received_at).timestamp())
@@ -211,11 +211,11 @@ class Feed:
 
     async def _join(self) -> None:
         """Publish what is held, as far as it follows on the head; the stream is whole when nothing is left."""
-        while self._held and sequence_of(self._held[0]) <= self._hub.head.sequence + 1:
+        while self._held and (sequence := sequence_of(self._held[0])) <= self._hub.head.sequence + 1:
             message = self._held.popleft()
             self._held_bytes -= len(message.data)
-            if sequence_of(message) == self._hub.head.sequence + 1:
-                await self._publish(read(message, self._hub.head.journal))
+            if sequence == self._hub.head.sequence + 1:
+                await self._publish(read(message, Position(self._hub.head.journal, sequence)))
         if not self._held:
             self._healing.clear()
             self._health.holds(CONDITION)

@@ -78,7 +78,7 @@ class Reader:
             items: list[Item] = []
             for stored in found:
                 if stored.stored_ns // 1000 >= self._journal:
-                    message = read(stored.frame, self._journal)
+                    message = read(stored.frame, Position(self._journal, sequence_of(stored.frame)))
                     items += self._missed(stored.sequence, message.position)
                     items.append(message)
             if items:
@@ -139,9 +139,8 @@ class History:
             return None
 
 
-def read(frame: Frame, journal: int) -> Message:
+def read(frame: Frame, position: Position) -> Message:
     """A message of `live.>`, with an empty one for what cannot be read: its place in the stream it has all the same."""
-    position = Position(journal, sequence_of(frame))
     try:
         module, kind = parse_subject(frame.subject)
         return Message.of(position, module, kind, frame.data)

@@ -1,7 +1,6 @@
 """Looks at the journal: which one it is, and every few seconds how far the writers are behind. Changes nothing."""
 
 import time
-from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -11,9 +10,9 @@ from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.topology import JOURNAL, WRITER
-from seve_schema.times import parse_time, to_micros
 
 from seve_writer import metrics
+from seve_writer.account import ask
 from seve_writer.batch import Waiting
 from seve_writer.errors import JournalReplaced
 from seve_writer.intake import Intake
@@ -26,29 +25,6 @@ EVERY: Final = 2.0
 _ANSWER: Final = 5.0
 _PATIENCE: Final = 1.0
 """Seconds that an answer may take; the second where a batch waits for it."""
-
-
-class _State(msgspec.Struct):
-    messages: int
-    first_ts: datetime
-
-
-class _Error(msgspec.Struct):
-    description: str = ""
-
-
-class _Stream(msgspec.Struct):
-    """Of the journal's own account: when it was made, and when its oldest message came, which the client library leaves
-    out. `created` stays text: it has nanoseconds, and positions are cut to microseconds. Where there is no journal,
-    neither is there.
-    """
-
-    created: str = ""
-    state: _State | None = None
-    error: _Error | None = None
-
-
-_decode: Final = msgspec.json.Decoder(_Stream).decode
 
 
 class Watch:
@@ -64,10 +40,10 @@ class Watch:
 
     async def look(self) -> None:
         """Ask once. Raises nats errors, and JournalReplaced."""
-        stream = await self._ask(_ANSWER)
+        stream = await ask(self._client, JOURNAL, patience=_ANSWER)
         if stream.state is None:
             raise APIError(description=stream.error.description if stream.error else "no state of the journal")
-        created = to_micros(parse_time(stream.created))
+        created = stream.made
         if self.journal not in (0, created):
             raise JournalReplaced(self.journal, created)
         self.journal = created
@@ -83,15 +59,11 @@ class Watch:
         if not self._client.is_connected:
             return None
         try:
-            stream = await self._ask(_PATIENCE)
+            stream = await ask(self._client, JOURNAL, patience=_PATIENCE)
         except (NatsError, OSError) as error:
             log.warning("the journal cannot be looked at", error=str(error) or type(error).__name__)
             return None
-        return to_micros(parse_time(stream.created)) if stream.created else None
-
-    async def _ask(self, seconds: float) -> _Stream:
-        answer = await self._client.request(f"$JS.API.STREAM.INFO.{JOURNAL}", timeout=seconds)
-        return _decode(answer.data)
+        return stream.made if stream.created else None
 
     async def run(self, stop: Stop, intake: Intake, waiting: Waiting) -> None:
         """Look until `stop`. Where the journal was replaced, disowns what is in hand and raises JournalReplaced: what

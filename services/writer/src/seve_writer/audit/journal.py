@@ -6,15 +6,14 @@ order, so that asking costs the same with ten messages waiting as with ten milli
 (2 cores; `AT_MOST` of them make an answer of 30 MB in half a second).
 """
 
-from datetime import datetime
 from typing import Final
 
-import msgspec
 from nats.aio.client import Client
 from seve_runtime.errors import SeveError
 from seve_runtime.topology import DEADLETTER, JOURNAL
-from seve_schema.times import parse_time, to_micros
+from seve_schema.times import to_micros
 
+from seve_writer.account import Account, State, ask
 from seve_writer.audit.reconcile import Journal
 from seve_writer.audit.spans import except_for
 
@@ -33,53 +32,18 @@ class JournalError(SeveError):
         self.reason = reason
 
 
-class _State(msgspec.Struct):
-    messages: int
-    first_seq: int
-    last_seq: int
-    first_ts: datetime
-    num_deleted: int = 0
-    deleted: list[int] = []
-    subjects: dict[str, int] = {}
-
-
-class _Config(msgspec.Struct, frozen=True):
-    max_age: int = 0
-
-
-class _Error(msgspec.Struct):
-    description: str = ""
-
-
-class _Answer(msgspec.Struct):
-    """A stream's account of itself. `created` stays text: it has nanoseconds, and positions are cut to microseconds."""
-
-    created: str = ""
-    config: _Config = _Config()
-    state: _State | None = None
-    error: _Error | None = None
-
-
-class _Request(msgspec.Struct, omit_defaults=True):
-    deleted_details: bool = False
-    subjects_filter: str = ""
-
-
-_decode: Final = msgspec.json.Decoder(_Answer).decode
-
-
 async def look(client: Client) -> Journal:
     """The journal at one moment: the server answers out of one state. Raises JournalError and nats errors."""
-    _, state = await _ask(client, JOURNAL, _Request())
+    _, state = await _ask(client, JOURNAL)
     if state.num_deleted > AT_MOST:
         raise JournalError(
             f"{state.num_deleted:,} messages were acknowledged behind sequence {state.first_seq}, which waits since"
             f" {state.first_ts:%Y-%m-%d %H:%M:%S} UTC: too many to be listed; ask again once that is written"
         )
-    answer, state = await _ask(client, JOURNAL, _Request(deleted_details=True))
+    answer, state = await _ask(client, JOURNAL, deleted_details=True)
     held = except_for(state.first_seq, state.last_seq, sorted(state.deleted)) if state.messages else ()
     return Journal(
-        created=to_micros(parse_time(answer.created)),
+        created=answer.made,
         last=state.last_seq,
         held=held,
         oldest=to_micros(state.first_ts) if state.messages else None,
@@ -88,20 +52,23 @@ async def look(client: Client) -> Journal:
 
 async def end(client: Client) -> tuple[int, int]:
     """When the journal was made and its last sequence. Raises as `look`."""
-    answer, state = await _ask(client, JOURNAL, _Request())
-    return to_micros(parse_time(answer.created)), state.last_seq
+    answer, state = await _ask(client, JOURNAL)
+    return answer.made, state.last_seq
 
 
 async def letters(client: Client) -> tuple[float, int]:
     """For how many seconds dead letters are kept, and how many there are of the writer's. Raises as `look`."""
-    answer, state = await _ask(client, DEADLETTER, _Request(subjects_filter="deadletter.writer.>"))
+    answer, state = await _ask(client, DEADLETTER, subjects_filter="deadletter.writer.>")
     return answer.config.max_age / 1e9, sum(state.subjects.values())
 
 
-async def _ask(client: Client, stream: str, request: _Request) -> tuple[_Answer, _State]:
-    message = await client.request(f"$JS.API.STREAM.INFO.{stream}", msgspec.json.encode(request), timeout=_ANSWER)
-    answer = _decode(message.data)
-    if answer.state is None:
-        said = answer.error.description if answer.error else "no answer"
+async def _ask(
+    client: Client, stream: str, *, deleted_details: bool = False, subjects_filter: str = ""
+) -> tuple[Account, State]:
+    found = await ask(
+        client, stream, patience=_ANSWER, deleted_details=deleted_details, subjects_filter=subjects_filter
+    )
+    if found.state is None:
+        said = found.error.description if found.error else "no answer"
         raise JournalError(f"stream {stream}: {said}; `seve-writer setup` makes it")
-    return answer, answer.state
+    return found, found.state
