@@ -31,7 +31,7 @@ IO = {
     "uuid",
 }
 IO |= {"nats", "paho", "prometheus_client", "psycopg", "structlog", "uvloop", "websockets", "yoyo"}
-PURE_ALTHOUGH = {"urllib.parse"}
+PURE_ALTHOUGH = "urllib.parse"
 
 
 def sources():
@@ -46,12 +46,15 @@ def imports(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 SOURCES = list(sources())
 
 
-@pytest.mark.parametrize(("package", "path"), SOURCES, ids=lambda value: getattr(value, "stem", value))
+@pytest.mark.parametrize(
+    ("package", "path"), SOURCES, ids=lambda value: value if value in ALLOWED else module_name(value)
+)
 def test_a_package_imports_only_what_lies_below_it(package, path):
     """No service imports another; the schema imports msgspec only."""
     ours = {name.split(".")[0] for name in imports(path) if name.startswith("seve_")} - {package}
@@ -59,15 +62,46 @@ def test_a_package_imports_only_what_lies_below_it(package, path):
 
 
 def declared_pure():
-    """`pure` under `[tool.seve]` in a package's pyproject.toml: names of modules, or `*` for all."""
+    """`pure` under `[tool.seve]` in a package's pyproject.toml: patterns of modules below it, such as `mqtt/framing`,
+    `routing/*` or `**/*`. A pattern that names no module is an error.
+    """
     for project in sorted(ROOT.glob("*/*/pyproject.toml")):
-        names = tomllib.loads(project.read_text())["tool"].get("seve", {}).get("pure", [])
         folder = next(project.parent.glob("src/*/"))
-        for name in names:
-            yield from folder.glob("*.py") if name == "*" else [folder / f"{name}.py"]
+        for pattern in tomllib.loads(project.read_text())["tool"].get("seve", {}).get("pure", []):
+            modules = sorted(folder.glob(f"{pattern}.py"))
+            assert modules, f"{project}: no module is named {pattern}"
+            yield from modules
+
+
+def module_name(path):
+    """Dotted name below the package: `mqtt.framing`; of a folder's `__init__`, the folder's."""
+    inner = path.relative_to(next(parent for parent in path.parents if parent.parent.name == "src"))
+    return ".".join(inner.with_suffix("").parts).removesuffix(".__init__")
+
+
+def rooms(package):
+    """What a package consists of at its top: its folders and its single files, with what each imports of the others."""
+    arrows = {}
+    for owner, path in SOURCES:
+        if owner == package:
+            room = module_name(path).split(".")[0]
+            for name in imports(path):
+                if name.startswith(f"{package}."):
+                    arrows.setdefault(room, set()).add(name.split(".")[1])
+    return {room: targets - {room} for room, targets in arrows.items()}
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_the_folders_of_a_package_form_no_circle(package):
+    """Each folder or file at a package's top imports only what lies below it."""
+    left = rooms(package)
+    while floor := [room for room in left if not left[room] & set(left)]:
+        for room in floor:
+            del left[room]
+    assert not left
 
 
 @pytest.mark.parametrize("path", list(declared_pure()), ids=lambda path: f"{path.parent.name}.{path.stem}")
 def test_a_pure_module_imports_no_io(path):
     """Time, randomness and the environment come in as arguments."""
-    assert {name for name in imports(path) if name.split(".")[0] in IO} <= PURE_ALTHOUGH
+    assert not {name for name in imports(path) if name.split(".")[0] in IO and not name.startswith(PURE_ALTHOUGH)}

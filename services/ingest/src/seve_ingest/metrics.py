@@ -1,12 +1,9 @@
 """What ingest counts. Every message received ends in exactly one outcome; repairs are counted beside them."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from prometheus_client import Counter, Gauge
-
-if TYPE_CHECKING:
-    from seve_ingest.intake import Intake
 
 received: Final = Counter("seve_ingest_received_total", "MQTT messages received")
 outcomes: Final = Counter(
@@ -30,12 +27,3 @@ def count_repairs(kinds: Iterable[str]) -> None:
     """Count each repair once."""
     for kind in kinds:
         repairs.labels(kind).inc()
-
-
-def watch(intake: "Intake") -> None:
-    """Let the gauges ask `intake` whenever they are read, which costs nothing in between."""
-    waiting.set_function(lambda: intake.queue.waiting)
-    queued.set_function(lambda: intake.lanes.envelopes)
-    queued_bytes.set_function(lambda: intake.lanes.size)
-    in_flight.set_function(lambda: intake.lanes.in_flight)
-    oldest.set_function(lambda: intake.oldest_age)
