@@ -26,15 +26,15 @@ from servers.embedded import NatsServer
 from servers.ingest import Ingest, set_up
 from servers.mosquitto import Mosquitto, program
 from servers.mqtt_load import Load, publish_packet
-from seve_ingest.client import FastClient
-from seve_ingest.connection import connect
-from seve_ingest.deliveries import Delivery, Keys, Queue, Seen
-from seve_ingest.intake import Intake
-from seve_ingest.lanes import Lanes
-from seve_ingest.normalise import Normaliser
-from seve_ingest.packets import Arrival, Framing
-from seve_ingest.presets import NATIVE
-from seve_ingest.routes import RouteTable
+from seve_ingest.mqtt.client import FastClient
+from seve_ingest.mqtt.connect import connect
+from seve_ingest.mqtt.framing import Arrival, Framing
+from seve_ingest.normalise.normaliser import Normaliser
+from seve_ingest.pipeline import Intake
+from seve_ingest.publish.deliveries import Delivery, Keys, Queue, Seen
+from seve_ingest.publish.subject_queues import Lanes
+from seve_ingest.routing.presets import NATIVE
+from seve_ingest.routing.routes import RouteTable
 from seve_schema.codec import encode, join
 from seve_schema.times import format_time
 

@@ -9,9 +9,9 @@ import math
 import random
 import time
 
-from seve_ingest.normalise import Normaliser
-from seve_ingest.presets import PRESETS
-from seve_ingest.routes import RouteTable
+from seve_ingest.normalise.normaliser import Normaliser
+from seve_ingest.routing.presets import PRESETS
+from seve_ingest.routing.routes import RouteTable
 from seve_schema.codec import decode_envelopes, encode, join
 from seve_schema.subjects import parse_subject
 

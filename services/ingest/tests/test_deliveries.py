@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from seve_ingest.deliveries import KNOWN_BEFORE, Delivery, Keys, Queue, Seen
+from seve_ingest.publish.deliveries import KNOWN_BEFORE, Delivery, Keys, Queue, Seen
 
 
 def delivery(mid, parts=1, connection=1):

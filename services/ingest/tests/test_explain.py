@@ -5,9 +5,9 @@ import sys
 from typing import get_args
 
 import pytest
-from seve_ingest.explain import IGNORED, WORDS
-from seve_ingest.normalise import IgnoredReason
-from seve_ingest.repairs import REPAIRS
+from seve_ingest.normalise.coerce import REPAIRS
+from seve_ingest.normalise.explain import IGNORED, WORDS
+from seve_ingest.normalise.normaliser import IgnoredReason
 
 
 def explain(*arguments, **environ):

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seve_ingest.normalise import Normaliser, Verdict
-from seve_ingest.packets import MAX_PAYLOAD
-from seve_ingest.presets import PRESETS
-from seve_ingest.repairs import REPAIRS
-from seve_ingest.routes import RouteTable
+from seve_ingest.mqtt.framing import MAX_PAYLOAD
+from seve_ingest.normalise.coerce import REPAIRS
+from seve_ingest.normalise.normaliser import Normaliser, Verdict
+from seve_ingest.routing.presets import PRESETS
+from seve_ingest.routing.routes import RouteTable
 from seve_schema.codec import decode_envelopes, encode, join
 from seve_schema.envelope import Envelope
 from seve_schema.subjects import parse_subject

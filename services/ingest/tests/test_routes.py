@@ -1,10 +1,10 @@
 """Routes as data: the presets against what each firmware really publishes, and the file of routes with its faults."""
 
 import pytest
-from seve_ingest.normalise import Normaliser
-from seve_ingest.presets import PRESETS
-from seve_ingest.routefile import RouteFileError, parse
-from seve_ingest.routes import Route, RouteError, RouteTable
+from seve_ingest.normalise.normaliser import Normaliser
+from seve_ingest.routing.presets import PRESETS
+from seve_ingest.routing.route_file import RouteFileError, parse
+from seve_ingest.routing.routes import Route, RouteError, RouteTable
 from seve_schema.times import parse_time, to_micros
 
 NOW = to_micros(parse_time("2025-11-30T19:00:00Z"))

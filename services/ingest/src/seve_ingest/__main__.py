@@ -11,10 +11,10 @@ import nats.errors
 from seve_runtime.errors import SettingsError
 from seve_runtime.service import load_or_exit, parser, report_faults, run
 
-from seve_ingest import deadletter_tool
 from seve_ingest.app import app
-from seve_ingest.explain import explain
-from seve_ingest.rules import normaliser, route_table, with_routes_file
+from seve_ingest.deadletters import command
+from seve_ingest.factory import normaliser, route_table, with_routes_file
+from seve_ingest.normalise.explain import explain
 from seve_ingest.settings import RuleSettings, Settings
 
 
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     told.add_argument("payload", nargs="?", help="the payload; @FILE reads it from a file, @- from standard input")
     told.add_argument("--retained", action="store_true", help="as a retained message")
     told.add_argument("--routes", metavar="FILE", help="try this TOML file of routes instead of ROUTES_FILE's")
-    deadletter_tool.arguments(commands)
+    command.arguments(commands)
     return whole
 
 
@@ -67,7 +67,7 @@ def _payload(text: str) -> bytes:
 def _deadletter(options: argparse.Namespace) -> int:
     settings = load_or_exit(Settings)
     try:
-        return asyncio.run(deadletter_tool.run(options, settings.nats, normaliser(settings.rules), print))
+        return asyncio.run(command.run(options, settings.nats, normaliser(settings.rules), print))
     except (nats.errors.Error, OSError) as error:
         print(f"NATS cannot be asked (NATS_URL): {str(error) or type(error).__name__}", file=sys.stderr)
         return 1

@@ -11,13 +11,14 @@ from seve_runtime.lifecycle import Stop, supervise
 from seve_runtime.nats import CONDITION as NATS
 from seve_runtime.nats import connected
 
-from seve_ingest import connection, journal, metrics, session
-from seve_ingest.deliveries import REMEMBERED, Keys, Seen
-from seve_ingest.history import known_keys
-from seve_ingest.intake import Intake
-from seve_ingest.journal import Journal
-from seve_ingest.lanes import Lanes
-from seve_ingest.rules import normaliser
+from seve_ingest import metrics, publisher, session
+from seve_ingest.factory import normaliser
+from seve_ingest.mqtt import connect
+from seve_ingest.pipeline import Intake
+from seve_ingest.publish.deliveries import REMEMBERED, Keys, Seen
+from seve_ingest.publish.recovery import known_keys
+from seve_ingest.publish.subject_queues import Lanes
+from seve_ingest.publisher import Journal
 from seve_ingest.session import Session
 from seve_ingest.settings import Settings
 
@@ -26,9 +27,9 @@ log = structlog.get_logger()
 
 async def app(settings: Settings, stop: Stop) -> None:
     """Run ingest until `stop`."""
-    health = Health(NATS, journal.CONDITION, session.CONDITION)
+    health = Health(NATS, publisher.CONDITION, session.CONDITION)
     rules = normaliser(settings.rules)
-    tls = connection.tls(settings.broker)
+    tls = connect.tls(settings.broker)
     async with (
         admin(settings.service.admin_listen, health),
         connected(settings.nats, "seve-ingest", health, stop) as nats,

@@ -18,10 +18,11 @@ from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause, unless
 
-from seve_ingest import connection, metrics
-from seve_ingest.client import FastClient
-from seve_ingest.intake import DROPPED, Intake
-from seve_ingest.retries import Retries
+from seve_ingest import metrics
+from seve_ingest.mqtt import connect
+from seve_ingest.mqtt.client import FastClient
+from seve_ingest.mqtt.reconnect import Retries
+from seve_ingest.pipeline import DROPPED, Intake
 from seve_ingest.settings import BrokerSettings
 
 log = structlog.get_logger()
@@ -93,10 +94,10 @@ class Session:
 
     async def _connected(self) -> None:
         """One connection, until it is lost."""
-        host, port = connection.address(self._settings)
+        host, port = connect.address(self._settings)
         timeout = self._settings.mqtt_connect_timeout
         name = self._settings.mqtt_server_name or host
-        opened = await connection.connect(host, port, self._tls, name, patience=timeout)
+        opened = await connect.connect(host, port, self._tls, name, patience=timeout)
         self._lost.clear()
         self._accepted.clear()
         self._intake.connected()
@@ -147,7 +148,7 @@ class Session:
         if version5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = NEVER
-        host, port = connection.address(self._settings)
+        host, port = connect.address(self._settings)
         keepalive = self._settings.mqtt_keepalive
         client.connect_async(host, port, keepalive, clean_start=False, properties=properties)
         password = self._settings.mqtt_password

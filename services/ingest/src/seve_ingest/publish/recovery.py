@@ -22,7 +22,7 @@ from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.reading import reading
 from seve_runtime.topology import HISTORY, JOURNAL
 
-from seve_ingest.deliveries import KNOWN_BEFORE
+from seve_ingest.publish.deliveries import KNOWN_BEFORE
 
 log = structlog.get_logger()
 

@@ -7,8 +7,8 @@ from seve_schema.codec import encode
 from seve_schema.deadletter import IngestDeadLetter
 from seve_schema.times import MICROS, format_time
 
-from seve_ingest.normalise import Rejection
-from seve_ingest.packets import MAX_PAYLOAD, Arrival, Cut
+from seve_ingest.mqtt.framing import MAX_PAYLOAD, Arrival, Cut
+from seve_ingest.normalise.normaliser import Rejection
 
 PER_SECOND: Final = 100
 """Most dead letters kept a second and reason: a mad device fills no disk. The rest is counted as suppressed."""

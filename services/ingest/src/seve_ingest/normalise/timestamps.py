@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 from seve_schema.times import MICROS, to_micros
 
-from seve_ingest.repairs import Notes
+from seve_ingest.normalise.coerce import Notes
 
 YEAR_2000: Final = 946_684_800 * MICROS
 """Earlier times come from clocks that were never set."""

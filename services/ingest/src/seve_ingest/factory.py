@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 from seve_runtime.errors import SettingsError
 
-from seve_ingest import routefile
-from seve_ingest.normalise import Normaliser
-from seve_ingest.presets import PRESETS
-from seve_ingest.routes import RouteTable
+from seve_ingest.normalise.normaliser import Normaliser
+from seve_ingest.routing import route_file
+from seve_ingest.routing.presets import PRESETS
+from seve_ingest.routing.routes import RouteTable
 from seve_ingest.settings import RuleSettings
 
 
@@ -18,8 +18,8 @@ def route_table(settings: RuleSettings) -> RouteTable:
     if settings.routes_file:
         path = Path(settings.routes_file)
         try:
-            routes = [(path.name, route) for route in routefile.parse(path.read_text(encoding="utf-8"), str(path))]
-        except routefile.RouteFileError as error:
+            routes = [(path.name, route) for route in route_file.parse(path.read_text(encoding="utf-8"), str(path))]
+        except route_file.RouteFileError as error:
             raise SettingsError([f"ROUTES_FILE: {fault}" for fault in error.faults]) from error
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError([f"ROUTES_FILE = {settings.routes_file!r}: {error}"]) from error

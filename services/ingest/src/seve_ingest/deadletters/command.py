@@ -13,8 +13,8 @@ from seve_runtime.reading import reading
 from seve_runtime.topology import DEADLETTER
 from seve_schema.deadletter import decode_deadletter
 
-from seve_ingest.letters import Filters, Letter, Unretriable, line, messages, whole
-from seve_ingest.normalise import Normaliser
+from seve_ingest.deadletters.records import Filters, Letter, Unretriable, line, messages, whole
+from seve_ingest.normalise.normaliser import Normaliser
 
 Say = Callable[[str], None]
 

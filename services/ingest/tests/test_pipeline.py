@@ -2,14 +2,14 @@
 
 import pytest
 from prometheus_client import REGISTRY
-from seve_ingest.deadletters import PER_SECOND
-from seve_ingest.deliveries import Keys, Seen
-from seve_ingest.intake import Intake
-from seve_ingest.lanes import Lanes
-from seve_ingest.normalise import Normaliser
-from seve_ingest.packets import DUP, Arrival, Cut
-from seve_ingest.presets import NATIVE
-from seve_ingest.routes import RouteTable
+from seve_ingest.deadletters.build import PER_SECOND
+from seve_ingest.mqtt.framing import DUP, Arrival, Cut
+from seve_ingest.normalise.normaliser import Normaliser
+from seve_ingest.pipeline import Intake
+from seve_ingest.publish.deliveries import Keys, Seen
+from seve_ingest.publish.subject_queues import Lanes
+from seve_ingest.routing.presets import NATIVE
+from seve_ingest.routing.routes import RouteTable
 from seve_schema.codec import decode_envelopes
 from seve_schema.deadletter import decode_deadletter
 from seve_schema.times import parse_time, to_micros

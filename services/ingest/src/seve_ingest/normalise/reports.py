@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Meta
 from seve_schema import bodies
 
-from seve_ingest import body, repairs
-from seve_ingest.repairs import Notes, clean
-from seve_ingest.routes import Route
+from seve_ingest.normalise import coerce, lenient_json
+from seve_ingest.normalise.coerce import Notes, clean
+from seve_ingest.routing.routes import Route
 
 Convert = Callable[[Any, Notes], Any]
 
@@ -30,14 +30,14 @@ PER_SENSOR: Final[dict[str, type[msgspec.Struct]]] = {
 
 
 def read(route: Route, payload: bytes, notes: Notes) -> Any:
-    """The normalised body of a message that is no measurement. Raises body.Malformed."""
+    """The normalised body of a message that is no measurement. Raises lenient_json.Malformed."""
     if route.kind == "presence":
         return _convert(bodies.Presence, _presence(payload, notes), notes)
     if route.kind in ("log", "other"):
         return _free(route, payload, notes)
-    value = body.decode(payload, notes)
+    value = lenient_json.decode(payload, notes)
     if not isinstance(value, dict):
-        raise body.Malformed(f"an object was expected for {route.kind}")
+        raise lenient_json.Malformed(f"an object was expected for {route.kind}")
     value = _moved(value, route.fields)
     if struct := PER_SENSOR.get(route.kind):
         return _sensors(struct, value, notes)
@@ -47,9 +47,9 @@ def read(route: Route, payload: bytes, notes: Notes) -> Any:
 def _presence(payload: bytes, notes: Notes) -> dict[str, Any]:
     """A bare word, or an object that has it under `status` or `state`."""
     try:
-        value = body.decode(payload, notes)
-    except body.Malformed:
-        value = body.decode_text(payload, notes).strip()
+        value = lenient_json.decode(payload, notes)
+    except lenient_json.Malformed:
+        value = lenient_json.decode_text(payload, notes).strip()
     found = value if isinstance(value, dict) else {"status": value}
     if "status" not in found and "state" in found:
         found = {**found, "status": found["state"]}
@@ -62,9 +62,9 @@ def _presence(payload: bytes, notes: Notes) -> dict[str, Any]:
 def _free(route: Route, payload: bytes, notes: Notes) -> Any:
     """What no table holds: JSON where it is JSON, else its text; a log that is bare text has it under `msg`."""
     try:
-        value = body.decode(payload, notes)
-    except body.Malformed:
-        value = clean(body.decode_text(payload, notes), notes)
+        value = lenient_json.decode(payload, notes)
+    except lenient_json.Malformed:
+        value = clean(lenient_json.decode_text(payload, notes), notes)
     return {"msg": value} if route.kind == "log" and not isinstance(value, dict) else value
 
 
@@ -93,7 +93,7 @@ def _sensors(struct: type[msgspec.Struct], value: dict[str, Any], notes: Notes) 
     under = value.get("sensors")
     found: dict[str, Any] = {}
     for key, item in (under if isinstance(under, dict) else value).items():
-        name = repairs.name(key, notes)
+        name = coerce.name(key, notes)
         if name is None:
             continue
         if isinstance(item, dict):
@@ -119,10 +119,10 @@ def _converter(kind: Any) -> Convert:
     if get_origin(plain) is Annotated:
         bounds = next(meta for meta in get_args(plain) if isinstance(meta, Meta))
         least, most = int(bounds.ge or 0), int(bounds.le or 0)
-        return lambda value, notes: repairs.integer(value, least, most, notes)
+        return lambda value, notes: coerce.integer(value, least, most, notes)
     if issubclass(plain, msgspec.Struct):
         return lambda value, notes: _nested(plain, value, notes)
-    by_type: dict[type, Convert] = {str: repairs.text, float: repairs.number, bool: repairs.flag}
+    by_type: dict[type, Convert] = {str: coerce.text, float: coerce.number, bool: coerce.flag}
     return by_type[plain]
 
 

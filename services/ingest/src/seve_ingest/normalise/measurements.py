@@ -5,9 +5,9 @@ Gives values and the time as the device wrote it; believes neither the clock nor
 
 from typing import Any, Final, NamedTuple
 
-from seve_ingest import body, repairs
-from seve_ingest.repairs import Notes
-from seve_ingest.routes import Match, Route
+from seve_ingest.normalise import coerce, lenient_json
+from seve_ingest.normalise.coerce import Notes
+from seve_ingest.routing.routes import Match, Route
 
 MAX_SAMPLES: Final = 256
 """Most samples of one message: a larger object of numbers is no device's report."""
@@ -35,7 +35,7 @@ def time_of(route: Route, value: dict[str, Any]) -> Any:
 
 
 def read(match: Match, payload: bytes, notes: Notes) -> Readings:
-    """The samples of a measurement. Raises body.Malformed."""
+    """The samples of a measurement. Raises lenient_json.Malformed."""
     value = _value(payload, notes)
     if match.route.payload == "numbers":
         return _numbers(match, value, notes)
@@ -44,15 +44,15 @@ def read(match: Match, payload: bytes, notes: Notes) -> Readings:
     if value == []:
         notes.append("no_value")
         value = None
-    return Readings([_reading(match, repairs.number(value, notes))], None)
+    return Readings([_reading(match, coerce.number(value, notes))], None)
 
 
 def _value(payload: bytes, notes: Notes) -> Any:
-    """The JSON value of a body that looks like an object or an array, else its text: `repairs.number` reads that."""
+    """The JSON value of a body that looks like an object or an array, else its text: `coerce.number` reads that."""
     start = payload.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if start in (b"{", b"["):
-        return body.decode(payload, notes)
-    text = body.decode_text(payload, notes).strip("\ufeff \t\r\n\x00")
+        return lenient_json.decode(payload, notes)
+    text = lenient_json.decode_text(payload, notes).strip("\ufeff \t\r\n\x00")
     if len(text) >= 2 and text[0] == text[-1] == '"':
         return text[1:-1]
     try:
@@ -64,7 +64,7 @@ def _value(payload: bytes, notes: Notes) -> Any:
 def _object(match: Match, value: dict[str, Any], notes: Notes) -> Readings:
     route = match.route
     if route.value in value:
-        found = repairs.number(value[route.value], notes)
+        found = coerce.number(value[route.value], notes)
     else:
         notes.append("no_value")
         found = None
@@ -79,12 +79,12 @@ def _reading(match: Match, value: float | None, metadata: dict[str, Any] | None 
 def _numbers(match: Match, value: Any, notes: Notes) -> Readings:
     """Every number of an object, one sample each. A nested object names the hardware; other values are no samples."""
     if not isinstance(value, dict):
-        raise body.Malformed("an object of numbers was expected")
+        raise lenient_json.Malformed("an object of numbers was expected")
     route = match.route
     samples: list[Reading] = []
     _collect(value, match.hardware_id, {*route.omit, *route.time}, samples, notes)
     if len(samples) > MAX_SAMPLES:
-        raise body.Malformed(f"more than {MAX_SAMPLES} numbers")
+        raise lenient_json.Malformed(f"more than {MAX_SAMPLES} numbers")
     return Readings(samples, time_of(route, value))
 
 
@@ -92,12 +92,12 @@ def _collect(value: dict[str, Any], hardware: str | None, omit: set[str], into: 
     for key, item in value.items():
         if key in omit:
             continue
-        name = repairs.name(key, notes)
+        name = coerce.name(key, notes)
         if name is None:
             continue
         if isinstance(item, dict):
-            under = repairs.name(name if hardware is None else f"{hardware}.{name}", notes)
+            under = coerce.name(name if hardware is None else f"{hardware}.{name}", notes)
             if under is not None:
                 _collect(item, under, omit, into, notes)
-        elif isinstance(item, bool | int | float) or (isinstance(item, str) and repairs.is_number(item)):
-            into.append(Reading(name, hardware, repairs.number(item, notes), None))
+        elif isinstance(item, bool | int | float) or (isinstance(item, str) and coerce.is_number(item)):
+            into.append(Reading(name, hardware, coerce.number(item, notes), None))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from seve_ingest.routes import Route
+from seve_ingest.routing.routes import Route
 
 NATIVE: Final = (
     Route(topic="{module}/system", kind="system.status"),

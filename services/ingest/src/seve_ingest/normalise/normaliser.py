@@ -13,10 +13,10 @@ from seve_schema.envelope import Clock, Envelope, Kind
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import MICROS, format_time, to_micros
 
-from seve_ingest import body, clocks, readings, states
-from seve_ingest.packets import MAX_PAYLOAD, Cut
-from seve_ingest.repairs import MAX_LEVEL_BYTES, Notes, clean
-from seve_ingest.routes import Match, RouteTable
+from seve_ingest.mqtt.framing import MAX_PAYLOAD, Cut
+from seve_ingest.normalise import lenient_json, measurements, reports, timestamps
+from seve_ingest.normalise.coerce import MAX_LEVEL_BYTES, Notes, clean
+from seve_ingest.routing.routes import Match, RouteTable
 
 _CACHED_TOPICS: Final = 65_536
 _CACHED_TOPIC_BYTES: Final = 256
@@ -101,7 +101,7 @@ class Normaliser:
                 pass  # anything but the plainest sample: the rules below say what it is
             else:
                 micros = to_micros(found.time)
-                if clocks.YEAR_2000 <= micros <= received_at + clocks.MOST_AHEAD and not self._too_old(
+                if timestamps.YEAR_2000 <= micros <= received_at + timestamps.MOST_AHEAD and not self._too_old(
                     micros, received_at
                 ):
                     context = _Context(place, received_at, micros, "device", retained, key)
@@ -110,7 +110,7 @@ class Normaliser:
         try:
             context = _Context(place, received_at, received_at, "server", retained, key)
             verdict = self._judge(context, payload, notes)
-        except body.Malformed as error:
+        except lenient_json.Malformed as error:
             verdict = Verdict(rejection=Rejection("malformed", str(error)))
         return msgspec.structs.replace(verdict, repairs=tuple(notes)) if notes else verdict
 
@@ -128,7 +128,7 @@ class Normaliser:
 
     def _placed(self, topic: bytes) -> Place:
         notes: Notes = []
-        cleaned = clean(body.decode_text(topic, notes), notes)
+        cleaned = clean(lenient_json.decode_text(topic, notes), notes)
         fault = tuple(notes)
         if cleaned.startswith("$"):
             return Place(cleaned, verdict=Verdict(ignored="sys"))
@@ -175,7 +175,7 @@ class Normaliser:
         return self._state(context, match, payload, notes)
 
     def _measurement(self, context: "_Context", match: Match, payload: bytes, notes: Notes) -> Verdict:
-        samples, time = readings.read(match, payload, notes)
+        samples, time = measurements.read(match, payload, notes)
         if not samples:
             return Verdict(ignored="empty")
         context = _clocked(context, time, notes)
@@ -202,8 +202,8 @@ class Normaliser:
         return Rejection("too_old", f"{format_time(context.micros)} is past the retention")
 
     def _state(self, context: "_Context", match: Match, payload: bytes, notes: Notes) -> Verdict:
-        found = states.read(match.route, payload, notes)
-        time = readings.time_of(match.route, found) if isinstance(found, dict) else None
+        found = reports.read(match.route, payload, notes)
+        time = measurements.time_of(match.route, found) if isinstance(found, dict) else None
         if time is not None:
             context = _clocked(context, time, notes)
             if self._too_old(context.micros, context.received_at):
@@ -223,7 +223,7 @@ class _Context(msgspec.Struct, frozen=True):
 
 
 def _clocked(context: _Context, time: Any, notes: Notes) -> _Context:
-    micros = clocks.device_time(time, context.received_at, notes)
+    micros = timestamps.device_time(time, context.received_at, notes)
     return context if micros is None else msgspec.structs.replace(context, micros=micros, clock="device")
 
 

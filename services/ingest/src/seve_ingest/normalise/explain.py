@@ -2,7 +2,7 @@
 
 import msgspec
 
-from seve_ingest.normalise import Normaliser
+from seve_ingest.normalise.normaliser import Normaliser
 
 
 def explain(normalise: Normaliser, topic: bytes, payload: bytes, *, received_at: int, retained: bool = False) -> str:

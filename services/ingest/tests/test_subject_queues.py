@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seve_ingest.deliveries import Delivery
-from seve_ingest.lanes import FIRST_BACKOFF, LONGEST_BACKOFF, Lanes
+from seve_ingest.publish.deliveries import Delivery
+from seve_ingest.publish.subject_queues import FIRST_BACKOFF, LONGEST_BACKOFF, Lanes
 from seve_schema.codec import MAX_BYTES, MAX_ENVELOPES, split
 
 

@@ -13,7 +13,7 @@ from seve_schema.envelope import Envelope
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import parse_time, to_micros
 
-from seve_ingest.normalise import Normaliser
+from seve_ingest.normalise.normaliser import Normaliser
 
 
 class Letter(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Any, Final
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 
-from seve_ingest.packets import Arrival, Framing, Packet, ProtocolFault
+from seve_ingest.mqtt.framing import Arrival, Framing, Packet, ProtocolFault
 
 READ_BYTES: Final = 256 * 1024
 _PUBACK: Final = 0x40020000

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from seve_ingest.routes import Route, RouteError
+from seve_ingest.routing.routes import Route, RouteError
 
 
 class RouteFileError(ValueError):

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seve_ingest.repairs import Notes, clean, finite
+from seve_ingest.normalise.coerce import Notes, clean, finite
 
 MAX_DEPTH: Final = 32
 """Deepest body that is passed on: deeper ones are an attack on somebody's parser."""

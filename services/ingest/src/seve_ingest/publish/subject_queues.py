@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from seve_schema.codec import MAX_BYTES, MAX_ENVELOPES, join
 
-from seve_ingest.deliveries import Delivery
+from seve_ingest.publish.deliveries import Delivery
 
 FIRST_BACKOFF: Final = 0.25
 LONGEST_BACKOFF: Final = 5.0

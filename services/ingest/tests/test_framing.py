@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers.mqtt_load import publish_packet
-from seve_ingest.packets import DUP, MAX_PACKET, MAX_PAYLOAD, RETAIN, Arrival, Cut, Framing, Packet, ProtocolFault
+from seve_ingest.mqtt.framing import DUP, MAX_PACKET, MAX_PAYLOAD, RETAIN, Arrival, Cut, Framing, Packet, ProtocolFault
 
 
 def arrivals(data, sizes, *, version5=False):

@@ -16,9 +16,9 @@ from seve_runtime.health import Health
 from seve_runtime.lifecycle import pause
 
 from seve_ingest import metrics
-from seve_ingest.history import MESSAGE_ID, held_ids
-from seve_ingest.intake import Intake
-from seve_ingest.lanes import Publish
+from seve_ingest.pipeline import Intake
+from seve_ingest.publish.recovery import MESSAGE_ID, held_ids
+from seve_ingest.publish.subject_queues import Publish
 
 log = structlog.get_logger()
 

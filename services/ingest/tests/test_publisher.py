@@ -4,14 +4,14 @@ import asyncio
 import time
 
 from servers.conditions import eventually
-from seve_ingest.deliveries import Keys, Seen
-from seve_ingest.intake import Intake
-from seve_ingest.journal import CONDITION, Journal
-from seve_ingest.lanes import Lanes
-from seve_ingest.normalise import Normaliser
-from seve_ingest.packets import Arrival
-from seve_ingest.presets import NATIVE
-from seve_ingest.routes import RouteTable
+from seve_ingest.mqtt.framing import Arrival
+from seve_ingest.normalise.normaliser import Normaliser
+from seve_ingest.pipeline import Intake
+from seve_ingest.publish.deliveries import Keys, Seen
+from seve_ingest.publish.subject_queues import Lanes
+from seve_ingest.publisher import CONDITION, Journal
+from seve_ingest.routing.presets import NATIVE
+from seve_ingest.routing.routes import RouteTable
 from seve_runtime import topology
 from seve_runtime.health import Health
 

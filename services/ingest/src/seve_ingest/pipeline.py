@@ -13,11 +13,11 @@ from seve_schema.subjects import deadletter_subject
 from seve_schema.times import MICROS
 
 from seve_ingest import metrics
-from seve_ingest.deadletters import Allowance, letter
-from seve_ingest.deliveries import Delivery, Keys, Outcome, Queue, Seen
-from seve_ingest.lanes import Lanes, Publish
-from seve_ingest.normalise import Normaliser, Rejection, Verdict
-from seve_ingest.packets import DUP, QOS, RETAIN, Arrival
+from seve_ingest.deadletters.build import Allowance, letter
+from seve_ingest.mqtt.framing import DUP, QOS, RETAIN, Arrival
+from seve_ingest.normalise.normaliser import Normaliser, Rejection, Verdict
+from seve_ingest.publish.deliveries import Delivery, Keys, Outcome, Queue, Seen
+from seve_ingest.publish.subject_queues import Lanes, Publish
 
 RESUME_BELOW: Final = 0.75
 """Reading goes on when less than this share of what stopped it is left."""

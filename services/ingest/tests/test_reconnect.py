@@ -1,6 +1,6 @@
 """Back soon after what was a connection, patient with what was none."""
 
-from seve_ingest.retries import Retries
+from seve_ingest.mqtt.reconnect import Retries
 
 
 def test_a_connection_that_stood_is_looked_for_at_once_and_then_ever_less():

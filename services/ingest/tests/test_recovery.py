@@ -2,8 +2,8 @@
 
 import msgspec
 import pytest
-from seve_ingest import history
-from seve_ingest.history import delivery_keys, held_ids
+from seve_ingest.publish import recovery
+from seve_ingest.publish.recovery import delivery_keys, held_ids
 from seve_runtime import topology
 
 TAIL = 2000
@@ -43,7 +43,7 @@ async def test_no_more_than_the_tail_is_read(client, js):
 @pytest.mark.parametrize("count", [1, 3, 4, 20])
 async def test_stretches_join_without_gap_or_overlap(client, js, monkeypatch, count):
     """However long the history is."""
-    monkeypatch.setattr(history, "FIRST_STRETCH", 1)
+    monkeypatch.setattr(recovery, "FIRST_STRETCH", 1)
     for number in range(count):
         await publish(js, f"ab{number}:0")
     assert [f"ab{number}:0" for number in range(count)] == await delivery_keys(client, TAIL, "ab")
@@ -51,8 +51,8 @@ async def test_stretches_join_without_gap_or_overlap(client, js, monkeypatch, co
 
 async def test_reading_ends_with_what_can_be_remembered(client, js, monkeypatch):
     """Older keys would be forgotten at once."""
-    monkeypatch.setattr(history, "FIRST_STRETCH", 1)
-    monkeypatch.setattr(history, "KNOWN_BEFORE", 2)
+    monkeypatch.setattr(recovery, "FIRST_STRETCH", 1)
+    monkeypatch.setattr(recovery, "KNOWN_BEFORE", 2)
     for number in range(20):
         await publish(js, f"ab{number}:0")
     assert await delivery_keys(client, TAIL, "ab") == ["ab17:0", "ab18:0", "ab19:0"]
@@ -63,11 +63,11 @@ async def test_a_purged_history_is_an_empty_one(client, js):
     await publish(js, "ab01:0")
     assert await delivery_keys(client, TAIL, "ab") == ["ab01:0"]
     await js.purge_stream(topology.HISTORY)
-    history_before, history.CATCH_UP_SECONDS = history.CATCH_UP_SECONDS, 0.2
+    history_before, recovery.CATCH_UP_SECONDS = recovery.CATCH_UP_SECONDS, 0.2
     try:
         assert await delivery_keys(client, TAIL, "ab") == []
     finally:
-        history.CATCH_UP_SECONDS = history_before
+        recovery.CATCH_UP_SECONDS = history_before
 
 
 async def test_ids_that_are_held_are_told_from_those_that_are_not(client, js):

@@ -1,0 +1,1 @@
+"""Payload to envelope: total and pure; what cannot be repaired is rejected with a reason."""
