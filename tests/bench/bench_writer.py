@@ -28,7 +28,7 @@ from seve_schema.codec import encode, join
 from seve_schema.envelope import Envelope
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import format_time
-from seve_writer.migrate import migrate
+from seve_writer.schema.migrate import migrate
 
 BASE = 1_764_529_200_000_000
 SENSORS = ("co2", "temperature", "humidity", "pressure", "light", "soil", "ph", "ec")

@@ -21,11 +21,11 @@ from servers.proxy import proxied
 from seve_embedded import postgres
 from seve_runtime.settings import Secret
 from seve_schema.times import format_time, parse_time
-from seve_writer import copying, statements
-from seve_writer.migrate import migrate
-from seve_writer.plan import Counts, Plan
-from seve_writer.schema import verify
-from seve_writer.store import Store
+from seve_writer.database import binary_copy, sql
+from seve_writer.database.store import Store
+from seve_writer.database.transaction import Counts, Plan
+from seve_writer.schema.migrate import migrate
+from seve_writer.schema.version import verify
 
 BASE = 1_764_529_200_000_000
 TYPES = ["text", "text", "text", "timestamptz", "float8"]
@@ -61,23 +61,23 @@ class Forms:
     async def copy_psycopg(self, plan):
         """COPY by psycopg's own writer, statement by statement."""
         async with self.connection.transaction(), self.connection.cursor() as cursor:
-            async with cursor.copy(copying.COPY) as copy:
+            async with cursor.copy(binary_copy.COPY) as copy:
                 copy.set_types(TYPES)
                 for module, sensor, hardware, moment, value in plan.rows:
                     await copy.write_row((module, sensor, hardware, parse_time(format_time(moment)), value))
-            await cursor.execute(statements.ledger(plan, Counts(inserted=len(plan.rows))))
+            await cursor.execute(sql.ledger(plan, Counts(inserted=len(plan.rows))))
 
     async def staged(self, plan):
         """COPY into a temporary table, then INSERT ... ON CONFLICT."""
         async with self.connection.transaction(), self.connection.cursor() as cursor:
-            async with cursor.copy(copying.COPY.replace("measurements", "staged")) as copy:
-                await copy.write(copying.encode(plan.rows))
+            async with cursor.copy(binary_copy.COPY.replace("measurements", "staged")) as copy:
+                await copy.write(binary_copy.encode(plan.rows))
             await cursor.execute(
                 "INSERT INTO measurements SELECT * FROM staged"
                 " ON CONFLICT (module_id, sensor_type, hardware_id, time) DO UPDATE SET value = excluded.value"
             )
             await cursor.execute("TRUNCATE staged")
-            await cursor.execute(statements.ledger(plan, Counts(inserted=len(plan.rows))))
+            await cursor.execute(sql.ledger(plan, Counts(inserted=len(plan.rows))))
 
     async def unnest(self, plan):
         """INSERT ... SELECT FROM unnest ... ON CONFLICT: what the writer does on a conflict."""

@@ -19,7 +19,7 @@ from bench_writer import fill
 from servers.embedded import NatsServer
 from seve_runtime import topology
 from seve_runtime.direct import DirectClient
-from seve_writer.intake import Intake
+from seve_writer.journal.consumer import Intake
 
 
 async def by_fetch(client, messages):

@@ -5,7 +5,7 @@ import asyncio
 from seve_runtime.settings import load
 from seve_writer.audit.command import examine
 from seve_writer.audit.reconcile import Audit, Finding
-from seve_writer.audit.words import verdict
+from seve_writer.audit.report import verdict
 from seve_writer.settings import AuditSettings
 
 from servers.conditions import wait_until

@@ -20,9 +20,9 @@ from seve_schema.codec import encode, join
 from seve_schema.envelope import Envelope
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import format_time
-from seve_writer import intake
 from seve_writer.app import app
-from seve_writer.migrate import migrate
+from seve_writer.journal import consumer
+from seve_writer.schema.migrate import migrate
 from seve_writer.settings import WriterSettings
 
 BASE = 1_764_529_200_000_000
@@ -46,7 +46,7 @@ def envelope(module="croissance", kind="measurement", *, sensor="co2", value=450
 @pytest.fixture(autouse=True)
 def requests_that_end_soon(monkeypatch):
     """A writer in this process asks the journal ten times a second instead of once: it stops so much earlier."""
-    monkeypatch.setattr(intake, "EXPIRES", 0.1)
+    monkeypatch.setattr(consumer, "EXPIRES", 0.1)
 
 
 class Journal:

@@ -16,9 +16,9 @@ from servers.conditions import eventually, free_port
 from seve_runtime import topology
 from seve_runtime.settings import load
 from seve_writer.audit.command import examine
-from seve_writer.audit.words import verdict
+from seve_writer.audit.report import verdict
 from seve_writer.errors import JournalReplaced
-from seve_writer.intake import UNNOTICED
+from seve_writer.journal.consumer import UNNOTICED
 from seve_writer.settings import AuditSettings
 
 from .conftest import STREAMS, Journal, envelope, running, settings_for

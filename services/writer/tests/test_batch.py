@@ -1,8 +1,8 @@
 """The 5 s / 100 rule, told by plain values."""
 
 from seve_writer.batch import RateLimit, Waiting
-from seve_writer.delivery import Delivery
-from seve_writer.rows import Unit
+from seve_writer.decode import Unit
+from seve_writer.journal.message import Delivery
 
 
 def message(rows, sequence=1):

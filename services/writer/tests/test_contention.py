@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from prometheus_client import REGISTRY
 from servers.conditions import eventually, free_port
-from seve_writer.migrate import migrate
+from seve_writer.schema.migrate import migrate
 
 from .conftest import envelope, running, settings_for
 from .test_faults import ready

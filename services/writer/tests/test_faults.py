@@ -14,7 +14,7 @@ import pytest
 from servers.conditions import eventually, free_port
 from servers.proxy import proxied
 from seve_writer.errors import JournalReplaced
-from seve_writer.migrate import migrate
+from seve_writer.schema.migrate import migrate
 
 from .conftest import envelope, running, settings_for
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from servers.conditions import eventually
 from seve_runtime.settings import Secret
-from seve_writer.maintenance import maintain
-from seve_writer.storage import lay_out
+from seve_writer.database.maintenance import maintain
+from seve_writer.schema.layout import lay_out
 
 DAYS = 86400.0
 

@@ -10,11 +10,11 @@ from servers.proxy import proxied
 from seve_runtime.settings import Secret
 from seve_schema.codec import encode, join
 from seve_schema.subjects import telemetry_subject
-from seve_writer.delivery import Delivery
-from seve_writer.plan import plan
-from seve_writer.rows import read
-from seve_writer.schema import verify
-from seve_writer.store import Store
+from seve_writer.database.store import Store
+from seve_writer.database.transaction import plan
+from seve_writer.decode import read
+from seve_writer.journal.message import Delivery
+from seve_writer.schema.version import verify
 
 from .conftest import BASE, envelope, running, settings_for
 from .test_faults import through

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from servers.conditions import eventually
-from seve_writer.migrate import migrate
+from seve_writer.schema.migrate import migrate
 
 from .conftest import envelope
 

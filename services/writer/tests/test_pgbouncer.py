@@ -6,8 +6,8 @@ import pytest
 from servers.conditions import eventually
 from servers.pgbouncer import PgBouncer, program
 from seve_runtime.settings import Secret
-from seve_writer.maintenance import maintain
-from seve_writer.storage import lay_out
+from seve_writer.database.maintenance import maintain
+from seve_writer.schema.layout import lay_out
 
 from .conftest import envelope, running, settings_for
 from .test_faults import publish, through

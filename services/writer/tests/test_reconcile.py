@@ -4,9 +4,9 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
-from seve_writer.audit import words
+from seve_writer.audit import report
+from seve_writer.audit.ranges import count, united
 from seve_writer.audit.reconcile import Entries, Journal, Ledger, Outcomes, Unbalanced, reconcile
-from seve_writer.audit.spans import count, united
 
 SECOND = 1_000_000
 OLD, MADE, JOURNAL, NOW = (number * 3600 * SECOND for number in (100, 200, 300, 400))
@@ -103,7 +103,7 @@ def test_a_journal_that_went_back_is_told():
     audit = audited([1, 2, 3, 4], last=2, end=2)
     assert not audit.sound
     assert audit.findings[-1].beyond == ((3, 4),)
-    assert "went back: the ledger has 2 messages beyond its end (3-4)" in words.verdict(audit)
+    assert "went back: the ledger has 2 messages beyond its end (3-4)" in report.verdict(audit)
 
 
 def test_a_journal_younger_than_the_tables_is_judged_from_its_first_message():
@@ -126,7 +126,7 @@ def test_holes_in_a_replaced_journal_are_lost_and_its_end_is_not_known():
     before, now = audit.findings
     assert (before.current, before.last, before.lost, now.current, now.lost) == (False, 5, ((3, 4),), True, ())
     assert not audit.sound
-    assert words.verdict(audit).endswith(": 3-4 of an earlier one")
+    assert report.verdict(audit).endswith(": 3-4 of an earlier one")
 
 
 def test_an_audit_from_a_sequence_on_leaves_out_what_is_known_already():
@@ -144,12 +144,12 @@ def test_rows_that_do_not_add_up_are_a_fault():
     ledger = Ledger(made=MADE, entries=(entries([1]),), unbalanced=(row,), unbalanced_rows=3)
     audit = reconcile(journal, ledger, end=1)
     assert not audit.sound
-    said = words.report(audit, journal, LETTERS, NOW)
+    said = report.report(audit, journal, LETTERS, NOW)
     assert "row 7, sequences {[1,2)}: received 2, outcomes 1\n  and 2 more" in said
     assert "WRONG: 3 rows of the ledger whose outcomes are not what it received" in said
 
 
-LETTERS = words.Letters(days=30, counted=2, kept=2)
+LETTERS = report.Letters(days=30, counted=2, kept=2)
 
 
 def test_the_report_reads_well_at_three_in_the_morning():
@@ -164,7 +164,7 @@ def test_the_report_reads_well_at_three_in_the_morning():
     )
     audit = reconcile(journal, Ledger(made=MADE, entries=(found,)), end=1300)
     assert (
-        words.report(audit, journal, LETTERS, NOW)
+        report.report(audit, journal, LETTERS, NOW)
         == """\
 Journal made 1970-01-13 12:00:00 UTC
         1,200  entered    sequences 1 to 1200
@@ -180,17 +180,17 @@ LOST: 6 messages of the journal, neither in the database nor waiting: 500-505"""
 
 
 def test_a_good_verdict_is_one_line():
-    assert words.verdict(audited([1, 2], last=2)) == "ACCOUNTED FOR: every message is in the database."
-    said = words.verdict(audited([1, 2], last=4, waiting=[3, 4]))
+    assert report.verdict(audited([1, 2], last=2)) == "ACCOUNTED FOR: every message is in the database."
+    said = report.verdict(audited([1, 2], last=4, waiting=[3, 4]))
     assert said == "ACCOUNTED FOR: every message is in the database, but 2 that wait."
-    assert words.verdict(audited([2], last=2, since=2)) == "ACCOUNTED FOR: every message from 2 on is in the database."
+    assert report.verdict(audited([2], last=2, since=2)) == "ACCOUNTED FOR: every message from 2 on is in the database."
 
 
 def test_many_spans_are_cut_short_for_a_person_and_whole_for_a_program():
     audit = audited(range(2, 41, 2), last=40)
     journal = Journal(created=JOURNAL, last=40, held=())
-    assert words.spelled(audit.findings[-1].lost).endswith("21, 23 and 8 more spans")
-    told = json.loads(words.as_json(audit, journal, LETTERS, NOW))
+    assert report.spelled(audit.findings[-1].lost).endswith("21, 23 and 8 more spans")
+    told = json.loads(report.as_json(audit, journal, LETTERS, NOW))
     assert (told["ok"], told["lost"]) == (False, 20)
     assert told["journals"][-1]["lost"] == {"count": 20, "spans": [[number, number] for number in range(1, 40, 2)]}
     assert told["journals"][-1]["created"] == "1970-01-13T12:00:00.000000Z"
@@ -201,7 +201,7 @@ def test_dead_letters_are_compared_and_never_judged():
     audit, journal = audited([1], last=1), Journal(created=JOURNAL, last=1, held=())
 
     def said(counted, kept):
-        return words.report(audit, journal, words.Letters(days=30, counted=counted, kept=kept), NOW)
+        return report.report(audit, journal, report.Letters(days=30, counted=counted, kept=kept), NOW)
 
     assert "3 counted, 1 kept\n  not kept: above 100 a second" in said(3, 1)
     assert "1 counted, 3 kept\n  kept besides" in said(1, 3)

@@ -9,7 +9,7 @@ import nats
 import psycopg
 from servers.conditions import eventually, wait_until
 from seve_runtime import topology
-from seve_writer.migrate import migrate
+from seve_writer.schema.migrate import migrate
 
 from .conftest import Journal, envelope, running, settings_for
 

@@ -2,11 +2,11 @@
 
 import pytest
 from psycopg import errors
-from seve_writer.attempts import Attempt, Step
-from seve_writer.backoff import delay
+from seve_writer.database.backoff import delay
+from seve_writer.database.batch_writer import judge
+from seve_writer.database.retry_policy import Attempt, Step
+from seve_writer.database.sqlstate import Fault, classify
 from seve_writer.errors import SchemaError
-from seve_writer.sqlstate import Fault, classify
-from seve_writer.writing import judge
 
 
 @pytest.mark.parametrize(

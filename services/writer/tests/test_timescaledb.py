@@ -6,8 +6,8 @@ import uuid
 import psycopg
 import pytest
 from servers.conditions import eventually
-from seve_writer.migrate import migrate
-from seve_writer.storage import lay_out
+from seve_writer.schema.layout import lay_out
+from seve_writer.schema.migrate import migrate
 
 from .conftest import envelope, running, settings_for
 

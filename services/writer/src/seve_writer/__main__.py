@@ -13,8 +13,8 @@ from seve_runtime.service import load_or_exit, parser, report_faults, run, setti
 
 from seve_writer.app import app
 from seve_writer.audit.command import command as audit
+from seve_writer.schema.setup import setup
 from seve_writer.settings import AuditSettings, WriterSettings
-from seve_writer.setup import setup
 
 AUDIT = """Hold the journal against the ledger, changing nothing: every message that entered the journal is in the
 database, or waits in the journal still, or is lost. Exit code 0: everything is accounted for. 1: something is lost

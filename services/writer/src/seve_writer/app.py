@@ -11,17 +11,18 @@ from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, supervise, unless
 from seve_runtime.nats import CONDITION, connected
 
-from seve_writer import schema
+from seve_writer import metrics
 from seve_writer.batch import Waiting
+from seve_writer.database.batch_writer import DATABASE, SCHEMA, Writing
+from seve_writer.database.maintenance import maintain
+from seve_writer.database.store import Store
 from seve_writer.deadletters import DeadLetters
-from seve_writer.flushing import Flushing
-from seve_writer.intake import Intake
-from seve_writer.maintenance import maintain
+from seve_writer.flush import Flushing
+from seve_writer.journal.consumer import Intake
+from seve_writer.journal.monitor import Watch
 from seve_writer.quota import Quota
+from seve_writer.schema import version
 from seve_writer.settings import WriterSettings
-from seve_writer.store import Store
-from seve_writer.watch import Watch
-from seve_writer.writing import DATABASE, SCHEMA, Writing
 
 log = structlog.get_logger()
 
@@ -33,7 +34,7 @@ async def app(settings: WriterSettings, stop: Stop) -> None:
         log.info("starting", admin=port)
         async with connected(settings.nats, "seve-writer", health, stop) as client:
             await unless(stop, topology.wait_for(client.jetstream(), stop))
-            store = Store(settings.database_url, settings.database_timeout, schema.verify)
+            store = Store(settings.database_url, settings.database_timeout, version.verify)
             try:
                 await _serve(settings, stop, health, client, store)
             finally:
@@ -48,6 +49,8 @@ async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: D
     await watch.look()
     flushing = Flushing(waiting, writing, watch)
     intake = Intake(client, flushing.arrived, most=2 * settings.batch_max, most_bytes=settings.fetch_max_bytes)
+    metrics.HELD.set_function(lambda: intake.held)
+    metrics.WAITING.set_function(lambda: waiting.rows)
 
     async def pull(stop: Stop) -> None:
         try:
@@ -66,7 +69,7 @@ async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: D
         await intake.keep(stop, watch.ack_wait / 3)
 
     async def observe(stop: Stop) -> None:
-        await watch.run(stop, intake, waiting)
+        await watch.run(stop, intake)
 
     async def tidy(stop: Stop) -> None:
         await maintain(settings.database_url, settings.retention, settings.maintenance_interval, stop)

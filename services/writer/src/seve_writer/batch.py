@@ -5,7 +5,7 @@ monotonic). A NATS message is never split over two batches, since it is acknowle
 from collections import deque
 from typing import Literal, NamedTuple
 
-from seve_writer.rows import Unit
+from seve_writer.decode import Unit
 
 Trigger = Literal["size", "interval", "backlog", "shutdown"]
 

@@ -14,8 +14,8 @@ from seve_schema.subjects import deadletter_subject
 from seve_schema.times import format_time
 
 from seve_writer import metrics
+from seve_writer.decode import Unit, Unreadable
 from seve_writer.quota import Quota
-from seve_writer.rows import Unit, Unreadable
 
 log = structlog.get_logger()
 

@@ -21,7 +21,7 @@ from nats.errors import Error as NatsError
 from seve_runtime.errors import SeveError
 from seve_runtime.nats import connected_once
 
-from seve_writer.audit import journal, ledger, words
+from seve_writer.audit import journal, ledger, report
 from seve_writer.audit.journal import JournalError
 from seve_writer.audit.reconcile import Audit, Journal, Ledger, reconcile
 from seve_writer.settings import AuditSettings
@@ -45,12 +45,12 @@ class Unreachable(SeveError):
 async def command(settings: AuditSettings, *, since: int | None, as_json: bool, say: Callable[[str], None]) -> int:
     """The whole command; gives the exit code: 0 where every message is accounted for, else 1. Raises as `examine`."""
     audit, found, letters = await examine(settings, since)
-    tell = words.as_json if as_json else words.report
+    tell = report.as_json if as_json else report.report
     say(tell(audit, found, letters, time.time_ns() // 1000))
     return 0 if audit.sound else 1
 
 
-async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Audit, Journal, words.Letters]:
+async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Audit, Journal, report.Letters]:
     """The audit, the journal it is of, and the dead letters. Raises Unreachable, JournalError and SettingsError."""
     ledger.check(settings.database_url)
     try:
@@ -60,7 +60,7 @@ async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Au
         raise Unreachable("NATS", "NATS_URL", error) from error
 
 
-async def _examine(client: Client, settings: AuditSettings, since: int | None) -> tuple[Audit, Journal, words.Letters]:
+async def _examine(client: Client, settings: AuditSettings, since: int | None) -> tuple[Audit, Journal, report.Letters]:
     age, _ = await journal.letters(client)
     for _ in range(_TIMES):
         found = await journal.look(client)
@@ -68,7 +68,7 @@ async def _examine(client: Client, settings: AuditSettings, since: int | None) -
         created, end = await journal.end(client)
         if created == found.created:
             _, kept = await journal.letters(client)
-            letters = words.Letters(days=age / _DAY, counted=dead, kept=kept)
+            letters = report.Letters(days=age / _DAY, counted=dead, kept=kept)
             return reconcile(found, entries, end=end, since=since), found, letters
     raise JournalError("the journal was replaced again and again while it was read")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from seve_writer.audit.spans import Spans, count, united, within, without
+from seve_writer.audit.ranges import Spans, count, united, within, without
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from seve_schema.codec import encode, join
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import format_time
-from seve_writer.copying import encode as encode_rows
-from seve_writer.delivery import Delivery, read_delivery
-from seve_writer.plan import Counts, plan
+from seve_writer.database.binary_copy import encode as encode_rows
+from seve_writer.database.transaction import Counts, plan
+from seve_writer.decode import IGNORED, Report, Unreadable, micros, read
+from seve_writer.journal.message import Delivery, read_delivery
 from seve_writer.quota import Quota
-from seve_writer.rows import IGNORED, Report, Unreadable, micros, read
 
 from .conftest import BASE, envelope
 

@@ -17,9 +17,9 @@ from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.nats import CONDITION, connected
 
-from seve_writer.migrate import migrate
+from seve_writer.schema.layout import lay_out
+from seve_writer.schema.migrate import migrate
 from seve_writer.settings import WriterSettings
-from seve_writer.storage import lay_out
 
 log = structlog.get_logger()
 

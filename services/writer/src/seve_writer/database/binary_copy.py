@@ -8,7 +8,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final
 
-from seve_writer.rows import Row
+from seve_writer.decode import Row
 
 COPY: Final = "COPY measurements (module_id, sensor_type, hardware_id, time, value) FROM STDIN (FORMAT binary)"
 """The statement whose data `encode` makes."""

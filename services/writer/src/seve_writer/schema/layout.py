@@ -9,7 +9,7 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from seve_writer.migrate import alone
+from seve_writer.schema.migrate import alone
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ def lay_out(url: str, retention: float) -> list[str]:
     """Apply the layout this database can have; gives its name. `retention` is in seconds; 0 keeps everything."""
     with alone(url) as connection:
         layout = _possible(connection)
-        text = (files("seve_writer") / "layouts" / f"{layout}.sql").read_text(encoding="utf-8")
+        text = (files("seve_writer.schema") / "layouts" / f"{layout}.sql").read_text(encoding="utf-8")
         interval = f"{retention:f} seconds" if retention else ""
         with connection.transaction():
             connection.execute("SELECT set_config('seve.retention', %s, true)", (interval,))

@@ -13,14 +13,14 @@ from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
 
 from seve_writer import metrics
-from seve_writer.attempts import Attempt, Step
-from seve_writer.backoff import delay
+from seve_writer.database.backoff import delay
+from seve_writer.database.retry_policy import Attempt, Step
+from seve_writer.database.sqlstate import Fault, classify
+from seve_writer.database.store import Store
+from seve_writer.database.transaction import Counts, Plan, burial, plan
 from seve_writer.deadletters import DeadLetters
+from seve_writer.decode import Unit, Unreadable
 from seve_writer.errors import SchemaError
-from seve_writer.plan import Counts, Plan, burial, plan
-from seve_writer.rows import Unit, Unreadable
-from seve_writer.sqlstate import Fault, classify
-from seve_writer.store import Store
 
 log = structlog.get_logger()
 

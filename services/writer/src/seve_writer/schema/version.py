@@ -12,7 +12,7 @@ from seve_writer.errors import SchemaError
 
 def packaged() -> list[str]:
     """The names of the migrations this writer was made with, in order."""
-    folder = files("seve_writer") / "migrations"
+    folder = files("seve_writer.schema") / "migrations"
     return sorted(path.name.removesuffix(".sql") for path in folder.iterdir() if path.name.endswith(".sql"))
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 from seve_schema.codec import encode
 from seve_schema.times import format_time
 
-from seve_writer.plan import Counts, Plan
-from seve_writer.states import Patch
+from seve_writer.database.device_state import Patch
+from seve_writer.database.transaction import Counts, Plan
 
 Quote = Callable[[str], str]
 """Text as a literal of SQL, with its quotes."""

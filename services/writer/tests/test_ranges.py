@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from seve_writer.audit.spans import count, except_for, united, within, without
+from seve_writer.audit.ranges import count, except_for, united, within, without
 
 SETS = st.sets(st.integers(1, 40))
 

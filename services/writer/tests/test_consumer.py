@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-import seve_writer.intake
+import seve_writer.journal.consumer
 from servers.conditions import eventually
 from seve_runtime.direct import DirectClient
-from seve_writer.intake import Intake
+from seve_writer.journal.consumer import Intake
 
 from .conftest import envelope
 
@@ -103,7 +103,7 @@ async def test_an_extension_keeps_messages_from_going_round(journal, pulling):
 
 async def test_a_request_that_died_with_the_server_is_not_waited_for(journal, nats_server, pulling, monkeypatch):
     """Once it is over, the next is asked over the new connection: rows wait for NATS, and not for an old question."""
-    monkeypatch.setattr(seve_writer.intake, "_LATE", 60.0)
+    monkeypatch.setattr(seve_writer.journal.consumer, "_LATE", 60.0)
     _, arrived = pulling(most=100, most_bytes=1 << 20)
 
     async def asked():

@@ -9,11 +9,11 @@ from seve_runtime.errors import Stopped
 
 from seve_writer import metrics
 from seve_writer.batch import Batch, RateLimit, Waiting
-from seve_writer.delivery import Delivery
-from seve_writer.intake import Intake
-from seve_writer.rows import Unit, read
-from seve_writer.watch import Watch
-from seve_writer.writing import Writing
+from seve_writer.database.batch_writer import Writing
+from seve_writer.decode import Unit, read
+from seve_writer.journal.consumer import Intake
+from seve_writer.journal.message import Delivery
+from seve_writer.journal.monitor import Watch
 
 log = structlog.get_logger()
 

@@ -12,10 +12,9 @@ from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.topology import JOURNAL, WRITER
 
 from seve_writer import metrics
-from seve_writer.account import ask
-from seve_writer.batch import Waiting
 from seve_writer.errors import JournalReplaced
-from seve_writer.intake import Intake
+from seve_writer.journal.consumer import Intake
+from seve_writer.journal.stream_info import ask
 
 log = structlog.get_logger()
 
@@ -65,13 +64,11 @@ class Watch:
             return None
         return stream.made if stream.created else None
 
-    async def run(self, stop: Stop, intake: Intake, waiting: Waiting) -> None:
+    async def run(self, stop: Stop, intake: Intake) -> None:
         """Look until `stop`. Where the journal was replaced, disowns what is in hand and raises JournalReplaced: what
         came from the old one is written and acknowledged to nobody: its sequences are other messages of the new one.
         """
         while not await pause(stop, EVERY):
-            metrics.HELD.set(intake.held)
-            metrics.WAITING.set(waiting.rows)
             try:
                 await self.look()
             except JournalReplaced:

@@ -24,7 +24,7 @@ _LOCK: Final = 0x5E7E_0001
 
 def migrate(url: str) -> list[str]:
     """Apply what is missing; gives the names. Waits for another `setup`. Raises psycopg.Error, MigrationError."""
-    with alone(url), as_file(files("seve_writer") / "migrations") as folder:
+    with alone(url), as_file(files("seve_writer.schema") / "migrations") as folder:
         os.environ.setdefault("LOGNAME", "seve")  # yoyo notes who migrates, and a container's user may have no name
         with get_backend(_for_yoyo(url), TABLE) as backend:
             backend.break_lock()  # yoyo's own lock outlives a killed process; the advisory lock, held here, does not

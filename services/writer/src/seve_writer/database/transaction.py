@@ -5,8 +5,8 @@ counts. Made from units; executes nothing (`store` does).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from seve_writer.rows import Report, Row, Unit, Unreadable
-from seve_writer.states import Patch, patches, rounds
+from seve_writer.database.device_state import Patch, patches, rounds
+from seve_writer.decode import Report, Row, Unit, Unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 from seve_schema.times import MICROS, format_time
 
+from seve_writer.audit.ranges import Spans, count
 from seve_writer.audit.reconcile import Audit, Finding, Journal, Outcomes
-from seve_writer.audit.spans import Spans, count
 
 SHOWN: Final = 12
 """Spans named in a line; the JSON has all."""

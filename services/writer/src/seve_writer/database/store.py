@@ -12,9 +12,9 @@ from psycopg.pq.abc import PGresult
 from seve_runtime.settings import Secret
 from seve_schema.times import format_time
 
-from seve_writer import copying, statements
-from seve_writer.plan import Counts, Plan, outcome
-from seve_writer.scripts import run
+from seve_writer.database import binary_copy, sql
+from seve_writer.database.multi_statement import run
+from seve_writer.database.transaction import Counts, Plan, outcome
 
 Verify = Callable[[AsyncConnection[Any]], Awaitable[None]]
 
@@ -59,10 +59,10 @@ class Store:
             self._connection = None
 
     async def _transact(self, connection: AsyncConnection[Any], plan: Plan, *, upsert: bool, unlimited: bool) -> Counts:
-        begin = ["BEGIN", statements.WITHOUT_DECOMPRESSION_LIMIT] if unlimited else ["BEGIN"]
+        begin = ["BEGIN", sql.WITHOUT_DECOMPRESSION_LIMIT] if unlimited else ["BEGIN"]
         fresh = changed = 0
         if plan.rounds:
-            done = await run(connection, begin + statements.states(plan, _quote(connection)))
+            done = await run(connection, begin + sql.states(plan, _quote(connection)))
             fresh, changed = _applied(done)
             begin = []
         if upsert and plan.rows:
@@ -70,11 +70,11 @@ class Store:
                 await run(connection, begin)
             inserted, updated = await _upsert(connection, plan)
             counts = outcome(plan, inserted=inserted, updated=updated, fresh=fresh, changed=changed)
-            await run(connection, [statements.ledger(plan, counts), "COMMIT"])
+            await run(connection, [sql.ledger(plan, counts), "COMMIT"])
             return counts
         counts = outcome(plan, inserted=len(plan.rows), updated=0, fresh=fresh, changed=changed)
-        copy = [copying.COPY] if plan.rows else []
-        await run(connection, [*begin, statements.ledger(plan, counts), *copy, "COMMIT"], copying.encode(plan.rows))
+        copy = [binary_copy.COPY] if plan.rows else []
+        await run(connection, [*begin, sql.ledger(plan, counts), *copy, "COMMIT"], binary_copy.encode(plan.rows))
         return counts
 
     async def _open(self) -> AsyncConnection[Any]:
@@ -105,7 +105,7 @@ class Store:
             await connection.close()
 
 
-def _quote(connection: AsyncConnection[Any]) -> statements.Quote:
+def _quote(connection: AsyncConnection[Any]) -> sql.Quote:
     escaping = pq.Escaping(connection.pgconn)
     return lambda text: bytes(escaping.escape_literal(text.encode())).decode()
 
@@ -126,5 +126,5 @@ def _applied(results: list[PGresult]) -> tuple[int, int]:
 async def _upsert(connection: AsyncConnection[Any], plan: Plan) -> tuple[int, int]:
     modules, sensors, hardware, times, values = zip(*plan.rows, strict=True)
     arrays = [list(modules), list(sensors), list(hardware), [format_time(time) for time in times], list(values)]
-    row = await (await connection.execute(statements.UPSERT, arrays)).fetchone()
+    row = await (await connection.execute(sql.UPSERT, arrays)).fetchone()
     return row or (0, 0)

@@ -20,7 +20,7 @@ from seve_runtime.direct import DirectClient, Frame
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.topology import JOURNAL, WRITER
 
-from seve_writer.delivery import Delivery, read_delivery
+from seve_writer.journal.message import Delivery, read_delivery
 
 log = structlog.get_logger()
 

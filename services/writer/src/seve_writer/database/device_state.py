@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 from seve_schema.bodies import HardwareConfig, Presence, SensorConfig, SensorStatus, SystemConfig, SystemStatus
 
-from seve_writer.rows import Report
+from seve_writer.decode import Report
 
 Place = tuple[int, int, int]
 """Journal, sequence and place in the message: what decides which of two reports is newer."""

@@ -15,7 +15,7 @@ from seve_schema.envelope import IGNORED_BY_THE_WRITER, Kind
 from seve_schema.subjects import SubjectError, parse_subject
 from seve_schema.times import parse_time, to_micros
 
-from seve_writer.delivery import Delivery
+from seve_writer.journal.message import Delivery
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ the part up as refused. Waits for nothing and knows no connection.
 from dataclasses import dataclass, field
 from enum import Enum
 
-from seve_writer.sqlstate import Fault
+from seve_writer.database.sqlstate import Fault
 
 UNKNOWN_ATTEMPTS = 3
 """How often an error of unknown cause is repeated while the database answers a probe."""

@@ -1,0 +1,1 @@
+"""Tables: migrations, layouts for plain PostgreSQL and TimescaleDB, and the `setup` command."""
