@@ -1,15 +1,15 @@
 """A hub and its clients without a network: what a client is told is read back from the bytes written to it."""
 
 from servers.frames import Reader
-from seve_broadcaster.access import Grant
-from seve_broadcaster.catchup import advance
-from seve_broadcaster.client import Client
-from seve_broadcaster.hub import Hub
-from seve_broadcaster.message import Message
-from seve_broadcaster.present import Present
-from seve_broadcaster.protocol import Subscribe
-from seve_broadcaster.recent import Recent
-from seve_broadcaster.wire import end_of
+from seve_broadcaster.auth.grants import Grant
+from seve_broadcaster.fanout.catchup import advance
+from seve_broadcaster.fanout.hub import Hub
+from seve_broadcaster.fanout.subscriber import Client
+from seve_broadcaster.protocol.frames import end_of
+from seve_broadcaster.protocol.requests import Subscribe
+from seve_broadcaster.snapshot.snapshot import Present
+from seve_broadcaster.stream.message import Message
+from seve_broadcaster.stream.replay_buffer import Recent
 from seve_schema.codec import encode
 from seve_schema.position import Position
 

@@ -7,11 +7,11 @@ from itertools import count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers.broadcasting import envelope
-from seve_broadcaster.catchup import Step, advance, forward, give_up
-from seve_broadcaster.client import Client, Pace
-from seve_broadcaster.hub import Hub
-from seve_broadcaster.protocol import Refusal, Subscribe, Unsubscribe
-from seve_broadcaster.wire import end_of
+from seve_broadcaster.fanout.catchup import Step, advance, forward, give_up
+from seve_broadcaster.fanout.hub import Hub
+from seve_broadcaster.fanout.subscriber import Client, Pace
+from seve_broadcaster.protocol.frames import end_of
+from seve_broadcaster.protocol.requests import Refusal, Subscribe, Unsubscribe
 from seve_schema.position import Position, Token
 
 from .offline import JOURNAL, a_client, a_hub, say

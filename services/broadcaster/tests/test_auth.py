@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servers.broadcasting import broadcasting, envelope, watching
 from servers.conditions import eventually
-from seve_broadcaster.access import Grant
-from seve_broadcaster.auth import Keys, Unauthorized, presented
+from seve_broadcaster.auth.grants import Grant
+from seve_broadcaster.auth.jwt import Keys, Unauthorized, presented
 from seve_broadcaster.settings import AuthSettings, Settings
 from seve_runtime.errors import SettingsError
 from seve_runtime.settings import load

@@ -2,9 +2,9 @@
 
 import pytest
 from servers.broadcasting import envelope
-from seve_broadcaster.catchup import Step, advance, forward
-from seve_broadcaster.message import Message
-from seve_broadcaster.protocol import Subscribe
+from seve_broadcaster.fanout.catchup import Step, advance, forward
+from seve_broadcaster.protocol.requests import Subscribe
+from seve_broadcaster.stream.message import Message
 from seve_schema.codec import encode
 from seve_schema.position import Position, Token
 

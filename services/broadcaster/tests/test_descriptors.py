@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import resource, sys
-from seve_broadcaster.descriptors import reserve
+from seve_broadcaster.websocket.descriptors import reserve
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
 print(reserve(int(sys.argv[3])), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """

@@ -3,12 +3,12 @@
 import json
 
 from servers.broadcasting import envelope
-from seve_broadcaster import pages
-from seve_broadcaster.access import Grant
-from seve_broadcaster.hub import Hub
-from seve_broadcaster.message import Message
-from seve_broadcaster.present import Present
-from seve_broadcaster.recent import Recent
+from seve_broadcaster.auth.grants import Grant
+from seve_broadcaster.fanout.hub import Hub
+from seve_broadcaster.snapshot.snapshot import Present
+from seve_broadcaster.stream.message import Message
+from seve_broadcaster.stream.replay_buffer import Recent
+from seve_broadcaster.websocket import http
 from seve_schema.codec import encode
 from seve_schema.position import Position, Token
 from seve_schema.times import MICROS, format_time
@@ -27,7 +27,7 @@ def a_hub(*ages, limit=1 << 20):
 
 
 def since(hub):
-    return Token.parse(json.loads(pages.modules(hub, Grant(), NOW).body)["since"]).position
+    return Token.parse(json.loads(http.modules(hub, Grant(), NOW).body)["since"]).position
 
 
 def test_a_page_that_opens_may_go_back_ten_minutes():

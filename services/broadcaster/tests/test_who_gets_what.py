@@ -2,8 +2,8 @@
 
 import pytest
 from servers.broadcasting import envelope
-from seve_broadcaster.catchup import Step, advance
-from seve_broadcaster.protocol import Refusal, Unsubscribe
+from seve_broadcaster.fanout.catchup import Step, advance
+from seve_broadcaster.protocol.requests import Refusal, Unsubscribe
 
 from .offline import a_client, a_hub, say, subscribe, values
 

@@ -5,8 +5,8 @@ import sys
 from seve_runtime.service import serve
 
 from seve_broadcaster.app import run
+from seve_broadcaster.auth.dev_token import mint
 from seve_broadcaster.settings import Settings
-from seve_broadcaster.tokens import mint
 
 SUMMARY = """Serve the stream to WebSocket clients: the present on subscribing, then every message.
 `seve-broadcaster token --help`: make a token for development."""

@@ -8,18 +8,18 @@ from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, supervise, unless
 from seve_runtime.nats import connected
 
-from seve_broadcaster.auth import Keys
-from seve_broadcaster.descriptors import reserve
+from seve_broadcaster.auth.jwt import Keys
+from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.feed import Feed
-from seve_broadcaster.history import History
-from seve_broadcaster.hub import Hub
-from seve_broadcaster.latest import Latest
 from seve_broadcaster.metrics import Latency, Observed
-from seve_broadcaster.present import NEVER, Bounds, Present
-from seve_broadcaster.recent import Recent
-from seve_broadcaster.replay import Replay
-from seve_broadcaster.server import Gateway
 from seve_broadcaster.settings import Settings
+from seve_broadcaster.snapshot.snapshot import NEVER, Bounds, Present
+from seve_broadcaster.snapshot_store import Latest
+from seve_broadcaster.stream.history import History
+from seve_broadcaster.stream.replay_buffer import Recent
+from seve_broadcaster.websocket.descriptors import reserve
+from seve_broadcaster.websocket.history_replay import Replay
+from seve_broadcaster.websocket.server import Gateway
 
 
 async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGISTRY) -> None:

@@ -19,9 +19,9 @@ from seve_runtime.lifecycle import Stop, pause
 from seve_schema.position import Position
 from seve_schema.times import parse_time
 
-from seve_broadcaster.history import LIVE, History, journal_end, read, sequence_of
-from seve_broadcaster.hub import Hub
-from seve_broadcaster.message import Message
+from seve_broadcaster.fanout.hub import Hub
+from seve_broadcaster.stream.history import LIVE, History, journal_end, read, sequence_of
+from seve_broadcaster.stream.message import Message
 
 log = structlog.get_logger()
 

@@ -10,10 +10,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from seve_broadcaster.client import Pace
+from seve_broadcaster.fanout.subscriber import Pace
 from seve_broadcaster.feed import Feed
-from seve_broadcaster.replay import Replay
-from seve_broadcaster.server import Gateway
+from seve_broadcaster.websocket.history_replay import Replay
+from seve_broadcaster.websocket.server import Gateway
 
 PREFIX = "seve_broadcaster"
 BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)

@@ -14,10 +14,10 @@ from seve_schema.times import MICROS, format_time
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
-from seve_broadcaster import wire
-from seve_broadcaster.access import Grant
-from seve_broadcaster.hub import Hub
-from seve_broadcaster.present import Module
+from seve_broadcaster.auth.grants import Grant
+from seve_broadcaster.fanout.hub import Hub
+from seve_broadcaster.protocol import frames
+from seve_broadcaster.snapshot.snapshot import Module
 
 TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -84,7 +84,7 @@ def modules(hub: Hub, grant: Grant, now: int) -> Response:
 
     `since` resumes a little in the past, as far as memory reaches: the present as it was, and what came after it.
     """
-    since = wire.snapshot_at(hub.recent.before(format_time(now - RECENT_MICROS)))
+    since = frames.snapshot_at(hub.recent.before(format_time(now - RECENT_MICROS)))
     body = [
         {
             "module": name,

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from seve_schema.envelope import Kind
 from seve_schema.position import Position, Token
 
-from seve_broadcaster.message import Head, Message
+from seve_broadcaster.stream.message import Head, Message
 
 Series = tuple[str, str, str]
 NEVER: Final = Position(0, 0)

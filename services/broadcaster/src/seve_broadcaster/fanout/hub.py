@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from seve_schema.position import Position, Token
 
-from seve_broadcaster import wire
-from seve_broadcaster.client import Client, Pace, States, Subscription
-from seve_broadcaster.message import Message
-from seve_broadcaster.present import EARLIEST, NEVER, Present
-from seve_broadcaster.protocol import EVERYTHING, Refusal, Subscribe, Unsubscribe
-from seve_broadcaster.recent import Gap, Recent
-from seve_broadcaster.routes import Routes
+from seve_broadcaster.fanout.subscriber import Client, Pace, States, Subscription
+from seve_broadcaster.fanout.subscription_index import Routes
+from seve_broadcaster.protocol import frames
+from seve_broadcaster.protocol.requests import EVERYTHING, Refusal, Subscribe, Unsubscribe
+from seve_broadcaster.snapshot.snapshot import EARLIEST, NEVER, Present
+from seve_broadcaster.stream.message import Message
+from seve_broadcaster.stream.replay_buffer import Gap, Recent
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Hub:
         self.head = position
         self.recent.append(item)
         self.counts.gaps += 1
-        told = wire.gap(wire.end_of(item.start), wire.end_of(position))
+        told = frames.gap(frames.end_of(item.start), frames.end_of(position))
         for client in self.clients:
             if client.pace is Pace.LIVE and client.subscriptions:
                 self.send(client, told)
@@ -94,7 +94,7 @@ class Hub:
     def tell_silence(self, module: str, silent: bool) -> None:
         """A module fell silent, or speaks again."""
         (self.silent.add if silent else self.silent.discard)(module)
-        told = wire.silence(module, silent)
+        told = frames.silence(module, silent)
         for _, clients in self.routes.of(module):
             for client in clients:
                 if client.pace is Pace.SLOW:
@@ -128,10 +128,10 @@ class Hub:
         since = asked.since if asked.since is not None and asked.since <= stand else None
         self._change(client, asked, granted, since)
         if since is None:
-            shown = wire.snapshot_at(self.head)
-            client.pending.append(wire.subscribed(granted, shown))
+            shown = frames.snapshot_at(self.head)
+            client.pending.append(frames.subscribed(granted, shown))
             if asked.since is not None:  # another journal's, or one that was set back
-                client.pending.append(wire.gap(asked.since, stand))
+                client.pending.append(frames.gap(asked.since, stand))
             self.show(client, granted, shown)
         else:
             self._follow(client, granted, since)
@@ -152,7 +152,7 @@ class Hub:
         """The buffer of a client's connection is full. A live one is slow from here on."""
         if client.pace is Pace.LIVE:
             client.pace = Pace.SLOW
-            client.cursor = wire.end_of(self.head)
+            client.cursor = frames.end_of(self.head)
             client.missed = 0
 
     def relieve(self, client: Client) -> None:
@@ -162,8 +162,8 @@ class Hub:
         client.pace = Pace.BEHIND
         if not client.missed:
             return
-        stand, start = wire.end_of(self.head), client.cursor
-        client.pending.append(wire.skipped(start, stand, client.missed))
+        stand, start = frames.end_of(self.head), client.cursor
+        client.pending.append(frames.skipped(start, stand, client.missed))
         self.counts.skipped += client.missed
         self.show(client, client.subscriptions, start, after=start)
         client.cursor = stand
@@ -199,22 +199,22 @@ class Hub:
             refusal = Refusal("forbidden", f"not allowed: {', '.join(sorted(refused)[:20])}")
             if not granted:
                 raise refusal
-            client.sink.write(wire.error(refusal.code, refusal.explanation))
+            client.sink.write(frames.error(refusal.code, refusal.explanation))
         if len(client.subscriptions.keys() | granted) > self._max_subscriptions:
             raise Refusal("too_many", f"at most {self._max_subscriptions} subscriptions a connection")
         return granted
 
     def _follow(self, client: Client, granted: frozenset[str], since: Token) -> None:
         """Let a client walk on from where it broke off."""
-        client.pending.append(wire.subscribed(granted, since))
-        if since.place == wire.UNSEEN:  # it broke off within its snapshot: what changed since then is replayed
+        client.pending.append(frames.subscribed(granted, since))
+        if since.place == frames.UNSEEN:  # it broke off within its snapshot: what changed since then is replayed
             self.show(client, granted, since, until=since)
-            since = wire.end_of(since.position)
+            since = frames.end_of(since.position)
         client.cursor = min(client.cursor, since)
 
     def _fall_behind(self, client: Client) -> Token:
         """A client stops being pushed to, to be told something first; gives the head."""
-        head = wire.end_of(self.head)
+        head = frames.end_of(self.head)
         self.relieve(client)
         if client.pace is Pace.LIVE:
             client.pace = Pace.BEHIND
@@ -228,7 +228,7 @@ class Hub:
                 client.subscriptions[name].raise_floor(client.cursor)
         client.batch = client.batch if asked.batch is None else asked.batch
         client.slow = client.slow if asked.slow is None else asked.slow
-        floor = since if since is not None else wire.end_of(self.head)
+        floor = since if since is not None else frames.end_of(self.head)
         client.pending = deque(owed for owed in client.pending if not _of(owed, granted))
         for name in granted:
             client.subscriptions[name] = Subscription(asked.sensors, floor if client.cursor < floor else None)

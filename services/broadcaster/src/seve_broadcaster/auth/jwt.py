@@ -13,8 +13,8 @@ import structlog
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from seve_runtime.errors import SettingsError
 
-from seve_broadcaster.access import Grant
-from seve_broadcaster.protocol import EVERYTHING
+from seve_broadcaster.auth.grants import Grant
+from seve_broadcaster.protocol.requests import EVERYTHING
 from seve_broadcaster.settings import AuthSettings
 
 log = structlog.get_logger()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from seve_broadcaster.present import Present
+from seve_broadcaster.snapshot.snapshot import Present
 
 
 class Silence:

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from seve_schema.position import Position, Token
 
-from seve_broadcaster.message import Message
-from seve_broadcaster.wire import WHOLE
+from seve_broadcaster.protocol.frames import WHOLE
+from seve_broadcaster.stream.message import Message
 
 _TRIM: Final = 4096
 

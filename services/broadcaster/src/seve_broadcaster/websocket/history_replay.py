@@ -10,13 +10,14 @@ from typing import Final
 from seve_schema.position import Position, Token
 from seve_schema.subjects import LIVE_PREFIX, module_token
 
-from seve_broadcaster import catchup, wire
-from seve_broadcaster.client import Client
-from seve_broadcaster.history import LIVE, Extent, History
-from seve_broadcaster.hub import Hub
-from seve_broadcaster.peer import Peer
-from seve_broadcaster.protocol import EVERYTHING
-from seve_broadcaster.recent import Item
+from seve_broadcaster.fanout import catchup
+from seve_broadcaster.fanout.hub import Hub
+from seve_broadcaster.fanout.subscriber import Client
+from seve_broadcaster.protocol import frames
+from seve_broadcaster.protocol.requests import EVERYTHING
+from seve_broadcaster.stream.history import LIVE, Extent, History
+from seve_broadcaster.stream.replay_buffer import Item
+from seve_broadcaster.websocket.connection import Peer
 
 AT_ONCE: Final = 8
 """Clients that read HISTORY at the same time; the others wait, which costs nothing but their time."""
@@ -88,7 +89,7 @@ class Replay:
                     break
         if client.changes == changes:
             reached = floor if extent.empty else min(extent.newest, floor)
-            client.cursor = max(client.cursor, wire.end_of(Position(journal, reached)))
+            client.cursor = max(client.cursor, frames.end_of(Position(journal, reached)))
 
     async def _judge(self, client: Client, journal: int, judged: int) -> int:
         """Declare what was lost behind the client's cursor, unless nothing went since it was judged last."""
@@ -128,7 +129,7 @@ class Replay:
 def _after(client: Client) -> int:
     """The sequence up to which a client has every message whole."""
     cursor: Token = client.cursor
-    return cursor.position.sequence - (cursor.place != wire.WHOLE)
+    return cursor.position.sequence - (cursor.place != frames.WHOLE)
 
 
 def _subjects(client: Client) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import msgspec
 from seve_schema.envelope import Kind
 from seve_schema.position import Position
 
-from seve_broadcaster import wire
+from seve_broadcaster.protocol import frames
 
 
 class Lane(NamedTuple):
@@ -92,8 +92,10 @@ class Message(msgspec.Struct, gc=False):
         if not places:
             return NOTHING
         if lane.batch:
-            return Wire(wire.batch(str(wire.end_of(self.position)), [self.parts[at] for at in places]), 1, len(places))
-        return Wire(wire.messages(self.position, places, self.parts), len(places), len(places))
+            return Wire(
+                frames.batch(str(frames.end_of(self.position)), [self.parts[at] for at in places]), 1, len(places)
+            )
+        return Wire(frames.messages(self.position, places, self.parts), len(places), len(places))
 
     def _places(self, sensors: frozenset[str] | None, after: int) -> range | list[int]:
         if sensors is None or self.kind != "measurement":

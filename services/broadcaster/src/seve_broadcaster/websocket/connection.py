@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
-from seve_broadcaster.client import Pace
+from seve_broadcaster.fanout.subscriber import Pace
 
 if TYPE_CHECKING:
-    from seve_broadcaster.access import Grant
-    from seve_broadcaster.client import Client
+    from seve_broadcaster.auth.grants import Grant
+    from seve_broadcaster.fanout.subscriber import Client
 
 CLOSE_SECONDS = 5.0
 

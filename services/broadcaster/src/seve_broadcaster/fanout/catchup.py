@@ -11,11 +11,11 @@ from typing import Final
 
 from seve_schema.position import Position
 
-from seve_broadcaster import wire
-from seve_broadcaster.client import Client, Pace, States
-from seve_broadcaster.hub import Hub
-from seve_broadcaster.message import Message
-from seve_broadcaster.recent import Gap
+from seve_broadcaster.fanout.hub import Hub
+from seve_broadcaster.fanout.subscriber import Client, Pace, States
+from seve_broadcaster.protocol import frames
+from seve_broadcaster.stream.message import Message
+from seve_broadcaster.stream.replay_buffer import Gap
 
 STATES_BYTES: Final = 128 * 1024
 """Most bytes of states in one frame of a client that asked for batches."""
@@ -61,8 +61,8 @@ def forward(hub: Hub, client: Client, item: Message | Gap) -> int:
     assert item.position <= hub.head  # noqa: S101  (the caller looked)
     if isinstance(item, Gap):
         if client.subscriptions:
-            start = max(client.cursor, wire.end_of(item.start))
-            sent = hub.send(client, wire.gap(start, wire.end_of(item.position)))
+            start = max(client.cursor, frames.end_of(item.start))
+            sent = hub.send(client, frames.gap(start, frames.end_of(item.position)))
     else:
         subscription = client.subscription(item.module)
         if subscription and subscription.owes(item.module, item.kind, item.position):
@@ -70,7 +70,7 @@ def forward(hub: Hub, client: Client, item: Message | Gap) -> int:
             part = client.cursor.position == item.position
             made = item.wire_after(lane, client.cursor.place) if part else item.wire(lane)
             sent = hub.send(client, made.data, made.frames) if made.data else 0
-    client.cursor = wire.end_of(item.position)
+    client.cursor = frames.end_of(item.position)
     return sent
 
 
@@ -90,9 +90,9 @@ def lose(hub: Hub, client: Client, module: str, kind: str) -> None:
     if subscription is None or known is None:
         return
     hub.counts.lost += 1
-    start, stand = max(client.cursor, subscription.floor_of(module, kind) or client.cursor), wire.end_of(hub.head)
+    start, stand = max(client.cursor, subscription.floor_of(module, kind) or client.cursor), frames.end_of(hub.head)
     subscription.lost = {**(subscription.lost or {}), (module, kind): stand}
-    client.pending.append(wire.gap(start, stand, module, kind))
+    client.pending.append(frames.gap(start, stand, module, kind))
     entries = known.entries(subscription.sensors, kind=kind)
     if entries:
         client.pending.append(States(module, str(client.cursor), deque(entries)))
@@ -100,8 +100,8 @@ def lose(hub: Hub, client: Client, module: str, kind: str) -> None:
 
 def give_up(hub: Hub, client: Client) -> None:
     """What a client needs next is held nowhere any more: say so, and owe it the present instead."""
-    start, stand = client.cursor, wire.end_of(hub.head)
-    client.pending.append(wire.gap(start, stand))
+    start, stand = client.cursor, frames.end_of(hub.head)
+    client.pending.append(frames.gap(start, stand))
     hub.show(client, client.subscriptions, start)
     client.cursor = stand
 
@@ -118,17 +118,17 @@ def _next_pending(client: Client) -> bytes:
         size += len(taken[-1])
     if not owed.entries:
         client.pending.popleft()
-    return wire.states(owed.seq, taken) if client.batch else wire.state(owed.seq, taken[0])
+    return frames.states(owed.seq, taken) if client.batch else frames.state(owed.seq, taken[0])
 
 
 def _go_live(hub: Hub, client: Client) -> None:
     client.pace = Pace.LIVE
-    client.cursor = wire.end_of(hub.head)
+    client.cursor = frames.end_of(hub.head)
     for subscription in client.subscriptions.values():
         subscription.floor = subscription.lost = None
     if client.greeting:
         client.greeting = False
         for module in hub.silent:
             if client.subscription(module):
-                hub.send(client, wire.silence(module, silent=True))
-        hub.send(client, wire.live(client.cursor))
+                hub.send(client, frames.silence(module, silent=True))
+        hub.send(client, frames.live(client.cursor))

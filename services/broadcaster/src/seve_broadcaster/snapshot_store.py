@@ -20,9 +20,9 @@ from seve_runtime.topology import LATEST
 from seve_schema.position import Position
 from seve_schema.subjects import LATEST_PREFIX, latest_subject, module_of_token
 
-from seve_broadcaster.hub import Hub
-from seve_broadcaster.present import NEVER
-from seve_broadcaster.saved import decode_module, encode_module
+from seve_broadcaster.fanout.hub import Hub
+from seve_broadcaster.snapshot.document import decode_module, encode_module
+from seve_broadcaster.snapshot.snapshot import NEVER
 
 log = structlog.get_logger()
 

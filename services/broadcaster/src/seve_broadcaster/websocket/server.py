@@ -25,17 +25,19 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from seve_broadcaster import catchup, pages, wire
-from seve_broadcaster.access import Grant, host_allowed, origin_allowed
-from seve_broadcaster.auth import SUBPROTOCOL, Keys, Unauthorized, presented
-from seve_broadcaster.client import Client, Pace
-from seve_broadcaster.hub import Hub
-from seve_broadcaster.limits import Rate
-from seve_broadcaster.peer import CLOSE_SECONDS, Peer, Turn
-from seve_broadcaster.protocol import Refusal, Subscribe, parse, parse_query
-from seve_broadcaster.replay import Replay
+from seve_broadcaster.auth.grants import Grant, host_allowed, origin_allowed
+from seve_broadcaster.auth.jwt import SUBPROTOCOL, Keys, Unauthorized, presented
+from seve_broadcaster.fanout import catchup
+from seve_broadcaster.fanout.hub import Hub
+from seve_broadcaster.fanout.subscriber import Client, Pace
+from seve_broadcaster.protocol import frames
+from seve_broadcaster.protocol.requests import Refusal, Subscribe, parse, parse_query
 from seve_broadcaster.settings import Settings
-from seve_broadcaster.silence import Silence
+from seve_broadcaster.snapshot.silence import Silence
+from seve_broadcaster.websocket import http
+from seve_broadcaster.websocket.connection import CLOSE_SECONDS, Peer, Turn
+from seve_broadcaster.websocket.history_replay import Replay
+from seve_broadcaster.websocket.limits import Rate
 
 log = structlog.get_logger()
 
@@ -73,7 +75,7 @@ class Gateway:
         self._silence = Silence(hub.present, settings.module_silent_after)
         self._settings = settings
         self._addresses: Counter[str] = Counter()
-        self._pages = pages.static_pages()
+        self._pages = http.static_pages()
         self._hosts = {*settings.ws_hosts, split_listen(settings.ws_listen)[0]}
 
     async def serve(self, stop: Stop) -> None:
@@ -126,9 +128,9 @@ class Gateway:
                 peer.grant = self._grant(request)
             except Unauthorized as error:
                 return self._refuse(error.reason, HTTPStatus.UNAUTHORIZED, "a valid token is needed")
-            return None if url.path == "/ws" else pages.modules(self.hub, peer.grant, time.time_ns() // 1000)
-        found = pages.page(self._pages, url.path, _single(request, "If-None-Match"))
-        return found or pages.plain(HTTPStatus.NOT_FOUND, "not found")
+            return None if url.path == "/ws" else http.modules(self.hub, peer.grant, time.time_ns() // 1000)
+        found = http.page(self._pages, url.path, _single(request, "If-None-Match"))
+        return found or http.plain(HTTPStatus.NOT_FOUND, "not found")
 
     def _grant(self, request: Request) -> Grant:
         """What a request may see. Raises Unauthorized."""
@@ -142,7 +144,7 @@ class Gateway:
     def _refuse(self, reason: str, status: HTTPStatus, text: str) -> Response:
         self.refused[reason] += 1
         headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else None
-        return pages.plain(status, text, headers)
+        return http.plain(status, text, headers)
 
     # the connection
 
@@ -160,7 +162,7 @@ class Gateway:
     async def _serve(self, peer: Peer, address: str) -> None:
         self._addresses[address] += 1
         peer.turn = self._turn
-        peer.client = Client(peer, peer.grant, wire.end_of(self.hub.head))
+        peer.client = Client(peer, peer.grant, frames.end_of(self.hub.head))
         peer.on_full, peer.on_drained = self._full, self._drained
         self.peers.add(peer)
         self.hub.join(peer.client)
@@ -197,7 +199,7 @@ class Gateway:
                 self.hub.unsubscribe(peer.client, action)
         except Refusal as refusal:
             self.refused[refusal.code] += 1
-            peer.write(wire.error(refusal.code, refusal.explanation))
+            peer.write(frames.error(refusal.code, refusal.explanation))
         self._advance(peer)
 
     # on the way to the head
@@ -270,7 +272,7 @@ class Gateway:
             if peer.paused:
                 peer.transport.abort()
             else:
-                peer.write(wire.closing(random.randint(MIN_RETRY_MS, spread)))  # noqa: S311  (a jitter)
+                peer.write(frames.closing(random.randint(MIN_RETRY_MS, spread)))  # noqa: S311  (a jitter)
                 peer.flush()
         server.close(code=GOING_AWAY, reason="the server goes away")
         await server.wait_closed()

@@ -11,10 +11,10 @@ from typing import Protocol
 
 from seve_schema.position import Position, Token
 
-from seve_broadcaster.access import Grant
-from seve_broadcaster.message import Lane
-from seve_broadcaster.present import Entry
-from seve_broadcaster.protocol import EVERYTHING, Slow
+from seve_broadcaster.auth.grants import Grant
+from seve_broadcaster.protocol.requests import EVERYTHING, Slow
+from seve_broadcaster.snapshot.snapshot import Entry
+from seve_broadcaster.stream.message import Lane
 
 
 class Sink(Protocol):

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from seve_broadcaster.protocol import EVERYTHING
+from seve_broadcaster.protocol.requests import EVERYTHING
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

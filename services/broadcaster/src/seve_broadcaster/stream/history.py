@@ -21,8 +21,8 @@ from seve_schema.position import Position
 from seve_schema.subjects import SubjectError, parse_subject
 from seve_schema.times import to_micros
 
-from seve_broadcaster.message import Message
-from seve_broadcaster.recent import Gap, Item
+from seve_broadcaster.stream.message import Message
+from seve_broadcaster.stream.replay_buffer import Gap, Item
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from seve_runtime.errors import SettingsError
 from seve_runtime.settings import load
 
-from seve_broadcaster.protocol import EVERYTHING
+from seve_broadcaster.protocol.requests import EVERYTHING
 from seve_broadcaster.settings import AuthSettings
 
 

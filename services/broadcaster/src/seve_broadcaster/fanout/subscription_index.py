@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from seve_broadcaster.client import Client
-from seve_broadcaster.message import Lane
-from seve_broadcaster.protocol import EVERYTHING
+from seve_broadcaster.fanout.subscriber import Client
+from seve_broadcaster.protocol.requests import EVERYTHING
+from seve_broadcaster.stream.message import Lane
 
 Lanes = dict[Lane, set[Client]]
 

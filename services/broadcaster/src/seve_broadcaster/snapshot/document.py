@@ -6,8 +6,8 @@ import msgspec
 from seve_schema.envelope import Kind
 from seve_schema.position import Position, Token
 
-from seve_broadcaster.message import Head
-from seve_broadcaster.present import Entry, Module, series_of
+from seve_broadcaster.snapshot.snapshot import Entry, Module, series_of
+from seve_broadcaster.stream.message import Head
 
 
 class _Entry(msgspec.Struct):

@@ -1,0 +1,1 @@
+"""Subscribers and what each is owed. Pure: no socket."""

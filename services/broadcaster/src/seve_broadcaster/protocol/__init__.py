@@ -1,0 +1,1 @@
+"""The WebSocket protocol: requests of clients and frames to them. Pure."""

@@ -1,0 +1,1 @@
+"""Sockets: server, connections, HTTP pages, and the limits on all of them."""
