@@ -7,7 +7,7 @@ from seve_broadcaster.settings import Settings as BroadcasterSettings
 from seve_embedded.settings import StackSettings
 from seve_fleet.settings import FleetSettings
 from seve_ingest.settings import Settings as IngestSettings
-from seve_runtime.nats import NatsSettings
+from seve_runtime.nats.connection import NatsSettings
 from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import describe
 from seve_writer.settings import WriterSettings

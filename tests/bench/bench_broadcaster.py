@@ -27,7 +27,7 @@ from servers.conditions import free_port, wait_until
 from servers.embedded import NatsServer
 from servers.raw_client import deaf, subscribed
 from servers.stack import ServiceProcess
-from seve_runtime.topology import TopologySettings, apply
+from seve_runtime.nats.topology import TopologySettings, apply
 from seve_schema.codec import encode
 from seve_schema.envelope import Envelope
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from servers.embedded import NatsServer, PostgresServer
 from servers.proxy import proxied
 from seve_embedded import postgres
-from seve_runtime import topology
+from seve_runtime.nats import topology
 from seve_schema.codec import encode, join
 from seve_schema.envelope import Envelope
 from seve_schema.subjects import telemetry_subject

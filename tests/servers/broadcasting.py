@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from seve_broadcaster.app import run
 from seve_broadcaster.settings import Settings
 from seve_runtime import settings as runtime_settings
-from seve_runtime.topology import TopologySettings
+from seve_runtime.nats.topology import TopologySettings
 from seve_schema.codec import encode
 from seve_schema.envelope import Envelope
 from seve_schema.subjects import telemetry_subject

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import nats
-from seve_runtime import topology
+from seve_runtime.nats import topology
 from seve_schema.codec import decode_envelopes
 from seve_schema.envelope import Envelope
 

@@ -3,7 +3,7 @@
 import nats
 import pytest
 from servers.broadcasting import SMALL, Journal, broadcasting
-from seve_runtime.topology import apply
+from seve_runtime.nats.topology import apply
 
 
 @pytest.fixture

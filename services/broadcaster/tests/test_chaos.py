@@ -18,7 +18,7 @@ import nats
 from servers.broadcasting import envelope
 from servers.conditions import eventually, free_port
 from servers.stack import ServiceProcess
-from seve_runtime.topology import TopologySettings, apply
+from seve_runtime.nats.topology import TopologySettings, apply
 from seve_schema.codec import decode_envelopes, encode
 from seve_schema.position import Position, Token
 from seve_schema.subjects import telemetry_subject

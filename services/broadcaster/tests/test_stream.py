@@ -6,7 +6,7 @@ import nats
 import pytest
 from servers.broadcasting import SMALL, Journal, broadcasting, envelope, watching
 from servers.conditions import eventually
-from seve_runtime.topology import TopologySettings, apply
+from seve_runtime.nats.topology import TopologySettings, apply
 
 TINY_MEMORY = {"RECENT_MAX_BYTES": "1024"}
 

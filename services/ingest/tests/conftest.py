@@ -3,7 +3,7 @@
 import pytest
 from servers.ingest import Ingest, set_up
 from servers.mosquitto import Mosquitto, program
-from seve_runtime.direct import DirectClient
+from seve_runtime.nats.direct import DirectClient
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from servers.conditions import free_port, wait_until
 from servers.ingest import drain
 from servers.mqtt_load import send
-from seve_runtime import topology
+from seve_runtime.nats import topology
 from seve_schema.codec import encode
 from seve_schema.deadletter import IngestDeadLetter, JournalDeadLetter, WriterDeadLetter
 from seve_schema.envelope import Envelope

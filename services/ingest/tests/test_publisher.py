@@ -12,8 +12,8 @@ from seve_ingest.publish.subject_queues import Lanes
 from seve_ingest.publisher import CONDITION, Journal
 from seve_ingest.routing.presets import NATIVE
 from seve_ingest.routing.routes import RouteTable
-from seve_runtime import topology
 from seve_runtime.health import Health
+from seve_runtime.nats import topology
 
 
 class Way:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from seve_ingest.publish import recovery
 from seve_ingest.publish.recovery import delivery_keys, held_ids
-from seve_runtime import topology
+from seve_runtime.nats import topology
 
 TAIL = 2000
 

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 import nats
 import psycopg
 import pytest
-from seve_runtime import topology
 from seve_runtime.errors import Stopped
+from seve_runtime.nats import topology
 from seve_runtime.settings import load
 from seve_schema.codec import encode, join
 from seve_schema.envelope import Envelope

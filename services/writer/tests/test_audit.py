@@ -13,7 +13,7 @@ import nats
 import psycopg
 import pytest
 from servers.conditions import eventually, free_port
-from seve_runtime import topology
+from seve_runtime.nats import topology
 from seve_runtime.settings import load
 from seve_writer.audit.command import examine
 from seve_writer.audit.report import verdict

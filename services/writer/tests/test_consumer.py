@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import seve_writer.journal.consumer
 from servers.conditions import eventually
-from seve_runtime.direct import DirectClient
+from seve_runtime.nats.direct import DirectClient
 from seve_writer.journal.consumer import Intake
 
 from .conftest import envelope

@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 from nats.aio.client import Client
 from psycopg import sql
-from seve_runtime.topology import DEADLETTER, HISTORY, JOURNAL, LATEST, WRITER
+from seve_runtime.nats.topology import DEADLETTER, HISTORY, JOURNAL, LATEST, WRITER
 
 from seve_embedded.table import size, table
 

@@ -2,11 +2,11 @@
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
-from seve_runtime import topology
 from seve_runtime.admin import admin
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, supervise, unless
-from seve_runtime.nats import connected
+from seve_runtime.nats import topology
+from seve_runtime.nats.connection import connected
 
 from seve_broadcaster.auth.jwt import Keys
 from seve_broadcaster.fanout.hub import Hub

@@ -13,9 +13,9 @@ from typing import Final
 
 import structlog
 from nats.errors import Error as NatsError
-from seve_runtime.direct import DirectClient, Frame
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
+from seve_runtime.nats.direct import DirectClient, Frame
 from seve_schema.position import Position
 from seve_schema.times import parse_time
 

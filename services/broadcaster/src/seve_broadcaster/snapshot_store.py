@@ -13,10 +13,10 @@ import structlog
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 from nats.js.errors import APIError, NotFoundError
-from seve_runtime.direct import DirectClient
 from seve_runtime.lifecycle import Stop, pause
-from seve_runtime.reading import reading
-from seve_runtime.topology import LATEST
+from seve_runtime.nats.direct import DirectClient
+from seve_runtime.nats.stream_reader import reading
+from seve_runtime.nats.topology import LATEST
 from seve_schema.position import Position
 from seve_schema.subjects import LATEST_PREFIX, latest_subject, module_of_token
 

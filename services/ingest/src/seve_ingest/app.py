@@ -3,13 +3,13 @@
 import secrets
 
 import structlog
-from seve_runtime import topology
 from seve_runtime.admin import admin
 from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, supervise
-from seve_runtime.nats import CONDITION as NATS
-from seve_runtime.nats import connected
+from seve_runtime.nats import topology
+from seve_runtime.nats.connection import CONDITION as NATS
+from seve_runtime.nats.connection import connected
 
 from seve_ingest import metrics, publisher, session
 from seve_ingest.factory import normaliser

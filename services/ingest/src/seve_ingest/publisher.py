@@ -11,9 +11,9 @@ import msgspec
 import structlog
 from nats.errors import ConnectionDrainingError, MaxPayloadError, OutboundBufferLimitError
 from nats.errors import Error as NatsError
-from seve_runtime.direct import DirectClient, Frame
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import pause
+from seve_runtime.nats.direct import DirectClient, Frame
 
 from seve_ingest import metrics
 from seve_ingest.pipeline import Intake

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
-from seve_runtime.nats import NatsSettings
+from seve_runtime.nats.connection import NatsSettings
 from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import Bytes, Seconds, Secret
 

@@ -3,13 +3,13 @@
 import time
 
 import structlog
-from seve_runtime import topology
 from seve_runtime.admin import admin
-from seve_runtime.direct import DirectClient
 from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, supervise, unless
-from seve_runtime.nats import CONDITION, connected
+from seve_runtime.nats import topology
+from seve_runtime.nats.connection import CONDITION, connected
+from seve_runtime.nats.direct import DirectClient
 
 from seve_writer import metrics
 from seve_writer.batch import Waiting

@@ -14,9 +14,9 @@ from msgspec import DecodeError
 from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
-from seve_runtime.direct import DirectClient, Frame
-from seve_runtime.reading import Pass, reading
-from seve_runtime.topology import HISTORY, JOURNAL
+from seve_runtime.nats.direct import DirectClient, Frame
+from seve_runtime.nats.stream_reader import Pass, reading
+from seve_runtime.nats.topology import HISTORY, JOURNAL
 from seve_schema.position import Position
 from seve_schema.subjects import SubjectError, parse_subject
 from seve_schema.times import to_micros

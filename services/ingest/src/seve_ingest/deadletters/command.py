@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 from nats.js import JetStreamContext
-from seve_runtime.direct import DirectClient
-from seve_runtime.nats import NatsSettings, connected_once
-from seve_runtime.reading import reading
-from seve_runtime.topology import DEADLETTER
+from seve_runtime.nats.connection import NatsSettings, connected_once
+from seve_runtime.nats.direct import DirectClient
+from seve_runtime.nats.stream_reader import reading
+from seve_runtime.nats.topology import DEADLETTER
 from seve_schema.deadletter import decode_deadletter
 
 from seve_ingest.deadletters.records import Filters, Letter, Unretriable, line, messages, whole

@@ -16,11 +16,11 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import StreamState
 from nats.js.errors import NotFoundError
-from seve_runtime.direct import DirectClient, Frame
 from seve_runtime.errors import Stopped
 from seve_runtime.lifecycle import Stop, pause
-from seve_runtime.reading import reading
-from seve_runtime.topology import HISTORY, JOURNAL
+from seve_runtime.nats.direct import DirectClient, Frame
+from seve_runtime.nats.stream_reader import reading
+from seve_runtime.nats.topology import HISTORY, JOURNAL
 
 from seve_ingest.publish.deliveries import KNOWN_BEFORE
 

@@ -19,7 +19,7 @@ import psycopg
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from seve_runtime.errors import SeveError
-from seve_runtime.nats import connected_once
+from seve_runtime.nats.connection import connected_once
 
 from seve_writer.audit import journal, ledger, report
 from seve_writer.audit.journal import JournalError

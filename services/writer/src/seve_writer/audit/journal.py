@@ -10,12 +10,12 @@ from typing import Final
 
 from nats.aio.client import Client
 from seve_runtime.errors import SeveError
-from seve_runtime.topology import DEADLETTER, JOURNAL
+from seve_runtime.nats.stream_info import Account, State, ask
+from seve_runtime.nats.topology import DEADLETTER, JOURNAL
 from seve_schema.times import to_micros
 
 from seve_writer.audit.ranges import except_for
 from seve_writer.audit.reconcile import Journal
-from seve_writer.journal.stream_info import Account, State, ask
 
 AT_MOST: Final = 4_000_000
 """Gaps to ask for: beyond twice this the server cuts the connection for an answer that is too long."""

@@ -16,9 +16,9 @@ import msgspec
 import structlog
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from seve_runtime.direct import DirectClient, Frame
 from seve_runtime.lifecycle import Stop, pause
-from seve_runtime.topology import JOURNAL, WRITER
+from seve_runtime.nats.direct import DirectClient, Frame
+from seve_runtime.nats.topology import JOURNAL, WRITER
 
 from seve_writer.journal.message import Delivery, read_delivery
 

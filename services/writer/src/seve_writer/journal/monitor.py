@@ -9,12 +9,12 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 from seve_runtime.lifecycle import Stop, pause
-from seve_runtime.topology import JOURNAL, WRITER
+from seve_runtime.nats.stream_info import ask
+from seve_runtime.nats.topology import JOURNAL, WRITER
 
 from seve_writer import metrics
 from seve_writer.errors import JournalReplaced
 from seve_writer.journal.consumer import Intake
-from seve_writer.journal.stream_info import ask
 
 log = structlog.get_logger()
 

@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import structlog
 from nats.errors import Error as NatsError
-from seve_runtime import topology
 from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
-from seve_runtime.nats import CONDITION, connected
+from seve_runtime.nats import topology
+from seve_runtime.nats.connection import CONDITION, connected
 
 from seve_writer.schema.layout import lay_out
 from seve_writer.schema.migrate import migrate

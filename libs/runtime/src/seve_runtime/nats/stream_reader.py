@@ -13,7 +13,7 @@ import structlog
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from seve_runtime.direct import DirectClient, Frame
+from seve_runtime.nats.direct import DirectClient, Frame
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ import pytest
 from servers.conditions import eventually
 from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
-from seve_runtime.nats import NatsSettings, connected
+from seve_runtime.nats.connection import NatsSettings, connected
 
 
 async def test_a_lost_server_is_found_again(nats_server):

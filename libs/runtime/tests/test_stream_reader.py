@@ -4,9 +4,9 @@ import pytest
 from nats.errors import Error as NatsError
 from servers.conditions import eventually
 from servers.proxy import proxied
-from seve_runtime import reading as reading_module
-from seve_runtime.direct import DirectClient
-from seve_runtime.reading import CHUNK, reading
+from seve_runtime.nats import stream_reader as reading_module
+from seve_runtime.nats.direct import DirectClient
+from seve_runtime.nats.stream_reader import CHUNK, reading
 
 
 @pytest.fixture

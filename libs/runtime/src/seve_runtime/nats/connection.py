@@ -9,9 +9,9 @@ import structlog
 from msgspec import Meta
 from nats.errors import Error as NatsError
 
-from seve_runtime.direct import DirectClient
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, unless
+from seve_runtime.nats.direct import DirectClient
 from seve_runtime.settings import Secret
 
 log = structlog.get_logger()
