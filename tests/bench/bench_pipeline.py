@@ -49,7 +49,14 @@ class Watched:
     """The WebSocket client of one run, live when made."""
 
     def __init__(self, stack, prefix, expect):
-        command = [sys.executable, "-m", "seve_fleet.watch", stack.ws_url, f"--prefix={prefix}", f"--expect={expect}"]
+        command = [
+            sys.executable,
+            "-m",
+            "seve_fleet.load.watcher",
+            stack.ws_url,
+            f"--prefix={prefix}",
+            f"--expect={expect}",
+        ]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout.readline() == "live\n"
 
@@ -61,7 +68,7 @@ class Watched:
 def load(stack, prefix, rate, seconds):
     """What came of publishing."""
     wishes = [f"--prefix={prefix}", f"--rate={rate}", f"--seconds={seconds}"]
-    command = [sys.executable, "-m", "seve_fleet.load", stack.mqtt_url, *wishes]
+    command = [sys.executable, "-m", "seve_fleet.load.publisher", stack.mqtt_url, *wishes]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds + 120)
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 from servers.screens import card, row
-from seve_fleet.device import Module
+from seve_fleet.simulate.device import Module
 from seve_schema.times import MICROS
 
 ROOT = Path(__file__).parent.parent.parent

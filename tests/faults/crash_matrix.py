@@ -51,7 +51,7 @@ from servers.faults import wires
 from servers.fleet import simulated
 from servers.ledger import audit, commits
 from servers.mosquitto import program
-from seve_fleet.outcome import Outcome
+from seve_fleet.simulate.result import Outcome
 
 LEAD, TAIL = 2.5, 1.5
 """Seconds of load before a fault, at most, and after it, at least."""

@@ -10,8 +10,8 @@ import psutil
 import pytest
 from faults.verdict import Carried, Cell, table, times
 from servers.conditions import wait_until
-from seve_fleet.outcome import Outcome
-from seve_fleet.screen import Missed
+from seve_fleet.simulate.result import Outcome
+from seve_fleet.simulate.ws import Missed
 from seve_schema.position import Position, Token
 
 SCRIPT = Path(__file__).parent / "crash_matrix.py"

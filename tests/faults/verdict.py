@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from seve_fleet.account import Key
-from seve_fleet.outcome import Outcome
-from seve_fleet.screen import Missed
+from seve_fleet.simulate.result import Outcome
+from seve_fleet.simulate.tally import Key
+from seve_fleet.simulate.ws import Missed
 from seve_schema.position import Token
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from servers.fleet import simulated
 from servers.mosquitto import Mosquitto, program
-from seve_fleet.outcome import Outcome
+from seve_fleet.simulate.result import Outcome
 
 SMALL = ("--modules=5", "--rate=200", "--seconds=2", "--report-every=1")
 

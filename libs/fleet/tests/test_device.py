@@ -2,7 +2,7 @@
 
 import json
 
-from seve_fleet.device import Module
+from seve_fleet.simulate.device import Module
 from seve_schema.times import parse_time, to_micros
 
 NOW = 1_764_500_000_000_000

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seve_fleet.drift import COURSES, DAY, value
+from seve_fleet.simulate.drift import COURSES, DAY, value
 
 NOON = 20_000 * DAY + DAY / 2
 

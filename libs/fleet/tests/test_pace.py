@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from seve_fleet.pace import Pace
+from seve_fleet.simulate.pace import Pace
 
 
 def test_what_is_due_follows_the_clock():

@@ -1,7 +1,7 @@
 """The bytes of MQTT 3.1.1 that a load is made of."""
 
 import pytest
-from seve_fleet.packets import Answers, ProtocolError, connect, publish
+from seve_fleet.load.packets import Answers, ProtocolError, connect, publish
 
 
 def test_connect_asks_for_a_clean_session():

@@ -13,11 +13,11 @@ from typing import TypeVar
 import msgspec
 from seve_runtime.service import load_or_exit, parser
 
-from seve_fleet.fleet import Plan
-from seve_fleet.link import BrokerRefused
-from seve_fleet.outcome import Outcome
 from seve_fleet.settings import FleetSettings
-from seve_fleet.simulate import Run, Shape
+from seve_fleet.simulate.fleet import Plan
+from seve_fleet.simulate.mqtt import BrokerRefused
+from seve_fleet.simulate.result import Outcome
+from seve_fleet.simulate.run import Run, Shape
 
 T = TypeVar("T", int, float)
 

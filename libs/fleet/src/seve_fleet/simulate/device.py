@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from seve_schema.times import MICROS, format_time
 
-from seve_fleet.drift import COURSES, value
+from seve_fleet.simulate.drift import COURSES, value
 
 KNOWN_MODELS: Final = {
     "temperature": "DHT22",

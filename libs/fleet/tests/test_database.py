@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from seve_fleet.stored import CommandDoor, DatabaseDoor, Stored, Unreachable
+from seve_fleet.simulate.database import CommandDoor, DatabaseDoor, Stored, Unreachable
 
 TABLE = """CREATE TABLE measurements (time timestamptz,
 module_id text, sensor_type text, hardware_id text, value float8);

@@ -1,9 +1,9 @@
 """The closing account as a value: what is missing has a name, and it survives the way through a file."""
 
 import msgspec
-from seve_fleet.account import Account
-from seve_fleet.outcome import Outcome, outcome
-from seve_fleet.screen import Missed, Screen
+from seve_fleet.simulate.result import Outcome, outcome
+from seve_fleet.simulate.tally import Account
+from seve_fleet.simulate.ws import Missed, Screen
 
 A, B, C = ("serre/co2", 1), ("serre/light", 2), ("serre/co2", 3)
 GAP = Missed("gap", "1-1-0", "1-5-0", "serre", "measurement")

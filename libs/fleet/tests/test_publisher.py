@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from seve_fleet.load import Load, Samples, run
+from seve_fleet.load.publisher import Load, Samples, run
 
 
 def test_topics_take_turns_and_times_rise():
@@ -24,13 +24,22 @@ async def test_all_of_it_is_sent_and_acknowledged(nats_server, qos):
 
 
 def test_the_command_ends_with_its_result(nats_server):
-    command = [sys.executable, "-m", "seve_fleet.load", nats_server.mqtt_url, "--rate", "1000", "--seconds", "0.2"]
+    command = [
+        sys.executable,
+        "-m",
+        "seve_fleet.load.publisher",
+        nats_server.mqtt_url,
+        "--rate",
+        "1000",
+        "--seconds",
+        "0.2",
+    ]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
     result = json.loads(done.stdout.splitlines()[-1])
     assert (result["sent"], result["acknowledged"]) == (200, 200)
 
 
 def test_a_broker_that_is_away_is_a_failure():
-    command = [sys.executable, "-m", "seve_fleet.load", "mqtt://127.0.0.1:1", "--seconds", "0.1"]
+    command = [sys.executable, "-m", "seve_fleet.load.publisher", "mqtt://127.0.0.1:1", "--seconds", "0.1"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     assert (done.returncode, "broke off" in done.stderr) == (1, True)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 
-from seve_fleet.watch import Watch
+from seve_fleet.load.watcher import Watch
 from seve_schema.times import format_time
 from websockets.asyncio.server import serve
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from seve_fleet.account import Account, Latency
+from seve_fleet.simulate.tally import Account, Latency
 
 RECENT: Final = 2000
 """Samples that the latency of the progress line is of: few enough to sort while frames come."""

@@ -8,8 +8,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from servers.conditions import eventually
 from servers.embedded import NatsServer
-from seve_fleet.device import Message
-from seve_fleet.link import Link
+from seve_fleet.simulate.device import Message
+from seve_fleet.simulate.mqtt import Link
 
 WILL = Message("serre/status", b"offline", 1, retain=True)
 

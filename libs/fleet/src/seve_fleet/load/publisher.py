@@ -1,4 +1,4 @@
-"""A publisher at high rates: `python -m seve_fleet.load`, a process of its own that benches start beside the pipeline.
+"""A publisher at high rates, `python -m seve_fleet.load.publisher`: a process of its own that benchmarks start.
 
 Sends samples with the device's time, so that whoever reads them knows when they were published, on few connections; at
 QoS 1 with a bounded window a connection (overflow rule: wait; the rate falls behind and says so). It does not connect
@@ -17,9 +17,9 @@ import msgspec
 import uvloop
 from seve_schema.times import format_time
 
-from seve_fleet.drift import COURSES, value
-from seve_fleet.pace import Pace
-from seve_fleet.packets import DISCONNECT, Answers, connect, publish
+from seve_fleet.load.packets import DISCONNECT, Answers, connect, publish
+from seve_fleet.simulate.drift import COURSES, value
+from seve_fleet.simulate.pace import Pace
 
 TICK_SECONDS: Final = 0.002
 MOST_A_TICK: Final = 500
@@ -187,7 +187,7 @@ async def _acknowledged(connections: list[Connection], patience: float) -> None:
 
 def main() -> int:
     """Run the command: exit code 1 where something was not acknowledged."""
-    words = argparse.ArgumentParser(prog="python -m seve_fleet.load", description=__doc__)
+    words = argparse.ArgumentParser(prog="python -m seve_fleet.load.publisher", description=__doc__)
     words.add_argument("broker", help="mqtt://[user:password@]host:port")
     words.add_argument("--rate", type=float, default=1000, help="samples a second (1000)")
     words.add_argument("--seconds", type=float, default=10, help="for how long (10)")

@@ -10,11 +10,11 @@ from functools import partial
 from itertools import count
 from typing import Final, NamedTuple
 
-from seve_fleet.account import Account
-from seve_fleet.device import Message, Module
-from seve_fleet.drift import COURSES
-from seve_fleet.link import Link
-from seve_fleet.pace import Pace
+from seve_fleet.simulate.device import Message, Module
+from seve_fleet.simulate.drift import COURSES
+from seve_fleet.simulate.mqtt import Link
+from seve_fleet.simulate.pace import Pace
+from seve_fleet.simulate.tally import Account
 
 TICK_SECONDS: Final = 0.005
 MOST_A_TICK: Final = 200

@@ -1,4 +1,4 @@
-"""A screen at high rates: `python -m seve_fleet.watch`, a process of its own that benches start beside `load`.
+"""A screen at high rates: `python -m seve_fleet.load.watcher`, a process of its own that benches start beside `load`.
 
 Counts the samples of one load that come on the WebSocket, and measures from the time in each (the moment of its
 publishing, by the same clock) to its frame. Says `live` when it watches; its last line is the result in JSON.
@@ -14,7 +14,7 @@ import msgspec
 import uvloop
 from seve_schema.times import parse_time, to_micros
 
-from seve_fleet.screen import Screen, Shown
+from seve_fleet.simulate.ws import Screen, Shown
 
 POLL_SECONDS: Final = 0.05
 
@@ -73,7 +73,7 @@ async def run(arguments: argparse.Namespace) -> Seen:
 
 def main() -> int:
     """Run the command: exit code 1 where fewer were seen than expected."""
-    words = argparse.ArgumentParser(prog="python -m seve_fleet.watch", description=__doc__)
+    words = argparse.ArgumentParser(prog="python -m seve_fleet.load.watcher", description=__doc__)
     words.add_argument("url", help="ws://host:port/ws")
     words.add_argument("--prefix", default="load", help="modules whose names begin so")
     words.add_argument("--expect", type=int, required=True, help="how many samples end the watch")

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from seve_fleet.account import Account, Key
-from seve_fleet.screen import Missed, Screen
+from seve_fleet.simulate.tally import Account, Key
+from seve_fleet.simulate.ws import Missed, Screen
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
-from seve_fleet.device import Message
+from seve_fleet.simulate.device import Message
 
 MOST_OUTSTANDING: Final = 2000
 KEEPALIVE_SECONDS: Final = 15

@@ -1,7 +1,7 @@
 """The account closes when every sample arrived everywhere, and names what is missing where it did not."""
 
-from seve_fleet.account import Account
-from seve_fleet.report import Viewing, closing
+from seve_fleet.simulate.report import Viewing, closing
+from seve_fleet.simulate.tally import Account
 
 STEADY = Viewing(1, [])
 A, B = ("serre/co2", 1_764_500_000_000_000), ("serre/light", 1_764_500_000_000_001)

@@ -10,15 +10,15 @@ from typing import Final, NamedTuple
 
 from seve_schema.times import parse_time, to_micros
 
-from seve_fleet.account import Account, told
-from seve_fleet.device import KNOWN_MODELS, Module
-from seve_fleet.fleet import Fleet, Plan, now
-from seve_fleet.link import Link
-from seve_fleet.outcome import Outcome, outcome
-from seve_fleet.report import Viewing, closing, progress
-from seve_fleet.screen import Screen, Shown
 from seve_fleet.settings import FleetSettings
-from seve_fleet.stored import CommandDoor, DatabaseDoor, Stored, Unreachable
+from seve_fleet.simulate.database import CommandDoor, DatabaseDoor, Stored, Unreachable
+from seve_fleet.simulate.device import KNOWN_MODELS, Module
+from seve_fleet.simulate.fleet import Fleet, Plan, now
+from seve_fleet.simulate.mqtt import Link
+from seve_fleet.simulate.report import Viewing, closing, progress
+from seve_fleet.simulate.result import Outcome, outcome
+from seve_fleet.simulate.tally import Account, told
+from seve_fleet.simulate.ws import Screen, Shown
 
 POLL_SECONDS: Final = 0.25
 LINE_SECONDS: Final = 2.0

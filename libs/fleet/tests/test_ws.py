@@ -5,7 +5,7 @@ import contextlib
 import json
 
 from servers.conditions import eventually
-from seve_fleet.screen import Missed, Screen
+from seve_fleet.simulate.ws import Missed, Screen
 from websockets.asyncio.server import serve
 
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import psycopg
 
-from seve_fleet.account import Key
+from seve_fleet.simulate.tally import Key
 
 DEVICE_TABLES: Final = ("device_system_status", "device_hardware", "sensor_status", "sensor_config", "device_presence")
 

@@ -1,0 +1,1 @@
+"""Load at high rates for benchmarks: a publisher and a watcher."""
