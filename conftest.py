@@ -5,9 +5,9 @@ import uuid
 import psycopg
 import pytest
 from hypothesis import settings
-from servers.embedded import NatsServer, PostgresServer
-from servers.kinds import KINDS, running
-from servers.stack import EmbeddedStack
+from support.embedded import NatsServer, PostgresServer
+from support.kinds import KINDS, running
+from support.stack import EmbeddedStack
 
 settings.register_profile("seve", deadline=None)  # timing is never asserted: this machine has other work too
 settings.load_profile("seve")

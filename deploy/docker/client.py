@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from paho.mqtt import MQTTException
-from seve_embedded import logfile, report, talk
+from seve_embedded.shared import logfile, pubsub, status_report
 from websockets.exceptions import WebSocketException
 
 
@@ -20,9 +20,9 @@ def main() -> int:
                 return _status()
             case "publish", [topic, payload]:
                 login = (os.environ["MQTT_USERNAME"], _secret("MQTT_PASSWORD_FILE"))
-                talk.publish(os.environ["MQTT_BROKER"], topic, payload, login)
+                pubsub.publish(os.environ["MQTT_BROKER"], topic, payload, login)
             case "watch", modules:
-                talk.watch(os.environ["WS_URL"], modules, os.environ, lambda line: print(line, flush=True))
+                pubsub.watch(os.environ["WS_URL"], modules, os.environ, lambda line: print(line, flush=True))
             case _:
                 print("usage: status | publish TOPIC PAYLOAD | watch [MODULE...]", file=sys.stderr)
                 return 2
@@ -36,14 +36,14 @@ def main() -> int:
 
 def _status() -> int:
     """Ask the servers; what Compose's logs said of errors comes on stdin, as `container | {event}`."""
-    found = report.Report(headline="", healthy=True)
+    found = status_report.Report(headline="", healthy=True)
     credentials = {"user": os.environ["NATS_USER"], "password": _secret("NATS_PASSWORD_FILE")}
-    report.ask_servers(found, os.environ["NATS_URL"], _secret("DATABASE_URL_FILE"), **credentials)
+    status_report.ask_servers(found, os.environ["NATS_URL"], _secret("DATABASE_URL_FILE"), **credentials)
     for line in sys.stdin:
         name, _, event = line.partition("|")
         day = str((logfile.parsed(event.strip()) or {}).get("timestamp", ""))[:10]
         found.errors.append([name.strip(), day, logfile.readable(event.strip())[:200]])
-    print(report.render(found))
+    print(status_report.render(found))
     return 0 if found.healthy else 1
 
 

@@ -23,13 +23,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import nats
-from servers.conditions import free_port, wait_until
-from servers.embedded import NatsServer
-from servers.raw_client import deaf, subscribed
-from servers.stack import ServiceProcess
 from seve_runtime.nats.topology import TopologySettings, apply
 from seve_schema.codec import encode
 from seve_schema.envelope import Envelope
+from support.conditions import free_port, wait_until
+from support.embedded import NatsServer
+from support.raw_client import deaf, subscribed
+from support.stack import ServiceProcess
 
 STREAMS = TopologySettings(journal_max_bytes=1 << 30, history_max_bytes=1 << 30)
 MARK = b'"event":"mqtt-'

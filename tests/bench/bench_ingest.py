@@ -21,11 +21,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from servers.conditions import wait_until
-from servers.embedded import NatsServer
-from servers.ingest import Ingest, set_up
-from servers.mosquitto import Mosquitto, program
-from servers.mqtt_load import Load, publish_packet
 from seve_ingest.mqtt.client import FastClient
 from seve_ingest.mqtt.connect import connect
 from seve_ingest.mqtt.framing import Arrival, Framing
@@ -37,6 +32,11 @@ from seve_ingest.routing.presets import NATIVE
 from seve_ingest.routing.routes import RouteTable
 from seve_schema.codec import encode, join
 from seve_schema.times import format_time
+from support.conditions import wait_until
+from support.embedded import NatsServer
+from support.ingest import Ingest, set_up
+from support.mosquitto import Mosquitto, program
+from support.mqtt_load import Load, publish_packet
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SENSORS = 8

@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import uvloop
 from nats.aio.client import Client
-from servers.embedded import NatsServer
 from seve_runtime.nats.direct import DirectClient
+from support.embedded import NatsServer
 
 HEADERS = (
     b"NATS/1.0\r\nNats-Msg-Id: 5f1c7a3e9b2d-4711\r\nNats-Stream: TELEMETRY\r\nNats-Subject: telemetry.a.measurement\r\n"

@@ -22,10 +22,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from servers.conditions import wait_until
-from servers.mosquitto import Mosquitto
-from servers.raw_client import deaf
-from servers.stack import EmbeddedStack
+from support.conditions import wait_until
+from support.mosquitto import Mosquitto
+from support.raw_client import deaf
+from support.stack import EmbeddedStack
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PARTS = ("ingest", "nats", "broadcaster", "writer", "postgres")

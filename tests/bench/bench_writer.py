@@ -20,15 +20,15 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from servers.embedded import NatsServer, PostgresServer
-from servers.proxy import proxied
-from seve_embedded import postgres
+from seve_embedded.servers import postgres
 from seve_runtime.nats import topology
 from seve_schema.codec import encode, join
 from seve_schema.envelope import Envelope
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import format_time
 from seve_writer.schema.migrate import migrate
+from support.embedded import NatsServer, PostgresServer
+from support.proxy import proxied
 
 BASE = 1_764_529_200_000_000
 SENSORS = ("co2", "temperature", "humidity", "pressure", "light", "soil", "ph", "ec")

@@ -17,8 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import psycopg
 from bench_writer import Durable
-from servers.proxy import proxied
-from seve_embedded import postgres
+from seve_embedded.servers import postgres
 from seve_runtime.settings import Secret
 from seve_schema.times import format_time, parse_time
 from seve_writer.database import binary_copy, sql
@@ -26,6 +25,7 @@ from seve_writer.database.store import Store
 from seve_writer.database.transaction import Counts, Plan
 from seve_writer.schema.migrate import migrate
 from seve_writer.schema.version import verify
+from support.proxy import proxied
 
 BASE = 1_764_529_200_000_000
 TYPES = ["text", "text", "text", "timestamptz", "float8"]

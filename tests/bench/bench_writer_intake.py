@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import uvloop
 from bench_writer import fill
-from servers.embedded import NatsServer
 from seve_runtime.nats import topology
 from seve_runtime.nats.direct import DirectClient
 from seve_writer.journal.consumer import Intake
+from support.embedded import NatsServer
 
 
 async def by_fetch(client, messages):

@@ -16,12 +16,12 @@ import nats
 import paho.mqtt.client as mqtt
 import pytest
 from playwright.sync_api import expect, sync_playwright
-from servers.conditions import eventually, wait_until
-from servers.kinds import running
-from servers.screens import CLIENT
-from servers.stack import EmbeddedStack
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import format_time
+from support.conditions import eventually, wait_until
+from support.kinds import running
+from support.screens import CLIENT
+from support.stack import EmbeddedStack
 
 ROOT = Path(__file__).parent.parent.parent
 STATIC = ROOT / "services/broadcaster/src/seve_broadcaster/static"

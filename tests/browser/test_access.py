@@ -6,9 +6,9 @@ import time
 import jwt
 import pytest
 from playwright.sync_api import expect
-from servers.conditions import accepts, free_port, wait_until
-from servers.screens import card
-from servers.stack import ServiceProcess
+from support.conditions import accepts, free_port, wait_until
+from support.screens import card
+from support.stack import ServiceProcess
 
 SECRET = "a secret of at least thirty-two bytes"
 

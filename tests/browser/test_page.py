@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from servers.screens import card, row
 from seve_fleet.simulate.device import Module
 from seve_schema.times import MICROS
+from support.screens import card, row
 
 ROOT = Path(__file__).parent.parent.parent
 PLACES = ["attic", "cellar", "cold-frame", "nursery", "orchard", "roof", "shed", "tunnel", "well"]

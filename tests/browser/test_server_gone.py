@@ -4,8 +4,8 @@ import re
 import time
 
 from playwright.sync_api import expect
-from servers.conditions import wait_until
-from servers.screens import INK, row, state_is, values
+from support.conditions import wait_until
+from support.screens import INK, row, state_is, values
 
 
 def test_resumes_across_a_killed_server_with_nothing_missed_and_nothing_twice(follow, device, name, stack):

@@ -1,8 +1,8 @@
 """seve.js, the importable client, in a browser against the running stack."""
 
 import pytest
-from servers.conditions import wait_until
-from servers.screens import state_is, values
+from support.conditions import wait_until
+from support.screens import state_is, values
 
 
 def test_hands_out_the_present_then_the_news(follow, device, held, name):

@@ -1,8 +1,8 @@
 """Stacks in containers, each a project of its own, gone when its tests are over."""
 
 import pytest
-from servers.compose import Compose
-from servers.containers import impossible
+from support.compose import Compose
+from support.containers import impossible
 
 
 @pytest.fixture(scope="session")

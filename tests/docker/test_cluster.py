@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from servers.compose import numbers
-from servers.conditions import wait_until
+from support.compose import numbers
+from support.conditions import wait_until
 
 pytestmark = pytest.mark.docker
 

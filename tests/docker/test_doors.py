@@ -5,9 +5,9 @@ import sys
 import pytest
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion
-from servers.compose import ROOT, Compose
-from servers.conditions import free_port, wait_until
-from servers.containers import images
+from support.compose import ROOT, Compose
+from support.conditions import free_port, wait_until
+from support.containers import images
 
 pytestmark = pytest.mark.docker
 

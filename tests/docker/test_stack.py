@@ -8,9 +8,9 @@ import re
 from pathlib import PurePosixPath
 
 import pytest
-from servers import doors, layers
-from servers.compose import TAG, numbers
-from servers.conditions import accepts
+from support import doors, layers
+from support.compose import TAG, numbers
+from support.conditions import accepts
 
 pytestmark = pytest.mark.docker
 

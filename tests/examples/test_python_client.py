@@ -9,7 +9,7 @@ from pathlib import Path
 
 import paho.mqtt.publish
 import pytest
-from servers.conditions import wait_until
+from support.conditions import wait_until
 
 CLIENT = Path(__file__).parent.parent.parent / "examples/python_client.py"
 

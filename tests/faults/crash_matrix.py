@@ -46,12 +46,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from faults.deeds import FAULTS, FILLING, PARTS, Pipeline
 from faults.journal import carried, ends, heard
 from faults.verdict import Cell, table, times
-from servers.conditions import wait_until
-from servers.faults import wires
-from servers.fleet import simulated
-from servers.ledger import audit, commits
-from servers.mosquitto import program
 from seve_fleet.simulate.result import Outcome
+from support.conditions import wait_until
+from support.faults import wires
+from support.fleet import simulated
+from support.ledger import audit, commits
+from support.mosquitto import program
 
 LEAD, TAIL = 2.5, 1.5
 """Seconds of load before a fault, at most, and after it, at least."""

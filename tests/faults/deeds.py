@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from servers import faults
-from servers.conditions import wait_until
-from servers.mosquitto import Mosquitto
-from servers.stack import EmbeddedStack
+from support import faults
+from support.conditions import wait_until
+from support.mosquitto import Mosquitto
+from support.stack import EmbeddedStack
 
 FROZEN = 7.0
 """Seconds, at least: above NATS' MQTT ack wait (3 s) and the writers' ACK_WAIT (5 s)."""

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from faults.verdict import Carried
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, DeliverPolicy
-from servers.conditions import wait_until
 from seve_schema.codec import decode_envelopes
 from seve_schema.position import Position, Token
 from seve_schema.times import parse_time, to_micros
+from support.conditions import wait_until
 
 
 class Ends(NamedTuple):

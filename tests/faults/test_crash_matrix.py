@@ -9,10 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 from faults.verdict import Carried, Cell, table, times
-from servers.conditions import wait_until
 from seve_fleet.simulate.result import Outcome
 from seve_fleet.simulate.ws import Missed
 from seve_schema.position import Position, Token
+from support.conditions import wait_until
 
 SCRIPT = Path(__file__).parent / "crash_matrix.py"
 A, B = ("sim-1/co2", 1_000_000), ("sim-1/light", 2_000_000)

@@ -8,9 +8,9 @@ import os
 import random
 import time
 
-from servers.conditions import wait_until
-from servers.fleet import simulated
-from servers.ledger import assert_every_message_is_accounted_for
+from support.conditions import wait_until
+from support.fleet import simulated
+from support.ledger import assert_every_message_is_accounted_for
 
 SECONDS = 15
 PARTS = ["ingest", "writer", "writer-2", "broadcaster", "nats", "postgres"]

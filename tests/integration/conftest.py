@@ -3,8 +3,8 @@
 import uuid
 
 import pytest
-from servers import clients
-from servers.stack import Stack
+from support import clients
+from support.stack import Stack
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from servers.conditions import wait_until
+from support.conditions import wait_until
 
 TIME = "2025-11-30T19:00:00Z"
 MOMENT = datetime(2025, 11, 30, 19, tzinfo=UTC)

@@ -7,7 +7,7 @@ would put them with the dead letters (`too_old`).
 from datetime import UTC, datetime
 
 import pytest
-from servers.conditions import wait_until
+from support.conditions import wait_until
 
 SYSTEM_STATUS = """\
 {

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from servers.conditions import wait_until
+from support.conditions import wait_until
 
 TIME = "2025-11-30T19:00:00Z"
 VALUES = "SELECT value FROM measurements WHERE module_id = %s"

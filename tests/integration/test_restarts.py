@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from servers import clients
-from servers.conditions import wait_until
-from servers.fleet import simulated
-from servers.kinds import KINDS, running
-from servers.ledger import accounted, assert_every_message_is_accounted_for
-from servers.mosquitto import Mosquitto, program
+from support import clients
+from support.conditions import wait_until
+from support.fleet import simulated
+from support.kinds import KINDS, running
+from support.ledger import accounted, assert_every_message_is_accounted_for
+from support.mosquitto import Mosquitto, program
 
 RATE, SECONDS = 300, 5
 

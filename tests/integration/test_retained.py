@@ -2,8 +2,8 @@
 
 import json
 
-from servers import clients
-from servers.conditions import wait_until
+from support import clients
+from support.conditions import wait_until
 
 CONFIG = "SELECT ip FROM device_system_status WHERE module_id = 'early'"
 VALUES = "SELECT sensor_type, value FROM measurements WHERE module_id = 'early' ORDER BY sensor_type"

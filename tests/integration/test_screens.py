@@ -2,8 +2,8 @@
 
 import json
 
-from servers import clients
-from servers.conditions import wait_until
+from support import clients
+from support.conditions import wait_until
 
 
 def test_a_screen_gets_only_the_modules_it_subscribed_to(stack, publish, module):

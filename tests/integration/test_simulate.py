@@ -4,9 +4,9 @@ import signal
 
 import msgspec
 import pytest
-from servers.fleet import simulated
-from servers.mosquitto import Mosquitto, program
 from seve_fleet.simulate.result import Outcome
+from support.fleet import simulated
+from support.mosquitto import Mosquitto, program
 
 SMALL = ("--modules=5", "--rate=200", "--seconds=2", "--report-every=1")
 

@@ -1,7 +1,7 @@
 """`.env` as people write it."""
 
 import pytest
-from seve_embedded import env_file
+from seve_embedded.shared import env_file
 from seve_runtime.errors import SettingsError
 
 

@@ -2,8 +2,8 @@
 
 import json
 
-from seve_embedded import logfile
-from seve_embedded.follow import Followed
+from seve_embedded.commands.logs import Followed
+from seve_embedded.shared import logfile
 
 
 def test_a_json_line_is_put_into_words():

@@ -5,9 +5,9 @@ import asyncio
 import paho.mqtt.client as mqtt
 import pytest
 from nats.js.errors import NotFoundError
-from servers.conditions import wait_until
-from servers.embedded import NatsServer
-from seve_embedded import mqtt_queue
+from seve_embedded.servers import mqtt_queue
+from support.conditions import wait_until
+from support.embedded import NatsServer
 
 BYTES = 1 << 20
 PAYLOAD = b"x" * 10_000

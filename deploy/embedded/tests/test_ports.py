@@ -3,9 +3,9 @@
 import socket
 
 import pytest
-from servers.conditions import free_port
-from seve_embedded import ports
+from seve_embedded.supervision import ports
 from seve_runtime.errors import SettingsError
+from support.conditions import free_port
 
 
 def test_names_the_settings_of_all_ports_that_are_taken():

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from seve_embedded import processes
+from seve_embedded.supervision import processes
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from servers.conditions import accepts, free_port, wait_until
-from seve_embedded import processes, readiness
 from seve_embedded.state import State
+from seve_embedded.supervision import processes, readiness
+from support.conditions import accepts, free_port, wait_until
 
 LISTENS = ("MQTT_LISTEN", "WS_LISTEN")
 PORTS = ("NATS_PORT", "POSTGRES_PORT", "INGEST_ADMIN_PORT", "BROADCASTER_ADMIN_PORT", "WRITER_ADMIN_PORT")

@@ -3,9 +3,11 @@
 import json
 
 import pytest
-from seve_embedded import plan, talk, welcome
+from seve_embedded import plan
+from seve_embedded.commands import welcome
 from seve_embedded.settings import StackSettings
-from seve_embedded.table import duration, size, table
+from seve_embedded.shared import pubsub
+from seve_embedded.shared.tables import duration, size, table
 from seve_runtime.settings import Secret
 
 
@@ -67,8 +69,8 @@ def test_a_frame_is_one_line():
     """A measurement shows its value, anything else its body, what is no message itself."""
     data = {"topic": "a/co2", "time": "T", "kind": "measurement", "value": 450.5, "metadata": None}
     status = {"topic": "a/system", "time": "T", "kind": "system.status", "value": None, "metadata": {"rssi": -45}}
-    assert talk.line(json.dumps({"event": "mqtt-message", "seq": "1", "data": data})) == "T  a/co2  450.5"
-    assert talk.line(json.dumps({"event": "mqtt-batch", "data": [data, status]})) == (
+    assert pubsub.line(json.dumps({"event": "mqtt-message", "seq": "1", "data": data})) == "T  a/co2  450.5"
+    assert pubsub.line(json.dumps({"event": "mqtt-batch", "data": [data, status]})) == (
         'T  a/co2  450.5\nT  a/system  {"rssi": -45}'
     )
-    assert talk.line('{"event":"live"}') == '{"event": "live"}'
+    assert pubsub.line('{"event":"live"}') == '{"event": "live"}'

@@ -6,10 +6,10 @@ import threading
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from servers.conditions import eventually
-from servers.embedded import NatsServer
 from seve_fleet.simulate.device import Message
 from seve_fleet.simulate.mqtt import Link
+from support.conditions import eventually
+from support.embedded import NatsServer
 
 WILL = Message("serre/status", b"offline", 1, retain=True)
 

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import json
 
-from servers.conditions import eventually
 from seve_fleet.simulate.ws import Missed, Screen
+from support.conditions import eventually
 from websockets.asyncio.server import serve
 
 

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from servers.conditions import eventually
 from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
 from seve_runtime.nats.connection import NatsSettings, connected
+from support.conditions import eventually
 
 
 async def test_a_lost_server_is_found_again(nats_server):

@@ -6,10 +6,10 @@ import random
 import pytest
 from nats.errors import ConnectionClosedError, MaxPayloadError, ProtocolError
 from nats.protocol.parser import Parser
-from servers.conditions import eventually
 from seve_runtime.health import Health
 from seve_runtime.nats.connection import NatsSettings, connected
 from seve_runtime.nats.direct import DirectClient, Frame, _DirectParser
+from support.conditions import eventually
 
 HEADERS = b"NATS/1.0\r\nNats-Msg-Id: a:0\r\nNats-Sequence: 17\r\n\r\n"
 

@@ -2,11 +2,11 @@
 
 import pytest
 from nats.errors import Error as NatsError
-from servers.conditions import eventually
-from servers.proxy import proxied
 from seve_runtime.nats import stream_reader as reading_module
 from seve_runtime.nats.direct import DirectClient
 from seve_runtime.nats.stream_reader import CHUNK, reading
+from support.conditions import eventually
+from support.proxy import proxied
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import asyncio
 
 import nats
 import pytest
-from servers.conditions import eventually
 from seve_runtime.errors import TopologyError
 from seve_runtime.nats.topology import TopologySettings, apply, verify, wait_for
+from support.conditions import eventually
 
 SMALL = TopologySettings(journal_max_bytes=1 << 20, history_max_bytes=1 << 20)
 

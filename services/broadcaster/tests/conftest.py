@@ -2,8 +2,8 @@
 
 import nats
 import pytest
-from servers.broadcasting import SMALL, Journal, broadcasting
 from seve_runtime.nats.topology import apply
+from support.broadcasting import SMALL, Journal, broadcasting
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A hub and its clients without a network: what a client is told is read back from the bytes written to it."""
 
-from servers.frames import Reader
 from seve_broadcaster.auth.grants import Grant
 from seve_broadcaster.fanout.catchup import advance
 from seve_broadcaster.fanout.hub import Hub
@@ -12,6 +11,7 @@ from seve_broadcaster.stream.message import Message
 from seve_broadcaster.stream.replay_buffer import Recent
 from seve_schema.codec import encode
 from seve_schema.position import Position
+from support.frames import Reader
 
 JOURNAL = 1_700_000_000_000_000
 START = Position(JOURNAL, 0)

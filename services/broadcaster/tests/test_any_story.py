@@ -6,13 +6,13 @@ from itertools import count
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from servers.broadcasting import envelope
 from seve_broadcaster.fanout.catchup import Step, advance, forward, give_up
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Client, Pace
 from seve_broadcaster.protocol.frames import end_of
 from seve_broadcaster.protocol.requests import Refusal, Subscribe, Unsubscribe
 from seve_schema.position import Position, Token
+from support.broadcasting import envelope
 
 from .offline import JOURNAL, a_client, a_hub, say
 

@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from servers.broadcasting import broadcasting, envelope, watching
-from servers.conditions import eventually
 from seve_broadcaster.auth.grants import Grant
 from seve_broadcaster.auth.jwt import Keys, Unauthorized, presented
 from seve_broadcaster.settings import AuthSettings, Settings
 from seve_runtime.errors import SettingsError
 from seve_runtime.settings import load
+from support.broadcasting import broadcasting, envelope, watching
+from support.conditions import eventually
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 SECRET = "a secret of at least thirty-two bytes, and of forty-eight too"

@@ -1,12 +1,12 @@
 """How a client comes to the head: one that resumes, one whose replay is read from HISTORY, one that was too slow."""
 
 import pytest
-from servers.broadcasting import envelope
 from seve_broadcaster.fanout.catchup import Step, advance, forward
 from seve_broadcaster.protocol.requests import Subscribe
 from seve_broadcaster.stream.message import Message
 from seve_schema.codec import encode
 from seve_schema.position import Position, Token
+from support.broadcasting import envelope
 
 from .offline import JOURNAL, a_client, a_hub, events, say, subscribe, values
 

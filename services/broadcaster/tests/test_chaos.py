@@ -15,14 +15,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import nats
-from servers.broadcasting import envelope
-from servers.conditions import eventually, free_port
-from servers.stack import ServiceProcess
 from seve_runtime.nats.topology import TopologySettings, apply
 from seve_schema.codec import decode_envelopes, encode
 from seve_schema.position import Position, Token
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import to_micros
+from support.broadcasting import envelope
+from support.conditions import eventually, free_port
+from support.stack import ServiceProcess
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 

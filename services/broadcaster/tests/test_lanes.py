@@ -1,6 +1,6 @@
 """Clients that want the same get the same bytes, made once."""
 
-from servers.broadcasting import envelope
+from support.broadcasting import envelope
 
 from .offline import Sink, a_client, a_hub, events, say, subscribe, values
 

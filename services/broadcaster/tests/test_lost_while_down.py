@@ -1,6 +1,6 @@
 """What went while no broadcaster was there to see it."""
 
-from servers.broadcasting import broadcasting, envelope, watching
+from support.broadcasting import broadcasting, envelope, watching
 
 
 async def test_what_was_lost_while_the_broadcaster_was_down_is_a_gap_even_of_modules_it_never_knew(

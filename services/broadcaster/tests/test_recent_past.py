@@ -2,7 +2,6 @@
 
 import json
 
-from servers.broadcasting import envelope
 from seve_broadcaster.auth.grants import Grant
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.snapshot.snapshot import Present
@@ -12,6 +11,7 @@ from seve_broadcaster.websocket import http
 from seve_schema.codec import encode
 from seve_schema.position import Position, Token
 from seve_schema.times import MICROS, format_time
+from support.broadcasting import envelope
 
 NOW = 1_767_225_600 * MICROS
 START = Position(1, 0)

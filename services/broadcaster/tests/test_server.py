@@ -5,9 +5,9 @@ import contextlib
 import json
 
 import pytest
-from servers.broadcasting import broadcasting, envelope, watching
-from servers.conditions import eventually
-from servers.raw_client import deaf
+from support.broadcasting import broadcasting, envelope, watching
+from support.conditions import eventually
+from support.raw_client import deaf
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 BIG = "x" * 4000

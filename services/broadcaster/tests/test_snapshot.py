@@ -1,7 +1,7 @@
 """What a client is shown on subscribing: the newest of each series, and what is no state is not in it."""
 
-from servers.broadcasting import envelope
 from seve_broadcaster.fanout.catchup import Step
+from support.broadcasting import envelope
 
 from .offline import a_client, a_hub, events, say, subscribe, values
 

@@ -4,9 +4,9 @@ import asyncio
 
 import nats
 import pytest
-from servers.broadcasting import SMALL, Journal, broadcasting, envelope, watching
-from servers.conditions import eventually
 from seve_runtime.nats.topology import TopologySettings, apply
+from support.broadcasting import SMALL, Journal, broadcasting, envelope, watching
+from support.conditions import eventually
 
 TINY_MEMORY = {"RECENT_MAX_BYTES": "1024"}
 

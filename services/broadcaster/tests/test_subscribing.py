@@ -2,7 +2,7 @@
 
 import urllib.request
 
-from servers.broadcasting import envelope, watching
+from support.broadcasting import envelope, watching
 
 
 def values(frames):

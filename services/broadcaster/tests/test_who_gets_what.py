@@ -1,9 +1,9 @@
 """What a subscription brings, whom it is refused, and how it ends."""
 
 import pytest
-from servers.broadcasting import envelope
 from seve_broadcaster.fanout.catchup import Step, advance
 from seve_broadcaster.protocol.requests import Refusal, Unsubscribe
+from support.broadcasting import envelope
 
 from .offline import a_client, a_hub, say, subscribe, values
 

@@ -1,9 +1,9 @@
 """Brokers for ingest: the NATS listener always, Mosquitto where the program is installed."""
 
 import pytest
-from servers.ingest import Ingest, set_up
-from servers.mosquitto import Mosquitto, program
 from seve_runtime.nats.direct import DirectClient
+from support.ingest import Ingest, set_up
+from support.mosquitto import Mosquitto, program
 
 
 @pytest.fixture

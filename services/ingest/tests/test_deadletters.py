@@ -6,13 +6,13 @@ import sys
 
 import nats
 import pytest
-from servers.conditions import free_port, wait_until
-from servers.ingest import drain
-from servers.mqtt_load import send
 from seve_runtime.nats import topology
 from seve_schema.codec import encode
 from seve_schema.deadletter import IngestDeadLetter, JournalDeadLetter, WriterDeadLetter
 from seve_schema.envelope import Envelope
+from support.conditions import free_port, wait_until
+from support.ingest import drain
+from support.mqtt_load import send
 
 RECEIVED = "2025-11-30T19:00:00.000001Z"
 ENVELOPE = Envelope(

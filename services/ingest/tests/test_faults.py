@@ -6,10 +6,10 @@ import threading
 import time
 
 import pytest
-from servers.conditions import wait_until
-from servers.ingest import drain, set_up
-from servers.mqtt_load import Load
 from seve_schema.times import format_time
+from support.conditions import wait_until
+from support.ingest import drain, set_up
+from support.mqtt_load import Load
 
 OUTAGE = float(os.environ.get("SEVE_OUTAGE", "8"))
 """Seconds for which NATS is away; 30 to see it last."""

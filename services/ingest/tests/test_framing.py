@@ -6,8 +6,8 @@ from hashlib import blake2b
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from servers.mqtt_load import publish_packet
 from seve_ingest.mqtt.framing import DUP, MAX_PACKET, MAX_PAYLOAD, RETAIN, Arrival, Cut, Framing, Packet, ProtocolFault
+from support.mqtt_load import publish_packet
 
 
 def arrivals(data, sizes, *, version5=False):

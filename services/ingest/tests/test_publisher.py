@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-from servers.conditions import eventually
 from seve_ingest.mqtt.framing import Arrival
 from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.pipeline import Intake
@@ -14,6 +13,7 @@ from seve_ingest.routing.presets import NATIVE
 from seve_ingest.routing.routes import RouteTable
 from seve_runtime.health import Health
 from seve_runtime.nats import topology
+from support.conditions import eventually
 
 
 class Way:

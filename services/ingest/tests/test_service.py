@@ -3,9 +3,9 @@
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from servers.conditions import wait_until
-from servers.ingest import drain
-from servers.mqtt_load import Load, send
+from support.conditions import wait_until
+from support.ingest import drain
+from support.mqtt_load import Load, send
 
 SEED = [
     ("croissance/system", b'{"rssi": -45, "memory": {"heapFreeKb": 123, "heapMinFreeKb": 45}}', "system.status"),

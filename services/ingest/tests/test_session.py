@@ -6,13 +6,13 @@ import subprocess
 import threading
 
 import pytest
-from servers.conditions import free_port, wait_until
-from servers.ingest import drain
-from servers.mosquitto import Mosquitto, program
-from servers.mqtt_load import send
 from seve_ingest.settings import Settings
 from seve_runtime.errors import SettingsError
 from seve_runtime.settings import load
+from support.conditions import free_port, wait_until
+from support.ingest import drain
+from support.mosquitto import Mosquitto, program
+from support.mqtt_load import send
 
 
 class Refusing:

@@ -12,7 +12,6 @@ import time
 import nats
 import psycopg
 import pytest
-from servers.conditions import eventually, free_port
 from seve_runtime.nats import topology
 from seve_runtime.settings import load
 from seve_writer.audit.command import examine
@@ -20,6 +19,7 @@ from seve_writer.audit.report import verdict
 from seve_writer.errors import JournalReplaced
 from seve_writer.journal.consumer import UNNOTICED
 from seve_writer.settings import AuditSettings
+from support.conditions import eventually, free_port
 
 from .conftest import STREAMS, Journal, envelope, running, settings_for
 from .test_replicas import publishing

@@ -8,10 +8,10 @@ TimescaleDB ask of the machine's clock themselves is not forced by this.
 import asyncio
 
 import pytest
-from servers.conditions import eventually
 from seve_runtime.settings import Secret
 from seve_writer.database.maintenance import maintain
 from seve_writer.schema.layout import lay_out
+from support.conditions import eventually
 
 from .conftest import envelope, running, settings_for
 

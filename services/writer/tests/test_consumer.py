@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 import seve_writer.journal.consumer
-from servers.conditions import eventually
 from seve_runtime.nats.direct import DirectClient
 from seve_writer.journal.consumer import Intake
+from support.conditions import eventually
 
 from .conftest import envelope
 

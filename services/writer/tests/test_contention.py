@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 from prometheus_client import REGISTRY
-from servers.conditions import eventually, free_port
 from seve_writer.schema.migrate import migrate
+from support.conditions import eventually, free_port
 
 from .conftest import envelope, running, settings_for
 from .test_faults import ready

@@ -11,10 +11,10 @@ import urllib.request
 
 import psycopg
 import pytest
-from servers.conditions import eventually, free_port
-from servers.proxy import proxied
 from seve_writer.errors import JournalReplaced
 from seve_writer.schema.migrate import migrate
+from support.conditions import eventually, free_port
+from support.proxy import proxied
 
 from .conftest import envelope, running, settings_for
 

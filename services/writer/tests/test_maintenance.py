@@ -4,10 +4,10 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from servers.conditions import eventually
 from seve_runtime.settings import Secret
 from seve_writer.database.maintenance import maintain
 from seve_writer.schema.layout import lay_out
+from support.conditions import eventually
 
 DAYS = 86400.0
 

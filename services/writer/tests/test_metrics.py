@@ -3,7 +3,7 @@
 import asyncio
 import urllib.request
 
-from servers.conditions import eventually, free_port
+from support.conditions import eventually, free_port
 
 from .conftest import envelope, running, settings_for
 

@@ -5,8 +5,6 @@ not carry is not touched.
 import itertools
 
 import pytest
-from servers.conditions import eventually
-from servers.proxy import proxied
 from seve_runtime.settings import Secret
 from seve_schema.codec import encode, join
 from seve_schema.subjects import telemetry_subject
@@ -15,6 +13,8 @@ from seve_writer.database.transaction import plan
 from seve_writer.decode import read
 from seve_writer.journal.message import Delivery
 from seve_writer.schema.version import verify
+from support.conditions import eventually
+from support.proxy import proxied
 
 from .conftest import BASE, envelope, running, settings_for
 from .test_faults import through

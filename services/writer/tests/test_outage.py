@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from servers.conditions import eventually
 from seve_writer.schema.migrate import migrate
+from support.conditions import eventually
 
 from .conftest import envelope
 

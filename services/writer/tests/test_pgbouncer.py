@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from servers.conditions import eventually
-from servers.pgbouncer import PgBouncer, program
 from seve_runtime.settings import Secret
 from seve_writer.database.maintenance import maintain
 from seve_writer.schema.layout import lay_out
+from support.conditions import eventually
+from support.pgbouncer import PgBouncer, program
 
 from .conftest import envelope, running, settings_for
 from .test_faults import publish, through

@@ -1,6 +1,6 @@
 """Journal in, tables out: what each kind of message leaves in the database, and when it is acknowledged."""
 
-from servers.conditions import eventually
+from support.conditions import eventually
 
 from .conftest import envelope
 

@@ -5,12 +5,12 @@ import string
 from collections import Counter
 
 import pytest
-from servers.conditions import eventually
 from seve_schema.codec import encode, join
 from seve_schema.deadletter import JournalDeadLetter, WriterDeadLetter, decode_deadletter
 from seve_schema.position import Position
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import to_micros
+from support.conditions import eventually
 
 from .conftest import envelope
 

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 
-from servers.conditions import eventually
+from support.conditions import eventually
 
 from .conftest import envelope
 

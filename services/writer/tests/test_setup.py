@@ -7,9 +7,9 @@ import sys
 
 import nats
 import psycopg
-from servers.conditions import eventually, wait_until
 from seve_runtime.nats import topology
 from seve_writer.schema.migrate import migrate
+from support.conditions import eventually, wait_until
 
 from .conftest import Journal, envelope, running, settings_for
 

@@ -5,9 +5,9 @@ import uuid
 
 import psycopg
 import pytest
-from servers.conditions import eventually
 from seve_writer.schema.layout import lay_out
 from seve_writer.schema.migrate import migrate
+from support.conditions import eventually
 
 from .conftest import envelope, running, settings_for
 

@@ -13,7 +13,10 @@ from paho.mqtt import MQTTException
 from seve_runtime.errors import SettingsError, SeveError
 from websockets.exceptions import WebSocketException
 
-from seve_embedded import clean, commandline, down, follow, postgres, report, scale, status, talk, up, welcome
+from seve_embedded.cli.arguments import parse
+from seve_embedded.commands import clean, down, logs, scale, status, up, welcome
+from seve_embedded.servers import postgres
+from seve_embedded.shared import pubsub, status_report
 from seve_embedded.stack import Stack
 
 DISPATCHER = "deploy/stack"
@@ -32,7 +35,7 @@ class NotUp(SeveError):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code: 1 failed, 2 settings that cannot be used."""
-    arguments = commandline.parse(list(sys.argv[1:] if argv is None else argv))
+    arguments = parse(list(sys.argv[1:] if argv is None else argv))
     try:
         stack = Stack.open(os.environ, Path.cwd())
         if arguments.command in ONLY_WHEN_UP and not stack.running:
@@ -87,7 +90,7 @@ def _down(stack: Stack, _arguments: argparse.Namespace) -> None:
 
 
 def _logs(stack: Stack, arguments: argparse.Namespace) -> None:
-    follow.follow(stack, arguments.program, lines=arguments.lines, once=arguments.once, raw=arguments.raw, show=print)
+    logs.follow(stack, arguments.program, lines=arguments.lines, once=arguments.once, raw=arguments.raw, show=print)
 
 
 def _clean(stack: Stack, arguments: argparse.Namespace) -> int:
@@ -132,12 +135,12 @@ def _become(command: list[str], stack: Stack, **extra: str) -> int:
 def _publish(stack: Stack, arguments: argparse.Namespace) -> None:
     user, password = stack.settings.mqtt_username, stack.settings.mqtt_password
     login = (user, password.reveal()) if user and password else None
-    talk.publish(stack.current.addresses.mqtt, arguments.topic, arguments.payload, login)
+    pubsub.publish(stack.current.addresses.mqtt, arguments.topic, arguments.payload, login)
 
 
 def _watch(stack: Stack, arguments: argparse.Namespace) -> None:
     environ = {**stack.environ, **_token(stack)}
-    talk.watch(stack.current.addresses.websocket, arguments.module, environ, lambda line: print(line, flush=True))
+    pubsub.watch(stack.current.addresses.websocket, arguments.module, environ, lambda line: print(line, flush=True))
 
 
 def _token(stack: Stack) -> dict[str, str]:
@@ -152,7 +155,7 @@ def _token(stack: Stack) -> dict[str, str]:
 
 def _status(stack: Stack, _arguments: argparse.Namespace) -> int:
     found = status.gather(stack)
-    _say(report.render(found))
+    _say(status_report.render(found))
     return 0 if found.healthy else 1
 
 

@@ -11,10 +11,10 @@ from typing import Final
 
 import msgspec
 
-from seve_embedded import processes
 from seve_embedded.plan import Plan
 from seve_embedded.state import State
-from seve_embedded.supervisor_config import STATE_VARIABLE
+from seve_embedded.supervision import processes
+from seve_embedded.supervision.config import STATE_VARIABLE
 
 RESTART_SECONDS: Final = 2.0
 """A program that dies at once is started this often; one that lived longer is started again without delay."""

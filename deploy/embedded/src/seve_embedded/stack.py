@@ -13,11 +13,14 @@ from typing import Final, Self
 import msgspec
 from seve_runtime.settings import load, split_listen
 
-from seve_embedded import env_file, nats_server, plan, postgres, processes, supervisor_config
+from seve_embedded import plan
 from seve_embedded.plan import Plan
+from seve_embedded.servers import nats, postgres
 from seve_embedded.settings import StackSettings
+from seve_embedded.shared import env_file
 from seve_embedded.state import State, write_private
-from seve_embedded.supervisor import Supervisor
+from seve_embedded.supervision import config, processes
+from seve_embedded.supervision.client import Supervisor
 
 SUPERVISOR: Final = "supervisor"
 """The name under which the supervisor itself is written down."""
@@ -62,7 +65,7 @@ class Stack:
             found,
             python=sys.executable,
             postgres=postgres.command(self.state.postgres_data, self.settings.postgres_port, timezone="UTC"),
-            nats=[str(nats_server.binary()), "--config", str(self.state.nats_config)],
+            nats=[str(nats.binary()), "--config", str(self.state.nats_config)],
         )
         return Plan(
             programs=programs,
@@ -109,7 +112,7 @@ class Stack:
         """Bring the files that the supervisor and the servers read in line with the settings."""
         write_private(self.state.plan, msgspec.json.encode(self.wanted).decode())
         write_private(self.state.nats_config, self._nats_config())
-        text = supervisor_config.render(self.wanted.programs, root=os.geteuid() == 0, files=_open_files())
+        text = config.render(self.wanted.programs, root=os.geteuid() == 0, files=_open_files())
         write_private(self.state.supervisor_config, text)
 
     def _nats_config(self) -> str:
@@ -118,7 +121,7 @@ class Stack:
         device = None
         if settings.mqtt_username and settings.mqtt_password:
             device = (settings.mqtt_username, settings.mqtt_password.reveal())
-        return nats_server.config(
+        return nats.config(
             self.state.nats_data,
             port=settings.nats_port,
             mqtt_host=mqtt_host,

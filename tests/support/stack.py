@@ -19,8 +19,8 @@ from pathlib import Path
 import psycopg
 from nats.aio.client import Client
 
-from servers.conditions import free_port, wait_until
-from servers.embedded import NatsServer, PostgresServer, Server
+from support.conditions import free_port, wait_until
+from support.embedded import NatsServer, PostgresServer, Server
 
 QUICK = {
     "LOG_LEVEL": "info",

@@ -9,12 +9,14 @@ from typing import Final
 import msgspec
 from nats.errors import Error as NatsError
 
-from seve_embedded import logfile, mqtt_queue, readiness
 from seve_embedded.plan import Plan
-from seve_embedded.report import PATIENCE, Report, ask_servers, clipped, fault, stream_row
+from seve_embedded.servers import mqtt_queue
+from seve_embedded.shared import logfile
+from seve_embedded.shared.status_report import PATIENCE, Report, ask_servers, clipped, fault, stream_row
+from seve_embedded.shared.tables import duration
 from seve_embedded.stack import Stack
-from seve_embedded.supervisor import NoSupervisor, ProcessState
-from seve_embedded.table import duration
+from seve_embedded.supervision import readiness
+from seve_embedded.supervision.client import NoSupervisor, ProcessState
 
 ERRORS_SHOWN: Final = 3
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from seve_runtime.errors import SettingsError
 
-from seve_embedded import ports, readiness
+from seve_embedded.commands.up import NotReady
 from seve_embedded.plan import writer_name
 from seve_embedded.stack import Stack
-from seve_embedded.up import NotReady
+from seve_embedded.supervision import ports, readiness
 
 Say = Callable[[str], None]
 

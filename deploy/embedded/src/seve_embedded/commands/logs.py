@@ -7,7 +7,7 @@ from typing import Final
 
 from seve_runtime.errors import SeveError
 
-from seve_embedded import logfile
+from seve_embedded.shared import logfile
 from seve_embedded.stack import Stack
 
 POLL_SECONDS: Final = 0.25

@@ -5,7 +5,7 @@ import pwd
 import shutil
 from pathlib import Path
 
-from servers.embedded import Server
+from support.embedded import Server
 
 CONFIG = """\
 listener {port} 127.0.0.1

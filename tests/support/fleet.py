@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from servers.conditions import wait_until
+from support.conditions import wait_until
 
 
 class Simulated:

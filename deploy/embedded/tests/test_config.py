@@ -1,8 +1,8 @@
 """What the supervisor reads, checked with its own reader."""
 
 import pytest
-from seve_embedded import supervisor_config
 from seve_embedded.plan import Program
+from seve_embedded.supervision import config
 from supervisor.datatypes import RestartUnconditionally, RestartWhenExitUnexpected
 from supervisor.options import ServerOptions
 
@@ -21,7 +21,7 @@ def options(request, tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SEVE_SOCKET", str(folder / "run" / "supervisor.sock"))
     path = folder / "supervisord.conf"
-    path.write_text(supervisor_config.render(PROGRAMS, root=False, files=1024))
+    path.write_text(config.render(PROGRAMS, root=False, files=1024))
     read = ServerOptions()
     read.realize(args=["-c", str(path)])
     return folder, read
@@ -47,4 +47,4 @@ def test_restarts_what_dies_but_no_service_that_cannot_start(options):
 
 def test_no_secret_stands_in_it():
     """What a program inherits is written elsewhere, for its owner's eyes only."""
-    assert "hunter2" not in supervisor_config.render(PROGRAMS, root=True, files=1024)
+    assert "hunter2" not in config.render(PROGRAMS, root=True, files=1024)

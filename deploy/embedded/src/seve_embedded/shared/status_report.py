@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from psycopg import sql
 from seve_runtime.nats.topology import DEADLETTER, HISTORY, JOURNAL, LATEST, WRITER
 
-from seve_embedded.table import size, table
+from seve_embedded.shared.tables import size, table
 
 PATIENCE: Final = 2
 ERROR_WIDTH: Final = 110

@@ -10,7 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from servers.conditions import wait_until
+from support.conditions import wait_until
 
 
 @contextlib.contextmanager

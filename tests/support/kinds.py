@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from servers.containers import ContainerStack, impossible
-from servers.stack import EmbeddedStack, Stack
+from support.containers import ContainerStack, impossible
+from support.stack import EmbeddedStack, Stack
 
 KINDS = [
     pytest.param(EmbeddedStack, id="embedded"),

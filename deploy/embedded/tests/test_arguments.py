@@ -1,26 +1,26 @@
 """What may be said on the command line."""
 
 import pytest
-from seve_embedded import commandline
+from seve_embedded.cli import arguments
 
 
 def test_audit_psql_and_run_get_their_options_untouched():
     """`-c` is psql's, not ours."""
-    assert commandline.parse(["psql", "-Atc", "SELECT 1"]).passed_on == ["-Atc", "SELECT 1"]
-    assert commandline.parse(["audit", "--from", "7", "--json"]).passed_on == ["--from", "7", "--json"]
-    assert commandline.parse(["run", "seve-simulate", "--help"]).passed_on == ["seve-simulate", "--help"]
+    assert arguments.parse(["psql", "-Atc", "SELECT 1"]).passed_on == ["-Atc", "SELECT 1"]
+    assert arguments.parse(["audit", "--from", "7", "--json"]).passed_on == ["--from", "7", "--json"]
+    assert arguments.parse(["run", "seve-simulate", "--help"]).passed_on == ["seve-simulate", "--help"]
 
 
 @pytest.mark.parametrize("text", ["3", "WRITERS=3"])
 def test_writers_are_counted_as_make_says_it(text):
     """The same words with and without make."""
-    assert commandline.parse(["scale", text]).writers == 3
+    assert arguments.parse(["scale", text]).writers == 3
 
 
 @pytest.mark.parametrize("words", [[], ["scale"], ["scale", "WRITERS=0"], ["scale", "many"], ["publish", "a/b"]])
 def test_what_makes_no_sense_is_a_usage_error(words, capsys):
     """Exit code 2, with the usage."""
     with pytest.raises(SystemExit) as caught:
-        commandline.parse(words)
+        arguments.parse(words)
     assert caught.value.code == 2
     assert "usage" in capsys.readouterr().err

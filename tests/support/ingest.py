@@ -13,7 +13,7 @@ from seve_runtime.nats import topology
 from seve_schema.codec import decode_envelopes
 from seve_schema.envelope import Envelope
 
-from servers.conditions import free_port, wait_until
+from support.conditions import free_port, wait_until
 
 
 class Ingest:

@@ -3,10 +3,10 @@
 import signal
 from typing import Final
 
-from seve_embedded import processes
 from seve_embedded.plan import Program
 from seve_embedded.stack import Stack
-from seve_embedded.supervisor import NoSupervisor
+from seve_embedded.supervision import processes
+from seve_embedded.supervision.client import NoSupervisor
 
 LATE_SECONDS: Final = 10.0
 

@@ -16,7 +16,7 @@ from seve_schema.envelope import Envelope
 from seve_schema.subjects import telemetry_subject
 from websockets.asyncio.client import connect
 
-from servers.conditions import accepts, eventually, free_port
+from support.conditions import accepts, eventually, free_port
 
 SMALL = TopologySettings(journal_max_bytes=64 << 20, history_max_bytes=64 << 20)
 

@@ -1,6 +1,6 @@
 """PostgreSQL out of its wheel: where its programs are, how a data folder is made, how the server is started.
 
-PostgreSQL refuses to run as root; `seve_embedded.unprivileged` says how it is started there.
+PostgreSQL refuses to run as root; `seve_embedded.servers.unprivileged` says how it is started there.
 """
 
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from seve_embedded.unprivileged import own_folder, readable_programs, unprivileged
+from seve_embedded.servers.unprivileged import own_folder, readable_programs, unprivileged
 
 SUPERUSER: Final = "postgres"
 DATABASE: Final = "seve"

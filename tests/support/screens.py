@@ -1,6 +1,6 @@
 """What a browser shows: the client of `seve.js` in a bare page, and the parts of the live page."""
 
-from servers.conditions import wait_until
+from support.conditions import wait_until
 
 CLIENT = """async (options) => {
   const { Seve } = await import("/seve.js");

@@ -11,12 +11,14 @@ from typing import Final
 from nats.errors import Error as NatsError
 from seve_runtime.errors import SeveError
 
-from seve_embedded import down, mqtt_queue, ports, postgres, processes, readiness
-from seve_embedded.logfile import tail
+from seve_embedded.commands import down
 from seve_embedded.plan import reachable
+from seve_embedded.servers import mqtt_queue, postgres
+from seve_embedded.shared.logfile import tail
 from seve_embedded.stack import SUPERVISOR, Stack
-from seve_embedded.supervisor import NoSupervisor
-from seve_embedded.supervisor_config import PYTHON_VARIABLE, SOCKET_VARIABLE, STATE_VARIABLE
+from seve_embedded.supervision import ports, processes, readiness
+from seve_embedded.supervision.client import NoSupervisor
+from seve_embedded.supervision.config import PYTHON_VARIABLE, SOCKET_VARIABLE, STATE_VARIABLE
 
 POLL_SECONDS: Final = 0.1
 SERVERS: Final = {"POSTGRES_PORT": "postgres", "NATS_PORT": "nats", "MQTT_LISTEN": "nats"}

@@ -8,7 +8,7 @@ from seve_writer.audit.reconcile import Audit, Finding
 from seve_writer.audit.report import verdict
 from seve_writer.settings import AuditSettings
 
-from servers.conditions import wait_until
+from support.conditions import wait_until
 
 
 def audit(stack) -> Audit:

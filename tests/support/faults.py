@@ -13,8 +13,8 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 
 import psutil
 
-from servers.conditions import wait_until
-from servers.proxy import Proxy, proxied
+from support.conditions import wait_until
+from support.proxy import Proxy, proxied
 
 
 def tree(pid: int) -> list[psutil.Process]:
@@ -33,7 +33,7 @@ def tell(pid: int, number: signal.Signals) -> list[psutil.Process]:
 
 
 def kill_hard(process) -> None:
-    """SIGKILL to a server (of `servers.embedded`) and all of its children; over when none of them is left."""
+    """SIGKILL to a server (of `support.embedded`) and all of its children; over when none of them is left."""
     told = tell(process.process.pid, signal.SIGKILL)
     process.process.wait(30)
     wait_until(lambda: all(map(_over, told)), "all children gone")

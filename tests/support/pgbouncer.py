@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from servers.embedded import Server
+from support.embedded import Server
 
 CONFIG = """\
 [databases]

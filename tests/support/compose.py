@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
-from servers.conditions import free_port, wait_until
+from support.conditions import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 TAG = f"test-{blake2b(str(ROOT).encode(), digest_size=4).hexdigest()}"

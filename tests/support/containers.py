@@ -24,9 +24,9 @@ from docker.errors import DockerException, NotFound
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from servers.compose import ROOT, TAG
-from servers.conditions import accepts, free_port, wait_until
-from servers.stack import QUICK, Stack
+from support.compose import ROOT, TAG
+from support.conditions import accepts, free_port, wait_until
+from support.stack import QUICK, Stack
 
 LABEL = "dev.seve.test-run"
 HARDENED = {"read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}

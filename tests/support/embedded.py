@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import psycopg
-from seve_embedded import nats_server, postgres
 from seve_embedded.plan import NATS_ENVIRONMENT
+from seve_embedded.servers import nats, postgres
 
-from servers.conditions import accepts, free_port, wait_until
+from support.conditions import accepts, free_port, wait_until
 
 
 class Server:
@@ -69,9 +69,9 @@ class NatsServer(Server):
 
     def command(self) -> list[str]:
         path = self.folder / "nats.conf"
-        text = nats_server.config(self.folder / "jetstream", port=self.port, mqtt_port=self.mqtt_port, **self.options)
+        text = nats.config(self.folder / "jetstream", port=self.port, mqtt_port=self.mqtt_port, **self.options)
         path.write_text(text)
-        return [str(nats_server.binary()), "--config", str(path)]
+        return [str(nats.binary()), "--config", str(path)]
 
     def ready(self) -> bool:
         return accepts(self.port) and accepts(self.mqtt_port)

@@ -1,0 +1,1 @@
+"""The servers that the embedded stack runs: NATS and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""What both modes of the stack use: `.env`, tables, log files, status."""

@@ -1,0 +1,1 @@
+"""The supervisor, the processes it keeps, their ports and their readiness."""
