@@ -179,14 +179,15 @@ class ContainerStack(Stack):
         image, names = self.images["POSTGRES_IMAGE"], ("postgres_owner", "postgres_writer")
         container = self._container(image, "postgres", *names, user="postgres", tmpfs=tmpfs, shm_size="256m")
         container.with_command("postgres -c fsync=off")
-        container.with_volume_mapping(ROOT / "deploy/postgres/10-roles.sh", "/docker-entrypoint-initdb.d/10-roles.sh")
+        roles = ROOT / "deploy/docker/postgres/10-roles.sh"
+        container.with_volume_mapping(roles, "/docker-entrypoint-initdb.d/10-roles.sh")
         container.tmpfs = container._kwargs.pop("tmpfs")
         return container.with_envs(POSTGRES_DB="seve", POSTGRES_PASSWORD_FILE="/run/secrets/postgres_owner")
 
     def _mosquitto(self) -> DockerContainer:
         container = self._container(self.images["MOSQUITTO_IMAGE"], "mosquitto", "mqtt_passwords", user="mosquitto")
         container.tmpfs = {"/tmp": "", "/mosquitto/log": ""}
-        folder = ROOT / "deploy/mosquitto"
+        folder = ROOT / "deploy/docker/mosquitto"
         container.with_volume_mapping(folder / "mosquitto.conf", "/mosquitto/config/mosquitto.conf")
         container.with_volume_mapping(folder / "access/open", "/mosquitto/access")
         start = "umask 077 && cp /run/secrets/mqtt_passwords /tmp"
