@@ -3,7 +3,7 @@
 `python3 deploy/docker/prepare.py` reads the settings of `.env` and the environment, refuses those that cannot be used
 (exit code 2, each fault named), makes every password once, as a file below `.seve/docker`, and prints the settings
 that Compose needs besides, as lines for a shell. Only the devices' own user and password are written anew each time.
-Prints no secret; needs nothing but Python.
+`--setting NAME` prints one setting instead. Needs nothing but Python.
 
 The folder of the secrets is closed to other users; the files in it are not, because a container's user reads them
 through a mount.
@@ -19,6 +19,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "embedded/src"))
+from seve_embedded.shared import env_file
+
 NATS_USERS = ("setup", "ingest", "writer", "broadcaster", "operator")
 NATS_SERVERS = ("nats-1", "nats-2", "nats-3")
 WORDS = (*(f"nats_{user}" for user in NATS_USERS), "nats_route", "postgres_owner", "postgres_writer", "mqtt_pipeline")
@@ -28,27 +31,32 @@ LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):([0-9]{1,5})")
 
 def main() -> int:
     """The exit code."""
-    environ = {**dotenv(Path(".env")), **{name: value for name, value in os.environ.items() if value}}
+    try:
+        environ = settings_of(Path.cwd(), os.environ)
+    except env_file.EnvFileError as error:
+        return refuse(error.faults)
+    if sys.argv[1:2] == ["--setting"]:
+        print(environ.get(sys.argv[2], ""))
+        return 0
     faults, settings = doors(environ)
     if faults:
-        print("\n".join(f"setting {fault}" for fault in faults), file=sys.stderr)
-        return 2
+        return refuse(faults)
     folder = Path(environ.get("SECRETS") or f".seve/docker/{environ.get('SEVE_PROJECT', 'seve')}")
     write_secrets(folder, environ)
     print("\n".join(f"{name}={shlex.quote(value)}" for name, value in settings.items()))
     return 0
 
 
-def dotenv(path: Path) -> dict[str, str]:
-    """The variables of a file of NAME=value lines; quotes and comments as Compose reads them."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    found = [line.strip().removeprefix("export ").partition("=") for line in lines if "=" in line]
-    return {name.strip(): _value(value) for name, _, value in found if not name.startswith("#")}
+def refuse(faults: list[str]) -> int:
+    """Report settings that cannot be used; gives the exit code."""
+    print("\n".join(f"setting {fault}" for fault in faults), file=sys.stderr)
+    return 2
 
 
-def _value(raw: str) -> str:
-    words = shlex.split(raw, comments=True)
-    return words[0] if words else ""
+def settings_of(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment and `.env`, read by the same parser as without Docker. Raises EnvFileError."""
+    file = folder / ".env"
+    return env_file.merged(environ, file.read_text(encoding="utf-8") if file.exists() else "")
 
 
 def doors(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:

@@ -2,7 +2,6 @@
 
 import pytest
 from seve_embedded.shared import env_file
-from seve_runtime.errors import SettingsError
 
 
 @pytest.mark.parametrize(
@@ -27,7 +26,7 @@ def test_reads_a_line(line, expected):
 
 def test_names_every_line_that_is_none():
     """A line that is no assignment is a fault with its number, and its content stays untold: it may be a secret."""
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(env_file.EnvFileError) as caught:
         env_file.parse("A=1\nhunter2\nB=2\n1C=3\n")
     assert caught.value.faults == [
         "file .env, line 2: expected NAME=value",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 import msgspec
+from seve_runtime.errors import SettingsError
 from seve_runtime.settings import load, split_listen
 
 from seve_embedded import plan
@@ -42,7 +43,10 @@ class Stack:
         """The stack of the project at `root`. Raises SettingsError for settings that cannot be used."""
         file = root / ".env"
         text = file.read_text(encoding="utf-8") if file.exists() else ""
-        every = env_file.merged(environ, text)
+        try:
+            every = env_file.merged(environ, text)
+        except env_file.EnvFileError as error:
+            raise SettingsError(error.faults) from error
         return cls(load(StackSettings, every), State(root / ".seve"), every, text)
 
     def with_settings(self, settings: StackSettings) -> Self:

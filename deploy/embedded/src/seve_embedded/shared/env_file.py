@@ -1,20 +1,32 @@
-"""The file `.env`: settings a person keeps beside the Makefile. Reads `NAME=value` lines as a shell would read plain
-ones; expands nothing and runs nothing.
+"""The file `.env`: one parser for both modes of the stack. Reads `NAME=value` lines as a shell reads plain ones;
+expands nothing and runs nothing.
+
+Imports the standard library only: in Docker mode a bare Python loads this file before anything is installed.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
-from seve_runtime.errors import SettingsError
-
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*$")
 
 
+class EnvFileError(ValueError):
+    """A file with lines that are neither a variable nor a comment; `faults` has one text per line."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
 def parse(text: str, name: str = ".env") -> dict[str, str]:
-    """The variables of a file. Raises SettingsError with one fault for each line that is neither one nor a comment."""
-    found: dict[str, str] = {}
+    """Return the variables of a file. Raises EnvFileError, which names lines by number and never shows their content.
+
+    A comment starts at the line's start or after white space. Quotes around a value are removed; inside them `#` and
+    white space are part of the value. No character escapes another.
+    """
+    variables: dict[str, str] = {}
     faults: list[str] = []
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -23,14 +35,14 @@ def parse(text: str, name: str = ".env") -> dict[str, str]:
         if match is None:
             faults.append(f"file {name}, line {number}: expected NAME=value")
         else:
-            found[match[1]] = _value(match[2])
+            variables[match[1]] = _value(match[2])
     if faults:
-        raise SettingsError(faults)
-    return found
+        raise EnvFileError(faults)
+    return variables
 
 
 def merged(environ: Mapping[str, str], text: str) -> dict[str, str]:
-    """The environment with what the file adds: a variable that is set already wins over the file."""
+    """Return the environment with the file's variables added. A variable that is set, and not empty, wins."""
     return {**parse(text), **{name: value for name, value in environ.items() if value}}
 
 
