@@ -4,7 +4,9 @@ import pytest
 from seve_broadcaster.settings import Settings as BroadcasterSettings
 from seve_embedded.settings import StackSettings
 from seve_fleet.settings import FleetSettings
+from seve_ingest.factory import normaliser
 from seve_ingest.settings import Settings as IngestSettings
+from seve_runtime.errors import SettingsError
 from seve_runtime.settings import describe, load
 from seve_writer.settings import AuditSettings, WriterSettings
 
@@ -20,3 +22,34 @@ def test_every_default_may_be_said_outright(cls):
 
     assert said
     assert load(cls, {**REQUIRED, **said}) == load(cls, REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        (WriterSettings, "MAINTENANCE_INTERVAL"),
+        (WriterSettings, "DATABASE_TIMEOUT"),
+        (WriterSettings, "ACK_WAIT"),
+        (WriterSettings, "DUPLICATE_WINDOW"),
+        (IngestSettings, "MQTT_RECONNECT"),
+        (IngestSettings, "PUBLISH_TIMEOUT"),
+        (BroadcasterSettings, "WS_PING_INTERVAL"),
+        (BroadcasterSettings, "LATEST_SAVE_INTERVAL"),
+        (StackSettings, "START_TIMEOUT"),
+    ],
+)
+def test_a_duration_of_nothing_is_refused_where_it_would_spin_or_never_end(cls, name):
+    with pytest.raises(SettingsError) as raised:
+        load(cls, {**REQUIRED, name: "0"})
+    assert [fault.split()[0] for fault in raised.value.faults] == [name]
+
+
+def test_a_retention_of_nothing_keeps_everything_in_every_service():
+    """One RETENTION in `.env` is read by ingest and by the writer."""
+    rules = load(IngestSettings, {"RETENTION": "0"}).rules
+    outcome = normaliser(rules)(
+        b"croissance/co2", b'{"value": 1, "time": "2001-01-01T00:00:00Z"}', received_at=1_600_000_000 * 10**6
+    )
+    assert load(WriterSettings, {**REQUIRED, "RETENTION": "0"}).retention == 0
+    assert outcome.rejection is None
+    assert outcome.envelopes[0].time.startswith("2001-01-01")

@@ -19,13 +19,16 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "embedded/src"))
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "deploy/embedded/src"), str(ROOT / "libs/runtime/src")]
 from seve_embedded.shared import env_file
+from seve_runtime import units
 
 NATS_USERS = ("setup", "ingest", "writer", "broadcaster", "operator")
 NATS_SERVERS = ("nats-1", "nats-2", "nats-3")
 WORDS = (*(f"nats_{user}" for user in NATS_USERS), "nats_route", "postgres_owner", "postgres_writer", "mqtt_pipeline")
 PIPELINE = "pipeline"
+PATIENCE = "3m"
 LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):([0-9]{1,5})")
 
 
@@ -37,6 +40,13 @@ def main() -> int:
         return refuse(error.faults)
     if sys.argv[1:2] == ["--setting"]:
         print(environ.get(sys.argv[2], ""))
+        return 0
+    try:
+        patience = units.seconds(environ.get("START_TIMEOUT") or PATIENCE)
+    except ValueError as error:
+        return refuse([f"START_TIMEOUT = {environ['START_TIMEOUT']!r}: {error}"])
+    if sys.argv[1:2] == ["--patience"]:
+        print(f"{patience:.0f}")
         return 0
     faults, settings = doors(environ)
     if faults:

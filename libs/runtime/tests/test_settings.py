@@ -1,12 +1,16 @@
 """Settings come from the environment, and every fault is told at once."""
 
+import json
+import subprocess
+import sys
 from typing import Annotated, Literal
 
 import msgspec
 import pytest
 from msgspec import Meta
 from seve_runtime.errors import SettingsError
-from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret, describe, is_loopback, load, split_listen
+from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret, describe, load
+from seve_runtime.units import is_loopback, split_listen
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +26,10 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     batch: Count = 100
     password: Secret | None = None
     listen: Listen = "127.0.0.1:8080"
+    presets: tuple[Literal["esphome", "tasmota"], ...] = ()
+    pause: Annotated[Seconds, Meta(gt=0)] = 1.0
+    open: bool = False
+    url: Annotated[str, Meta(pattern="^mqtt://", extra={"expected": "mqtt://host:1883"})] = "mqtt://a:1"
 
 
 GOOD = {"DATABASE_URL": "postgresql://x"}
@@ -46,6 +54,51 @@ def test_values_are_read_with_their_units():
     assert Group(topics=("a/#", "b/#"), mode="b") == settings.group
 
 
+@pytest.mark.parametrize("text", ["90", "0.5", "1h30m", "5 sec", "10M"])
+def test_a_duration_needs_its_unit(text):
+    """`RETENTION=90` would mean ninety seconds to some and ninety days to others."""
+    with pytest.raises(SettingsError) as raised:
+        load(Example, {**GOOD, "FLUSH_INTERVAL": text})
+    assert raised.value.faults == [
+        f"FLUSH_INTERVAL = '{text}': expected a duration with its unit, such as 500ms, 5s, 10m, 2h or 90d"
+    ]
+
+
+@pytest.mark.parametrize("text", ["1024", "2G"])
+def test_a_size_needs_its_unit(text):
+    with pytest.raises(SettingsError) as raised:
+        load(Example, {**GOOD, "SIZE": text})
+    assert raised.value.faults == [f"SIZE = '{text}': expected a size with its unit, such as 64KiB, 256MiB or 2GiB"]
+
+
+def test_nothing_needs_no_unit():
+    """0 means the same in every unit."""
+    settings = load(Example, {**GOOD, "FLUSH_INTERVAL": "0", "SIZE": "0"})
+    assert (settings.flush_interval, settings.size) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("MODE", "c", "one of a, b"),
+        ("PRESETS", "esphom", "some of esphome, tasmota, separated by commas"),
+        ("BATCH", "0", "a whole number, at least 1"),
+        ("BATCH", "many", "a whole number, at least 1"),
+        ("PAUSE", "0", "a duration with its unit, such as 500ms, 5s, 10m, 2h or 90d, more than 0"),
+        ("OPEN", "perhaps", "true or false"),
+        ("URL", "here", "mqtt://host:1883"),
+        ("LISTEN", "1883", "host:port, such as 127.0.0.1:1883, or 0.0.0.0:1883 for every address"),
+        ("LISTEN", "127.0.0.1:99999", "a port is at most 65535"),
+    ],
+)
+def test_a_fault_says_what_to_write(name, text, expected):
+    with pytest.raises(SettingsError) as raised:
+        load(Example, {**GOOD, name: text})
+    [fault] = raised.value.faults
+    assert fault.startswith(f"{name} = '{text}': expected ")
+    assert expected in fault
+
+
 def test_all_faults_are_reported_together():
     """An operator mends the environment once."""
     wrong = {"FLUSH_INTERVAL": "soon", "BATCH": "0", "MODE": "c", "LISTEN": "nowhere", "SIZE": "-1"}
@@ -63,6 +116,28 @@ def test_a_secret_comes_from_a_file_and_shows_itself_nowhere(tmp_path):
     assert "hush" not in f"{settings} {settings.password!r} {settings.password}"
 
 
+def test_no_conversion_shows_a_secret():
+    """A `str` in disguise would show itself to `str()`, `%s`, `+` and to the encoder of JSON logs."""
+    secret = Secret("hush")
+    assert not isinstance(secret, str)
+    assert "hush" not in str(secret) + f"{secret}" + "%s" % secret + repr({"password": secret})  # noqa: UP031
+    with pytest.raises(TypeError):
+        json.dumps({"password": secret})
+    with pytest.raises(TypeError):
+        "password: " + secret
+
+
+def test_a_secret_never_reaches_a_log_line():
+    """By the logging of a service, as JSON."""
+    program = (
+        "import structlog; from seve_runtime import logs; from seve_runtime.settings import Secret; "
+        "logs.configure('example', 'info', 'json'); structlog.get_logger().info('connected', password=Secret('hush'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert json.loads(done.stderr)["event"] == "connected"
+    assert "hush" not in done.stderr
+
+
 def test_a_secret_given_twice_is_a_fault_without_its_value(tmp_path):
     """Which of two would win is nothing to guess."""
     with pytest.raises(SettingsError) as raised:
@@ -74,7 +149,20 @@ def test_a_secret_given_twice_is_a_fault_without_its_value(tmp_path):
 def test_every_setting_is_described_with_its_default():
     """What `--help` and the README show comes from the struct."""
     rows = {row.name: row for row in describe(Example)}
-    assert list(rows) == ["TOPICS", "MODE", "DATABASE_URL", "FLUSH_INTERVAL", "SIZE", "BATCH", "PASSWORD", "LISTEN"]
+    assert list(rows) == [
+        "TOPICS",
+        "MODE",
+        "DATABASE_URL",
+        "FLUSH_INTERVAL",
+        "SIZE",
+        "BATCH",
+        "PASSWORD",
+        "LISTEN",
+        "PRESETS",
+        "PAUSE",
+        "OPEN",
+        "URL",
+    ]
     assert (
         rows["FLUSH_INTERVAL"].default,
         rows["SIZE"].default,

@@ -8,7 +8,7 @@ from seve_runtime.nats.topology import TopologySettings, apply
 from support.broadcasting import SMALL, Journal, broadcasting, envelope, watching
 from support.conditions import eventually
 
-TINY_MEMORY = {"RECENT_MAX_BYTES": "1024"}
+TINY_MEMORY = {"RECENT_MAX_BYTES": "1KiB"}
 
 
 def values(frames):

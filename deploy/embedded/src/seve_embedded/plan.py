@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import quote
 
 import msgspec
-from seve_runtime.settings import split_listen
+from seve_runtime.units import split_listen
 
 from seve_embedded.settings import StackSettings
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret, is_loopback
+from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret
+from seve_runtime.units import is_loopback
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
@@ -34,6 +35,7 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^(always|[0-9]+(ms|s|m|h))$",
+            extra={"expected": "always, or a duration such as 500ms, 2m or 1h"},
             description="how often JetStream calls fsync: what a power loss may take; `always` costs a factor of ten",
         ),
     ] = "2m"
@@ -44,7 +46,7 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
         Port, Meta(description="health and metrics of the first writer; further ones count up")
     ] = 9111
     writers: Annotated[Count, Meta(le=64, description="how many writers share the work")] = 1
-    start_timeout: Annotated[Seconds, Meta(description="how long `up` waits until all is ready")] = 60.0
+    start_timeout: Annotated[Seconds, Meta(gt=0, description="how long `up` waits until all is ready")] = 60.0
 
     def __post_init__(self) -> None:
         """Refuse doors that nobody meant to open; raises ValueError, which names the setting."""

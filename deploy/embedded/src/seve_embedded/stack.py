@@ -12,7 +12,8 @@ from typing import Final, Self
 
 import msgspec
 from seve_runtime.errors import SettingsError
-from seve_runtime.settings import load, split_listen
+from seve_runtime.settings import load
+from seve_runtime.units import split_listen
 
 from seve_embedded import plan
 from seve_embedded.plan import Plan

@@ -18,7 +18,7 @@ from prometheus_client.registry import REGISTRY
 
 from seve_runtime.errors import SettingsError
 from seve_runtime.health import HEARTBEAT_SECONDS, Health
-from seve_runtime.settings import split_listen
+from seve_runtime.units import split_listen
 
 log = structlog.get_logger()
 

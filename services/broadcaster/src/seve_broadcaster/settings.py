@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Meta
 from seve_runtime.nats.connection import NatsSettings
 from seve_runtime.service import ServiceSettings
-from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret, is_loopback
+from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret
+from seve_runtime.units import is_loopback
 
 MIN_SECRET_BYTES: Final = 32
 

@@ -1,6 +1,7 @@
 """The rules that settings ask for: routes of the file, then of the presets as listed, then `native`."""
 
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from seve_runtime.errors import SettingsError
@@ -9,7 +10,10 @@ from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.routing import route_file
 from seve_ingest.routing.presets import PRESETS
 from seve_ingest.routing.routes import RouteTable
-from seve_ingest.settings import RuleSettings
+from seve_ingest.settings import DAY, RuleSettings
+
+EVER: Final = 10_000 * 365.0 * DAY
+"""Seconds of a retention of 0: no sample is too old."""
 
 
 def route_table(settings: RuleSettings) -> RouteTable:
@@ -32,7 +36,7 @@ def normaliser(settings: RuleSettings) -> Normaliser:
     """The normaliser of these settings. Raises SettingsError."""
     return Normaliser(
         route_table(settings),
-        retention=settings.retention,
+        retention=settings.retention or EVER,
         ranges=settings.ranges(),
         prefix=settings.mqtt_topic_prefix,
     )

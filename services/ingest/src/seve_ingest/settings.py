@@ -20,7 +20,12 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to reach the MQTT broker and what to ask of it."""
 
     mqtt_broker: Annotated[
-        str, Meta(pattern=r"^mqtts?://[^/@]+/?$", description="the broker: mqtt://host:1883 or mqtts://host:8883")
+        str,
+        Meta(
+            pattern=r"^mqtts?://[^/@]+/?$",
+            extra={"expected": "mqtt://host:1883 or mqtts://host:8883, without a user"},
+            description="the broker: mqtt://host:1883 or mqtts://host:8883",
+        ),
     ] = "mqtt://localhost:1883"
     mqtt_username: Annotated[str | None, Meta(description="user name at the broker")] = None
     mqtt_password: Annotated[Secret | None, Meta(description="its password; or MQTT_PASSWORD_FILE")] = None
@@ -33,7 +38,9 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ("#",)
     mqtt_version: Annotated[Literal["3.1.1", "5"], Meta(description="MQTT version to speak: 3.1.1 or 5")] = "3.1.1"
     mqtt_keepalive: Annotated[int, Meta(ge=5, le=3600, description="seconds of silence after which to ping")] = 30
-    mqtt_reconnect: Annotated[Seconds, Meta(description="longest wait before the next attempt, plus jitter")] = 5.0
+    mqtt_reconnect: Annotated[Seconds, Meta(gt=0, description="longest wait before the next attempt, plus jitter")] = (
+        5.0
+    )
     mqtt_connect_timeout: Annotated[Seconds, Meta(gt=0, description="how long an attempt may take")] = 30.0
     mqtt_ca_file: Annotated[
         str | None, Meta(description="with mqtts://: certificates to trust, instead of the system's")
@@ -71,7 +78,10 @@ class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="samples outside go to the dead letters: temperature=-40..85,humidity=0..100"),
     ] = ()
     retention: Annotated[
-        Seconds, Meta(gt=0, description="older samples go to the dead letters; the writer's setting of the same name")
+        Seconds,
+        Meta(
+            description="older samples go to the dead letters, 0 takes all; the writer's setting of the same name",
+        ),
     ] = 90 * DAY
 
     def __post_init__(self) -> None:

@@ -40,11 +40,13 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     fetch_max_bytes: Annotated[Bytes, Meta(description="most bytes of journal messages held in memory")] = 8 << 20
     database_timeout: Annotated[
         Seconds,
-        Meta(description="how long a connection, or one transaction, may take before it is given up and repeated"),
+        Meta(
+            gt=0, description="how long a connection, or one transaction, may take before it is given up and repeated"
+        ),
     ] = 30.0
     retention: Annotated[Seconds, Meta(description="measurements older than this are deleted; 0 keeps all")] = 90 * DAY
     maintenance_interval: Annotated[
-        Seconds, Meta(description="how often old measurements are deleted and the ledger is merged")
+        Seconds, Meta(gt=0, description="how often old measurements are deleted and the ledger is merged")
     ] = 60.0
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from seve_runtime.settings import is_loopback, split_listen
+from seve_runtime.units import is_loopback, split_listen
 
 from seve_embedded.plan import Plan
 from seve_embedded.settings import StackSettings

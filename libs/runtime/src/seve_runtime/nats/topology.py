@@ -48,10 +48,10 @@ class TopologySettings(msgspec.Struct, frozen=True, kw_only=True):
     latest_max_bytes: Annotated[Bytes, Meta(description="size of the newest-of-each-series stream")] = 256 << 20
     deadletter_max_bytes: Annotated[Bytes, Meta(description="size of the dead-letter stream")] = 256 << 20
     duplicate_window: Annotated[
-        Seconds, Meta(description="how long the journal recognises a repeated publish; costs memory in NATS")
+        Seconds, Meta(ge=0.1, description="how long the journal recognises a repeated publish; costs memory in NATS")
     ] = 30.0
     ack_wait: Annotated[
-        Seconds, Meta(description="after how long an unacknowledged journal message goes to another writer")
+        Seconds, Meta(gt=0, description="after how long an unacknowledged journal message goes to another writer")
     ] = 30.0
     max_ack_pending: Annotated[
         Count, Meta(description="NATS messages that all writers together may hold; at least twice writers x batch")

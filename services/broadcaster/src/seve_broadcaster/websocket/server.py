@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 from seve_runtime.errors import SettingsError
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
-from seve_runtime.settings import split_listen
+from seve_runtime.units import split_listen
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
