@@ -28,3 +28,8 @@ def deaf(url, modules="a", takes=4096, **options):
     query = "&".join([f"module={modules}", *(f"{name}={value}" for name, value in options.items())])
     with subscribed(url, query, takes) as sock:
         yield sock
+
+
+def frame(payload, opcode=0x1, *, final=True):
+    """A frame as a client sends it: masked, with a mask of zeros; for payloads of up to 125 bytes."""
+    return bytes([(0x80 if final else 0) | opcode, 0x80 | len(payload), 0, 0, 0, 0]) + payload

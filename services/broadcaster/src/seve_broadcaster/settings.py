@@ -66,7 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Bytes, Meta(description="longest message of a client; a longer one closes the connection with 1009")
     ] = 64 << 10
     ws_max_message_rate: Annotated[
-        Count, Meta(description="messages a second of one client, with bursts of ten times that; beyond: 1008")
+        Count,
+        Meta(description="frames per second of one client, pings too, with bursts of ten times that; beyond: 1008"),
     ] = 10
     ws_buffer_bytes: Annotated[
         Bytes, Meta(ge=16384, description="what may wait for one client's connection before the client counts as slow")

@@ -1,17 +1,20 @@
-"""One WebSocket connection as websockets keeps it, and as a sink of the hub.
+"""One WebSocket connection: a protocol of websockets, and a sink of the hub.
 
-Frames arrive here serialised and go to the transport as they are; websockets does the rest of the protocol. Its own
-pings stay off: a ping would wait behind a full buffer and never time out, so `server` looks at `heard` instead.
+Outgoing frames arrive here serialised and go to the transport as they are; websockets does the rest of the protocol.
+The pings of websockets stay off: a ping would wait behind a full buffer and never time out, so the gateway reads
+`heard` instead. A connection whose buffer is full is not read: whatever a client sends has an answer, and answers that
+nobody reads must not pile up.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from websockets.asyncio.server import ServerConnection
-from websockets.protocol import State
+from websockets.frames import Frame
+from websockets.protocol import Event, State
 
 from seve_broadcaster.fanout.subscriber import Pace
+from seve_broadcaster.websocket.limits import Rate
 
 if TYPE_CHECKING:
     from seve_broadcaster.auth.grants import Grant
@@ -46,21 +49,47 @@ class Turn:
             peer.flush()
 
 
+class Owner(Protocol):
+    """What a connection tells its gateway, and asks it."""
+
+    def rate(self, now: float) -> Rate:
+        """Return the allowance for the frames of a new connection."""
+
+    def full(self, peer: "Peer") -> None:
+        """The buffer passed its bound."""
+
+    def drained(self, peer: "Peer") -> None:
+        """The buffer emptied to a quarter of its bound."""
+
+    def flooded(self, peer: "Peer") -> None:
+        """The client sent more frames than its rate allows."""
+
+
 class Peer(ServerConnection):
-    """A connection. `heard` is when its socket last brought anything, `asked` when it was pinged (loop time)."""
+    """A connection. `heard` is the loop time of its last whole frame or, while its buffer is full, of the buffer's last
+    progress; `asked` is when it was last pinged.
+    """
 
     grant: "Grant"
     client: "Client"
     turn: Turn
     heard: float = 0.0
     asked: float = 0.0
-    counted: bool = False
-    on_full: Callable[["Peer"], None] | None = None
-    on_drained: Callable[["Peer"], None] | None = None
-    _out: list[bytes]
-    _kept: int = 0
     pump: asyncio.Task[None] | None = None
+    _kept: int = 0
+    _left: int = 0
+    _reading: bool = True
+    _serving: bool = False
     _room: asyncio.Future[None] | None = None
+
+    def __init__(self, owner: Owner, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._owner = owner
+        self._out: list[bytes] = []
+
+    def serve(self, client: "Client", turn: Turn) -> None:
+        """From here on the connection is a client's: its owner hears when its buffer is full and when it drained."""
+        self.client, self.turn, self._serving = client, turn, True
 
     def write(self, data: bytes) -> None:
         """Write whole frames, at the latest when this turn ends; nothing else of ours ever writes a part of one."""
@@ -110,29 +139,45 @@ class Peer(ServerConnection):
         """Whether the connection is open."""
         return self.protocol.state is State.OPEN
 
+    def judge(self, now: float) -> None:
+        """Count as heard a connection whose full buffer got smaller: it is not read, so no pong can arrive."""
+        if self.paused:
+            left = self.buffered
+            if left != self._left:
+                self.heard = now
+            self._left = left
+
     def connection_made(self, transport: Any) -> None:
         """The socket is connected."""
         self.heard = self.loop.time()
-        self._out = []
+        self._rate = self._owner.rate(self.heard)
         super().connection_made(transport)
+        self.recv_messages.pause = self.recv_messages.resume = self._read_or_not
 
-    def data_received(self, data: bytes) -> None:
-        """The socket brought something: the peer lives."""
+    def process_event(self, event: Event) -> None:
+        """The request, or a whole frame, arrived. Pings, pongs and fragments count against the rate like messages."""
         self.heard = self.loop.time()
-        super().data_received(data)
+        if isinstance(event, Frame) and not self._rate.allows(self.heard):
+            self._owner.flooded(self)
+        else:
+            super().process_event(event)
 
     def pause_writing(self) -> None:
         """The buffer passed its bound."""
         super().pause_writing()
-        if self.on_full is not None:
-            self.on_full(self)
+        self._left = self.buffered
+        self._read_or_not()
+        if self._serving:
+            self._owner.full(self)
 
     def resume_writing(self) -> None:
         """The buffer emptied to a quarter of its bound."""
         super().resume_writing()
+        self.heard = self.loop.time()
+        self._read_or_not()
         self._make_room()
-        if self.on_drained is not None:
-            self.on_drained(self)
+        if self._serving:
+            self._owner.drained(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
@@ -143,3 +188,10 @@ class Peer(ServerConnection):
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
         self._room = None
+
+    def _read_or_not(self) -> None:
+        """Read from the socket, unless messages wait to be served or answers wait to be read."""
+        reading = not (self.paused or self.recv_messages.paused)
+        if reading != self._reading:
+            self._reading = reading
+            (self.transport.resume_reading if reading else self.transport.pause_reading)()

@@ -5,6 +5,7 @@ Decides nothing that `hub`, `protocol` or `access` can decide.
 
 import asyncio
 import contextlib
+import functools
 import random
 import time
 from collections import Counter
@@ -51,6 +52,9 @@ SWEEP_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 0.5
 BACKLOG: Final = 4096
 """Connections that wait to be accepted: after a restart all clients come back at once."""
+
+BURST_SECONDS: Final = 10
+"""A client may save up so many seconds of its rate."""
 
 BUDGET: Final = 64 * 1024
 """Bytes that a client which is behind is sent in one turn of the loop."""
@@ -100,7 +104,7 @@ class Gateway:
             host,
             port,
             process_request=self._answer,
-            create_connection=Peer,
+            create_connection=cast("type[ServerConnection]", functools.partial(Peer, self)),
             backlog=BACKLOG,
             select_subprotocol=_select,
             compression=None,
@@ -161,9 +165,7 @@ class Gateway:
 
     async def _serve(self, peer: Peer, address: str) -> None:
         self._addresses[address] += 1
-        peer.turn = self._turn
-        peer.client = Client(peer, peer.grant, frames.end_of(self.hub.head))
-        peer.on_full, peer.on_drained = self._full, self._drained
+        peer.serve(Client(peer, peer.grant, frames.end_of(self.hub.head)), self._turn)
         self.peers.add(peer)
         self.hub.join(peer.client)
         try:
@@ -179,14 +181,12 @@ class Gateway:
 
     async def _listen(self, peer: Peer) -> None:
         assert peer.request is not None  # noqa: S101  (the handshake is over)
-        loop, per_second = asyncio.get_running_loop(), self._settings.ws_max_message_rate
-        rate = Rate(per_second, per_second * 10, loop.time())
         query = urlsplit(peer.request.path).query
         peer.request = Request("/ws", Headers())  # its headers are read; thousands of clients need not keep theirs
         self._act(peer, query, query=True)
         async for said in peer:
-            if not rate.allows(loop.time()):
-                self._end(peer, POLICY, "rate", "too many messages")
+            await peer.room()  # every message has an answer: what nobody reads is not added to
+            if not peer.open:
                 return
             self._act(peer, said, query=False)
 
@@ -201,6 +201,13 @@ class Gateway:
             self.refused[refusal.code] += 1
             peer.write(frames.error(refusal.code, refusal.explanation))
         self._advance(peer)
+        self._bound(peer)
+
+    def _bound(self, peer: Peer) -> None:
+        """End a client for which more answers are pending than may wait: HISTORY is away, and it goes on asking."""
+        pending = sum(len(owed) for owed in peer.client.pending if isinstance(owed, bytes))
+        if pending > self._settings.ws_buffer_bytes:
+            self._end(peer, TRY_AGAIN, "pending", "too many answers are pending")
 
     # on the way to the head
 
@@ -231,13 +238,24 @@ class Gateway:
             log.warning("replay interrupted", error=str(error) or type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
 
-    def _full(self, peer: Peer) -> None:
+    def rate(self, now: float) -> Rate:
+        """Return the allowance for the frames of a new connection."""
+        per_second = self._settings.ws_max_message_rate
+        return Rate(per_second, per_second * BURST_SECONDS, now)
+
+    def flooded(self, peer: Peer) -> None:
+        """End a client that sends more frames than its rate allows."""
+        self._end(peer, POLICY, "rate", "too many messages")
+
+    def full(self, peer: Peer) -> None:
+        """The buffer of a client is full: it is slow from here on, or is disconnected where it asked for that."""
         self.hub.overflow(peer.client)
         if peer.client.slow == "disconnect" and peer.client.pace is Pace.SLOW:
             loop = asyncio.get_running_loop()
             loop.call_soon(self._end, peer, TRY_AGAIN, "slow", "too slow for what was asked")
 
-    def _drained(self, peer: Peer) -> None:
+    def drained(self, peer: Peer) -> None:
+        """The buffer of a client drained: bring it on."""
         self.hub.relieve(peer.client)
         self._advance(peer)
 
@@ -255,13 +273,15 @@ class Gateway:
             self.hub.tell_silence(module, silent)
         interval = self._settings.ws_ping_interval
         for peer in list(self.peers):
+            peer.judge(now)
+            self._bound(peer)
             quiet = now - peer.heard
             if peer.grant.expires is not None and peer.grant.expires < wall:
                 self._end(peer, POLICY, "expired", "the token has expired")
             if quiet > 2 * interval:
                 self.ended["ping"] += 1
                 peer.transport.abort()
-            elif quiet > interval and peer.asked < peer.heard:
+            elif quiet > interval and peer.asked < peer.heard and not peer.paused:
                 peer.ask(now)
 
     async def _send_away(self, server: Server) -> None:

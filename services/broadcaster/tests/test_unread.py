@@ -1,0 +1,105 @@
+"""Clients that send and do not read: what waits for them stays within its bound, and they are let go."""
+
+import asyncio
+import contextlib
+
+import pytest
+from support.broadcasting import broadcasting, envelope, watching
+from support.conditions import eventually
+from support.raw_client import deaf, frame
+from websockets.exceptions import ConnectionClosed
+
+BUFFER = 64 << 10
+ONE_READ = 256 << 10
+"""uvloop reads this much at a time: so much may be answered before the connection is found to be full."""
+
+SAID = {
+    "pings": frame(b"x" * 125, opcode=0x9),
+    "errors": frame(b"{"),
+    "subscriptions": frame(b'{"action":"subscribe","modules":["a"]}'),
+}
+
+
+def send_until_blocked(sock, data, most):
+    """Send `data` again and again; give how many bytes the other end took before it stopped reading."""
+    sock.settimeout(2)
+    block, sent = data * (65536 // len(data)), 0
+    with contextlib.suppress(TimeoutError):
+        while sent < most:
+            sock.sendall(block)
+            sent += len(block)
+    return sent
+
+
+@pytest.mark.parametrize("said", SAID)
+async def test_a_client_that_reads_no_answers_is_not_read_either(nats_server, journal, said):
+    """Ping, error, subscription: as soon as the answers fill the buffer, the connection is not read any more."""
+    limits = {"WS_BUFFER_BYTES": str(BUFFER), "WS_MAX_MESSAGE_RATE": "1000000", "WS_PING_INTERVAL": "60s"}
+    async with broadcasting(nats_server.url, **limits) as url:
+        with deaf(url) as sock:
+            await eventually(lambda: url.broadcaster.metric("subscriptions") == 1, "the client subscribed")
+            sent = await asyncio.to_thread(send_until_blocked, sock, SAID[said], 64 << 20)
+            assert sent < 64 << 20
+            assert url.broadcaster.metric("queue_bytes") < BUFFER + ONE_READ
+
+
+@pytest.mark.parametrize("said", ["pings", "errors"])
+async def test_frames_of_every_sort_count_against_the_rate(nats_server, journal, said):
+    """A hundred at once, then ten per second: whoever sends more is closed with 1008."""
+    async with broadcasting(nats_server.url) as url, watching(url) as screen:
+        transport = screen.connection.transport
+        for _ in range(150):
+            transport.write(SAID[said])
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await screen.read()
+        assert screen.connection.close_code == 1008
+
+
+async def test_a_message_in_countless_fragments_is_ended(nats_server, journal):
+    """Empty fragments add nothing to the length of a message, but each would be kept."""
+    async with broadcasting(nats_server.url) as url, watching(url) as screen:
+        screen.connection.transport.write(frame(b"", opcode=0x1, final=False))
+        for _ in range(150):
+            screen.connection.transport.write(frame(b"", opcode=0x0, final=False))
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await screen.read()
+        assert screen.connection.close_code == 1008
+
+
+async def test_a_client_that_only_sends_is_let_go(nats_server, journal):
+    """Sending proves nothing while the answers are not read: a full buffer that gets no smaller ends the connection."""
+    limits = {"WS_BUFFER_BYTES": str(BUFFER), "WS_MAX_MESSAGE_RATE": "1000000", "WS_PING_INTERVAL": "2s"}
+    async with broadcasting(nats_server.url, **limits) as url:
+        metric = url.broadcaster.metric
+        with deaf(url) as sock:
+            sending = asyncio.create_task(asyncio.to_thread(send_for_ever, sock, SAID["pings"]))
+            await eventually(lambda: metric("disconnected_total", reason="ping") == 1, "the client let go")
+            await sending
+
+
+def send_for_ever(sock, data):
+    """Send until the other end cuts the connection."""
+    sock.settimeout(30)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            sock.sendall(data * 100)
+
+
+async def test_a_client_that_asks_while_history_is_away_is_ended(nats_server, journal):
+    """Nothing can be sent until HISTORY answers; what is pending meanwhile is bounded: 1013."""
+    limits = {"WS_BUFFER_BYTES": "64KiB", "WS_MAX_MESSAGE_RATE": "1000", "RECENT_MAX_BYTES": "1KiB"}
+    names = [f"{number:0120}" for number in range(400)]
+    async with broadcasting(nats_server.url, **limits) as url, watching(url, modules=["a"]) as screen:
+        since = (await screen.until("live"))[-1]["seq"]
+        for value in range(20):
+            await journal.publish(envelope("a", float(value), metadata={"padding": "x" * 200}))
+        await screen.until("mqtt-message", 20)
+        nats_server.stop()
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(20):
+                await screen.say(action="subscribe", modules=names, since=since)
+            while True:
+                await screen.read()
+        assert screen.connection.close_code == 1013
