@@ -55,7 +55,10 @@ lint: $(VENV)/dev ## ruff and the type checker
 format: $(VENV)/dev ## put the code, and the README's table of settings, into their form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/python tests/settings_table.py
 
+sbom: $(VENV)/dev ## list what the locks install, with hashes, as CycloneDX documents in dist/
+	@$(BIN)/python deploy/sbom.py
+
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql clean test bench faults fuzz lint format lock
+.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql clean test bench faults fuzz lint format sbom lock
