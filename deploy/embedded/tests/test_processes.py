@@ -72,3 +72,9 @@ def _stop_and_reap(found, process, seconds):
     killed = processes.stop(found, signal.SIGTERM, seconds)
     process.wait(10)
     return killed
+
+
+def test_a_record_that_is_being_written_is_not_read(tmp_path, sleeper):
+    """It may be renamed before it is opened."""
+    (tmp_path / "sleeper").rename(tmp_path / "sleeper.new")
+    assert processes.recorded(tmp_path) == []

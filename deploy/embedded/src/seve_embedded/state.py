@@ -10,6 +10,9 @@ from typing import Final
 SOCKET_PATH_MAX: Final = 90
 """The kernel's limit is 107 bytes (macOS: 103); the supervisor appends its pid while it makes the socket."""
 
+FRESH_SUFFIX: Final = ".new"
+"""Of a file that is being written, before it takes the place of the one before."""
+
 
 class State:
     """The state folder of one stack: `data/` survives, `logs/` is rotated, `run/` is of the running stack alone."""
@@ -68,7 +71,7 @@ class State:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that its owner alone can read, in one step."""
-    fresh = path.with_name(f"{path.name}.new")
+    fresh = path.with_name(f"{path.name}{FRESH_SUFFIX}")
     fresh.unlink(missing_ok=True)
     fresh.touch(0o600)
     fresh.write_text(text, encoding="utf-8")

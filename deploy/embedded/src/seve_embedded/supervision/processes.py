@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import psutil
 
-from seve_embedded.state import write_private
+from seve_embedded.state import FRESH_SUFFIX, write_private
 
 
 class Recorded(NamedTuple):
@@ -56,6 +56,8 @@ def recorded(pids: Path) -> list[Recorded]:
         return []
     found = []
     for path in sorted(pids.iterdir()):
+        if path.suffix == FRESH_SUFFIX:  # about to be renamed
+            continue
         parts = path.read_text(encoding="utf-8").split()
         if len(parts) == 2 and parts[0].isdigit():
             found.append(Recorded(path.name, int(parts[0]), parts[1]))
