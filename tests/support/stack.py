@@ -194,7 +194,7 @@ class EmbeddedStack(Stack):
         self._without = set(without)
         for name in ("nats", "postgres"):
             (folder / name).mkdir(parents=True)
-        self.nats = NatsServer(folder / "nats")
+        self.nats = NatsServer(folder / "nats", ingest_password="ingest")
         self.postgres = PostgresServer(folder / "postgres", fsync=fsync)
         self._ws_port = free_port()
         self.mqtt_url, self.nats_url, self.database_url = self.nats.mqtt_url, self.nats.url, self.postgres.url
@@ -210,6 +210,8 @@ class EmbeddedStack(Stack):
         return {
             "NATS_URL": self.nats_url,
             "MQTT_BROKER": self.mqtt_url,
+            "MQTT_USERNAME": "ingest",
+            "MQTT_PASSWORD": "ingest",
             "DATABASE_URL": self.database_url,
             "MIGRATION_DATABASE_URL": self.database_url,
             "WS_LISTEN": f"127.0.0.1:{self._ws_port}",

@@ -8,7 +8,7 @@ from seve_embedded.settings import StackSettings
 def planned(**settings):
     chosen = StackSettings(**settings)
     found = plan.addresses(chosen, nats_password="n/1", broker_password="b", database_password="d@2")
-    return found, plan.programs(chosen, found, python="/v/python", postgres=["pg"], nats=["nats"])
+    return found, plan.programs(chosen, found, python="/v/python", postgres=["pg"], nats=["nats"], ingest_password="i")
 
 
 def test_services_stop_before_the_servers_they_drain_into():

@@ -14,7 +14,7 @@ from seve_runtime.settings import Secret
 def page(networks=("192.168.1.7",), **settings):
     chosen = StackSettings(**settings)
     found = plan.addresses(chosen, nats_password="nats-pw", broker_password="broker-pw", database_password="db-pw")
-    programs = plan.programs(chosen, found, python="python", postgres=["pg"], nats=["nats"])
+    programs = plan.programs(chosen, found, python="python", postgres=["pg"], nats=["nats"], ingest_password="i")
     whole = plan.Plan(programs=programs, addresses=found, doors=[], writers=chosen.writers, dotenv="")
     return welcome.text(chosen, whole, "deploy/stack", list(networks))
 

@@ -71,6 +71,7 @@ class Stack:
             python=sys.executable,
             postgres=postgres.command(self.state.postgres_data, self.settings.postgres_port, timezone="UTC"),
             nats=[str(nats.binary()), "--config", str(self.state.nats_config)],
+            ingest_password=self.state.secret("ingest"),
         )
         return Plan(
             programs=programs,
@@ -133,6 +134,7 @@ class Stack:
             mqtt_port=mqtt_port,
             sync_interval=settings.nats_sync_interval,
             pipeline_password=self.state.secret("nats"),
+            ingest_password=self.state.secret("ingest"),
             broker_password=self.state.secret("broker"),
             device=device,
         )

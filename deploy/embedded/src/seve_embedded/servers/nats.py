@@ -1,6 +1,10 @@
 """nats-server out of its wheel, with an MQTT 3.1.1 listener. Devices live in an account of their own, so that a device
 that subscribes to `#` never meets the pipeline's subjects; the users of each account may come through their own door
 only.
+
+An MQTT topic is a NATS subject: `$JS/API/STREAM/PURGE/$MQTT_msgs` would be the command that empties the queue of
+acknowledged messages. So devices may neither publish nor subscribe to the subjects of the server itself. Ingest has an
+MQTT user of its own, which may read and not publish.
 """
 
 import json
@@ -23,7 +27,8 @@ accounts {{
   DEVICES {{
     jetstream: enabled
     users: [
-      {{ user: {user}, password: {password}, allowed_connection_types: [MQTT] }}
+      {{ user: {user}, password: {password}, allowed_connection_types: [MQTT], permissions: {device_rights} }}
+      {ingest}
       {broker}
     ]
   }}
@@ -37,6 +42,19 @@ mqtt {{
 }}
 """
 
+SERVER_SUBJECTS: Final = (
+    *(f"${name}.>" for name in ("JS", "JSC", "SYS", "SEVE", "SRV", "KV", "O", "OBJ", "NRG", "GR", "ACC")),
+    *(f"{name}.>" for name in ("_INBOX", "_R_", "_GR_")),
+)
+"""JetStream's commands and answers, the server's own announcements, and the inboxes of whoever asks it."""
+
+MQTT_SUBJECTS: Final = "$MQTT.>"
+"""How the MQTT listener keeps sessions and messages. A subscription at QoS 1 is one to `$MQTT.sub.…`: whoever may not
+subscribe to that may subscribe at QoS 0 only, and leaves nothing behind that a message would have to wait for.
+"""
+
+READS_ONLY: Final = json.dumps({"publish": {"deny": [">"]}})
+INGEST: Final = "{{ user: ingest, password: {password}, allowed_connection_types: [MQTT], permissions: {rights} }}"
 BROKER: Final = "{{ user: broker, password: {password}, allowed_connection_types: [STANDARD] }}"
 
 
@@ -59,13 +77,16 @@ def config(
     http_port: int | None = None,
     sync_interval: str = "2m",
     pipeline_password: str | None = None,
+    ingest_password: str | None = None,
     broker_password: str | None = None,
     device: tuple[str, str] | None = None,
 ) -> str:
     """The server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`.
 
     Without `pipeline_password` anybody who reaches the port is a service; without `device` (name and password) anybody
-    who reaches the MQTT port is a device; with `broker_password` the user `broker` may see and bound what waits there.
+    who reaches the MQTT port is a device. With `ingest_password` the MQTT user `ingest` subscribes at QoS 1 and devices
+    do not; without it they do, as ingest is one of them. With `broker_password` the user `broker` may see and bound
+    the queue.
     """
     user, password = device or ("device", "device")
     return CONFIG.format(
@@ -77,11 +98,20 @@ def config(
         sync_interval=quoted(sync_interval),
         pipeline=quoted(pipeline_password or "pipeline"),
         pipeline_anonymous="" if pipeline_password else "no_auth_user: pipeline",
+        device_rights=_device_rights(may_queue=ingest_password is None),
+        ingest=INGEST.format(password=quoted(ingest_password), rights=READS_ONLY) if ingest_password else "",
         broker=BROKER.format(password=quoted(broker_password)) if broker_password else "",
         user=quoted(user),
         password=quoted(password),
         devices_anonymous="" if device else "no_auth_user: device",
     )
+
+
+def _device_rights(*, may_queue: bool) -> str:
+    """The permissions of a device; `may_queue` lets it subscribe at QoS 1."""
+    publish = [*SERVER_SUBJECTS, MQTT_SUBJECTS]
+    subscribe = SERVER_SUBJECTS if may_queue else publish
+    return json.dumps({"publish": {"allow": [">"], "deny": publish}, "subscribe": {"allow": [">"], "deny": subscribe}})
 
 
 def quoted(text: str) -> str:
