@@ -22,12 +22,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "deploy/embedded/src"), str(ROOT / "libs/runtime/src")]
 from seve_embedded.shared import env_file
+from seve_embedded.state import KNOWN_SESSION
 from seve_runtime import units
 
 NATS_USERS = ("setup", "ingest", "writer", "broadcaster", "operator")
 NATS_SERVERS = ("nats-1", "nats-2", "nats-3")
 WORDS = (*(f"nats_{user}" for user in NATS_USERS), "nats_route", "postgres_owner", "postgres_writer", "mqtt_pipeline")
 PIPELINE = "pipeline"
+CLIENT_ID = "seve-ingest"
 PATIENCE = "3m"
 LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):([0-9]{1,5})")
 
@@ -52,6 +54,9 @@ def main() -> int:
     if faults:
         return refuse(faults)
     folder = Path(environ.get("SECRETS") or f".seve/docker/{environ.get('SEVE_PROJECT', 'seve')}")
+    settings["MQTT_CLIENT_ID"] = environ.get("MQTT_CLIENT_ID") or client_id(folder)
+    if settings["MQTT_CLIENT_ID"] == CLIENT_ID and not _loopback(settings["MQTT_LISTEN"]):
+        print(KNOWN_SESSION, file=sys.stderr)
     write_secrets(folder, environ)
     print("\n".join(f"{name}={shlex.quote(value)}" for name, value in settings.items()))
     return 0
@@ -99,6 +104,14 @@ def doors(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         "MQTT_ACCESS": "password" if password else "open",
         "MQTT_USERNAME": username,
     }
+
+
+def client_id(folder: Path) -> str:
+    """The name of ingest's session, made once so that no device can guess it; an older installation keeps its name."""
+    path = folder / "mqtt_client_id"
+    if not path.exists() and (folder / "mqtt_pipeline").exists():
+        return CLIENT_ID
+    return _kept(path, f"{CLIENT_ID}-{secrets.token_hex(8)}")
 
 
 def _true(environ: Mapping[str, str], name: str) -> bool:
@@ -151,10 +164,12 @@ def mosquitto_line(user: str, password: str, iterations: int = 101) -> str:
     return f"{user}:$7${iterations}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}\n"
 
 
-def _kept(path: Path) -> str:
-    """The word in `path`, which is made where there is none."""
+def _kept(path: Path, fresh: str = "") -> str:
+    """The word in `path`; where there is none, `fresh` or a random one is written first."""
     if not path.exists():
-        _write(path, secrets.token_hex(24))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+        _write(path, fresh or secrets.token_hex(24))
     return path.read_text(encoding="utf-8")
 
 

@@ -4,11 +4,13 @@ import pytest
 from seve_embedded import plan
 from seve_embedded.settings import StackSettings
 
+INGEST = {"ingest_password": "i", "ingest_client_id": "c"}
+
 
 def planned(**settings):
     chosen = StackSettings(**settings)
     found = plan.addresses(chosen, nats_password="n/1", broker_password="b", database_password="d@2")
-    return found, plan.programs(chosen, found, python="/v/python", postgres=["pg"], nats=["nats"], ingest_password="i")
+    return found, plan.programs(chosen, found, python="/v/python", postgres=["pg"], nats=["nats"], **INGEST)
 
 
 def test_services_stop_before_the_servers_they_drain_into():

@@ -1,5 +1,6 @@
 """The state folder and what little lies outside it."""
 
+import re
 import stat
 
 import pytest
@@ -59,3 +60,20 @@ def test_a_private_file_is_replaced_whole(tmp_path):
     assert path.read_text() == "two"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_no_device_guesses_the_name_of_ingests_session(tmp_path):
+    """It is made once, and another in each installation."""
+    first, second = State(tmp_path / "a"), State(tmp_path / "b")
+    for state in (first, second):
+        state.make()
+    assert re.fullmatch(r"seve-ingest-[0-9a-f]{16}", first.mqtt_client_id)
+    assert first.mqtt_client_id == State(tmp_path / "a").mqtt_client_id != second.mqtt_client_id
+
+
+def test_an_installation_keeps_the_session_that_its_broker_has(tmp_path):
+    """What waits there would be lost under another name."""
+    state = State(tmp_path)
+    state.make()
+    state.nats_data.mkdir()
+    assert state.mqtt_client_id == "seve-ingest"

@@ -10,11 +10,13 @@ from seve_embedded.shared import pubsub
 from seve_embedded.shared.tables import duration, size, table
 from seve_runtime.settings import Secret
 
+INGEST = {"ingest_password": "i", "ingest_client_id": "c"}
+
 
 def page(networks=("192.168.1.7",), **settings):
     chosen = StackSettings(**settings)
     found = plan.addresses(chosen, nats_password="nats-pw", broker_password="broker-pw", database_password="db-pw")
-    programs = plan.programs(chosen, found, python="python", postgres=["pg"], nats=["nats"], ingest_password="i")
+    programs = plan.programs(chosen, found, python="python", postgres=["pg"], nats=["nats"], **INGEST)
     whole = plan.Plan(programs=programs, addresses=found, doors=[], writers=chosen.writers, dotenv="")
     return welcome.text(chosen, whole, "deploy/stack", list(networks))
 

@@ -127,3 +127,12 @@ async def test_what_an_older_subscription_left_at_qos_2_arrives_once(broker, str
     ingest.start()
     found += await drain(streams)
     assert sorted((topic, kind) for topic, _, kind in SEED) == sorted((each.topic, each.kind) for each in found)
+
+
+async def test_a_session_that_a_stranger_erased_is_counted(broker, streams, run_ingest):
+    """Whoever connects under ingest's name, and asks for a clean session, throws away what waits in it."""
+    ingest = run_ingest(broker, streams)
+    ingest.start()
+    stranger = Load(broker.mqtt_port, "seve-ingest")
+    stranger.leave()
+    wait_until(lambda: ingest.count("mqtt_sessions_lost_total") > 0, "the loss is counted")

@@ -97,10 +97,16 @@ def programs(
     postgres: Sequence[str],
     nats: Sequence[str],
     ingest_password: str,
+    ingest_client_id: str,
 ) -> list[Program]:
     """The servers and the services, in the order of their start. Ingest reads as an MQTT user of its own."""
     common = client_environment(found)
-    login = {"MQTT_USERNAME": "ingest", "MQTT_PASSWORD": ingest_password, "MQTT_PASSWORD_FILE": ""}
+    session = {
+        "MQTT_CLIENT_ID": ingest_client_id,
+        "MQTT_USERNAME": "ingest",
+        "MQTT_PASSWORD": ingest_password,
+        "MQTT_PASSWORD_FILE": "",
+    }
 
     def service(name: str, module: str, port: int, priority: int, **extra: str) -> Program:
         return Program(
@@ -119,7 +125,7 @@ def programs(
             for number in range(1, settings.writers + 1)
         ),
         service("broadcaster", "seve_broadcaster", settings.broadcaster_admin_port, 40, WS_LISTEN=settings.ws_listen),
-        service("ingest", "seve_ingest", settings.ingest_admin_port, 50, **login),
+        service("ingest", "seve_ingest", settings.ingest_admin_port, 50, **session),
     ]
 
 

@@ -72,6 +72,7 @@ class Stack:
             postgres=postgres.command(self.state.postgres_data, self.settings.postgres_port, timezone="UTC"),
             nats=[str(nats.binary()), "--config", str(self.state.nats_config)],
             ingest_password=self.state.secret("ingest"),
+            ingest_client_id=self.mqtt_client_id,
         )
         return Plan(
             programs=programs,
@@ -80,6 +81,11 @@ class Stack:
             writers=self.settings.writers,
             dotenv=self.dotenv,
         )
+
+    @property
+    def mqtt_client_id(self) -> str:
+        """The name of ingest's session: the setting, or the stack's own secret."""
+        return self.environ.get("MQTT_CLIENT_ID") or self.state.mqtt_client_id
 
     @property
     def written(self) -> Plan | None:

@@ -10,6 +10,14 @@ from typing import Final
 SOCKET_PATH_MAX: Final = 90
 """The kernel's limit is 107 bytes (macOS: 103); the supervisor appends its pid while it makes the socket."""
 
+WELL_KNOWN_CLIENT_ID: Final = "seve-ingest"
+"""Ingest's default. A client that connects under it takes, or erases, the session with all that waits for ingest."""
+
+KNOWN_SESSION: Final = (
+    f"MQTT_CLIENT_ID = {WELL_KNOWN_CLIENT_ID!r} is known to everybody: any device can take ingest's session, "
+    "with all that waits in it. docs/operations.md says how to change it"
+)
+
 FRESH_SUFFIX: Final = ".new"
 """Of a file that is being written, before it takes the place of the one before."""
 
@@ -66,6 +74,20 @@ class State:
         path = self.secrets / name
         if not path.exists():
             write_private(path, secrets.token_urlsafe(24))
+        return path.read_text(encoding="utf-8")
+
+    @property
+    def mqtt_client_id(self) -> str:
+        """The name of ingest's session, made on first use so that no device can guess it.
+
+        An installation whose broker has a session under the well-known name keeps that: under another name ingest
+        would not be given what waits in it.
+        """
+        path = self.secrets / "mqtt_client_id"
+        if not path.exists():
+            if self.nats_data.exists():
+                return WELL_KNOWN_CLIENT_ID
+            write_private(path, f"{WELL_KNOWN_CLIENT_ID}-{secrets.token_hex(8)}")
         return path.read_text(encoding="utf-8")
 
 

@@ -14,6 +14,9 @@ envelopes: Final = Counter("seve_ingest_envelopes_total", "envelopes that JetStr
 publishes: Final = Counter("seve_ingest_publishes_total", "NATS messages that JetStream holds")
 resends: Final = Counter("seve_ingest_resends_total", "NATS messages sent again, by reason", ("reason",))
 connections: Final = Counter("seve_ingest_mqtt_connections_total", "connections to the broker that were accepted")
+sessions_lost: Final = Counter(
+    "seve_ingest_mqtt_sessions_lost_total", "times the broker no longer had the session, with what waited in it"
+)
 paused: Final = Gauge("seve_ingest_reading_paused", "1 while reading is stopped because too much is in flight")
 waiting: Final = Gauge("seve_ingest_unacknowledged_messages", "MQTT messages not acknowledged yet")
 queued: Final = Gauge("seve_ingest_queued_envelopes", "envelopes not held by JetStream yet")

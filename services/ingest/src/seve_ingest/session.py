@@ -229,6 +229,7 @@ class Session:
         self._accepted.set()
         log.info("mqtt connected", session_present=flags.session_present)
         if self._had_session and not flags.session_present:
+            metrics.sessions_lost.inc()
             log.error("the broker lost the session, and with it what it kept while ingest was away")
         self._had_session = True
         self._filters = {}

@@ -10,12 +10,14 @@ from typing import Final
 
 from nats.errors import Error as NatsError
 from seve_runtime.errors import SeveError
+from seve_runtime.units import is_loopback
 
 from seve_embedded.commands import down
 from seve_embedded.plan import reachable
 from seve_embedded.servers import mqtt_queue, postgres
 from seve_embedded.shared.logfile import tail
 from seve_embedded.stack import SUPERVISOR, Stack
+from seve_embedded.state import KNOWN_SESSION, WELL_KNOWN_CLIENT_ID
 from seve_embedded.supervision import ports, processes, readiness
 from seve_embedded.supervision.client import NoSupervisor
 from seve_embedded.supervision.config import PYTHON_VARIABLE, SOCKET_VARIABLE, STATE_VARIABLE
@@ -63,6 +65,8 @@ def up(stack: Stack, say: Say) -> bool:
 
 def _start(stack: Stack, say: Say) -> None:
     began = time.monotonic()
+    if not is_loopback(stack.settings.mqtt_listen) and stack.mqtt_client_id == WELL_KNOWN_CLIENT_ID:
+        say(f"  warning: {KNOWN_SESSION}")
     _prepare_database(stack, say)
     stack.write()
     start_supervisor(stack)
