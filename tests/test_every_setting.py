@@ -3,6 +3,7 @@
 import pytest
 from seve_broadcaster.settings import Settings as BroadcasterSettings
 from seve_embedded.settings import StackSettings
+from seve_embedded.shared import known_settings
 from seve_fleet.settings import FleetSettings
 from seve_ingest.factory import normaliser
 from seve_ingest.settings import Settings as IngestSettings
@@ -10,6 +11,7 @@ from seve_runtime.errors import SettingsError
 from seve_runtime.settings import describe, load
 from seve_writer.settings import AuditSettings, WriterSettings
 
+SET_BY_THE_STACK = {"ADMIN_LISTEN"}
 REQUIRED = {"DATABASE_URL": "postgresql://localhost/seve"}
 
 
@@ -22,6 +24,13 @@ def test_every_default_may_be_said_outright(cls):
 
     assert said
     assert load(cls, {**REQUIRED, **said}) == load(cls, REQUIRED)
+
+
+@pytest.mark.parametrize("cls", [IngestSettings, WriterSettings, BroadcasterSettings, FleetSettings, StackSettings])
+def test_every_setting_is_known_where_misspelt_ones_are_looked_for(cls):
+    names = {row.name for row in describe(cls)} - SET_BY_THE_STACK
+    assert names
+    assert names <= known_settings.known()
 
 
 @pytest.mark.parametrize(

@@ -166,14 +166,44 @@ def test_a_taken_port_is_named_and_nothing_is_started(project):
     assert processes.recorded(project.state.pids) == []
 
 
-def test_a_service_that_cannot_start_brings_nothing_up(project):
-    """The error shows what the service said, and nothing is left running."""
+def test_settings_that_cannot_be_used_are_named_together_before_anything_starts(project):
+    """Of the stack and of every service, the files they name included; a misspelt name with the nearest one."""
+    env = project.folder / ".env"
+    usable = env.read_text()
+    faulty = "MQTT_KEEPALIVE=often\nBATCH_SZIE=50\nFLUSH_INTERVAL=9\nWRITERS=0\nROUTES_FILE=./none.toml\n"
+    env.write_text(f"{usable}{faulty}JWT_PUBLIC_KEY_FILE=./none.pem\nMQTT_LISTEN=127.0.0.1:99999\n")
+    said = project.say("up", code=2).splitlines()
+    env.write_text(usable)
+    assert all(line.startswith("setting ") for line in said)
+    names = [line.split()[1] for line in said]
+    assert sorted(names) == [
+        "BATCH_SZIE",
+        "FLUSH_INTERVAL",
+        "JWT_PUBLIC_KEY_FILE",
+        "MQTT_KEEPALIVE",
+        "MQTT_LISTEN",
+        "ROUTES_FILE",
+        "WRITERS",
+    ]
+    assert not project.state.folder.exists()
+
+
+def test_a_start_that_is_late_shows_nothing_of_earlier_starts(project):
+    """The end of a log begins where this start began."""
+    project.state.make()
+    for name in ("nats", "postgres"):
+        project.state.log(name).write_text("a fault of an earlier start\n")
     with (project.folder / ".env").open("a") as env:
-        env.write("MQTT_KEEPALIVE=often\n")
+        env.write("START_TIMEOUT=1ms\n")
     said = project.say("up", code=1)
-    assert "ingest stopped with exit code 2" in said
-    assert "setting MQTT_KEEPALIVE = 'often'" in said
+    assert "not ready after START_TIMEOUT" in said
+    assert "earlier start" not in said
     assert processes.alive(project.state.pids) == []
+
+
+def test_logs_and_run_before_the_first_up_say_that_it_is_not_up(project):
+    for words in (["logs"], ["run", "env"]):
+        assert "error: Sève is not up: `make up` starts it" in project.say(*words, code=1)
 
 
 def test_who_runs_the_stack_needs_no_token_of_their_own(project):

@@ -29,7 +29,7 @@ async def app(settings, stop):
         await stop.wait()
     await supervise(stop, worker, grace=5)
 
-sys.exit(serve("seve-example", "an example", Settings, app, sys.argv[1:]))
+sys.exit(serve("seve-example", "an example", Settings, app, sys.argv[1:], uses={}))
 """
 
 

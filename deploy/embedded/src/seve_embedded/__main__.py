@@ -14,7 +14,7 @@ from seve_runtime.errors import SettingsError, SeveError
 from websockets.exceptions import WebSocketException
 
 from seve_embedded.cli.arguments import parse
-from seve_embedded.commands import clean, down, logs, scale, status, up, welcome
+from seve_embedded.commands import check, clean, down, logs, scale, status, up, welcome
 from seve_embedded.servers import postgres
 from seve_embedded.shared import pubsub, status_report
 from seve_embedded.stack import Stack
@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code: 1 failed, 2 settings that cannot be used."""
     arguments = parse(list(sys.argv[1:] if argv is None else argv))
     try:
+        if arguments.command == "up":
+            check.check(os.environ, Path.cwd(), _say)
         stack = Stack.open(os.environ, Path.cwd())
         if arguments.command in ONLY_WHEN_UP and not stack.running:
             raise NotUp
@@ -174,7 +176,7 @@ COMMANDS = {
 }
 
 
-ONLY_WHEN_UP = ("scale", "audit", "psql", "publish", "watch")
+ONLY_WHEN_UP = ("logs", "scale", "audit", "psql", "publish", "watch", "run")
 
 
 def _networks() -> list[str]:

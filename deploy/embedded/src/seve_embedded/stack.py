@@ -20,6 +20,7 @@ from seve_embedded.plan import Plan
 from seve_embedded.servers import nats, postgres
 from seve_embedded.settings import StackSettings
 from seve_embedded.shared import env_file
+from seve_embedded.shared.logfile import tail
 from seve_embedded.state import State, write_private
 from seve_embedded.supervision import config, processes
 from seve_embedded.supervision.client import Supervisor
@@ -38,6 +39,7 @@ class Stack:
         self.state = state
         self.environ = dict(environ)
         self.dotenv = blake2b(dotenv.encode(), digest_size=8).hexdigest()
+        self._log_sizes: dict[str, int] = {}
 
     @classmethod
     def open(cls, environ: Mapping[str, str], root: Path) -> Self:
@@ -119,6 +121,15 @@ class Stack:
     def supervisor(self) -> Supervisor:
         """The way to talk to its supervisor."""
         return Supervisor(self.state.socket)
+
+    def mark_logs(self) -> None:
+        """Remember where each log ends now, so that `log_tail` shows nothing of an earlier start."""
+        self._log_sizes = {path.name: path.stat().st_size for path in self.state.logs.glob("*.log")}
+
+    def log_tail(self, program: str) -> str:
+        """Return the end of a program's log for a person, since `mark_logs`."""
+        path = self.state.log(program)
+        return tail(path, since=self._log_sizes.get(path.name, 0))
 
     def write(self) -> None:
         """Bring the files that the supervisor and the servers read in line with the settings."""

@@ -6,8 +6,8 @@
 import argparse
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import msgspec
 import structlog
@@ -46,9 +46,11 @@ def settings_help(cls: type[msgspec.Struct]) -> str:
 
 def parser(prog: str, summary: str, cls: type[msgspec.Struct]) -> argparse.ArgumentParser:
     """An argument parser whose `--help` lists the settings of `cls`."""
-    return argparse.ArgumentParser(
+    whole = argparse.ArgumentParser(
         prog=prog, description=summary, epilog=settings_help(cls), formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    whole.add_argument("--check", action="store_true", help="check the settings and the files they name, then exit")
+    return whole
 
 
 def load_or_exit(cls: type[T]) -> T:
@@ -57,6 +59,25 @@ def load_or_exit(cls: type[T]) -> T:
         return load(cls, os.environ)
     except SettingsError as error:
         report_faults(error)
+
+
+def check(cls: type[msgspec.Struct], uses: Mapping[type[Any], Callable[[Any], object]]) -> int:
+    """Load the settings `cls` and use what its groups name, such as key files; start nothing. Gives the exit code 0.
+
+    `uses` has a function for each group; a group is used although another one has faults. Reports every fault and
+    exits with 2.
+    """
+    faults: list[str] = []
+    for group in (cls, *uses):
+        try:
+            settings = load(group, os.environ)
+            if group in uses:
+                uses[group](settings)
+        except SettingsError as error:
+            faults += error.faults
+    if faults:
+        report_faults(SettingsError(list(dict.fromkeys(faults))))
+    return 0
 
 
 def report_faults(error: SettingsError) -> NoReturn:
@@ -88,8 +109,17 @@ def run(name: str, settings: ServiceSettings, app: Callable[[Stop], Awaitable[No
     return 0
 
 
-def serve(prog: str, summary: str, cls: type[T], app: Callable[[T, Stop], Awaitable[None]], argv: Sequence[str]) -> int:
-    """The whole `main` of a service without subcommands; `cls` has a field `service: ServiceSettings`."""
-    parser(prog, summary, cls).parse_args(argv)
+def serve(
+    prog: str,
+    summary: str,
+    cls: type[T],
+    app: Callable[[T, Stop], Awaitable[None]],
+    argv: Sequence[str],
+    *,
+    uses: Mapping[type[Any], Callable[[Any], object]],
+) -> int:
+    """Run a service without subcommands; `cls` has a field `service: ServiceSettings`, and `uses` is for `--check`."""
+    if parser(prog, summary, cls).parse_args(argv).check:
+        return check(cls, uses)
     settings = load_or_exit(cls)
     return run(prog, settings.service, lambda stop: app(settings, stop))  # type: ignore[attr-defined]

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import nats.errors
 from seve_runtime.errors import SettingsError
-from seve_runtime.service import load_or_exit, parser, report_faults, run
+from seve_runtime.service import check, load_or_exit, parser, report_faults, run
 
 from seve_ingest.app import app
 from seve_ingest.deadletters import command
 from seve_ingest.factory import normaliser, route_table, with_routes_file
+from seve_ingest.mqtt import connect
 from seve_ingest.normalise.explain import explain
-from seve_ingest.settings import RuleSettings, Settings
+from seve_ingest.settings import BrokerSettings, RuleSettings, Settings
 
 
 def main() -> int:
     """Run the service or one of its tools; gives the exit code."""
     options = _parser().parse_args()
+    if options.check:
+        return check(Settings, {RuleSettings: normaliser, BrokerSettings: connect.tls})
     if options.command is None:
         settings = load_or_exit(Settings)
         return run("seve-ingest", settings.service, lambda stop: app(settings, stop))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from seve_runtime.errors import SettingsError, SeveError
-from seve_runtime.service import load_or_exit, parser, report_faults, run, settings_help
+from seve_runtime.service import check, load_or_exit, parser, report_faults, run, settings_help
 
 from seve_writer.app import app
 from seve_writer.audit.command import command as audit
@@ -24,6 +24,8 @@ or does not add up, or NATS or the database cannot be asked. 2: settings that ca
 def main(argv: Sequence[str] | None = None) -> int:
     """The whole command; gives the exit code."""
     options = _parser().parse_args(argv)
+    if options.check:
+        return check(WriterSettings, {})
     if options.command == "audit":
         return _audit(options)
     settings = load_or_exit(WriterSettings)

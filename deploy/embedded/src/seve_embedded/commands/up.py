@@ -55,6 +55,7 @@ def up(stack: Stack, say: Say) -> bool:
         say("the supervisor is gone, its processes are not: stopping them first")
         down.stop_rest(stack)
     ports.check(stack.wanted.doors)
+    stack.mark_logs()
     try:
         _start(stack, say)
     except BaseException:
@@ -177,10 +178,10 @@ def _check_progress(stack: Stack, began: float, waiting: dict[str, str]) -> None
         states = {}
     for state in states.values():
         if state.given_up:
-            text = tail(stack.state.log(state.name))
+            text = stack.log_tail(state.name)
             raise NotReady(f"{state.name} stopped with exit code {state.exitstatus}:\n{text}")
     if time.monotonic() - began > stack.settings.start_timeout:
-        parts = [f"{name}: {reason}\n{tail(stack.state.log(name))}" for name, reason in waiting.items()]
+        parts = [f"{name}: {reason}\n{stack.log_tail(name)}" for name, reason in waiting.items()]
         raise NotReady("\n".join([f"not ready after START_TIMEOUT = {stack.settings.start_timeout:g} s", *parts]))
 
 

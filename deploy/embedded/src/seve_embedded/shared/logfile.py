@@ -9,20 +9,21 @@ TAIL_BYTES: Final = 256 * 1024
 _ASIDE: Final = frozenset({"event", "level", "timestamp", "service"})
 
 
-def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of a file that may be large, or not there."""
+def last_lines(path: Path, count: int, since: int = 0) -> list[str]:
+    """Return the last lines of a file that may be large, or not there; none before byte `since`, unless it shrank."""
     try:
         with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - TAIL_BYTES))
+            end = file.seek(0, 2)
+            file.seek(max(0, end - TAIL_BYTES, since if since <= end else 0))
             return file.read().decode(errors="replace").splitlines()[-count:]
     except FileNotFoundError:
         return []
 
 
-def tail(path: Path, count: int = 15) -> str:
-    """The end of a log for a person: each line indented, JSON put into words."""
-    return "\n".join(f"    {readable(line)}" for line in last_lines(path, count)) or "    (nothing in its log)"
+def tail(path: Path, count: int = 15, since: int = 0) -> str:
+    """Return the end of a log for a person, from byte `since`: each line indented, JSON put into words."""
+    lines = last_lines(path, count, since)
+    return "\n".join(f"    {readable(line)}" for line in lines) or "    (nothing in its log)"
 
 
 def readable(line: str) -> str:

@@ -29,6 +29,8 @@ def _fault(host: str, port: int) -> str | None:
         try:
             probe.bind((host, port))
             probe.listen(1)
+        except OverflowError:
+            return "cannot be listened on: a port is at most 65535"
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 return f"cannot be listened on: {error.strerror}"

@@ -1,0 +1,35 @@
+"""Names in `.env` that no part of Sève reads: misspelt settings. Imports the standard library only."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[5]
+"""The checkout: `.env.example` and the Compose files name every setting, which a test holds."""
+
+FILES: Final = (".env.example", "compose*.yaml")
+_NAME: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b")
+_CLOSE: Final = 0.75
+
+
+def known(root: Path = ROOT) -> set[str]:
+    """Return every name that could be a setting; empty where the files are not there, as in an installed wheel."""
+    texts = [path.read_text(encoding="utf-8") for pattern in FILES for path in root.glob(pattern)]
+    names = {name for text in texts for name in _NAME.findall(text)}
+    return names | {name.removesuffix("_FILE") for name in names} | {f"{name}_FILE" for name in names}
+
+
+def faults(names: Iterable[str], settings: set[str]) -> list[str]:
+    """Return one fault for each name that is not among `settings` and is close to one that is."""
+    return [
+        f"{name} is unknown: did you mean {near[0]}?"
+        for name in names
+        if name not in settings and (near := get_close_matches(name.upper(), sorted(settings), 1, _CLOSE))
+    ]
+
+
+def unread(names: Iterable[str], settings: set[str]) -> list[str]:
+    """Return the names that are not among `settings` and resemble none of them: a person's own, told and let pass."""
+    return [name for name in names if settings and name not in settings and not faults([name], settings)]
