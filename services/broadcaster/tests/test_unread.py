@@ -34,7 +34,7 @@ def send_until_blocked(sock, data, most):
 @pytest.mark.parametrize("said", SAID)
 async def test_a_client_that_reads_no_answers_is_not_read_either(nats_server, journal, said):
     """Ping, error, subscription: as soon as the answers fill the buffer, the connection is not read any more."""
-    limits = {"WS_BUFFER_BYTES": str(BUFFER), "WS_MAX_MESSAGE_RATE": "1000000", "WS_PING_INTERVAL": "60s"}
+    limits = {"WS_BUFFER_BYTES": f"{BUFFER >> 10}KiB", "WS_MAX_MESSAGE_RATE": "1000000", "WS_PING_INTERVAL": "60s"}
     async with broadcasting(nats_server.url, **limits) as url:
         with deaf(url) as sock:
             await eventually(lambda: url.broadcaster.metric("subscriptions") == 1, "the client subscribed")
@@ -70,7 +70,7 @@ async def test_a_message_in_countless_fragments_is_ended(nats_server, journal):
 
 async def test_a_client_that_only_sends_is_let_go(nats_server, journal):
     """Sending proves nothing while the answers are not read: a full buffer that gets no smaller ends the connection."""
-    limits = {"WS_BUFFER_BYTES": str(BUFFER), "WS_MAX_MESSAGE_RATE": "1000000", "WS_PING_INTERVAL": "2s"}
+    limits = {"WS_BUFFER_BYTES": f"{BUFFER >> 10}KiB", "WS_MAX_MESSAGE_RATE": "1000000", "WS_PING_INTERVAL": "2s"}
     async with broadcasting(nats_server.url, **limits) as url:
         metric = url.broadcaster.metric
         with deaf(url) as sock:

@@ -17,7 +17,6 @@ from seve_broadcaster.snapshot.snapshot import NEVER, Bounds, Present
 from seve_broadcaster.snapshot_store import Latest
 from seve_broadcaster.stream.history import History
 from seve_broadcaster.stream.replay_buffer import Recent
-from seve_broadcaster.websocket.descriptors import reserve
 from seve_broadcaster.websocket.history_replay import Replay
 from seve_broadcaster.websocket.server import Gateway
 
@@ -25,7 +24,6 @@ from seve_broadcaster.websocket.server import Gateway
 async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGISTRY) -> None:
     """Run the broadcaster until `stop`."""
     keys = Keys(settings.auth)
-    reserve(settings.ws_max_clients)
     health = Health("nats", "stream", "websocket")
     async with (
         admin(settings.service.admin_listen, health, registry=registry),

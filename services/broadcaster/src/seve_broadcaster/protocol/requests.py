@@ -8,7 +8,8 @@ from seve_schema.position import PositionError, Token
 
 Slow = Literal["conflate", "disconnect"]
 EVERYTHING: Final = "*"
-MAX_NAME: Final = 1024
+MAX_NAME_BYTES: Final = 256
+"""Of a module or sensor: a level of a topic has 128 at most."""
 
 
 class Refusal(Exception):
@@ -96,8 +97,8 @@ def _names(modules: str | list[str]) -> frozenset[str]:
     names = frozenset([modules] if isinstance(modules, str) else modules)
     if not names:
         raise Refusal("invalid", "no module is named")
-    if any(not name or len(name) > MAX_NAME for name in names):
-        raise Refusal("invalid", f"a module name is empty or longer than {MAX_NAME}")
+    if any(not name or len(name.encode()) > MAX_NAME_BYTES for name in names):
+        raise Refusal("invalid", f"a name is empty or longer than {MAX_NAME_BYTES} bytes")
     return names
 
 

@@ -7,13 +7,16 @@ nobody reads must not pile up.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame
+from websockets.http11 import Response
 from websockets.protocol import Event, State
 
 from seve_broadcaster.fanout.subscriber import Pace
+from seve_broadcaster.websocket.http import rejected
 from seve_broadcaster.websocket.limits import Rate
 
 if TYPE_CHECKING:
@@ -21,6 +24,15 @@ if TYPE_CHECKING:
     from seve_broadcaster.fanout.subscriber import Client
 
 CLOSE_SECONDS = 5.0
+
+OPEN_SECONDS = 3.0
+"""A request must be complete so long after its socket was accepted."""
+
+ANSWER_SECONDS = 60.0
+"""An HTTP answer must have been read so long after it began."""
+
+CHUNK_BYTES = 64 * 1024
+"""An HTTP answer is given to the transport in parts of this size: its bytes are shared, the transport's are not."""
 
 TURN_BYTES = 16 * 1024
 """Most that one turn keeps back from a connection: only what the transport holds can tell that a client is slow."""
@@ -52,6 +64,15 @@ class Turn:
 class Owner(Protocol):
     """What a connection tells its gateway, and asks it."""
 
+    def admits(self, peer: "Peer") -> bool:
+        """Tell whether one more socket may be open; one that is not admitted is cut at once."""
+
+    def gone(self, peer: "Peer") -> None:
+        """An admitted socket is closed."""
+
+    def cut(self, peer: "Peer", reason: str) -> None:
+        """A socket is about to be cut: its request is `unfinished`, or its HTTP answer `unread`."""
+
     def rate(self, now: float) -> Rate:
         """Return the allowance for the frames of a new connection."""
 
@@ -70,6 +91,7 @@ class Peer(ServerConnection):
     progress; `asked` is when it was last pinged.
     """
 
+    address: str
     grant: "Grant"
     client: "Client"
     turn: Turn
@@ -80,12 +102,15 @@ class Peer(ServerConnection):
     _left: int = 0
     _reading: bool = True
     _serving: bool = False
+    _admitted: bool = False
+    _opening: asyncio.TimerHandle | None = None
     _room: asyncio.Future[None] | None = None
 
     def __init__(self, owner: Owner, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._owner = owner
         self._out: list[bytes] = []
+        self.protocol.reject = rejected  # type: ignore[method-assign]  # its own answers speak of the library
 
     def serve(self, client: "Client", turn: Turn) -> None:
         """From here on the connection is a client's: its owner hears when its buffer is full and when it drained."""
@@ -125,9 +150,47 @@ class Peer(ServerConnection):
     async def room(self) -> None:
         """Wait until the buffer is no longer full, or the connection is lost."""
         while self.paused and self.open:
-            if self._room is None:
-                self._room = self.loop.create_future()
-            await asyncio.shield(self._room)
+            await self._drain()
+
+    async def answer(self, response: Response) -> Response:
+        """Send an HTTP response as fast as it is read, and wait for the end of the connection.
+
+        A client that reads nothing for five seconds, or not all within a minute, is cut off. The response is given back
+        for websockets, which finds the connection closed and sends nothing.
+        """
+        body, head = memoryview(response.body), Response(response.status_code, response.reason_phrase, response.headers)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                self.transport.write(head.serialize())
+                for start in range(0, len(body), CHUNK_BYTES):
+                    while self.paused and self.protocol.state is not State.CLOSED:
+                        await self._progress(self._drain())
+                    self.transport.write(body[start : start + CHUNK_BYTES])
+                if self.transport.can_write_eof():
+                    self.transport.write_eof()
+                else:
+                    self.transport.close()
+                while self.protocol.state is not State.CLOSED:
+                    await self._progress(self.wait_closed())
+        except TimeoutError:
+            self._cut("unread")
+            await self.wait_closed()
+        return response
+
+    async def _progress(self, awaitable: Awaitable[None]) -> None:
+        """Wait for five seconds at most. Raises TimeoutError if nothing was read meanwhile."""
+        left = self.buffered
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await awaitable
+        except TimeoutError:
+            if self.buffered >= left:
+                raise
+
+    async def _drain(self) -> None:
+        if self._room is None:
+            self._room = self.loop.create_future()
+        await asyncio.shield(self._room)
 
     @property
     def buffered(self) -> int:
@@ -150,13 +213,23 @@ class Peer(ServerConnection):
     def connection_made(self, transport: Any) -> None:
         """The socket is connected."""
         self.heard = self.loop.time()
+        peername = transport.get_extra_info("peername")
+        self.address = str(peername[0]) if peername else ""
         self._rate = self._owner.rate(self.heard)
         super().connection_made(transport)
         self.recv_messages.pause = self.recv_messages.resume = self._read_or_not
+        self._admitted = self._owner.admits(self)
+        if self._admitted:
+            self._opening = self.loop.call_later(OPEN_SECONDS, self._cut, "unfinished")
+        else:
+            transport.abort()
 
     def process_event(self, event: Event) -> None:
         """The request, or a whole frame, arrived. Pings, pongs and fragments count against the rate like messages."""
         self.heard = self.loop.time()
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
         if isinstance(event, Frame) and not self._rate.allows(self.heard):
             self._owner.flooded(self)
         else:
@@ -183,6 +256,14 @@ class Peer(ServerConnection):
         """The socket is gone."""
         super().connection_lost(exc)
         self._make_room()
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._admitted:
+            self._owner.gone(self)
+
+    def _cut(self, reason: str) -> None:
+        self._owner.cut(self, reason)
+        self.transport.abort()
 
     def _make_room(self) -> None:
         if self._room is not None and not self._room.done():

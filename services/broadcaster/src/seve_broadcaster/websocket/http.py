@@ -13,6 +13,7 @@ import msgspec
 from seve_schema.times import MICROS, format_time
 from websockets.datastructures import Headers
 from websockets.http11 import Response
+from websockets.typing import StatusLike
 
 from seve_broadcaster.auth.grants import Grant
 from seve_broadcaster.fanout.hub import Hub
@@ -41,6 +42,8 @@ SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+TEXT: Final = "text/plain; charset=utf-8"
 
 RECENT_MICROS: Final = 600 * MICROS
 """How far back a page that opens may draw its trends."""
@@ -79,10 +82,10 @@ def page(pages: Mapping[str, Page], path: str, if_none_match: str | None) -> Res
     return respond(HTTPStatus.OK, found.body, found.kind, headers)
 
 
-def modules(hub: Hub, grant: Grant, now: int) -> Response:
-    """`/api/modules`: what is known of each module that the caller may see, as of `now` (microseconds since 1970).
+def modules(hub: Hub, grant: Grant, now: int) -> bytes:
+    """Return the body of `/api/modules`: each module that the caller may see, as of `now` (microseconds since 1970).
 
-    `since` resumes a little in the past, as far as memory reaches: the present as it was, and what came after it.
+    `since` resumes a little in the past, as far as memory reaches: the snapshot of then, and what came after it.
     """
     since = frames.snapshot_at(hub.recent.before(format_time(now - RECENT_MICROS)))
     body = [
@@ -96,9 +99,18 @@ def modules(hub: Hub, grant: Grant, now: int) -> Response:
         for name, module in sorted(hub.present.modules.items())
         if grant.allows(name)
     ]
-    return respond(
-        HTTPStatus.OK, _encode({"since": str(since), "modules": body}), TYPES[".json"], {"Cache-Control": "no-store"}
-    )
+    return _encode({"since": str(since), "modules": body})
+
+
+def json(body: bytes) -> Response:
+    """Return a response of data that no cache may keep."""
+    return respond(HTTPStatus.OK, body, TYPES[".json"], {"Cache-Control": "no-store"})
+
+
+def rejected(status: StatusLike, text: str) -> Response:  # noqa: ARG001  (its text speaks of the library)
+    """Return the response to a request that websockets rejects, in the form of all others."""
+    status = HTTPStatus(status)
+    return plain(status, status.phrase.lower())
 
 
 def respond(status: HTTPStatus, body: bytes, kind: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -109,7 +121,7 @@ def respond(status: HTTPStatus, body: bytes, kind: str, headers: Mapping[str, st
 
 def plain(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """A response of one line of text."""
-    return respond(status, f"{text}\n".encode(), "text/plain; charset=utf-8", headers)
+    return respond(status, f"{text}\n".encode(), TEXT, headers)
 
 
 def _presence(module: Module) -> str | None:

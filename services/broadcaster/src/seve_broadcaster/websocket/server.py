@@ -10,7 +10,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Final, cast
 from urllib.parse import urlsplit
 
@@ -23,11 +22,10 @@ from seve_runtime.units import split_listen
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
-from seve_broadcaster.auth.grants import Grant, host_allowed, origin_allowed
-from seve_broadcaster.auth.jwt import SUBPROTOCOL, Keys, Unauthorized, presented
+from seve_broadcaster.auth.jwt import SUBPROTOCOL, Keys
 from seve_broadcaster.fanout import catchup
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Client, Pace
@@ -35,10 +33,11 @@ from seve_broadcaster.protocol import frames
 from seve_broadcaster.protocol.requests import Refusal, Subscribe, parse, parse_query
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.snapshot.silence import Silence
-from seve_broadcaster.websocket import http
 from seve_broadcaster.websocket.connection import CLOSE_SECONDS, Peer, Turn
+from seve_broadcaster.websocket.descriptors import reserve
 from seve_broadcaster.websocket.history_replay import Replay
-from seve_broadcaster.websocket.limits import Rate
+from seve_broadcaster.websocket.limits import Rate, Sockets, check_names
+from seve_broadcaster.websocket.router import Router
 
 log = structlog.get_logger()
 
@@ -56,6 +55,9 @@ BACKLOG: Final = 4096
 BURST_SECONDS: Final = 10
 """A client may save up so many seconds of its rate."""
 
+BESIDE: Final = 32
+"""Sockets of an address beside its clients: handshakes under way, the page and its files."""
+
 BUDGET: Final = 64 * 1024
 """Bytes that a client which is behind is sent in one turn of the loop."""
 
@@ -70,7 +72,8 @@ class Gateway:
     def __init__(self, settings: Settings, hub: Hub, replay: Replay, keys: Keys, health: Health) -> None:
         self.hub = hub
         self.peers: set[Peer] = set()
-        self.refused: Counter[str] = Counter()
+        self._router = Router(settings, keys, hub)
+        self.refused = self._router.refused
         self.ended: Counter[str] = Counter()
         self.port = 0
         self._health = health
@@ -79,8 +82,9 @@ class Gateway:
         self._silence = Silence(hub.present, settings.module_silent_after)
         self._settings = settings
         self._addresses: Counter[str] = Counter()
-        self._pages = http.static_pages()
-        self._hosts = {*settings.ws_hosts, split_listen(settings.ws_listen)[0]}
+        self._clients, sockets = reserve(settings.ws_max_clients)
+        self._sockets = Sockets(sockets, settings.ws_max_clients_per_address + BESIDE)
+        self._open_peers: set[Peer] = set()
 
     async def serve(self, stop: Stop) -> None:
         """Serve until `stop`, then send everyone away. Raises SettingsError where the address cannot be had."""
@@ -103,12 +107,13 @@ class Gateway:
             self._handle,
             host,
             port,
-            process_request=self._answer,
+            process_request=self._router.answer,
             create_connection=cast("type[ServerConnection]", functools.partial(Peer, self)),
             backlog=BACKLOG,
             select_subprotocol=_select,
             compression=None,
             server_header=None,
+            open_timeout=None,  # a connection has deadlines of its own: answers may take longer than requests
             ping_interval=None,
             close_timeout=CLOSE_SECONDS,
             max_size=self._settings.ws_max_message_bytes,
@@ -116,46 +121,12 @@ class Gateway:
             write_limit=(bound, bound // 4),
         )
 
-    # before the handshake
-
-    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The response to a request; None lets the WebSocket handshake go on."""
-        peer = cast("Peer", connection)
-        url = urlsplit(request.path)
-        host, origin = (_single(request, name) for name in ("Host", "Origin"))
-        if not host_allowed(host, self._hosts):
-            return self._refuse("host", HTTPStatus.MISDIRECTED_REQUEST, "this server is not reached by that name")
-        if not origin_allowed(origin, host, self._settings.ws_origins):
-            return self._refuse("origin", HTTPStatus.FORBIDDEN, "pages of that origin may not connect")
-        if url.path in ("/ws", "/api/modules"):
-            try:
-                peer.grant = self._grant(request)
-            except Unauthorized as error:
-                return self._refuse(error.reason, HTTPStatus.UNAUTHORIZED, "a valid token is needed")
-            return None if url.path == "/ws" else http.modules(self.hub, peer.grant, time.time_ns() // 1000)
-        found = http.page(self._pages, url.path, _single(request, "If-None-Match"))
-        return found or http.plain(HTTPStatus.NOT_FOUND, "not found")
-
-    def _grant(self, request: Request) -> Grant:
-        """What a request may see. Raises Unauthorized."""
-        if not self._keys.required:
-            return Grant()
-        token = presented(_single(request, "Authorization"), _offered(request))
-        if token is None:
-            raise Unauthorized("no_token")
-        return self._keys.verify(token)
-
-    def _refuse(self, reason: str, status: HTTPStatus, text: str) -> Response:
-        self.refused[reason] += 1
-        headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else None
-        return http.plain(status, text, headers)
-
     # the connection
 
     async def _handle(self, connection: ServerConnection) -> None:
         peer = cast("Peer", connection)
-        address = str(peer.remote_address[0]) if peer.remote_address else ""
-        if len(self.peers) >= self._settings.ws_max_clients:
+        address = peer.address
+        if len(self.peers) >= self._clients:
             self._end(peer, TRY_AGAIN, "full", "as many clients as this server takes")
         elif self._addresses[address] >= self._settings.ws_max_clients_per_address:
             self._end(peer, POLICY, "address", "too many connections from this address")
@@ -194,6 +165,7 @@ class Gateway:
         try:
             action = parse_query(str(said)) if query else parse(said)
             if isinstance(action, Subscribe):
+                check_names(peer.client.subscriptions, action)
                 self.hub.subscribe(peer.client, action)
             elif action is not None:
                 self.hub.unsubscribe(peer.client, action)
@@ -237,6 +209,26 @@ class Gateway:
         except (NatsError, TimeoutError) as error:
             log.warning("replay interrupted", error=str(error) or type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
+
+    # what connections tell and ask
+
+    def admits(self, peer: Peer) -> bool:
+        """Tell whether one more socket may be open, whatever it will be."""
+        admitted = self._sockets.admits(peer.address)
+        if admitted:
+            self._open_peers.add(peer)
+        else:
+            self.refused["sockets"] += 1
+        return admitted
+
+    def gone(self, peer: Peer) -> None:
+        """Forget a socket that is closed."""
+        self._open_peers.discard(peer)
+        self._sockets.gone(peer.address)
+
+    def cut(self, peer: Peer, reason: str) -> None:  # noqa: ARG002  (of any client)
+        """Count a socket that is cut before it became a client."""
+        self.ended[reason] += 1
 
     def rate(self, now: float) -> Rate:
         """Return the allowance for the frames of a new connection."""
@@ -294,21 +286,12 @@ class Gateway:
             else:
                 peer.write(frames.closing(random.randint(MIN_RETRY_MS, spread)))  # noqa: S311  (a jitter)
                 peer.flush()
+        for peer in self._open_peers - self.peers:  # requests and answers that are under way
+            peer.transport.abort()
         server.close(code=GOING_AWAY, reason="the server goes away")
         await server.wait_closed()
-
-
-def _offered(request: Request) -> list[str]:
-    lists = request.headers.get_all("Sec-WebSocket-Protocol")
-    return [offer.strip() for offers in lists for offer in offers.split(",")]
 
 
 def _select(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     """`seve`, where it is offered; a token is never echoed."""
     return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
-
-
-def _single(request: Request, name: str) -> str | None:
-    """The value of a header that may come once. A second one makes it unusable, which no check passes."""
-    values = request.headers.get_all(name)
-    return "\0" if len(values) > 1 else values[0] if values else None

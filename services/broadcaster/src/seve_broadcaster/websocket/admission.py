@@ -1,0 +1,80 @@
+"""Which requests are served: method, Host, Origin, and for data a token. Refuses; answers nothing else.
+
+A page of another site can make a browser send a request without an Origin (`<img src=…>`). It cannot read the answer,
+but the answer would have to be made; `Sec-Fetch-Site` tells such a request.
+"""
+
+from collections import Counter
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+from seve_runtime.units import split_listen
+from websockets.http11 import Request, Response
+
+from seve_broadcaster.auth.grants import Grant, host_allowed, origin_allowed
+from seve_broadcaster.auth.jwt import Keys, Unauthorized, presented
+from seve_broadcaster.settings import Settings
+from seve_broadcaster.websocket import http
+
+DATA: Final = ("/ws", "/api/modules")
+"""Paths that need a token where there is a key."""
+
+OF_OURS: Final = (None, "same-origin", "none")
+"""`Sec-Fetch-Site` of programs, of this server's page, and of an address that a person typed."""
+
+
+class Admission:
+    """Checks requests. `refused` counts by reason."""
+
+    def __init__(self, settings: Settings, keys: Keys) -> None:
+        self.refused: Counter[str] = Counter()
+        self._keys = keys
+        self._origins = settings.ws_origins
+        self._hosts = {*settings.ws_hosts, split_listen(settings.ws_listen)[0]}
+
+    def check(self, request: Request) -> Grant | Response:
+        """Return what a request may see, or the response that refuses it."""
+        if request.method != "GET":
+            self.refused["method"] += 1
+            return http.respond(HTTPStatus.METHOD_NOT_ALLOWED, b"", http.TEXT, {"Allow": "GET"})
+        host, origin, site = (single(request, name) for name in ("Host", "Origin", "Sec-Fetch-Site"))
+        if not host_allowed(host, self._hosts):
+            return self.refuse("host", HTTPStatus.MISDIRECTED_REQUEST, "this server is not reached by that name")
+        if not origin_allowed(origin, host, self._origins):
+            return self.refuse("origin", HTTPStatus.FORBIDDEN, "pages of that origin may not connect")
+        return self._of_data(request, origin, site) if urlsplit(request.path).path in DATA else Grant(frozenset())
+
+    def _of_data(self, request: Request, origin: str | None, site: str | None) -> Grant | Response:
+        if origin is None and site not in OF_OURS:
+            return self.refuse("cross_site", HTTPStatus.FORBIDDEN, "pages of other sites may not ask for that")
+        try:
+            return self._grant(request)
+        except Unauthorized as error:
+            return self.refuse(error.reason, HTTPStatus.UNAUTHORIZED, "a valid token is needed")
+
+    def refuse(self, reason: str, status: HTTPStatus, text: str) -> Response:
+        """Return a response that refuses a request, and count it."""
+        self.refused[reason] += 1
+        headers = {HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"}}.get(status)
+        return http.plain(status, text, headers)
+
+    def _grant(self, request: Request) -> Grant:
+        """Return what a request may see. Raises Unauthorized."""
+        if not self._keys.required:
+            return Grant()
+        token = presented(single(request, "Authorization"), _offered(request))
+        if token is None:
+            raise Unauthorized("no_token")
+        return self._keys.verify(token)
+
+
+def single(request: Request, name: str) -> str | None:
+    """Return the value of a header that may come once; a second one makes a value that no check passes."""
+    values = request.headers.get_all(name)
+    return "\0" if len(values) > 1 else values[0] if values else None
+
+
+def _offered(request: Request) -> list[str]:
+    lists = request.headers.get_all("Sec-WebSocket-Protocol")
+    return [offer.strip() for offers in lists for offer in offers.split(",")]
