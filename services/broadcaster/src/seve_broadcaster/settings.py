@@ -27,6 +27,10 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_audience: Annotated[str | None, Meta(description="`aud` that tokens must have")] = None
     jwt_issuer: Annotated[str | None, Meta(description="`iss` that tokens must have")] = None
 
+    jwt_max_age: Annotated[
+        Seconds, Meta(description="how far ahead `exp` of a token may lie; a longer one is refused; 0: any time")
+    ] = 0.0
+
     @property
     def enabled(self) -> bool:
         """Whether clients have to show a token."""

@@ -11,10 +11,14 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Grant(NamedTuple):
-    """What a client may see: `modules` None is all. `expires` is in seconds since 1970; None never."""
+    """What a client may see: `modules` None is all. `expires` is in seconds since 1970; None never.
+
+    `key` is the fingerprint of the key that verified the token; None where clients need no token.
+    """
 
     modules: frozenset[str] | None = None
     expires: float | None = None
+    key: bytes | None = None
 
     def allows(self, module: str) -> bool:
         """Whether messages of a module may reach the client."""
@@ -53,7 +57,8 @@ def origin_allowed(origin: str | None, host: str | None, allowed: Iterable[str])
         same_port = port in DEFAULT_PORTS.values() if ours.port is None else port == ours.port
     except ValueError:
         return False
-    return theirs.hostname is not None and theirs.hostname == ours.hostname and same_port
+    same_host = theirs.hostname is not None and theirs.hostname == ours.hostname
+    return theirs.scheme in DEFAULT_PORTS and same_host and same_port
 
 
 def _name_of(host: str | None) -> str | None:

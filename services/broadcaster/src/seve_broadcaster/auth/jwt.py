@@ -1,16 +1,19 @@
-"""Who a client is: a JWT, verified with a secret, a public key or a set of keys, read again when its file changes.
+"""Verifies JWTs with a secret, a public key or a set of keys, whose file is read again when it changes.
 
-Reads key files and verifies; what a token allows is `access`'s. No token and no key ever reaches a log.
+Reads key files and verifies; `grants` says what a token allows. No token and no key ever reaches a log.
 """
 
+import hashlib
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jwt
 import structlog
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from seve_runtime.errors import SettingsError
 
 from seve_broadcaster.auth.grants import Grant
@@ -24,6 +27,7 @@ ASYMMETRIC: Final = ("RS256", "EdDSA")
 SUBPROTOCOL: Final = "seve"
 BEARER: Final = "bearer."
 LEEWAY_SECONDS: Final = 5
+MIN_RSA_BITS: Final = 2048
 
 
 class Unauthorized(Exception):
@@ -34,17 +38,26 @@ class Unauthorized(Exception):
         self.reason = reason
 
 
+class Key(NamedTuple):
+    """A key, the algorithms that it verifies, and its fingerprint."""
+
+    key: Any
+    algorithms: tuple[str, ...]
+    fingerprint: bytes
+
+
 class Keys:
-    """What tokens are verified with, from a setting or a file; a file that became unusable changes nothing."""
+    """Verifies tokens with the keys of a setting or a file; a file that became unusable changes nothing."""
 
     def __init__(self, settings: AuthSettings) -> None:
         """Raises SettingsError for a key that cannot be used."""
         self._settings = settings
         self._path = Path(settings.jwt_public_key_file or settings.jwt_jwks_file or "") if self._has_file else None
         self._stamp: tuple[int, int] | None = None
-        self._keys: dict[str | None, tuple[Any, tuple[str, ...]]] = {}
+        self._failures = 0
+        self._keys: dict[str | None, Key] = {}
         if settings.jwt_secret:
-            self._keys = {None: (settings.jwt_secret.reveal(), SYMMETRIC)}
+            self._keys = {None: Key(settings.jwt_secret.reveal(), SYMMETRIC, b"JWT_SECRET")}
         elif self._path is not None:
             try:
                 self._load()
@@ -57,25 +70,34 @@ class Keys:
         return self._settings.enabled
 
     def fresh(self) -> None:
-        """Read the file again if it changed."""
+        """Read the file again if it changed; to be called every second. A broken file is logged ever more rarely."""
         if self._path is None:
             return
         try:
             if self._seen() != self._stamp:
                 self._load()
                 log.info("keys read again", keys=len(self._keys))
+            self._failures = 0
         except (OSError, ValueError, jwt.PyJWTError) as error:
-            log.warning("keys not read again; the old ones stay", error=type(error).__name__)
+            self._failures += 1
+            if self._failures & (self._failures - 1) == 0:  # the 1st, 2nd, 4th, 8th, ... time
+                log.warning(
+                    "keys not read again; the old ones stay", setting=self._variable, error=type(error).__name__
+                )
+
+    def hold(self, grant: Grant) -> bool:
+        """Tell whether the key that verified a grant's token is still one of the keys."""
+        return grant.key is None or any(key.fingerprint == grant.key for key in self._keys.values())
 
     def verify(self, token: str) -> Grant:
-        """What a token grants. Raises Unauthorized."""
+        """Return what a token grants. Raises Unauthorized."""
         try:
             kid = jwt.get_unverified_header(token).get("kid")
-            key, algorithms = self._keys[kid if self._settings.jwt_jwks_file else None]
+            key = self._keys[kid if self._settings.jwt_jwks_file else None]
             claims = jwt.decode(
                 token,
-                key,
-                algorithms=algorithms,
+                key.key,
+                algorithms=key.algorithms,
                 audience=self._settings.jwt_audience,
                 issuer=self._settings.jwt_issuer,
                 leeway=LEEWAY_SECONDS,
@@ -87,7 +109,11 @@ class Keys:
             raise Unauthorized("expired") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
             raise Unauthorized("invalid") from None
-        return grant_of(claims)
+        grant = grant_of(claims)._replace(key=key.fingerprint)
+        longest = self._settings.jwt_max_age
+        if longest and float(claims["exp"]) > time.time() + longest + LEEWAY_SECONDS:
+            raise Unauthorized("too_long")
+        return grant
 
     @property
     def _has_file(self) -> bool:
@@ -106,7 +132,7 @@ class Keys:
         assert self._path is not None  # noqa: S101  (the callers looked)
         stamp, text = self._seen(), self._path.read_text(encoding="utf-8")
         if self._settings.jwt_public_key_file:
-            self._keys = {None: (load_pem_public_key(text.encode()), ASYMMETRIC)}
+            self._keys = {None: _usable(load_pem_public_key(text.encode()), ASYMMETRIC)}
         else:
             self._keys = _of_set(json.loads(text))
         self._stamp = stamp
@@ -129,12 +155,20 @@ def presented(authorization: str | None, subprotocols: list[str]) -> str | None:
     return next((offered.removeprefix(BEARER) for offered in subprotocols if offered.startswith(BEARER)), None)
 
 
-def _of_set(keys: Any) -> dict[str | None, tuple[Any, tuple[str, ...]]]:
-    """The keys of a JWKS by `kid`; each verifies its own algorithm only, and secrets have no place in one."""
-    found: dict[str | None, tuple[Any, tuple[str, ...]]] = {}
+def _usable(key: Any, algorithms: tuple[str, ...]) -> Key:
+    """Return a public key with its fingerprint. Raises ValueError for an RSA key that is too short."""
+    if isinstance(key, RSAPublicKey) and key.key_size < MIN_RSA_BITS:
+        raise ValueError(f"an RSA key of {key.key_size} bits; {MIN_RSA_BITS} are needed")
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Key(key, algorithms, hashlib.sha256(der).digest())
+
+
+def _of_set(keys: Any) -> dict[str | None, Key]:
+    """Return the keys of a JWKS by `kid`; each verifies its own algorithm only. Secrets in it are ignored."""
+    found: dict[str | None, Key] = {}
     for key in jwt.PyJWKSet.from_dict(keys).keys:
         if key.algorithm_name in ASYMMETRIC:
-            found[key.key_id] = (key.key, (key.algorithm_name,))
+            found[key.key_id] = _usable(key.key, (key.algorithm_name,))
     if not found:
         raise ValueError(f"no key for {' or '.join(ASYMMETRIC)}")
     if len(found) == 1:

@@ -270,6 +270,8 @@ class Gateway:
             quiet = now - peer.heard
             if peer.grant.expires is not None and peer.grant.expires < wall:
                 self._end(peer, POLICY, "expired", "the token has expired")
+            elif not self._keys.hold(peer.grant):
+                self._end(peer, POLICY, "withdrawn", "the key of the token was withdrawn")
             if quiet > 2 * interval:
                 self.ended["ping"] += 1
                 peer.transport.abort()
