@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 
+import psutil
 import pytest
 from seve_embedded.state import State
 from seve_embedded.supervision import processes, readiness
@@ -108,6 +109,17 @@ def test_up_publish_down_up(project):
     (project.state.folder / "docker").mkdir()
     project.say("clean", "--yes")
     assert [path.name for path in project.state.folder.iterdir()] == ["docker"]
+
+
+def test_no_program_shows_a_password_in_its_arguments(project):
+    """Every user of the machine may read them."""
+    project.say("up")
+    shown = project.say("psql", "-c", r"\! cat /proc/$PPID/cmdline")
+    assert f"@127.0.0.1:{project.ports['POSTGRES_PORT']}" in shown
+    running = {process.name: psutil.Process(process.pid).cmdline() for process in processes.alive(project.state.pids)}
+    secrets = [path.read_text() for path in project.state.secrets.iterdir()]
+    assert secrets
+    assert [secret for secret in secrets if secret in f"{shown} {running}"] == []
 
 
 def test_what_dies_is_started_again(project):

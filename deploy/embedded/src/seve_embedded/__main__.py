@@ -116,7 +116,9 @@ def _scale(stack: Stack, arguments: argparse.Namespace) -> None:
 
 
 def _psql(stack: Stack, arguments: argparse.Namespace) -> int:
-    return _become([str(postgres.binaries() / "psql"), stack.current.addresses.database, *arguments.passed_on], stack)
+    url, password = postgres.without_password(stack.current.addresses.database)
+    command = [str(postgres.binaries() / "psql"), url, *arguments.passed_on]
+    return _become(command, stack, PGPASSWORD=password)
 
 
 def _audit(stack: Stack, arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from seve_embedded.servers.unprivileged import own_folder, readable_programs, unprivileged
 
@@ -59,6 +59,13 @@ def url(port: int, database: str = DATABASE, password: str | None = None) -> str
     """Where the server is reached."""
     user = f"{SUPERUSER}:{quote(password, safe='')}" if password else SUPERUSER
     return f"postgresql://{user}@127.0.0.1:{port}/{database}"
+
+
+def without_password(database: str) -> tuple[str, str]:
+    """A database's URL that may stand where others see it, as a program's arguments do, and the password apart."""
+    parts = urlsplit(database)
+    place = f"{parts.username or ''}@{parts.hostname}:{parts.port}"
+    return parts._replace(netloc=place).geturl(), unquote(parts.password or "")
 
 
 def _run(program: list[str], given: str | None = None) -> None:
