@@ -33,6 +33,8 @@ class Compose:
             "SEVE_TAG": TAG,
             "FLUSH_INTERVAL": "500ms",
             "MODE": "docker",
+            "MQTT_ACCESS": "open",  # for Compose's own commands; the stack's set it themselves
+            "MQTT_CLIENT_ID": f"seve-ingest-{self.project}",
             **environment,
         }
 

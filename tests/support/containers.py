@@ -190,7 +190,8 @@ class ContainerStack(Stack):
         folder = ROOT / "deploy/docker/mosquitto"
         container.with_volume_mapping(folder / "mosquitto.conf", "/mosquitto/config/mosquitto.conf")
         container.with_volume_mapping(folder / "access/open", "/mosquitto/access")
-        start = "umask 077 && cp /run/secrets/mqtt_passwords /tmp"
+        container.with_volume_mapping(folder / "devices.acl", "/mosquitto/devices.acl")
+        start = "umask 077 && cp /run/secrets/mqtt_passwords /mosquitto/devices.acl /tmp"
         return container.with_command(["sh", "-c", f"{start} && exec mosquitto -c /mosquitto/config/mosquitto.conf"])
 
     def _service_part(self, service: str, *ports: int) -> Part:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 from pathlib import Path
 
@@ -27,6 +28,41 @@ set_tcp_nodelay true
 def program() -> str | None:
     """Where Mosquitto is, or None."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+DEPLOYED = Path(__file__).parents[2] / "deploy/docker/mosquitto"
+
+
+class DeployedMosquitto(Server):
+    """Mosquitto with the configuration that containers have; `passwords` are lines of its password file."""
+
+    def __init__(self, folder: Path, passwords: str, access: str = "password") -> None:
+        super().__init__(folder)
+        self.passwords = passwords
+        self.access = access
+
+    @property
+    def mqtt_url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        self._write("mqtt_passwords", self.passwords)
+        self._write("devices.acl", (DEPLOYED / "devices.acl").read_text())
+        self._write("access.conf", self._moved(DEPLOYED / "access" / self.access / "access.conf"))
+        main = self._write("main", self._moved(DEPLOYED / "mosquitto.conf"))
+        return [str(program()), "-c", str(main)]
+
+    def _moved(self, file: Path) -> str:
+        """The text of a configuration with the container's places and port replaced by the test's."""
+        text = re.sub(r"/mosquitto/(access|data)|/tmp\b", str(self.folder), file.read_text())
+        user = pwd.getpwuid(os.getuid()).pw_name
+        return text.replace("listener 1883", f"user {user}\nlistener {self.port} 127.0.0.1")
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(0o600)
+        return path
 
 
 class Mosquitto(Server):

@@ -53,6 +53,9 @@ MQTT_SUBJECTS: Final = "$MQTT.>"
 subscribe to that may subscribe at QoS 0 only, and leaves nothing behind that a message would have to wait for.
 """
 
+COMMANDS: Final = ("cmnd.>", "*.set.>")
+"""Commands to devices, `cmnd/#` and `+/set/#`: all that a device reads; deploy/docker/mosquitto/devices.acl too."""
+
 READS_ONLY: Final = json.dumps({"publish": {"deny": [">"]}})
 INGEST: Final = "{{ user: ingest, password: {password}, allowed_connection_types: [MQTT], permissions: {rights} }}"
 BROKER: Final = "{{ user: broker, password: {password}, allowed_connection_types: [STANDARD] }}"
@@ -84,9 +87,9 @@ def config(
     """The server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`.
 
     Without `pipeline_password` anybody who reaches the port is a service; without `device` (name and password) anybody
-    who reaches the MQTT port is a device. With `ingest_password` the MQTT user `ingest` subscribes at QoS 1 and devices
-    do not; without it they do, as ingest is one of them. With `broker_password` the user `broker` may see and bound
-    the queue.
+    who reaches the MQTT port is a device. With `ingest_password` the MQTT user `ingest` reads all and devices read
+    commands only; without it they read all, as ingest is one of them. With `broker_password` the user `broker` may see
+    and bound the queue.
     """
     user, password = device or ("device", "device")
     return CONFIG.format(
@@ -108,10 +111,10 @@ def config(
 
 
 def _device_rights(*, may_queue: bool) -> str:
-    """The permissions of a device; `may_queue` lets it subscribe at QoS 1."""
-    publish = [*SERVER_SUBJECTS, MQTT_SUBJECTS]
-    subscribe = SERVER_SUBJECTS if may_queue else publish
-    return json.dumps({"publish": {"allow": [">"], "deny": publish}, "subscribe": {"allow": [">"], "deny": subscribe}})
+    """The permissions of a device; `may_queue` lets it read everything, also at QoS 1."""
+    closed = [*SERVER_SUBJECTS, MQTT_SUBJECTS]
+    read = {"allow": [">"], "deny": SERVER_SUBJECTS} if may_queue else {"allow": COMMANDS, "deny": closed}
+    return json.dumps({"publish": {"allow": [">"], "deny": closed}, "subscribe": read})
 
 
 def quoted(text: str) -> str:
