@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import socket
+import threading
 import urllib.error
 import urllib.request
 
 import pytest
-from seve_runtime.admin import admin
+from seve_runtime.admin import MAX_REQUESTS, admin
 from seve_runtime.errors import SettingsError
 from seve_runtime.health import Health
+from support.conditions import eventually
 
 
 def get(port, path):
@@ -61,3 +64,35 @@ async def test_a_taken_port_names_the_setting():
         with pytest.raises(SettingsError, match="ADMIN_LISTEN"):
             async with admin(f"127.0.0.1:{port}", Health()):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("evil.example", 421), ("ingest:9000", 200), ("localhost", 200), ("[::1]:9000", 200), (None, 200)],
+)
+async def test_a_request_that_names_another_host_is_refused(host, status):
+    """A page may make its own name point here; names that are meant are listed, and HTTP/1.0 needs none."""
+    async with admin("127.0.0.1:0", Health(), hosts=["ingest"]) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        line = f"Host: {host}\r\n" if host else ""
+        writer.write(f"GET /health/live HTTP/1.0\r\n{line}\r\n".encode())
+        assert f" {status} ".encode() in await asyncio.wait_for(reader.readline(), 20)
+        writer.close()
+
+
+async def test_connections_that_ask_nothing_keep_nobody_out():
+    """Two hundred of them, and the next request is answered; there are never more threads than requests allowed."""
+    async with admin("127.0.0.1:0", Health()) as port:
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+        try:
+            assert (await asyncio.to_thread(get, port, "/health/live"))[0] == 200
+            await eventually(
+                lambda: (
+                    sum("process_request_thread" in thread.name for thread in threading.enumerate()) <= MAX_REQUESTS
+                ),
+                "few threads",
+                seconds=8,
+            )
+        finally:
+            for sock in idle:
+                sock.close()

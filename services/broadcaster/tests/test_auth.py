@@ -12,10 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from seve_broadcaster.auth.grants import host_allowed, origin_allowed
+from seve_broadcaster.auth.grants import origin_allowed
 from seve_broadcaster.auth.jwt import Keys, Unauthorized, presented
 from seve_broadcaster.settings import AuthSettings, Settings
 from seve_runtime.errors import SettingsError
+from seve_runtime.hosts import host_allowed
 from seve_runtime.settings import load
 from structlog.testing import capture_logs
 from support.broadcasting import broadcasting, envelope, watching

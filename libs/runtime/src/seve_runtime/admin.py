@@ -1,14 +1,18 @@
-"""The admin port: `/health/live`, `/health/ready` and `/metrics`, from a thread of its own, so that it answers even
-while the event loop is stuck (which is then what it says). Serves no business of a service.
+"""The admin port: `/health/live`, `/health/ready` and `/metrics`. Serves no business of a service.
+
+It has threads of its own, so that it answers even while the event loop is stuck (and then says so). At most 32 requests
+are served at once; one more ends the oldest, so that whoever holds connections open keeps nobody out. A request that
+names another host is refused: a page may have made its name point here.
 """
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -18,14 +22,38 @@ from prometheus_client.registry import REGISTRY
 
 from seve_runtime.errors import SettingsError
 from seve_runtime.health import HEARTBEAT_SECONDS, Health
+from seve_runtime.hosts import host_allowed
 from seve_runtime.units import split_listen
 
 log = structlog.get_logger()
 
 
+MAX_REQUESTS: Final = 32
+
+
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 32
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._lock = threading.Lock()
+        self._served: dict[socket.socket, None] = {}  # in the order of their beginning
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            if len(self._served) >= MAX_REQUESTS:
+                oldest = next(iter(self._served))
+                del self._served[oldest]
+                with suppress(OSError):  # it may have ended by itself
+                    oldest.shutdown(socket.SHUT_RDWR)
+            self._served[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._served.pop(request, None)
+        super().shutdown_request(request)
 
 
 class _Quiet(WSGIRequestHandler):
@@ -37,15 +65,23 @@ class _Quiet(WSGIRequestHandler):
 
 @asynccontextmanager
 async def admin(
-    listen: str, health: Health, *, setting: str = "ADMIN_LISTEN", registry: CollectorRegistry = REGISTRY
+    listen: str,
+    health: Health,
+    *,
+    setting: str = "ADMIN_LISTEN",
+    hosts: Iterable[str] = (),
+    registry: CollectorRegistry = REGISTRY,
 ) -> AsyncIterator[int]:
     """Serve health and metrics on `listen` while the context lasts; gives the port.
 
-    Raises SettingsError where it is taken.
+    `hosts` are names that a request may use besides literal addresses and `localhost`. Raises SettingsError where the
+    port is taken.
     """
     host, port = split_listen(listen)
     try:
-        server = make_server(host, port, _app(health, registry), server_class=_Server, handler_class=_Quiet)
+        server = make_server(
+            host, port, _app(health, registry, frozenset(hosts)), server_class=_Server, handler_class=_Quiet
+        )
     except OSError as error:
         raise SettingsError([f"{setting} = {listen!r}: {error.strerror}"]) from error
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, name="admin", daemon=True)
@@ -65,10 +101,14 @@ async def _beat(health: Health) -> None:
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
-def _app(health: Health, registry: CollectorRegistry) -> WSGIApplication:
+def _app(health: Health, registry: CollectorRegistry, hosts: frozenset[str]) -> WSGIApplication:
     metrics: WSGIApplication = make_wsgi_app(registry)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        host = environ.get("HTTP_HOST")
+        if host is not None and not host_allowed(host, hosts):  # HTTP/1.0 has none; a browser always sends one
+            start_response("421 Misdirected Request", [("Content-Type", "text/plain")])
+            return [b"not reached by that name; ADMIN_HOSTS lists the names it has\n"]
         match environ.get("PATH_INFO"):
             case "/metrics":
                 return metrics(environ, start_response)

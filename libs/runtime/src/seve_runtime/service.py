@@ -32,6 +32,10 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     admin_listen: Annotated[
         Listen, Meta(description="where health and metrics are served; port 0 takes a free one")
     ] = "127.0.0.1:0"
+    admin_hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="names by which the admin port is reached, besides `localhost` and literal addresses"),
+    ] = ()
     shutdown_grace: Annotated[Seconds, Meta(description="how long a stop may take before work is cancelled")] = 10.0
 
 

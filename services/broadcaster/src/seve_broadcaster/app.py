@@ -26,7 +26,7 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
     keys = Keys(settings.auth)
     health = Health("nats", "stream", "websocket")
     async with (
-        admin(settings.service.admin_listen, health, registry=registry),
+        admin(settings.service.admin_listen, health, hosts=settings.service.admin_hosts, registry=registry),
         connected(settings.nats, "seve-broadcaster", health, stop) as client,
     ):
         js = client.jetstream()

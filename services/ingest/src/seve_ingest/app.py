@@ -31,7 +31,7 @@ async def app(settings: Settings, stop: Stop) -> None:
     rules = normaliser(settings.rules)
     tls = connect.tls(settings.broker)
     async with (
-        admin(settings.service.admin_listen, health),
+        admin(settings.service.admin_listen, health, hosts=settings.service.admin_hosts),
         connected(settings.nats, "seve-ingest", health, stop) as nats,
     ):
         js = nats.jetstream()

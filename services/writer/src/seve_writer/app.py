@@ -30,7 +30,7 @@ log = structlog.get_logger()
 async def app(settings: WriterSettings, stop: Stop) -> None:
     """Run a writer until `stop`."""
     health = Health(CONDITION, DATABASE, SCHEMA)
-    async with admin(settings.service.admin_listen, health) as port:
+    async with admin(settings.service.admin_listen, health, hosts=settings.service.admin_hosts) as port:
         log.info("starting", admin=port)
         async with connected(settings.nats, "seve-writer", health, stop) as client:
             await unless(stop, topology.wait_for(client.jetstream(), stop))

@@ -1,7 +1,6 @@
 """Who may connect from where, and see what. Decides on values; verifies no signature and answers no request."""
 
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -35,15 +34,6 @@ class Grant(NamedTuple):
         return granted, wanted - self.modules - {EVERYTHING}
 
 
-def host_allowed(host: str | None, allowed: Iterable[str]) -> bool:
-    """Whether a `Host` header names this server: a literal address, `localhost`, or one of the names allowed.
-
-    Any other name may be a foreign page's, made to point here (DNS rebinding); a literal address cannot be.
-    """
-    name = _name_of(host)
-    return name is not None and (name == "localhost" or _is_address(name) or name in {one.lower() for one in allowed})
-
-
 def origin_allowed(origin: str | None, host: str | None, allowed: Iterable[str]) -> bool:
     """Whether an `Origin` may connect: none (no browser), this server's own, or one of the list (`*` is any)."""
     if origin is None:
@@ -59,22 +49,3 @@ def origin_allowed(origin: str | None, host: str | None, allowed: Iterable[str])
         return False
     same_host = theirs.hostname is not None and theirs.hostname == ours.hostname
     return theirs.scheme in DEFAULT_PORTS and same_host and same_port
-
-
-def _name_of(host: str | None) -> str | None:
-    if not host or any(sign in host for sign in "@/?#\\ "):
-        return None
-    try:
-        parts = urlsplit(f"//{host}")
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts.hostname
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True

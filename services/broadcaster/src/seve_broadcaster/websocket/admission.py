@@ -9,10 +9,11 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
+from seve_runtime.hosts import host_allowed
 from seve_runtime.units import split_listen
 from websockets.http11 import Request, Response
 
-from seve_broadcaster.auth.grants import Grant, host_allowed, origin_allowed
+from seve_broadcaster.auth.grants import Grant, origin_allowed
 from seve_broadcaster.auth.jwt import Keys, Unauthorized, presented
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.websocket import http

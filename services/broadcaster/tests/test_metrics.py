@@ -1,0 +1,46 @@
+"""Metrics are read in a thread of their own while the event loop goes on."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+from seve_broadcaster.fanout.subscriber import Pace
+from seve_broadcaster.metrics import Observed
+
+from .offline import a_hub
+
+
+class Leaving:
+    """A client, and its connection, that leaves while it is looked at."""
+
+    def __init__(self, *holders):
+        self._holders = holders
+
+    def _leave(self):
+        for holder in self._holders:
+            holder.discard(self)
+
+    @property
+    def pace(self):
+        self._leave()
+        return Pace.LIVE
+
+    @property
+    def buffered(self):
+        self._leave()
+        return 1
+
+
+def test_clients_may_leave_while_they_are_counted():
+    """The sets of the event loop change at any moment; a scrape never fails for that."""
+    hub = a_hub()
+    gateway = SimpleNamespace(hub=hub, peers=set(), refused=Counter(), ended=Counter())
+    hub.clients.update(Leaving(hub.clients) for _ in range(3))
+    gateway.peers.update(Leaving(gateway.peers) for _ in range(3))
+    counters = SimpleNamespace(malformed=0, healed=0, clients=0, messages=0)
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for metric in Observed(gateway, counters, counters).collect()
+        for sample in metric.samples
+    }
+    assert samples["seve_broadcaster_clients", "live"] == 3
+    assert samples["seve_broadcaster_queue_bytes",] == 3
