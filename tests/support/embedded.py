@@ -80,16 +80,16 @@ class NatsServer(Server):
 class PostgresServer(Server):
     """PostgreSQL with an empty database `seve`; `stop()` is its fast shutdown, `kill()` its immediate one.
 
-    Without `fsync` unless it is asked for: no test takes the power away.
+    Without `fsync` unless it is asked for: no test takes the power away. `options` are settings of the server.
     """
 
-    def __init__(self, folder: Path, *, fsync: str = "off") -> None:
+    def __init__(self, folder: Path, *, fsync: str = "off", **options: str) -> None:
         super().__init__(folder)
-        self.fsync = fsync
+        self.options = {"fsync": fsync, **options}
 
     def command(self) -> list[str]:
         postgres.initialise(self.folder / "data")
-        return postgres.command(self.folder / "data", self.port, fsync=self.fsync)
+        return postgres.command(self.folder / "data", self.port, **self.options)
 
     @property
     def url(self) -> str:

@@ -1,45 +1,67 @@
-"""The load generator sends exactly what it was asked to, each sample under a time of its own."""
+"""The load generator sends exactly what it was asked to, each sample known by its value."""
 
 import json
 import subprocess
 import sys
+from array import array
 
 import pytest
-from seve_fleet.load.publisher import Load, Samples, run
+from seve_fleet.load.publisher import Load, Publisher
+from seve_fleet.load.samples import Samples
+
+COMMAND = [sys.executable, "-m", "seve_fleet.load.publisher"]
 
 
-def test_topics_take_turns_and_times_rise():
-    """Modules first, then their sensors; two samples never share a time, though the clock stands still."""
-    samples = Samples("load", 2)
-    messages = samples.take(range(3), 1_764_500_000_000_000) + samples.take(range(3, 5), 1_764_500_000_000_000)
-    assert [t for t, _ in messages[:3]] == [b"load-000/temperature", b"load-001/temperature", b"load-000/humidity"]
-    times = [json.loads(payload)["time"] for _, payload in messages]
+def test_modules_take_turns_and_so_do_their_sensors():
+    samples = Samples("load", 2, "bare", 100)
+    assert [samples.topic(number) for number in range(3)] == [
+        b"load-00000/temperature",
+        b"load-00001/temperature",
+        b"load-00000/humidity",
+    ]
+
+
+@pytest.mark.parametrize(("form", "expected"), [("bare", b"103"), ("value", b'{"value":103}')])
+def test_a_sample_without_a_time_is_its_number(form, expected):
+    assert Samples("load", 2, form, 100).payload(3, 0) == expected
+
+
+def test_times_rise_though_the_clock_stands_still():
+    samples = Samples("load", 2, "timed", 100)
+    times = [json.loads(samples.payload(number, 1_764_500_000_000_000))["time"] for number in range(3)]
     assert sorted(set(times)) == times
+
+
+def test_a_form_that_does_not_exist_is_named():
+    with pytest.raises(ValueError, match="'xml' is none of bare, value, timed"):
+        Samples("load", 2, "xml", 0)
 
 
 @pytest.mark.parametrize("qos", [0, 1])
 async def test_all_of_it_is_sent_and_acknowledged(nats_server, qos):
-    result = await run(Load(nats_server.mqtt_url, rate=2000, seconds=0.5, modules=5, connections=2, qos=qos))
-    assert (result.sent, result.acknowledged) == (1000, 1000)
+    publisher = Publisher(Load(nats_server.mqtt_url, rate=2000, seconds=0.5, modules=5, connections=2, qos=qos))
+    result = await publisher.run()
+    assert (result.sent, result.acknowledged, len(publisher.log)) == (1000, 1000, 1000)
 
 
-def test_the_command_ends_with_its_result(nats_server):
-    command = [
-        sys.executable,
-        "-m",
-        "seve_fleet.load.publisher",
-        nats_server.mqtt_url,
-        "--rate",
-        "1000",
-        "--seconds",
-        "0.2",
-    ]
+async def test_devices_that_arrive_introduce_themselves(nats_server):
+    load = Load(nats_server.mqtt_url, rate=100, seconds=0.2, modules=3, connections=3, arrive=True)
+    result = await Publisher(load).run()
+    assert (result.sent, result.acknowledged, result.reports) == (20, 20, 3 * 6)
+
+
+def test_the_command_ends_with_its_result_and_a_log(nats_server, tmp_path):
+    log = tmp_path / "sent"
+    command = [*COMMAND, nats_server.mqtt_url, "--rate=1000", "--seconds=0.2", f"--log={log}"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
     result = json.loads(done.stdout.splitlines()[-1])
     assert (result["sent"], result["acknowledged"]) == (200, 200)
+    times = array("q", log.read_bytes())
+    assert len(times) == 200
+    assert list(times) == sorted(times)
 
 
 def test_a_broker_that_is_away_is_a_failure():
-    command = [sys.executable, "-m", "seve_fleet.load.publisher", "mqtt://127.0.0.1:1", "--seconds", "0.1"]
+    command = [*COMMAND, "mqtt://127.0.0.1:1", "--seconds", "0.1"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     assert (done.returncode, "broke off" in done.stderr) == (1, True)

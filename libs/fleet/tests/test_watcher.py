@@ -1,37 +1,70 @@
-"""A watch counts the samples of its load and measures how long they took."""
+"""A watch counts the samples of its load, by client, and notes when each came."""
 
 import asyncio
 import json
-import time
 
-from seve_fleet.load.watcher import Watch
-from seve_schema.times import format_time
+import pytest
+from seve_fleet.load.frames import PING, Frame, Reader, request
+from seve_fleet.load.watcher import Watch, connect_all
 from websockets.asyncio.server import serve
+from websockets.frames import Opcode
+from websockets.protocol import OPEN, Protocol, Side
+
+OPENED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 
 
-def message(module, age):
-    moment = format_time(time.time_ns() // 1000 - age * 1000)
-    data = {"topic": f"{module}/co2", "moduleId": module, "kind": "measurement", "time": moment, "clock": "device"}
-    return json.dumps({"event": "mqtt-message", "seq": "1-1-0", "data": data})
+def sample(value):
+    return json.dumps({"event": "mqtt-message", "data": {"kind": "measurement", "value": value}}).replace(" ", "")
 
 
-async def test_samples_of_other_modules_do_not_count_and_latency_is_from_their_time():
+def wire(*texts):
+    """What a server writes for those texts, by the protocol of websockets."""
+    server = Protocol(Side.SERVER, state=OPEN)
+    for text in texts:
+        server.send_text(text.encode())
+    server.send_ping(b"you?")
+    return b"".join(server.data_to_send())
+
+
+@pytest.mark.parametrize("step", [1, 7, 100_000])
+def test_frames_are_read_however_they_are_cut(step):
+    texts = ["short", "x" * 200, "y" * 70_000]
+    data, reader = OPENED + wire(*texts), Reader()
+    frames = [frame for at in range(0, len(data), step) for frame in reader.feed(data[at : at + step])]
+    assert frames == [*(Frame(Opcode.TEXT, text.encode()) for text in texts), Frame(PING, b"you?")]
+
+
+def test_a_refused_handshake_is_an_error():
+    with pytest.raises(ConnectionError, match="403 Forbidden"):
+        Reader().feed(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+
+def test_samples_outside_the_load_do_not_count_and_repeated_ones_are_told():
+    watch, counted = Watch(100, 10), bytearray(10)
+    watch.take([Frame(Opcode.TEXT, sample(value).encode()) for value in (99, 100, 109, 110, 109)], counted)
+    assert (watch.seen, watch.repeated, watch.log[0], watch.log[2]) == (2, 1, 0, 9)
+
+
+def test_what_was_skipped_is_told():
+    watch = Watch(0, 1)
+    watch.take([Frame(Opcode.TEXT, b'{"event":"gap","from":"1"}'), Frame(Opcode.TEXT, b'{"event":"skipped"}')], b"")
+    assert (watch.gaps, watch.skipped) == (1, 1)
+
+
+async def test_every_client_is_live_and_answers_pings():
     async def broadcaster(connection):
-        await connection.recv()
-        for text in (message("other-000", 0), message("load-000", 5000), message("load-001", 5000)):
-            await connection.send(text)
+        await connection.send('{"event":"live","seq":"1"}')
+        await (await connection.ping())
+        await connection.send(sample(0))
         await connection.wait_closed()
 
     async with serve(broadcaster, "127.0.0.1", 0) as server:
-        watch = Watch(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws", "load")
-        screen = asyncio.create_task(watch.screen.run())
-        result = await watch.until(expected=2, patience=10)
-        screen.cancel()
-        await asyncio.wait((screen,))
-    assert (result.seen, result.connections, result.gaps) == (2, 1, [])
-    assert 5000 <= result.p50 <= result.p99 <= result.longest
+        watch = Watch(0, 1)
+        await connect_all(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws?module=*", 3, watch)
+        async with asyncio.timeout(10):
+            while watch.seen < 3:
+                await asyncio.sleep(0.01)
 
 
-async def test_a_watch_ends_when_nothing_comes():
-    result = await Watch("ws://127.0.0.1:1/ws", "load").until(expected=2, patience=0)
-    assert (result.seen, result.p99) == (0, None)
+def test_the_handshake_asks_for_its_path():
+    assert request("h:1", "/ws?module=*").startswith(b"GET /ws?module=* HTTP/1.1\r\nHost: h:1\r\n")

@@ -27,13 +27,12 @@ def connect(client_id: str, *, username: str | None = None, password: str | None
     return bytes((0x10,)) + _length(len(body)) + body
 
 
-def publish(topic: bytes, payload: bytes, packet_id: int) -> bytes:
+def publish(topic: bytes, payload: bytes, packet_id: int, *, retain: bool = False) -> bytes:
     """PUBLISH at QoS 1, or at QoS 0 where `packet_id` is 0."""
     identifier = packet_id.to_bytes(2, "big") if packet_id else b""
     size = 2 + len(topic) + len(identifier) + len(payload)
-    return b"".join(
-        (b"\x32" if packet_id else b"\x30", _length(size), len(topic).to_bytes(2, "big"), topic, identifier, payload)
-    )
+    head = bytes(((0x32 if packet_id else 0x30) | retain,))
+    return b"".join((head, _length(size), len(topic).to_bytes(2, "big"), topic, identifier, payload))
 
 
 class Answers:

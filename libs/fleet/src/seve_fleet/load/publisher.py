@@ -1,8 +1,10 @@
 """A publisher at high rates, `python -m seve_fleet.load.publisher`: a process of its own that benchmarks start.
 
-Sends samples with the device's time, so that whoever reads them knows when they were published, on few connections; at
-QoS 1 with a bounded window a connection (overflow rule: wait; the rate falls behind and says so). It does not connect
-again: a load that broke off is no measurement. The last line of its output is the result in JSON.
+Every sample's value is its number, so that rows and frames can be matched with the log, which has the time each was
+sent (64-bit integers, microseconds since 1970, in order). At QoS 1 at most `window` messages wait for their PUBACK
+(overflow rule: wait; the rate falls behind and the result says so). With `--arrive` each connection is a device that
+connects, publishes its birth, configurations and status, and then takes its turn with samples; all connect at once.
+The last line of its output is the result in JSON.
 """
 
 import argparse
@@ -10,198 +12,182 @@ import asyncio
 import os
 import sys
 import time
-from typing import Final, NamedTuple, cast
+from array import array
+from pathlib import Path
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
-from seve_schema.times import format_time
 
-from seve_fleet.load.packets import DISCONNECT, Answers, connect, publish
-from seve_fleet.simulate.drift import COURSES, value
+from seve_fleet.load.connection import Connection, Tally
+from seve_fleet.load.samples import FORMS, Samples
+from seve_fleet.simulate.device import Module
 from seve_fleet.simulate.pace import Pace
 
-TICK_SECONDS: Final = 0.002
+TICK_SECONDS: Final = 0.001
 MOST_A_TICK: Final = 500
-VALUES: Final = 8
+OPENING: Final = 256
+"""Connections under way at once: as many as brokers let wait to be accepted."""
 
 
 class Load(NamedTuple):
-    """What to publish: samples a second in all, for how long, of how many modules, on how many connections."""
+    """What to publish: samples per second in all, for how long, of how many modules, on how many connections."""
 
     broker: str
-    rate: float
-    seconds: float
-    modules: int = 50
+    rate: float = 1000
+    seconds: float = 10
+    modules: int = 2000
     connections: int = 4
-    window: int = 2000
+    window: int = 8000
     qos: int = 1
     prefix: str = "load"
+    form: str = "bare"
+    first: int = 1_000_000
+    arrive: bool = False
     patience: float = 60.0
+    log: Path | None = None
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of a load; sending took `seconds`, where a load that kept its pace takes `planned`."""
+    """What came of a load. Sending took `seconds`; a load that kept its pace takes `planned`. `connecting` is how long
+    the connections took; `ceiling` the samples per second at which this process would need a core for itself.
+    """
 
-    prefix: str
     sent: int
     acknowledged: int
     seconds: float
     planned: float
     cpu_seconds: float
+    ceiling: float
+    connecting: float
+    reports: int
 
 
-class Connection(asyncio.Protocol):
-    """One MQTT connection with its window of packets that wait for their PUBACK."""
+class Publisher:
+    """One load under way."""
 
-    def __init__(self, client_id: str, window: int, username: str | None, password: str | None) -> None:
-        self._hello = connect(client_id, username=username, password=password)
-        self._answers = Answers()
-        self._window = window
-        self._packet_id = 0
-        self._waiting: set[int] = set()
-        self.acknowledged = 0
-        self.open = asyncio.get_running_loop().create_future()
-        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.samples = Samples(load.prefix, load.modules, load.form, load.first)
+        self.pace = Pace(load.rate, load.seconds)
+        self.connections: list[Connection] = []
+        self.tally = Tally()
+        self.log = array("q")
+        self.reports = 0
+        self.connecting = 0.0
 
-    @property
-    def room(self) -> int:
-        """How many may be sent now; none while the socket is full."""
-        return 0 if self._transport.get_write_buffer_size() > 1 << 20 else self._window - len(self._waiting)
+    async def run(self) -> Result:
+        """Publish the whole load and wait for its acknowledgements, at most `patience` seconds after the last."""
+        started = time.monotonic()
+        opening = asyncio.create_task(self._open_all(started))
+        if not self.load.arrive:
+            await opening
+        used, started = time.process_time(), time.monotonic()
+        await self._publish(started)
+        took = time.monotonic() - started
+        await opening
+        await self._acknowledged()
+        cpu = time.process_time() - used
+        acknowledged = self.pace.taken - self.tally.waiting
+        for connection in self.connections:
+            connection.close()
+        return Result(
+            self.pace.taken,
+            acknowledged,
+            took,
+            self.load.seconds,
+            cpu,
+            self.pace.taken / max(cpu, 1e-3),
+            self.connecting,
+            self.reports,
+        )
 
-    @property
-    def waiting(self) -> int:
-        """How many wait for their PUBACK."""
-        return len(self._waiting)
+    async def _open_all(self, started: float) -> None:
+        gate = asyncio.Semaphore(OPENING)
+        address = urlsplit(self.load.broker)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say CONNECT."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
-        self._transport.write(self._hello)
+        async def one(number: int) -> None:
+            async with gate:
+                name = f"{self.load.prefix}-{os.getpid()}-{number}"
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: Connection(name, self.tally, address.username, address.password),
+                    address.hostname or "localhost",
+                    address.port or 1883,
+                )
+                await connection.open
+            if self.load.arrive:
+                self._introduce(connection, number)
+            self.connections.append(connection)
 
-    def data_received(self, data: bytes) -> None:
-        """Note what the broker acknowledged."""
-        acknowledged = self._answers.feed(data)
-        self._waiting.difference_update(acknowledged)
-        self.acknowledged += len(acknowledged)
-        if self._answers.refused is not None and not self.open.done():
-            self._took_in(self._answers.refused)
+        await asyncio.gather(*(one(number) for number in range(self.load.connections)))
+        self.connecting = time.monotonic() - started
 
-    def _took_in(self, code: int) -> None:
-        if code:
-            self.open.set_exception(ConnectionRefusedError(f"the broker refused the connection with code {code}"))
-        else:
-            self.open.set_result(None)
+    def _introduce(self, connection: Connection, number: int) -> None:
+        """Birth, configurations and status, as a device publishes them once it is connected."""
+        now = time.time_ns() // 1000
+        module = Module(f"{self.load.prefix}-{number:05d}", number, boot=now)
+        for message in (module.birth(), *module.configs(), *module.reports(now)):
+            connection.send([(message.topic.encode(), message.payload)], message.qos, retain=message.retain)
+            self.reports += 1
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """The load breaks off."""
-        for future in (self.open, self.lost):
-            if not future.done():
-                future.set_exception(error or ConnectionResetError("the broker closed the connection"))
+    async def _publish(self, started: float) -> None:
+        pace, load = self.pace, self.load
+        while not pace.done:
+            if self.tally.error:
+                raise self.tally.error
+            room = load.window if load.arrive else load.window - self.tally.waiting
+            most = min(MOST_A_TICK, room) if self.connections else 0
+            numbers = pace.take(time.monotonic() - started, most)
+            if numbers:
+                self._send(numbers)
+            await asyncio.sleep(0 if len(numbers) == MOST_A_TICK else TICK_SECONDS)
 
-    def send(self, messages: list[tuple[bytes, bytes]], qos: int) -> None:
-        """Publish topics with payloads; there must be room for them."""
-        if qos == 0:
-            self._transport.write(b"".join(publish(topic, payload, 0) for topic, payload in messages))
-            return
-        packets = []
-        for topic, payload in messages:
-            self._packet_id = self._packet_id % 65535 + 1
-            self._waiting.add(self._packet_id)
-            packets.append(publish(topic, payload, self._packet_id))
-        self._transport.write(b"".join(packets))
+    def _send(self, numbers: range) -> None:
+        """Each sample on its module's connection; while devices arrive, on one of those that are there."""
+        samples, among = self.samples, len(self.connections)
+        now = time.time_ns() // 1000
+        together: dict[int, list[tuple[bytes, bytes]]] = {}
+        for number in numbers:
+            module = number % self.load.modules
+            topic = samples.of(module % among, number // among) if self.load.arrive else samples.topic(number)
+            together.setdefault(module % among, []).append((topic, samples.payload(number, now)))
+        for place, messages in together.items():
+            self.connections[place].send(messages, self.load.qos)
+        self.log.extend([now] * len(numbers))
 
-    def close(self) -> None:
-        """Say goodbye; the loss that follows is none."""
-        if not self.lost.done():
-            self.lost.set_result(None)
-        self._transport.write(DISCONNECT)
-        self._transport.close()
-
-
-class Samples:
-    """The messages of a load: modules take turns, each with its sensors in turn, times strictly rising."""
-
-    def __init__(self, prefix: str, modules: int) -> None:
-        self._topics = [f"{prefix}-{m:03d}/{sensor}".encode() for sensor in COURSES for m in range(modules)]
-        self._values = [
-            [str(value(COURSES[sensor], m, turn * 60.0)) for turn in range(VALUES)]
-            for sensor in COURSES
-            for m in range(modules)
-        ]
-        self._last = 0
-
-    def take(self, numbers: range, now: int) -> list[tuple[bytes, bytes]]:
-        """Messages of those numbers, published `now` (microseconds since 1970)."""
-        topics, values = self._topics, self._values
-        first = max(now, self._last + 1)
-        self._last = first + len(numbers)
-        messages = []
-        for place, number in enumerate(numbers):
-            turn, series = divmod(number, len(topics))
-            payload = f'{{"value":{values[series][turn % VALUES]},"time":"{format_time(first + place)}"}}'
-            messages.append((topics[series], payload.encode()))
-        return messages
-
-
-async def run(load: Load) -> Result:
-    """Publish the whole load and wait for its acknowledgements, at most `patience` seconds after the last."""
-    connections = [await _open(load, number) for number in range(load.connections)]
-    samples, pace = Samples(load.prefix, load.modules), Pace(load.rate, load.seconds)
-    used, started = time.process_time(), time.monotonic()
-    turn = 0
-    while not pace.done:
-        connection = connections[turn % len(connections)]
-        if connection.lost.done():
-            connection.lost.result()
-        numbers = pace.take(time.monotonic() - started, min(MOST_A_TICK, connection.room))
-        if numbers:
-            connection.send(samples.take(numbers, time.time_ns() // 1000), load.qos)
-        turn += 1
-        await asyncio.sleep(0 if numbers and len(numbers) == MOST_A_TICK else TICK_SECONDS)
-    took = time.monotonic() - started
-    await _acknowledged(connections, load.patience)
-    acknowledged = sum(connection.acknowledged for connection in connections) if load.qos else pace.taken
-    for connection in connections:
-        connection.close()
-    return Result(load.prefix, pace.taken, acknowledged, took, load.seconds, time.process_time() - used)
-
-
-async def _open(load: Load, number: int) -> Connection:
-    address = urlsplit(load.broker)
-    client_id = f"{load.prefix}-{os.getpid()}-{number}"
-    _, connection = await asyncio.get_running_loop().create_connection(
-        lambda: Connection(client_id, load.window, address.username, address.password),
-        address.hostname or "localhost",
-        address.port or 1883,
-    )
-    await connection.open
-    return connection
-
-
-async def _acknowledged(connections: list[Connection], patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while any(connection.waiting for connection in connections) and time.monotonic() < deadline:  # noqa: ASYNC110
-        await asyncio.sleep(TICK_SECONDS)
+    async def _acknowledged(self) -> None:
+        deadline = time.monotonic() + self.load.patience
+        while self.tally.waiting and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(TICK_SECONDS)
 
 
 def main() -> int:
     """Run the command: exit code 1 where something was not acknowledged."""
     words = argparse.ArgumentParser(prog="python -m seve_fleet.load.publisher", description=__doc__)
+    plain = Load("")
     words.add_argument("broker", help="mqtt://[user:password@]host:port")
-    words.add_argument("--rate", type=float, default=1000, help="samples a second (1000)")
-    words.add_argument("--seconds", type=float, default=10, help="for how long (10)")
-    words.add_argument("--modules", type=int, default=50, help="modules that take turns (50)")
-    words.add_argument("--connections", type=int, default=4, help="MQTT connections (4)")
-    words.add_argument("--window", type=int, default=2000, help="unacknowledged messages a connection (2000)")
-    words.add_argument("--qos", type=int, choices=(0, 1), default=1)
-    words.add_argument("--prefix", default="load", help="modules are named PREFIX-000 and so on")
-    words.add_argument("--patience", type=float, default=60, help="seconds to wait for the last PUBACK (60)")
+    words.add_argument("--rate", type=float, default=plain.rate, help="samples per second (1000)")
+    words.add_argument("--seconds", type=float, default=plain.seconds, help="for how long (10)")
+    words.add_argument("--modules", type=int, default=plain.modules, help="modules that take turns (2000)")
+    words.add_argument("--connections", type=int, default=plain.connections, help="MQTT connections (4)")
+    words.add_argument("--window", type=int, default=plain.window, help="most messages without PUBACK (8000)")
+    words.add_argument("--qos", type=int, choices=(0, 1), default=plain.qos)
+    words.add_argument("--prefix", default=plain.prefix, help="modules are named PREFIX-00000 and so on")
+    words.add_argument("--form", choices=FORMS, default=plain.form, help="of the payload (bare)")
+    words.add_argument("--first", type=int, default=plain.first, help="value of the first sample (1000000)")
+    words.add_argument("--arrive", action="store_true", help="devices arrive at once, and introduce themselves")
+    words.add_argument("--patience", type=float, default=plain.patience, help="seconds to wait for PUBACKs (60)")
+    words.add_argument("--log", type=Path, help="file for the times of sending")
+    publisher = None
     try:
-        result = uvloop.run(run(Load(**vars(words.parse_args()))))
+        publisher = Publisher(Load(**vars(words.parse_args())))
+        result = uvloop.run(publisher.run())
     except OSError as error:
         print(f"the load broke off: {error}", file=sys.stderr)  # noqa: T201  (a command prints)
         return 1
+    if publisher.load.log:
+        publisher.load.log.write_bytes(publisher.log.tobytes())
     print(msgspec.json.encode(result).decode(), flush=True)  # noqa: T201
     return 0 if result.sent == result.acknowledged else 1
 

@@ -1,86 +1,156 @@
-"""A screen at high rates: `python -m seve_fleet.load.watcher`, a process of its own that benches start beside `load`.
+"""Screens under load: `python -m seve_fleet.load.watcher`, a process that benchmarks start beside `publisher`.
 
-Counts the samples of one load that come on the WebSocket, and measures from the time in each (the moment of its
-publishing, by the same clock) to its frame. Says `live` when it watches; its last line is the result in JSON.
+Counts the samples of one load that each of its WebSocket clients is sent, by their numbers, and notes when each came.
+Prints `live` when all clients are; then reads one line, how many samples to wait for; its last line is the result in
+JSON. The log is pairs of 64-bit integers: the sample's number, and when its frame was read (microseconds since 1970).
 """
 
 import argparse
 import asyncio
 import sys
 import time
-from typing import Final
+from array import array
+from pathlib import Path
+from typing import Final, cast
+from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
-from seve_schema.times import parse_time, to_micros
 
-from seve_fleet.simulate.ws import Screen, Shown
+from seve_fleet.load.frames import CLOSE, NUMBER, PING, Frame, Reader, pong, request
 
-POLL_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.02
+OPENING: Final = 64
+"""Handshakes under way at once."""
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What was seen; latencies in milliseconds, None where nothing was. `seen` counts repeated ones too."""
+    """What all clients together were sent; `repeated` came to a client more than once."""
 
+    clients: int
     seen: int
-    p50: float | None
-    p99: float | None
-    longest: float | None
-    connections: int
-    gaps: list[str]
+    repeated: int
+    gaps: int
+    skipped: int
+    lost: int
+    cpu_seconds: float
 
 
 class Watch:
-    """The samples of the modules whose names begin with `prefix`."""
+    """The samples numbered from `first`, at most `count`, as every client sees them."""
 
-    def __init__(self, url: str, prefix: str, token: str | None = None) -> None:
-        self._prefix = prefix
-        self._seen: list[tuple[str, int]] = []
-        self._newest = time.monotonic()
-        self.screen = Screen(url, self._see, modules=["*"], token=token)
+    def __init__(self, first: int, count: int) -> None:
+        self.first = first
+        self.count = count
+        self.log = array("q")
+        self.seen = self.repeated = self.gaps = self.skipped = self.lost = 0
+        self.newest = time.monotonic()
 
-    def _see(self, shown: Shown, arrived: int) -> None:
-        if shown.kind == "measurement" and shown.module_id.startswith(self._prefix):
-            self._seen.append((shown.time, arrived))  # what it says is worked out when nothing is measured any more
-            self._newest = time.monotonic()
+    def take(self, frames: list[Frame], counted: bytearray) -> None:
+        """Note the samples in what one client read just now; `counted` has a byte for each sample it may see."""
+        now = time.time_ns() // 1000
+        for _, payload in frames:
+            if payload.startswith((b'{"event":"gap"', b'{"event":"skipped"')):
+                self.gaps += payload.startswith(b'{"event":"gap"')
+                self.skipped += payload.startswith(b'{"event":"skipped"')
+            for text in NUMBER.findall(payload):
+                number = int(text) - self.first
+                if 0 <= number < self.count:
+                    self._note(number, now, counted)
 
-    async def until(self, expected: int, patience: float) -> Seen:
-        """Until that many were seen, or none came for `patience` seconds."""
-        while len(self._seen) < expected and time.monotonic() - self._newest < patience:  # noqa: ASYNC110
-            await asyncio.sleep(POLL_SECONDS)
-        return self._result()
-
-    def _result(self) -> Seen:
-        ranked = sorted((arrived - to_micros(parse_time(published))) / 1000 for published, arrived in self._seen)
-        gaps = list(map(str, self.screen.gaps))
-        if not ranked:
-            return Seen(0, None, None, None, self.screen.connections, gaps)
-        p50, p99 = ranked[len(ranked) // 2], ranked[min(len(ranked) - 1, len(ranked) * 99 // 100)]
-        return Seen(len(ranked), p50, p99, ranked[-1], self.screen.connections, gaps)
+    def _note(self, number: int, now: int, counted: bytearray) -> None:
+        if counted[number]:
+            self.repeated += 1
+            return
+        counted[number] = 1
+        self.seen += 1
+        self.log.append(number)
+        self.log.append(now)
+        self.newest = time.monotonic()
 
 
-async def run(arguments: argparse.Namespace) -> Seen:
-    """Watch, say so, and wait for what is expected."""
-    watch = Watch(arguments.url, arguments.prefix)
-    async with asyncio.TaskGroup() as group:
-        screen = group.create_task(watch.screen.run())
-        await watch.screen.live.wait()
-        print("live", flush=True)  # noqa: T201  (a command prints)
-        result = await watch.until(arguments.expect, arguments.patience)
-        screen.cancel()
-    return result
+class Client(asyncio.Protocol):
+    """One WebSocket client that subscribed in its URL."""
+
+    def __init__(self, hello: bytes, watch: Watch) -> None:
+        self._hello = hello
+        self._watch = watch
+        self._reader = Reader()
+        self._counted = bytearray(watch.count)
+        self.live = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the handshake."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._transport.write(self._hello)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what came, answer pings."""
+        frames = self._reader.feed(data)
+        self._watch.take(frames, self._counted)
+        for opcode, payload in frames:
+            if opcode == PING:
+                self._transport.write(pong(payload))
+            elif opcode == CLOSE:
+                self._transport.close()
+            elif not self.live.done() and payload.startswith(b'{"event":"live"'):
+                self.live.set_result(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """A client that is lost sees no more; the result says how many were."""
+        self._watch.lost += 1
+        if not self.live.done():
+            self.live.set_exception(error or ConnectionResetError("the broadcaster closed the connection"))
+
+
+async def connect_all(url: str, clients: int, watch: Watch) -> None:
+    """Connect every client, and come back when each is live."""
+    address, opening = urlsplit(url), asyncio.Semaphore(OPENING)
+    hello = request(address.netloc, f"{address.path}?{address.query}")
+
+    async def one() -> None:
+        async with opening:
+            _, client = await asyncio.get_running_loop().create_connection(
+                lambda: Client(hello, watch), address.hostname or "localhost", address.port or 80
+            )
+            await client.live
+
+    await asyncio.gather(*(one() for _ in range(clients)))
+
+
+async def run(url: str, clients: int, watch: Watch, patience: float) -> Seen:
+    """Watch until every client has seen what standard input says, or nothing came for `patience` seconds."""
+    await connect_all(url, clients, watch)
+    print("live", flush=True)  # noqa: T201  (a command prints)
+    used = time.process_time()
+    expected = clients * int(await asyncio.to_thread(sys.stdin.readline) or 0)
+    told = time.monotonic()
+    while watch.seen < expected and time.monotonic() - max(watch.newest, told) < patience:  # noqa: ASYNC110
+        await asyncio.sleep(POLL_SECONDS)
+    spent = time.process_time() - used
+    return Seen(clients, watch.seen, watch.repeated, watch.gaps, watch.skipped, watch.lost, spent)
 
 
 def main() -> int:
-    """Run the command: exit code 1 where fewer were seen than expected."""
+    """Run the command."""
     words = argparse.ArgumentParser(prog="python -m seve_fleet.load.watcher", description=__doc__)
-    words.add_argument("url", help="ws://host:port/ws")
-    words.add_argument("--prefix", default="load", help="modules whose names begin so")
-    words.add_argument("--expect", type=int, required=True, help="how many samples end the watch")
+    words.add_argument("url", help="ws://host:port/ws?module=…")
+    words.add_argument("--clients", type=int, default=1, help="WebSocket connections (1)")
+    words.add_argument("--first", type=int, required=True, help="value of the first sample")
+    words.add_argument("--count", type=int, required=True, help="most samples that will come")
     words.add_argument("--patience", type=float, default=20, help="seconds without a sample that end it (20)")
-    result = uvloop.run(run(arguments := words.parse_args()))
+    words.add_argument("--log", type=Path, help="file for numbers and arrival times")
+    asked = words.parse_args()
+    watch = Watch(asked.first, asked.count)
+    try:
+        result = uvloop.run(run(asked.url, asked.clients, watch, asked.patience))
+    except OSError as error:
+        print(f"the watch broke off: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    if asked.log:
+        asked.log.write_bytes(watch.log.tobytes())
     print(msgspec.json.encode(result).decode(), flush=True)  # noqa: T201
-    return 0 if result.seen >= arguments.expect else 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,72 @@
+"""The little of RFC 6455 that a screen under load needs, on bytes. Reads what a server sends; checks nothing."""
+
+import re
+from typing import Final, NamedTuple
+
+TEXT: Final = 0x1
+CLOSE: Final = 0x8
+PING: Final = 0x9
+NUMBER: Final = re.compile(rb'"value":(\d+)')
+END_OF_HEADERS: Final = b"\r\n\r\n"
+
+
+class Frame(NamedTuple):
+    """One whole frame."""
+
+    opcode: int
+    payload: bytes
+
+
+def request(host: str, path: str) -> bytes:
+    """The opening handshake."""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    ).encode()
+
+
+def pong(payload: bytes) -> bytes:
+    """The answer to a ping, masked with zeros."""
+    return bytes((0x8A, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+
+
+class Reader:
+    """Takes bytes as they come, gives whole frames; the answer to the handshake is left out."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._open = False
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that `data` completes. Raises ConnectionError if the handshake was refused."""
+        data = self._rest + data
+        at = 0
+        if not self._open:
+            end = data.find(END_OF_HEADERS)
+            if end < 0:
+                self._rest = data
+                return []
+            if not data.startswith(b"HTTP/1.1 101"):
+                raise ConnectionError(data.split(b"\r\n", 1)[0].decode(errors="replace"))
+            self._open, at = True, end + len(END_OF_HEADERS)
+        frames: list[Frame] = []
+        while found := _frame(data, at):
+            frame, at = found
+            frames.append(frame)
+        self._rest = data[at:]
+        return frames
+
+
+def _frame(data: bytes, at: int) -> tuple[Frame, int] | None:
+    """The frame at that place and the place behind it, or None where it is not whole yet."""
+    left = len(data) - at
+    if left < 2:
+        return None
+    size, begin = data[at + 1], at + 2
+    if size > 125:
+        begin += 2 if size == 126 else 8
+        if len(data) < begin:
+            return None
+        size = int.from_bytes(data[at + 2 : begin], "big")
+    end = begin + size
+    return (Frame(data[at] & 0x0F, data[begin:end]), end) if end <= len(data) else None
