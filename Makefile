@@ -40,8 +40,8 @@ clean: ## remove all data, after asking
 test: $(VENV)/dev ## the whole suite that this machine can run
 	@$(BIN)/python -m pytest
 
-bench: $(VENV)/dev ## what it carries and what that costs, on this machine: the pipeline, then each service alone
-	@for bench in tests/bench/bench_*.py; do printf '\n%s\n' "$$bench"; $(BIN)/python "$$bench" || exit 1; done
+bench: $(VENV)/dev ## what it carries and what that costs, on this machine, in short; SCENARIO=name for one at length, SCENARIO=help lists them
+	@PYTHONPATH=tests $(BIN)/python -m bench $(foreach word,$(filter-out MAKEFLAGS,$(.VARIABLES)),$(if $(filter command line,$(origin $(word))),'$(word)=$($(word))'))
 
 faults: $(VENV)/dev ## the crash matrix: every part killed, stopped, frozen under load, and the account of it (PARTS= FAULTS= SEED=)
 	@$(BIN)/python tests/faults/crash_matrix.py $(if $(PARTS),--parts $(PARTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))

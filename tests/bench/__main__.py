@@ -1,0 +1,130 @@
+"""`make bench [SCENARIO=name] [NAME=value ...]`: scenarios, their tables, and their results as JSON and SVG.
+
+Without a scenario each runs in its short form; `SCENARIO=help` lists them with their options. Results go to
+`bench-results/`, named by time and scenario.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import limits
+from bench.measure import machine
+from bench.options import Options, words
+from bench.plot import line_plot
+from bench.scenario import Bench, Scenario
+from bench.scenarios import SCENARIOS
+from bench.table import figure, table
+
+OUT = "bench-results"
+LIMIT_SECONDS = 2.0
+LIMIT_TAKES = 6.0
+"""What a limit takes with the start of its server, about."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run what is asked for; 2 where that cannot be understood."""
+    try:
+        asked = words(arguments)
+        name, out = asked.pop("SCENARIO", ""), Path(asked.pop("OUT", OUT))
+        if name == "help":
+            print(listing())
+            return 0
+        plans = {name: options(SCENARIOS[name], asked)} if name else brief(asked)
+    except KeyError as error:
+        print(f"SCENARIO={error.args[0]}: there is {', '.join(SCENARIOS)}", file=sys.stderr)
+        return 2
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    times = {each: expected(SCENARIOS[each], chosen) for each, chosen in plans.items()}
+    print(f"{', '.join(plans)}: about {sum(times.values()) / 60:.1f} minutes in all", file=sys.stderr)
+    for each, chosen in plans.items():
+        show(each, perform(each, chosen, times[each]), out)
+    return 0
+
+
+def options(scenario: Scenario, asked: dict[str, str]) -> Options:
+    """The scenario's options. Raises ValueError."""
+    return Options(scenario.defaults, asked)
+
+
+def brief(asked: dict[str, str]) -> dict[str, Options]:
+    """Every scenario in its short form. Raises ValueError for any option: it would not say which scenario it is for."""
+    if asked:
+        raise ValueError(f"{', '.join(asked)}: with SCENARIO= only")
+    return {name: Options({**scenario.defaults, **scenario.brief}, {}) for name, scenario in SCENARIOS.items()}
+
+
+def expected(scenario: Scenario, chosen: Options) -> float:
+    """Seconds, about."""
+    return scenario.seconds(chosen) + len(scenario.limits) * LIMIT_TAKES
+
+
+def perform(name: str, chosen: Options, seconds: float) -> dict:
+    """One scenario: its result, as it goes into JSON."""
+    scenario = SCENARIOS[name]
+    with tempfile.TemporaryDirectory(prefix="seve-bench-") as folder:
+        bench = Bench(name, chosen, Path(folder), seconds)
+        result = {"scenario": name, "at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
+        result |= {"options": chosen.values, "command": command(name, chosen), "limits": {}}
+        for limit in scenario.limits:
+            bench.say(f"the raw limit: {limit}")
+            result["limits"][limit] = limits.measure(limit, LIMIT_SECONDS)
+        began = time.monotonic()
+        result["rows"] = scenario.run(bench)
+        return result | {"summary": bench.summary, "took_s": time.monotonic() - began}
+
+
+def command(name: str, chosen: Options) -> str:
+    """What repeats it."""
+    given = []
+    for key, value in chosen.values.items():
+        text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        given.append(f'{key}="{text}"' if " " in text else f"{key}={text}")
+    return f"make bench SCENARIO={name} {' '.join(given)}"
+
+
+def show(name: str, result: dict, out: Path) -> None:
+    """Print the table; write JSON and SVG."""
+    scenario, plot = SCENARIOS[name], SCENARIOS[name].plot
+    out.mkdir(parents=True, exist_ok=True)
+    stem = out / f"{result['at'][:19].replace(':', '')}-{name}"
+    title = f"{name}, {result['machine']['cores']} cores, {result['at'][:10]}"
+    series = {
+        title: [(figure(row, plot.x), figure(row, key)) for row in result["rows"]]
+        for title, key in plot.series.items()
+        if any(figure(row, key) is not None for row in result["rows"])
+    }
+    stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    stem.with_suffix(".svg").write_text(line_plot(title, plot.across, plot.up, series))
+    print(f"\n{name}: {scenario.about}\n{table(scenario.columns, result['rows'])}")
+    for title, value in result["summary"].items():
+        print(f"  {title}: {value:,.1f}")
+    for limit, found in result["limits"].items():
+        shown = (f"{key} {value:,.1f}" for key, value in _flat(found))
+        print(f"  raw limit, {limit}: {', '.join(shown)}")
+    print(f"  {result['command']}\n  {stem}.json, .svg\n", flush=True)
+
+
+def _flat(found: dict, prefix: str = "") -> list[tuple[str, float]]:
+    pairs = []
+    for key, value in found.items():
+        pairs += _flat(value, f"{key}.") if isinstance(value, dict) else [(prefix + key, value)]
+    return pairs
+
+
+def listing() -> str:
+    """Scenarios and their options, with defaults."""
+    lines = []
+    for name, scenario in SCENARIOS.items():
+        lines.append(f"{name:<12} {scenario.about}")
+        lines.append(f"{'':<12} {command(name, Options(scenario.defaults, {})).split(' ', 3)[3]}\n")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,242 @@
+"""One run: a load, screens beside it, and what became of each sample. Everything a table shows comes from here."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.pipeline import SERVICES, Pipeline
+from bench.rows import accounted, commit_times, verdict, wait_stored
+from bench.usage import Usage
+
+KEPT_PACE = 1.02
+"""A load held its rate if it took no longer than this share of the time planned."""
+MICROS = 1e6
+LAST_BATCHES = 200
+"""Samples whose commit is left out: nothing follows that fills their batch, so they wait for FLUSH_INTERVAL."""
+
+
+class Wish(NamedTuple):
+    """What to publish and who watches. `{prefix}` in the query begins the modules' names. Without clients
+    nobody does; `arrive` is a fleet that connects at once.
+    """
+
+    rate: float
+    seconds: float
+    modules: int = 2000
+    connections: int = 4
+    form: str = "bare"
+    arrive: bool = False
+    clients: int = 1
+    query: str = "module=*"
+    patience: float = 60
+
+
+class Screens:
+    """WebSocket clients in a process of their own, live when made."""
+
+    def __init__(self, url: str, log: Path, clients: int, first: int, count: int) -> None:
+        self._log = log
+        options = [f"--clients={clients}", f"--first={first}", f"--count={count}", f"--log={log}"]
+        command = [sys.executable, "-m", "seve_fleet.load.watcher", url, *options]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self._process.stdout.readline() != "live\n":
+            raise RuntimeError("the screens did not connect")
+
+    def result(self, sent: int) -> dict:
+        """What they saw, once that was `sent` samples each, or nothing more comes."""
+        out, _ = self._process.communicate(f"{sent}\n", timeout=600)
+        return json.loads(out.splitlines()[-1])
+
+    def arrivals(self) -> list[tuple[int, int]]:
+        """Number of each sample seen, and when (microseconds since 1970)."""
+        log = array("q", self._log.read_bytes())
+        return list(zip(log[::2], log[1::2], strict=True))
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def publish(url: str, wish: Wish, log: Path, prefix: str, first: int) -> dict:
+    """Run the load to its end; what came of it. Raises RuntimeError, with its words, for one that broke off."""
+    shown = {"rate": wish.rate, "seconds": wish.seconds, "modules": wish.modules, "connections": wish.connections}
+    shown |= {"form": wish.form, "prefix": prefix, "first": first, "log": log}
+    options = [f"--{name}={value}" for name, value in shown.items()] + ["--arrive"] * wish.arrive
+    command = [sys.executable, "-m", "seve_fleet.load.publisher", url, *options]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=wish.seconds * 5 + 300)
+    if not done.stdout:
+        raise RuntimeError(done.stderr.strip())
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+class Run(NamedTuple):
+    """A load that is over: what the load and the screens said, when each sample was sent, seen and committed
+    (microseconds since 1970, with its number), what the table holds, and what the parts used.
+    """
+
+    wish: Wish
+    load: dict
+    seen: dict | None
+    sent: array
+    arrivals: list[tuple[int, int]]
+    commits: list[tuple[int, int]]
+    counted: dict
+    usage: Usage
+
+
+def observed(pipeline: Pipeline, wish: Wish) -> Run:
+    """Publish, watch, wait until all is stored, count."""
+    count = round(wish.rate * wish.seconds)
+    first, prefix = pipeline.number(count)
+    before = accounted(pipeline)
+    with tempfile.TemporaryDirectory() as folder, screened(pipeline, Path(folder), wish, first, prefix) as screens:
+        log = Path(folder) / "sent"
+        with Usage(pipeline.processes) as usage:
+            load = publish(pipeline.mqtt_url, wish, log, prefix, first)
+            seen = screens.result(load["sent"]) if screens else None
+            wait_stored(pipeline, first, count, load["sent"], before=before, patience=wish.patience)
+        return Run(
+            wish,
+            load,
+            seen,
+            array("q", log.read_bytes()),
+            screens.arrivals() if screens else [],
+            commit_times(pipeline, first, count),
+            verdict(pipeline, first, count, load["sent"]),
+            usage,
+        )
+
+
+@contextmanager
+def screened(pipeline: Pipeline, folder: Path, wish: Wish, first: int, prefix: str) -> Iterator[Screens | None]:
+    """The screens that a run wishes for, gone after it."""
+    if not wish.clients:
+        yield None
+        return
+    query = wish.query.format(prefix=prefix)
+    url, count = f"{pipeline.ws_url}?{query}", round(wish.rate * wish.seconds)
+    screens = Screens(url, folder / "seen", wish.clients, first, count)
+    try:
+        yield screens
+    finally:
+        screens.close()
+
+
+def filled(pipeline: Pipeline, rows: int, modules: int, rate: int) -> tuple[int, dict]:
+    """Leave so many samples in the journal while no writer runs: the first one's number, and what the load says.
+
+    A screen says when the journal holds them all, which is later than the broker's acknowledgement.
+    """
+    wish = Wish(rate, rows / rate, modules, query="module=*&batch=1")
+    first, prefix = pipeline.number(rows)
+    with tempfile.TemporaryDirectory() as folder, screened(pipeline, Path(folder), wish, first, prefix) as screens:
+        load = publish(pipeline.mqtt_url, wish, Path(folder) / "sent", prefix, first)
+        screens.result(load["sent"])
+    return first, load
+
+
+def measured(pipeline: Pipeline, wish: Wish) -> dict:
+    """A run as a row of figures."""
+    run = observed(pipeline, wish)
+    return (
+        _load_figures(wish, run.load)
+        | run.counted
+        | (_frame_figures(run.seen, run.arrivals, run.sent) if run.seen else {})
+        | _commit_figures(run.commits, run.sent)
+        | costs(run.usage, run.load["sent"])
+        | {"others_percent": _others(run)}
+    )
+
+
+def _others(run: Run) -> float:
+    """The share of the machine that was spent on something else than this measurement: its noise."""
+    screens = run.seen["cpu_seconds"] if run.seen else 0.0
+    ours = sum(run.usage.cpu.values()) + run.load["cpu_seconds"] + screens
+    return max(0.0, run.usage.busy - ours) / run.usage.seconds / len(os.sched_getaffinity(0)) * 100
+
+
+def costs(usage: Usage, samples: int) -> dict:
+    """CPU time per sample (microseconds) of each part, of the pipeline, and as multiple of Mosquitto's; memory (MB)."""
+    spent = {part: seconds / samples * MICROS for part, seconds in usage.cpu.items()}
+    pipeline = sum(value for part, value in spent.items() if part.split("-")[0] in SERVICES)
+    broker = spent.get("mosquitto")
+    return {
+        "cpu_us": spent,
+        "pipeline_us": pipeline,
+        "broker_ratio": pipeline / broker if broker else None,
+        "memory_mb": {part: size / MICROS for part, size in usage.peak.items()},
+        "memory_start_mb": {part: series[0][1] / MICROS for part, series in usage.series.items()},
+    }
+
+
+def percentiles(values: Iterable[float]) -> dict[str, float | None]:
+    """p50, p95, p99 and the greatest; None where there is nothing."""
+    ranked = sorted(values)
+    places = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    if not ranked:
+        return dict.fromkeys([*places, "max"])
+    return {name: ranked[int((len(ranked) - 1) * place)] for name, place in places.items()} | {"max": ranked[-1]}
+
+
+def _load_figures(wish: Wish, load: dict) -> dict:
+    return {
+        "rate": wish.rate,
+        "modules": wish.modules,
+        "connections": wish.connections,
+        "form": wish.form,
+        "sent": load["sent"],
+        "sent_rate": load["sent"] / load["seconds"],
+        "held": load["seconds"] <= max(load["planned"] * KEPT_PACE, load["planned"] + 0.05),
+        "unacknowledged": load["sent"] - load["acknowledged"],
+        "load_ceiling": load["ceiling"],
+        "connecting_s": load["connecting"],
+        "reports": load["reports"],
+    }
+
+
+def _frame_figures(seen: dict, arrivals: list[tuple[int, int]], sent: array) -> dict:
+    expected = len(sent) * seen["clients"]
+    return {
+        "frames_missing": expected - seen["seen"],
+        "frames_twice": seen["repeated"],
+        "gaps": seen["gaps"],
+        "skips": seen["skipped"],
+        "clients_lost": seen["lost"],
+        "screens_us": seen["cpu_seconds"] / max(expected, 1) * MICROS,
+        "frame_ms": percentiles((at - sent[number]) / 1000 for number, at in arrivals),
+        "frame_lag_s": (max(at for _, at in arrivals) - sent[-1]) / MICROS if arrivals else None,
+    }
+
+
+def _commit_figures(commits: list[tuple[int, int]], sent: array) -> dict:
+    followed = len(sent) - LAST_BATCHES
+    return {
+        "commit_ms": percentiles((at - sent[number]) / 1000 for number, at in commits if number < followed),
+        "commit_lag_s": (max(at for _, at in commits) - sent[-1]) / MICROS if commits else None,
+    }
+
+
+def machine() -> dict:
+    """What a reader has to know of the machine to compare figures."""
+    model = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
+    memory = int(_lines("/proc/meminfo")[0].split()[1]) // 1024
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": model,
+        "memory_mb": memory,
+        "kernel": os.uname().release,
+        "python": sys.version.split()[0],
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()

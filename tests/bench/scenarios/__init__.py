@@ -1,0 +1,32 @@
+"""The scenarios by name; `all` of them, short, is what `make bench` runs without a name."""
+
+from bench.scenario import Scenario
+from bench.scenarios import (
+    backlog,
+    connections,
+    drain,
+    fanout,
+    fleet,
+    idle,
+    latency,
+    soak,
+    storm,
+    sync,
+    throughput,
+    writers,
+)
+
+SCENARIOS: dict[str, Scenario] = {
+    "latency": latency.SCENARIO,
+    "throughput": throughput.SCENARIO,
+    "fleet": fleet.SCENARIO,
+    "connections": connections.SCENARIO,
+    "storm": storm.SCENARIO,
+    "backlog": backlog.SCENARIO,
+    "drain": drain.SCENARIO,
+    "writers": writers.SCENARIO,
+    "fanout": fanout.SCENARIO,
+    "idle": idle.SCENARIO,
+    "sync": sync.SCENARIO,
+    "soak": soak.SCENARIO,
+}
