@@ -30,7 +30,7 @@ IO = {
     "urllib",
     "uuid",
 }
-IO |= {"nats", "paho", "prometheus_client", "psycopg", "structlog", "uvloop", "websockets", "yoyo"}
+IO |= {"nats", "paho", "prometheus_client", "psycopg", "structlog", "uvloop", "websockets"}
 PURE_ALTHOUGH = "urllib.parse"
 
 

@@ -25,8 +25,9 @@ class JournalReplaced(SeveError):
 
 
 class MigrationError(SeveError):
-    """Migrations that could not be applied; `names` are those that are missing still."""
+    """A migration that could not be applied. The database is as the migration before left it."""
 
-    def __init__(self, names: list[str]) -> None:
-        super().__init__(f"not applied: {', '.join(names)}")
-        self.names = names
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"migration {name} was not applied: {reason}")
+        self.name = name
+        self.reason = reason

@@ -1,53 +1,79 @@
-"""Applies the numbered migrations of `migrations/` through yoyo, one process at a time. Never runs in a writer: `setup`
-does, on a direct connection, with the credentials of the tables' owner.
+"""Apply the numbered migrations of `migrations/`, one process at a time, each in one transaction with its mark: a
+migration is applied and recorded, or neither. Refuses to fill a gap below a migration that was applied already.
+
+Runs in `setup` only, never in a writer, on a direct connection with the credentials of the tables' owner. A migration
+holds no statement that PostgreSQL refuses within a transaction, such as CREATE INDEX CONCURRENTLY.
 """
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.resources import as_file, files
+from importlib.resources import files
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import Connection
-from yoyo import get_backend, read_migrations  # type: ignore[import-untyped]
 
 from seve_writer.errors import MigrationError
-
-TABLE: Final = "schema_migrations"
-"""Where yoyo notes what was applied."""
+from seve_writer.schema.version import number, packaged
 
 _LOCK: Final = 0x5E7E_0001
-"""Key of the advisory lock that lets one `setup` run at a time."""
+"""Key of the advisory lock that lets one `setup` run at a time. A killed process loses it with its connection."""
+
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    migration_hash varchar(64) PRIMARY KEY,
+    migration_id varchar(255),
+    applied_at_utc timestamp
+)
+"""
+"""As yoyo-migrations, which applied the migrations before, made it: its databases are used as they are."""
+
+_MARK: Final = """
+INSERT INTO schema_migrations (migration_hash, migration_id, applied_at_utc)
+VALUES (encode(sha256(convert_to(%(name)s, 'UTF8')), 'hex'), %(name)s, now() AT TIME ZONE 'UTC')
+"""
 
 
 def migrate(url: str) -> list[str]:
-    """Apply what is missing; gives the names. Waits for another `setup`. Raises psycopg.Error, MigrationError."""
-    with alone(url), as_file(files("seve_writer.schema") / "migrations") as folder:
-        os.environ.setdefault("LOGNAME", "seve")  # yoyo notes who migrates, and a container's user may have no name
-        with get_backend(_for_yoyo(url), TABLE) as backend:
-            backend.break_lock()  # yoyo's own lock outlives a killed process; the advisory lock, held here, does not
-            return _apply(backend, str(folder))
+    """Apply the migrations that the database lacks, and return their names. Waits while another `setup` runs.
+
+    Raises MigrationError, or psycopg.OperationalError if the database is away.
+    """
+    folder = files("seve_writer.schema") / "migrations"
+    with alone(url) as connection:
+        return apply(connection, {name: (folder / f"{name}.sql").read_bytes() for name in packaged()})
 
 
-def _apply(backend: Any, folder: str) -> list[str]:
-    migrations = read_migrations(folder)
-    names = [migration.id for migration in backend.to_apply(migrations)]
-    backend.apply_migrations(backend.to_apply(migrations))
-    missing = [migration.id for migration in backend.to_apply(migrations)]
-    if missing:
-        raise MigrationError(missing)
-    return names
+def apply(connection: Connection[Any], migrations: Mapping[str, bytes]) -> list[str]:
+    """Apply those of `migrations` (name to SQL, ordered by number) that are not recorded yet, and return their names.
+
+    `connection` is in autocommit mode. Raises as `migrate`; what was applied before the error stays.
+    """
+    connection.execute(_TABLE)
+    recorded = {name for (name,) in connection.execute("SELECT migration_id FROM schema_migrations")}
+    newest = max(recorded, key=number, default=None)
+    missing = [name for name in migrations if name not in recorded]
+    for name in missing:
+        if newest is not None and number(name) < number(newest):
+            raise MigrationError(name, f"{newest} was applied without it; restore a backup of one version")
+        _apply(connection, name, migrations[name])
+    return missing
+
+
+def _apply(connection: Connection[Any], name: str, statements: bytes) -> None:
+    try:
+        with connection.transaction():
+            connection.execute(statements)
+            connection.execute(_MARK, {"name": name})
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        raise MigrationError(name, " ".join(str(error).split())) from error
 
 
 @contextmanager
 def alone(url: str) -> Iterator[Connection[Any]]:
-    """A connection that holds the lock; waits for whoever has it. A direct one: the lock is the session's."""
+    """Connect and hold the lock; waits for the process that has it. Not through PgBouncer: the session has the lock."""
     with psycopg.connect(url, autocommit=True, application_name="seve-writer setup") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         yield connection
-
-
-def _for_yoyo(url: str) -> str:
-    return urlsplit(url)._replace(scheme="postgresql+psycopg").geturl()

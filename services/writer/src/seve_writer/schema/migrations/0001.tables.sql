@@ -1,4 +1,5 @@
--- Every statement may run twice: the library commits a migration and its mark separately.
+-- IF NOT EXISTS: earlier versions of `setup` committed these tables before they recorded that they had; one that was
+-- killed in between left tables without a mark. Later migrations need no such care: they commit together with their mark.
 
 CREATE TABLE IF NOT EXISTS measurements (
     time timestamptz NOT NULL,
