@@ -15,8 +15,8 @@ CLUSTER = (ROOT / "compose.cluster.yaml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
 
 OF_THE_IMAGE = {"ADMIN_LISTEN", "LOG_FORMAT"}
-OF_FILES = {"MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE"}
-"""For a broker elsewhere that speaks TLS: files that a compose.override.yaml has to mount."""
+OF_FILES = {"MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE", "WS_TLS_CERT_FILE", "WS_TLS_KEY_FILE"}
+"""For TLS, to a broker elsewhere and of the WebSocket port: files that a compose.override.yaml has to mount."""
 
 INNER = {"MQTT_ACCESS", "REVISION"}
 """Found out by deploy/docker-stack, set by nobody."""

@@ -98,6 +98,11 @@ def doors(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
             f"WS_LISTEN = {websocket!r} is reachable from other machines and nobody would have to say who they are; "
             "set WS_ALLOW_UNAUTHENTICATED=true if that is meant"
         )
+    if not (_loopback(websocket) or environ.get("WS_TLS_CERT_FILE") or _true(environ, "WS_ALLOW_UNENCRYPTED")):
+        faults.append(
+            f"WS_LISTEN = {websocket!r} is reachable from other machines and everything, tokens too, would be sent in "
+            "clear text; set WS_ALLOW_UNENCRYPTED=true if that is meant, such as behind a proxy"
+        )
     return faults, {
         "MQTT_LISTEN": _published(mqtt),
         "WS_LISTEN": _published(websocket),

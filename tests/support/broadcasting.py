@@ -134,10 +134,11 @@ class Screen:
 
 
 @asynccontextmanager
-async def watching(url, *, modules=None, headers=None, subprotocols=None, **options):
+async def watching(url, *, modules=None, headers=None, subprotocols=None, tls=None, **options):
     """A connected screen; with `modules`, subscribed to them."""
+    limits = {"max_size": None, "max_queue": None}
     async with connect(
-        url, compression=None, additional_headers=headers, subprotocols=subprotocols, max_size=None, max_queue=None
+        url, compression=None, additional_headers=headers, subprotocols=subprotocols, ssl=tls, **limits
     ) as connection:
         screen = Screen(connection)
         if modules:

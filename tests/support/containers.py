@@ -219,7 +219,7 @@ class ContainerStack(Stack):
             "ingest": broker,
             "writer": {"DATABASE_URL_FILE": "/run/secrets/database_url"},
             "setup": {"DATABASE_URL_FILE": "/run/secrets/migration_database_url"},
-            "broadcaster": {"WS_LISTEN": ":8080", "WS_ALLOW_UNAUTHENTICATED": "true"},
+            "broadcaster": {"WS_LISTEN": ":8080", "WS_ALLOW_UNAUTHENTICATED": "true", "WS_ALLOW_UNENCRYPTED": "true"},
         }
         return {**nats, **special[user]}
 

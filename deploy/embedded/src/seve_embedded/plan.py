@@ -74,7 +74,7 @@ def addresses(
         nats=f"nats://pipeline:{quote(nats_password, safe='')}@{nats}",
         broker=f"nats://broker:{quote(broker_password, safe='')}@{nats}",
         database=f"postgresql://postgres:{quote(database_password, safe='')}@127.0.0.1:{settings.postgres_port}/seve",
-        websocket=f"ws://{reachable(ws_host)}:{ws_port}/ws",
+        websocket=f"{'wss' if settings.ws_tls_cert_file else 'ws'}://{reachable(ws_host)}:{ws_port}/ws",
     )
 
 

@@ -30,6 +30,9 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1 << 20, description="what the broker holds while ingest is away; then devices get no acknowledgement"),
     ] = 1 << 30
     ws_listen: Annotated[Listen, Meta(description="where browsers and scripts connect")] = "127.0.0.1:8080"
+    ws_tls_cert_file: Annotated[
+        str | None, Meta(description="the broadcaster's certificate; with one, addresses begin with `wss` and `https`")
+    ] = None
     nats_port: Annotated[Port, Meta(description="NATS, on loopback only")] = 4222
     nats_sync_interval: Annotated[
         str,

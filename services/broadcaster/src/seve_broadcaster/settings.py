@@ -53,6 +53,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ws_allow_unauthenticated: Annotated[
         bool, Meta(description="serve everyone who reaches an address beyond loopback; needed there without a JWT key")
     ] = False
+    ws_tls_cert_file: Annotated[
+        str | None, Meta(description="certificate chain (PEM) of this port; read again when it changes")
+    ] = None
+    ws_tls_key_file: Annotated[
+        str | None, Meta(description="key (PEM, no password) of the certificate; read again when it changes")
+    ] = None
+    ws_allow_unencrypted: Annotated[
+        bool, Meta(description="serve without TLS beyond loopback, such as behind a proxy that has the certificate")
+    ] = False
     ws_hosts: Annotated[
         tuple[str, ...],
         Meta(description="names this server is reached by, besides `localhost` and literal addresses"),
@@ -92,9 +101,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Bytes, Meta(description="the newest envelopes of all series kept in memory, for snapshots")
     ] = 256 << 20
 
+    @property
+    def tls(self) -> bool:
+        """Whether the port speaks TLS."""
+        return self.ws_tls_cert_file is not None
+
     def __post_init__(self) -> None:
-        if not (is_loopback(self.ws_listen) or self.auth.enabled or self.ws_allow_unauthenticated):
-            raise ValueError(
-                f"WS_LISTEN = {self.ws_listen!r} is reachable from other machines and nobody would have to say who "
-                "they are; set a JWT key, or WS_ALLOW_UNAUTHENTICATED=true if that is meant"
+        if (self.ws_tls_cert_file is None) != (self.ws_tls_key_file is None):
+            raise ValueError("WS_TLS_CERT_FILE and WS_TLS_KEY_FILE: set both or neither")
+        if not is_loopback(self.ws_listen):
+            self._check_open_port()
+
+    def _check_open_port(self) -> None:
+        faults = []
+        if not (self.auth.enabled or self.ws_allow_unauthenticated):
+            faults.append(
+                "nobody would have to say who they are; "
+                "set a JWT key, or WS_ALLOW_UNAUTHENTICATED=true if that is meant"
             )
+        if not (self.tls or self.ws_allow_unencrypted):
+            faults.append(
+                "everything, tokens too, would be sent in clear text; set WS_TLS_CERT_FILE and WS_TLS_KEY_FILE, or "
+                "WS_ALLOW_UNENCRYPTED=true if that is meant, such as behind a proxy"
+            )
+        if faults:
+            reachable = f"WS_LISTEN = {self.ws_listen!r} is reachable from other machines, and "
+            raise ValueError(reachable + "; and ".join(faults))

@@ -18,7 +18,7 @@ def text(settings: StackSettings, plan: Plan, stack: str, networks: Sequence[str
     rows = {
         "MQTT": found.mqtt,
         "WebSocket": found.websocket,
-        "Screen": f"http://{page.netloc}/",
+        "Screen": f"{'https' if page.scheme == 'wss' else 'http'}://{page.netloc}/",
         "Database": f"postgresql://{database.hostname}:{database.port}{database.path}   (make psql)",
         **{
             program.name: f"http://127.0.0.1:{program.admin_port}/metrics"

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import jwt
-import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from seve_runtime.errors import SettingsError
 
 from seve_broadcaster.auth.grants import Grant
+from seve_broadcaster.files import Watched
 from seve_broadcaster.protocol.requests import EVERYTHING
 from seve_broadcaster.settings import AuthSettings
-
-log = structlog.get_logger()
 
 SYMMETRIC: Final = ("HS256",)
 ASYMMETRIC: Final = ("RS256", "EdDSA")
@@ -52,17 +50,16 @@ class Keys:
     def __init__(self, settings: AuthSettings) -> None:
         """Raises SettingsError for a key that cannot be used."""
         self._settings = settings
-        self._path = Path(settings.jwt_public_key_file or settings.jwt_jwks_file or "") if self._has_file else None
-        self._stamp: tuple[int, int] | None = None
-        self._failures = 0
+        self._watched: Watched | None = None
         self._keys: dict[str | None, Key] = {}
         if settings.jwt_secret:
             self._keys = {None: Key(settings.jwt_secret.reveal(), SYMMETRIC, b"JWT_SECRET")}
-        elif self._path is not None:
+        elif path := settings.jwt_public_key_file or settings.jwt_jwks_file:
+            name = "JWT_PUBLIC_KEY_FILE" if settings.jwt_public_key_file else "JWT_JWKS_FILE"
             try:
-                self._load()
-            except (OSError, ValueError, jwt.PyJWTError) as error:
-                raise SettingsError([f"{self._variable} = {str(self._path)!r}: {error}"]) from error
+                self._watched = Watched(name, [Path(path)], lambda: self._load(Path(path)))
+            except (OSError, ValueError) as error:
+                raise SettingsError([f"{name} = {path!r}: {error}"]) from error
 
     @property
     def required(self) -> bool:
@@ -70,20 +67,9 @@ class Keys:
         return self._settings.enabled
 
     def fresh(self) -> None:
-        """Read the file again if it changed; to be called every second. A broken file is logged ever more rarely."""
-        if self._path is None:
-            return
-        try:
-            if self._seen() != self._stamp:
-                self._load()
-                log.info("keys read again", keys=len(self._keys))
-            self._failures = 0
-        except (OSError, ValueError, jwt.PyJWTError) as error:
-            self._failures += 1
-            if self._failures & (self._failures - 1) == 0:  # the 1st, 2nd, 4th, 8th, ... time
-                log.warning(
-                    "keys not read again; the old ones stay", setting=self._variable, error=type(error).__name__
-                )
+        """Read the file again if it changed."""
+        if self._watched is not None:
+            self._watched.fresh()
 
     def hold(self, grant: Grant) -> bool:
         """Tell whether the key that verified a grant's token is still one of the keys."""
@@ -115,27 +101,16 @@ class Keys:
             raise Unauthorized("too_long")
         return grant
 
-    @property
-    def _has_file(self) -> bool:
-        return bool(self._settings.jwt_public_key_file or self._settings.jwt_jwks_file)
-
-    @property
-    def _variable(self) -> str:
-        return "JWT_PUBLIC_KEY_FILE" if self._settings.jwt_public_key_file else "JWT_JWKS_FILE"
-
-    def _seen(self) -> tuple[int, int]:
-        assert self._path is not None  # noqa: S101  (the callers looked)
-        stat = self._path.stat()
-        return stat.st_mtime_ns, stat.st_ino
-
-    def _load(self) -> None:
-        assert self._path is not None  # noqa: S101  (the callers looked)
-        stamp, text = self._seen(), self._path.read_text(encoding="utf-8")
-        if self._settings.jwt_public_key_file:
-            self._keys = {None: _usable(load_pem_public_key(text.encode()), ASYMMETRIC)}
-        else:
-            self._keys = _of_set(json.loads(text))
-        self._stamp = stamp
+    def _load(self, path: Path) -> None:
+        """Take the keys of a file. Raises OSError and ValueError."""
+        text = path.read_text(encoding="utf-8")
+        try:
+            if self._settings.jwt_public_key_file:
+                self._keys = {None: _usable(load_pem_public_key(text.encode()), ASYMMETRIC)}
+            else:
+                self._keys = _of_set(json.loads(text))
+        except jwt.PyJWTError as error:
+            raise ValueError(str(error)) from error
 
 
 def grant_of(claims: Mapping[str, Any]) -> Grant:

@@ -33,11 +33,12 @@ from seve_broadcaster.protocol import frames
 from seve_broadcaster.protocol.requests import Refusal, Subscribe, parse, parse_query
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.snapshot.silence import Silence
-from seve_broadcaster.websocket.connection import CLOSE_SECONDS, Peer, Turn
+from seve_broadcaster.websocket.connection import CLOSE_SECONDS, OPEN_SECONDS, Peer, Turn
 from seve_broadcaster.websocket.descriptors import reserve
 from seve_broadcaster.websocket.history_replay import Replay
 from seve_broadcaster.websocket.limits import Rate, Sockets, check_names
 from seve_broadcaster.websocket.router import Router
+from seve_broadcaster.websocket.tls import Certificate
 
 log = structlog.get_logger()
 
@@ -82,6 +83,8 @@ class Gateway:
         self._silence = Silence(hub.present, settings.module_silent_after)
         self._settings = settings
         self._addresses: Counter[str] = Counter()
+        cert_file, key_file = settings.ws_tls_cert_file, settings.ws_tls_key_file
+        self._certificate = Certificate(cert_file, key_file) if cert_file and key_file else None
         self._clients, sockets = reserve(settings.ws_max_clients)
         self._sockets = Sockets(sockets, settings.ws_max_clients_per_address + BESIDE)
         self._open_peers: set[Peer] = set()
@@ -102,7 +105,7 @@ class Gateway:
 
     async def _open(self) -> Server:
         host, port = split_listen(self._settings.ws_listen)
-        bound = self._settings.ws_buffer_bytes
+        bound, tls = self._settings.ws_buffer_bytes, self._certificate
         return await serve(
             self._handle,
             host,
@@ -110,6 +113,8 @@ class Gateway:
             process_request=self._router.answer,
             create_connection=cast("type[ServerConnection]", functools.partial(Peer, self)),
             backlog=BACKLOG,
+            ssl=tls and tls.context,
+            ssl_handshake_timeout=OPEN_SECONDS if tls else None,
             select_subprotocol=_select,
             compression=None,
             server_header=None,
@@ -261,6 +266,8 @@ class Gateway:
     def _sweep(self, now: float, wall: float) -> None:
         """Ping who is quiet, let go who stays so or whose token is over; look for new keys and silent modules."""
         self._keys.fresh()
+        if self._certificate is not None:
+            self._certificate.fresh()
         for module, silent in self._silence.changes(wall):
             self.hub.tell_silence(module, silent)
         interval = self._settings.ws_ping_interval
