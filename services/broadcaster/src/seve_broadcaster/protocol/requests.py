@@ -1,5 +1,12 @@
-"""What clients may say: text in, an action or a refusal out. Grants nothing and knows no connection."""
+"""Requests of clients: text in, an action or a refusal out. Grants nothing and knows no connection.
 
+A request with a key or a query parameter that is not known is refused: served without it, it would do something else
+than was asked.
+"""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Final, Literal
 from urllib.parse import parse_qs
 
@@ -40,7 +47,7 @@ class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True):
 Action = Subscribe | Unsubscribe
 
 
-class _Subscribe(msgspec.Struct, frozen=True, tag_field="action", tag="subscribe"):
+class _Subscribe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="action", tag="subscribe"):
     modules: str | list[str]
     sensors: list[str] | None = None
     since: str | None = None
@@ -48,20 +55,29 @@ class _Subscribe(msgspec.Struct, frozen=True, tag_field="action", tag="subscribe
     batch: bool | None = None
 
 
-class _Unsubscribe(msgspec.Struct, frozen=True, tag_field="action", tag="unsubscribe"):
+class _Unsubscribe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="action", tag="unsubscribe"):
     modules: str | list[str]
 
+
+KEYS: Final = ("action", *_Subscribe.__struct_fields__)
+PARAMETERS: Final = ("module", "sensor", "since", "slow", "batch")
+CHOICES: Final = {"$.action": ("subscribe", "unsubscribe"), "$.slow": ("conflate", "disconnect")}
+
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_SHOWN: Final = 80
+"""Characters of a client's text that an explanation repeats."""
 
 _decoder: Final = msgspec.json.Decoder(_Subscribe | _Unsubscribe)
 
 
 def parse(text: str | bytes) -> Action:
-    """The action of one client message. Raises Refusal."""
+    """Return the action of one client message. Raises Refusal."""
     try:
         said = _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        code = "invalid" if isinstance(error, msgspec.ValidationError) else "malformed"
-        raise Refusal(code, str(error) or "no JSON") from error
+        if isinstance(error, msgspec.ValidationError):
+            raise Refusal("invalid", _explain(str(error))) from error
+        raise Refusal("malformed", str(error) or "no JSON") from error
     if isinstance(said, _Unsubscribe):
         return Unsubscribe(modules=_names(said.modules))
     return Subscribe(
@@ -82,6 +98,9 @@ def parse_query(query: str) -> Subscribe | None:
         fields = parse_qs(query, keep_blank_values=True, max_num_fields=4096)
     except ValueError as error:
         raise Refusal("invalid", str(error)) from error
+    for name in fields:
+        if name not in PARAMETERS:
+            raise Refusal("invalid", f"unknown parameter {_shown(name)}{_nearest(name, PARAMETERS)}")
     if "module" not in fields:
         return None
     said: dict[str, object] = {"action": "subscribe", "modules": fields["module"], "sensors": fields.get("sensor")}
@@ -108,4 +127,21 @@ def _token(since: str | None) -> Token | None:
     try:
         return Token.parse(since)
     except PositionError as error:
-        raise Refusal("invalid", f"`since` is no token of this server: {error}") from error
+        raise Refusal("invalid", f"`since` = {_shown(since)} is no `seq` of this server") from error
+
+
+def _explain(fault: str) -> str:
+    """Return what msgspec found, with the nearest known key, or the choices there are."""
+    if unknown := _UNKNOWN.match(fault):
+        return f"unknown key {_shown(unknown[1])}{_nearest(unknown[1], KEYS)}"
+    choices = next((choices for place, choices in CHOICES.items() if f"`{place}`" in fault), None)
+    return fault[:200] + (f"; expected {' or '.join(choices)}" if choices else "")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name[:_SHOWN], known, n=1)
+    return f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(known)}"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
