@@ -18,6 +18,7 @@ TINY = {
     "connections": ("CONNECTIONS=20", "RATE=300", "SECONDS=1"),
     "storm": ("DEVICES=20", "RATE=100", "SECONDS=1", "BROKERS=nats"),
     "backlog": ("ROWS=2000", "FORMS=bare"),
+    "normalise": ("ROWS=200",),
     "drain": ("ROWS=2000",),
     "writers": ("ROWS=2000", "WRITERS=2"),
     "fanout": ("CLIENTS=5", "FRAMES=500", "SECONDS=1"),

@@ -10,13 +10,18 @@ import random
 import time
 
 from seve_ingest.normalise.normaliser import Normaliser
+from seve_ingest.normalise.samples import MAX_SAMPLES
 from seve_ingest.routing.presets import PRESETS
 from seve_ingest.routing.routes import RouteTable
-from seve_schema.codec import decode_envelopes, encode, join
-from seve_schema.subjects import parse_subject
+from seve_schema.codec import encode
 
 SEEDS = [
     (b"croissance/co2", b'{"value": 450.5, "time": "2025-11-30T19:00:00Z"}'),
+    (b"croissance/co2", b"450.5"),
+    (b"croissance/co2", b'[{"value": 1, "time": "2025-11-30T18:59:00Z"}, {"value": 2, "time": -1}]'),
+    (b"croissance/co2", b'{"values": [[1764529140, 1], [1764529141000, 2], ["2025-11-30T18:59:02Z", null]]}'),
+    (b"croissance/co2", b'{"t0": 1764529140, "dt": 0.5, "v": [1, 2, 3]}'),
+    (b"croissance/senml", b'[{"bn":"dht22:","bt":1764529140,"bu":"Cel","n":"t","v":23.1},{"n":"h","t":-5,"vs":"67"}]'),
     (b"croissance/dht22/temperature", b"21,5"),
     (b"croissance/system", b'{"rssi": -45, "memory": {"heapFreeKb": 123, "heapMinFreeKb": 45}}'),
     (b"croissance/system/config", b'{"ip": "192.168.1.100", "uptimeStart": 1234567890, "flash": {"usedKb": 500}}'),
@@ -72,9 +77,9 @@ def check(normalise, topic, payload, retained):
     verdict = normalise(topic, payload, received_at=NOW, retained=retained, key="k")
     assert verdict.envelopes or (verdict.rejection is None) != (verdict.ignored is None)
     if verdict.envelopes:
-        encoded = join(map(encode, verdict.envelopes))
-        assert list(verdict.envelopes) == decode_envelopes(encoded)
-        assert parse_subject(verdict.subject) == (verdict.envelopes[0].module_id, verdict.envelopes[0].kind)
+        assert tuple(map(encode, verdict.envelopes)) == verdict.encoded
+        assert {each.kind for each in verdict.envelopes} == {verdict.kind}
+        assert len({each.delivery_key for each in verdict.envelopes}) == len(verdict.encoded) <= MAX_SAMPLES
         assert all(each.value is None or math.isfinite(each.value) for each in verdict.envelopes)
 
 

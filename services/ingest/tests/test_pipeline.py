@@ -5,7 +5,7 @@ from prometheus_client import REGISTRY
 from seve_ingest.deadletters.build import PER_SECOND
 from seve_ingest.mqtt.framing import DUP, Arrival, Cut
 from seve_ingest.normalise.normaliser import Normaliser
-from seve_ingest.pipeline import Intake
+from seve_ingest.pipeline import DROPPED, Intake
 from seve_ingest.publish.deliveries import Keys, Seen
 from seve_ingest.publish.subject_queues import Lanes
 from seve_ingest.routing.presets import NATIVE
@@ -215,3 +215,22 @@ def test_a_fault_of_ingest_s_own_costs_one_message(fixture, monkeypatch):
     publishes = fixture.take((b"a/x", b"1", 1, QOS1), (b"a/x", b"bad", 2, QOS1), (b"b/x", b"3", 3, QOS1))
     assert fixture.hold(publishes) == [1, 2, 3]
     assert fixture.outcomes() == {("published", ""): 2, ("deadletter", "malformed"): 1}
+
+
+def test_a_value_that_is_no_number_is_published_as_null_and_kept(fixture):
+    """One outcome: the dead letter."""
+    publishes = fixture.take((b"a/x", b"warm", 1, QOS1))
+    subjects = {each.subject for each in publishes}
+    assert subjects == {"telemetry.a.measurement", "deadletter.ingest.not_a_number"}
+    assert fixture.hold(publishes) == [1]
+    assert fixture.outcomes() == {("deadletter", "not_a_number"): 1}
+
+
+@pytest.mark.parametrize("forged", [b"9" * 310, b"9" * 4301, "\N{SUPERSCRIPT TWO}".encode(), b"-1"])
+def test_a_forged_count_of_dropped_messages_costs_nothing(fixture, forged):
+    """What arrives with it is published; a count that no broker writes is not believed."""
+    name = "seve_ingest_broker_dropped_messages"
+    before = REGISTRY.get_sample_value(name)
+    publishes = fixture.take((b"a/x", b"1", 1, QOS1), (DROPPED, forged, 2, QOS1), (b"b/x", b"2", 3, QOS1))
+    assert fixture.hold(publishes) == [1, 2, 3]
+    assert REGISTRY.get_sample_value(name) == before

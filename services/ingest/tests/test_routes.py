@@ -1,10 +1,12 @@
 """Routes as data: the presets against what each firmware really publishes, and the file of routes with its faults."""
 
 import pytest
+from seve_ingest.factory import route_table
 from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.routing.presets import PRESETS
 from seve_ingest.routing.route_file import RouteFileError, parse
 from seve_ingest.routing.routes import Route, RouteError, RouteTable
+from seve_ingest.settings import RuleSettings
 from seve_schema.times import parse_time, to_micros
 
 NOW = to_micros(parse_time("2025-11-30T19:00:00Z"))
@@ -155,10 +157,30 @@ def test_several_presets_hold_at_once():
     assert readings("m/co2", b"1", *presets) == [("m", None, "co2", 1.0)]
 
 
-def test_an_object_of_too_many_numbers_is_rejected():
-    """256 samples of one message are the most."""
-    payload = b"{" + b",".join(b'"k%d":1' % i for i in range(257)) + b"}"
-    assert verdict_of("zigbee2mqtt/x", payload, "zigbee2mqtt").rejection.reason == "malformed"
+@pytest.mark.parametrize(("count", "samples"), [(256, 256), (257, 0)])
+def test_an_object_of_numbers_holds_256_at_most(count, samples):
+    """A larger one is rejected as a whole."""
+    payload = b"{" + b",".join(b'"k%d":1' % i for i in range(count)) + b"}"
+    verdict = verdict_of("zigbee2mqtt/x", payload, "zigbee2mqtt")
+    assert (len(verdict.encoded), verdict.rejection is None) == (samples, samples > 0)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "preset"),
+    [
+        ("zigbee2mqtt/x", b'{"elapsed": 5, "update": {"progress": 1}, "update_available": true}', "zigbee2mqtt"),
+        ("zigbee2mqtt/x", b'{"last_seen": 1764529192000}', "zigbee2mqtt"),
+        (
+            "tele/x/SENSOR",
+            b'{"TempUnit": 1, "PressureUnit": 1, "SpeedUnit": 1, "Id": 1, "TotalStartTime": 1}',
+            "tasmota",
+        ),
+        ("tele/x/SENSOR", b'{"Time": 1764529192, "Epoch": 1764529192, "A": {"Id": 5}}', "tasmota"),
+    ],
+)
+def test_omitted_keys_and_times_are_no_samples(topic, payload, preset):
+    """Numbers that a firmware sends beside its measurements."""
+    assert verdict_of(topic, payload, preset).ignored == "empty"
 
 
 def test_a_file_route_comes_before_all_others():
@@ -175,6 +197,18 @@ def test_a_file_route_comes_before_all_others():
         "routes.toml",
     )
     assert readings("meter/m1/power", b'{"watts": 5, "ts": 1764529199}', file=file) == [("m1", None, "power", 5.0)]
+
+
+def test_the_order_of_routes_is_file_presets_as_listed_native(tmp_path):
+    """The order in which the service tries them, whatever place `native` has in the list."""
+    (tmp_path / "own.toml").write_text('[[route]]\ntopic = "{module}/#"\nkind = "other"\n')
+    settings = RuleSettings(
+        routes_file=str(tmp_path / "own.toml"), route_presets=("native", "tasmota", "zigbee2mqtt", "esphome")
+    )
+    origins = [origin for origin, _ in route_table(settings)]
+    assert list(dict.fromkeys(origins)) == ["own.toml", "tasmota", "zigbee2mqtt", "esphome", "native"]
+    assert origins == sorted(origins, key=list(dict.fromkeys(origins)).index)
+    assert route_table(settings).match(["m", "co2"]).origin == "own.toml"
 
 
 FAULTS = [

@@ -6,7 +6,7 @@ import msgspec
 
 from seve_schema.envelope import Envelope
 
-IngestReason = Literal["malformed", "bad_topic", "too_large", "out_of_range", "too_old"]
+IngestReason = Literal["malformed", "bad_topic", "too_large", "out_of_range", "too_old", "not_a_number"]
 
 
 class IngestDeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True, tag_field="service", tag="ingest"):

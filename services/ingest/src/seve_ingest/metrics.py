@@ -1,6 +1,5 @@
 """What ingest counts. Every message received ends in exactly one outcome; repairs are counted beside them."""
 
-from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import Counter, Gauge
@@ -24,9 +23,3 @@ queued_bytes: Final = Gauge("seve_ingest_queued_bytes", "their size")
 in_flight: Final = Gauge("seve_ingest_publishes_in_flight", "NATS messages without an ack yet")
 oldest: Final = Gauge("seve_ingest_oldest_unacknowledged_seconds", "age of the oldest unacknowledged MQTT message")
 broker_dropped: Final = Gauge("seve_ingest_broker_dropped_messages", "messages the broker itself says it dropped")
-
-
-def count_repairs(kinds: Iterable[str]) -> None:
-    """Count each repair once."""
-    for kind in kinds:
-        repairs.labels(kind).inc()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from seve_schema.codec import encode
 from seve_schema.envelope import Envelope
 from seve_schema.subjects import deadletter_subject
 from seve_schema.times import MICROS
@@ -26,6 +25,9 @@ log = structlog.get_logger()
 
 DROPPED: Final = b"$SYS/broker/publish/messages/dropped"
 """Where Mosquitto tells how many messages it dropped."""
+
+MAX_DIGITS: Final = 15
+"""Longest count of dropped messages that is believed: the topic may be forged, and a gauge holds no more exactly."""
 
 MAX_ENVELOPE_BYTES: Final = 900 * 1024
 """Largest envelope that is published: NATS takes 1 MiB by default, headers and all."""
@@ -62,6 +64,7 @@ class Intake:
         self._max_bytes = max_bytes
         self._allowance = Allowance()
         self._outcomes: dict[Outcome, int] = {}
+        self._repairs: dict[str, int] = {}
         self._publishes = self._envelopes = 0
         self.lanes = lanes
         self.queue = Queue()
@@ -140,10 +143,10 @@ class Intake:
             self.queue.add(delivery)
         try:
             verdict = self._normalise(topic, payload, received_at=now, retained=head & RETAIN != 0, key=digest)
-            encoded = [encode(each) for each in verdict.envelopes if not held or _index(each) not in held]
+            encoded = _not_held(verdict, held) if held else verdict.encoded
         except Exception as error:  # a fault of ours must cost this message only; it is kept, and told
             log.exception("a message broke the normalisation", topic=topic[:200])
-            verdict, encoded = Verdict(rejection=Rejection("malformed", f"unexpected: {error!r}")), []
+            verdict, encoded = Verdict(rejection=Rejection("malformed", f"unexpected: {error!r}")), ()
         for part in encoded:
             if len(part) > MAX_ENVELOPE_BYTES:
                 verdict = Verdict(rejection=Rejection("too_large", f"an envelope of {len(part)} bytes"))
@@ -164,12 +167,13 @@ class Intake:
 
     def _settle(self, arrival: Arrival, delivery: Delivery, verdict: Verdict, digest: str | None) -> None:
         """A message that is not simply on its way: repaired, refused, ignored, or known already."""
-        metrics.count_repairs(verdict.repairs)
+        for repair in verdict.repairs:
+            self._repairs[repair] = self._repairs.get(repair, 0) + 1
         if verdict.rejection:
             self._refuse(arrival, delivery, verdict.rejection, digest)
         elif verdict.ignored:
             delivery.outcome = ("ignored", verdict.ignored)
-            if arrival.topic == DROPPED and arrival.payload.isdigit():
+            if arrival.topic == DROPPED and arrival.payload.isdigit() and len(arrival.payload) <= MAX_DIGITS:
                 metrics.broker_dropped.set(int(arrival.payload))
         elif not delivery.open:
             delivery.outcome = _DUPLICATE
@@ -201,9 +205,18 @@ class Intake:
         for (outcome, reason), count in self._outcomes.items():
             metrics.outcomes.labels(outcome, reason).inc(count)
         self._outcomes.clear()
+        for repair, count in self._repairs.items():
+            metrics.repairs.labels(repair).inc(count)
+        self._repairs.clear()
         metrics.publishes.inc(self._publishes)
         metrics.envelopes.inc(self._envelopes)
         self._publishes = self._envelopes = 0
+
+
+def _not_held(verdict: Verdict, held: frozenset[int]) -> tuple[bytes, ...]:
+    """The encoded envelopes of a message that JetStream does not hold yet."""
+    both = zip(verdict.encoded, verdict.envelopes, strict=True)
+    return tuple(data for data, envelope in both if _index(envelope) not in held)
 
 
 def _index(envelope: Envelope) -> int:

@@ -5,13 +5,14 @@ letter is deleted only after what it became is held by JetStream, or because it 
 import argparse
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from typing import get_args
 
 from nats.js import JetStreamContext
 from seve_runtime.nats.connection import NatsSettings, connected_once
 from seve_runtime.nats.direct import DirectClient
 from seve_runtime.nats.stream_reader import reading
 from seve_runtime.nats.topology import DEADLETTER
-from seve_schema.deadletter import decode_deadletter
+from seve_schema.deadletter import IngestReason, decode_deadletter
 
 from seve_ingest.deadletters.records import Filters, Letter, Unretriable, line, messages, whole
 from seve_ingest.normalise.normaliser import Normaliser
@@ -32,7 +33,7 @@ def arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         sub = actions.add_parser(action, help=summary)
         sub.add_argument("sequence", nargs="*", type=int, help="sequences, as `list` shows them")
         sub.add_argument("--service", choices=("ingest", "writer"))
-        sub.add_argument("--reason", help="malformed, bad_topic, too_large, out_of_range, too_old, or a SQLSTATE")
+        sub.add_argument("--reason", help=f"{', '.join(get_args(IngestReason))}, or a SQLSTATE")
         sub.add_argument("--topic", help="a pattern such as 'croissance/*'")
         sub.add_argument("--since", type=_moment, help="received at or after, such as 2025-11-30T19:00:00Z")
         sub.add_argument("--until", type=_moment, help="received before")

@@ -86,12 +86,15 @@ def messages(letter: Letter, normalise: Normaliser) -> list[tuple[str, bytes]]:
         return [(telemetry_subject(envelope.module_id, envelope.kind), join([encode(envelope)]))]
     if content.size > len(content.payload):
         raise Unretriable(f"only {len(content.payload)} of {content.size} bytes were kept")
+    key = content.delivery_key
+    if key is not None and not (key.isascii() and key.isalnum()):
+        raise Unretriable("its delivery key is none of ingest's")
     verdict = normalise(
         content.topic.encode(),
         content.payload,
         received_at=to_micros(parse_time(content.received_at)),
         retained=content.retained,
-        key=content.delivery_key,
+        key=key,
     )
     if verdict.rejection:
         raise Unretriable(f"{verdict.rejection.reason}: {verdict.rejection.error}")

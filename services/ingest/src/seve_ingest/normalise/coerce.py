@@ -144,6 +144,8 @@ def flag(value: Any, notes: Notes) -> bool | None:
 
 def clean(value: str, notes: Notes) -> str:
     """Text without NUL, lone surrogates replaced: what neither UTF-8 nor PostgreSQL can hold."""
+    if value.isascii() and "\x00" not in value:
+        return value
     cleaned = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value.replace("\x00", ""))
     if cleaned != value:
         notes.append("text_cleaned")

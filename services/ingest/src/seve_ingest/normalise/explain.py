@@ -1,4 +1,4 @@
-"""What would become of one message, in words: route, envelopes, subject, repairs, or the refusal. Pure."""
+"""The fate of one message in words: route, envelopes, repairs, or the refusal. Pure."""
 
 import msgspec
 
@@ -6,16 +6,16 @@ from seve_ingest.normalise.normaliser import Normaliser
 
 
 def explain(normalise: Normaliser, topic: bytes, payload: bytes, *, received_at: int, retained: bool = False) -> str:
-    """Lines for people about what ingest would do with `payload` on `topic`."""
+    """Lines that tell what ingest would do with `payload` on `topic`; `received_at` in microseconds."""
     match = normalise.place(topic).match
     verdict = normalise(topic, payload, received_at=received_at, retained=retained)
     lines = [f"route      {match.origin}: {match.route.topic} -> {match.route.kind}" if match else "route      none"]
-    if verdict.subject:
-        lines.append(f"subject    {verdict.subject}")
     lines += ["envelope   " + msgspec.json.encode(envelope).decode() for envelope in verdict.envelopes]
     lines += [f"repaired   {repair}: {WORDS[repair]}" for repair in verdict.repairs]
     if verdict.rejection:
-        lines.append(f"rejected   {verdict.rejection.reason}: {verdict.rejection.error}")
+        lines.append(
+            f"{'and kept' if verdict.encoded else 'rejected'}   {verdict.rejection.reason}: {verdict.rejection.error}"
+        )
     if verdict.ignored:
         lines.append(f"ignored    {verdict.ignored}: {IGNORED[verdict.ignored]}")
     return "\n".join(lines)
@@ -25,7 +25,7 @@ IGNORED = {
     "cleared": "an empty payload clears a retained message and says nothing else",
     "retained": "a retained sample without a time of its own may be of any age",
     "route": "a route says that this topic is to be ignored",
-    "empty": "the object holds no numbers",
+    "empty": "the message holds no numbers",
     "sys": "topics that begin with $ are the broker's own",
 }
 
@@ -47,7 +47,7 @@ WORDS = {
     "json_repaired": "the JSON held what JSON does not allow",
     "utf8_replaced": "bytes that are no UTF-8 were replaced",
     "time_missing": "the time of receipt stands for the missing one",
-    "time_unreadable": "the time of receipt stands for one that is no RFC 3339 and no epoch",
+    "time_unreadable": "the time of receipt stands for one that is no RFC 3339, no epoch and no seconds before now",
     "time_before_2000": "the time of receipt stands for that of a clock never set",
     "time_ahead": "the time of receipt stands for one over ten minutes ahead",
 }

@@ -1,50 +1,27 @@
-"""Samples out of a measurement's payload, in each of the three ways a route may say it reads.
+"""Samples out of a measurement's payload, in each of the ways a route may say it reads.
 
-Gives values and the time as the device wrote it; believes neither the clock nor the range.
+Gives values and times as the device wrote them; believes neither the clock nor the range.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any
 
-from seve_ingest.normalise import coerce, lenient_json
+from seve_ingest.normalise import batches, coerce, lenient_json, senml
 from seve_ingest.normalise.coerce import Notes
-from seve_ingest.routing.routes import Match, Route
-
-MAX_SAMPLES: Final = 256
-"""Most samples of one message: a larger object of numbers is no device's report."""
+from seve_ingest.normalise.samples import MAX_SAMPLES, Sample, own_sample, time_of
+from seve_ingest.routing.routes import Match
 
 
-class Reading(NamedTuple):
-    """One sample: of which sensor, on which hardware, its value, and what else the device said with it."""
-
-    sensor_type: str
-    hardware_id: str | None
-    value: float | None
-    metadata: dict[str, Any] | None
-
-
-class Readings(NamedTuple):
-    """The samples of one message and its time as the device wrote it."""
-
-    samples: list[Reading]
-    time: Any
-
-
-def time_of(route: Route, value: dict[str, Any]) -> Any:
-    """The time of an object as the device wrote it, under the first of the route's keys that is there."""
-    return next((value[key] for key in route.time if key in value), None)
-
-
-def read(match: Match, payload: bytes, notes: Notes) -> Readings:
+def read(match: Match, payload: bytes, notes: Notes) -> list[Sample]:
     """The samples of a measurement. Raises lenient_json.Malformed."""
     value = _value(payload, notes)
     if match.route.payload == "numbers":
         return _numbers(match, value, notes)
-    if isinstance(value, dict) and match.route.payload == "value":
-        return _object(match, value, notes)
-    if value == []:
-        notes.append("no_value")
-        value = None
-    return Readings([_reading(match, coerce.number(value, notes))], None)
+    if match.route.payload == "value":
+        if isinstance(value, list):
+            return _array(match, value, notes)
+        if isinstance(value, dict):
+            return _object(match, value, notes)
+    return [own_sample(match, value, None, None, notes)]
 
 
 def _value(payload: bytes, notes: Notes) -> Any:
@@ -61,34 +38,48 @@ def _value(payload: bytes, notes: Notes) -> Any:
         return None if text == "null" else text
 
 
-def _object(match: Match, value: dict[str, Any], notes: Notes) -> Readings:
+def _object(match: Match, value: dict[str, Any], notes: Notes) -> list[Sample]:
     route = match.route
-    if route.value in value:
-        found = coerce.number(value[route.value], notes)
-    else:
-        notes.append("no_value")
-        found = None
+    own = value.get(route.value)
+    if route.value not in value or isinstance(own, list):
+        if isinstance(value.get("v"), list) and "dt" in value:
+            return batches.series(match, value, notes)
+        if isinstance(value.get("values"), list):
+            return batches.pairs(match, value, notes)
     others = {key: item for key, item in value.items() if key != route.value and key not in route.time}
-    return Readings([_reading(match, found, others or None)], time_of(route, value))
+    found = own_sample(match, own, time_of(route, value), others or None, notes)
+    if route.value not in value:
+        notes.append("no_value")
+        found = found._replace(unread=bool(others))
+    return [found]
 
 
-def _reading(match: Match, value: float | None, metadata: dict[str, Any] | None = None) -> Reading:
-    return Reading(str(match.sensor_type), match.hardware_id, value, metadata)
+def _array(match: Match, value: list[Any], notes: Notes) -> list[Sample]:
+    """An array of objects with a value and a time each, or a SenML pack; any other array has no times."""
+    if not all(isinstance(item, dict) for item in batches.bounded(value)):
+        raise lenient_json.Malformed(
+            'an array of values has no times: send [{"value", "time"}, ...], {"values": [[time, value], ...]} or '
+            '{"t0", "dt", "v": [...]}'
+        )
+    if senml.is_pack(value, match.route.value):
+        return senml.read(match, value, notes)
+    return batches.objects(match, value, notes)
 
 
-def _numbers(match: Match, value: Any, notes: Notes) -> Readings:
+def _numbers(match: Match, value: Any, notes: Notes) -> list[Sample]:
     """Every number of an object, one sample each. A nested object names the hardware; other values are no samples."""
     if not isinstance(value, dict):
         raise lenient_json.Malformed("an object of numbers was expected")
     route = match.route
-    samples: list[Reading] = []
-    _collect(value, match.hardware_id, {*route.omit, *route.time}, samples, notes)
-    if len(samples) > MAX_SAMPLES:
-        raise lenient_json.Malformed(f"more than {MAX_SAMPLES} numbers")
-    return Readings(samples, time_of(route, value))
+    found: list[Sample] = []
+    _collect(value, match.hardware_id, {*route.omit, *route.time}, found, notes)
+    if len(found) > MAX_SAMPLES:
+        raise lenient_json.Malformed(f"{len(found)} numbers, at most {MAX_SAMPLES}")
+    time = time_of(route, value)
+    return [each._replace(time=time) for each in found]
 
 
-def _collect(value: dict[str, Any], hardware: str | None, omit: set[str], into: list[Reading], notes: Notes) -> None:
+def _collect(value: dict[str, Any], hardware: str | None, omit: set[str], into: list[Sample], notes: Notes) -> None:
     for key, item in value.items():
         if key in omit:
             continue
@@ -100,4 +91,4 @@ def _collect(value: dict[str, Any], hardware: str | None, omit: set[str], into: 
             if under is not None:
                 _collect(item, under, omit, into, notes)
         elif isinstance(item, bool | int | float) or (isinstance(item, str) and coerce.is_number(item)):
-            into.append(Reading(name, hardware, coerce.number(item, notes), None))
+            into.append(Sample(name, hardware, coerce.number(item, notes)))

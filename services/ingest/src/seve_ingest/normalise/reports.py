@@ -15,6 +15,9 @@ from seve_ingest.normalise import coerce, lenient_json
 from seve_ingest.normalise.coerce import Notes, clean
 from seve_ingest.routing.routes import Route
 
+MAX_SENSORS: Final = 256
+"""Most sensors of one report: each becomes a row that no retention deletes."""
+
 Convert = Callable[[Any, Notes], Any]
 
 BODIES: Final[dict[str, type[msgspec.Struct]]] = {
@@ -91,8 +94,11 @@ def _place(into: dict[str, Any], path: list[str], value: Any) -> None:
 def _sensors(struct: type[msgspec.Struct], value: dict[str, Any], notes: Notes) -> dict[str, Any]:
     """Sensor by sensor; the mapping may stand under a key `sensors`. A sensor that is no object tells nothing."""
     under = value.get("sensors")
+    sensors = under if isinstance(under, dict) else value
+    if len(sensors) > MAX_SENSORS:
+        raise lenient_json.Malformed(f"{len(sensors)} sensors, at most {MAX_SENSORS}")
     found: dict[str, Any] = {}
-    for key, item in (under if isinstance(under, dict) else value).items():
+    for key, item in sensors.items():
         name = coerce.name(key, notes)
         if name is None:
             continue

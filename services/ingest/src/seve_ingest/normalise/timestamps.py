@@ -1,13 +1,18 @@
-"""Device time: what a device may write for a time, and when it is believed. Reads no clock itself.
+"""Device time: the forms in which a device may write a time, and when it is believed. Reads no clock itself.
 
-Times are integers of microseconds since 1970, UTC.
+Times are integers of microseconds since 1970, UTC. A number of seconds of zero or less is relative to the time of
+receipt, for devices without a clock: `-60` is a minute ago.
 """
 
+import math
+import re
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
+from seve_schema.envelope import Clock
 from seve_schema.times import MICROS, to_micros
 
 from seve_ingest.normalise.coerce import Notes
@@ -18,56 +23,92 @@ YEAR_2000: Final = 946_684_800 * MICROS
 MOST_AHEAD: Final = 600 * MICROS
 """How far ahead of the receipt a device's clock may run before it is not believed."""
 
+MOST_AGO: Final = 366 * 86_400
+"""Most seconds before the receipt that a relative time may say: a larger one comes from a clock that ran over."""
+
 _MILLISECONDS_FROM: Final = 100_000_000_000
 """Epoch numbers from here on are milliseconds: as seconds this is the year 5138, as milliseconds 1973."""
 
+_SECOND: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 _moment: Final = msgspec.json.Decoder(Annotated[datetime, Meta(tz=True)]).decode
 
 
-def device_time(value: Any, received_at: int, notes: Notes) -> int | None:
-    """The time a device gave, or None, with a note, where the time of receipt has to stand for it."""
-    micros = _read(value)
-    if micros is None:
-        notes.append("time_missing" if value is None or value == "" else "time_unreadable")
-        return None
-    return believed(micros, received_at, notes)
+class After(NamedTuple):
+    """A time `micros` after another, which is as a device wrote it; a `start` of 0 is the time of receipt."""
+
+    start: Any
+    micros: int
 
 
-def believed(micros: int, received_at: int, notes: Notes) -> int | None:
-    """The time itself where a clock may show it at `received_at`, else None with a note."""
-    if micros < YEAR_2000:
+class Moment(NamedTuple):
+    """The time of a sample, and whether the device's clock or the time of receipt gave it."""
+
+    micros: int
+    clock: Clock
+
+
+def moments(written: Iterable[Any], received_at: int, notes: Notes) -> list[Moment]:
+    """The moment of each time that a message holds; a time that several samples share is read and noted once."""
+    found: list[Moment] = []
+    last: Any = found
+    for each in written:
+        found.append(found[-1] if each is last else moment(each, received_at, notes))
+        last = each
+    return found
+
+
+def moment(written: Any, received_at: int, notes: Notes) -> Moment:
+    """The moment that a device wrote, or the time of receipt, with a note, where it cannot be believed."""
+    start, after = written if isinstance(written, After) else (written, 0)
+    seconds = _seconds(start)
+    relative = seconds is not None and -MOST_AGO <= seconds <= 0
+    micros = received_at + round(seconds * MICROS) if relative and seconds is not None else _read(start, seconds)
+    if micros is None or (relative and after < -MOST_AGO * MICROS):
+        notes.append("time_missing" if start is None or start == "" else "time_unreadable")
+    elif micros + after < YEAR_2000:
         notes.append("time_before_2000")
-        return None
-    if micros > received_at + MOST_AHEAD:
+    elif micros + after > received_at + MOST_AHEAD:
         notes.append("time_ahead")
+    else:
+        return Moment(micros + after, "server" if relative else "device")
+    return Moment(received_at, "server")
+
+
+def epoch(value: float) -> int | None:
+    """The microseconds of an epoch in seconds or milliseconds, or None for a number that is neither."""
+    if not 0 <= value < 1e15:
         return None
-    return micros
+    return round(value * 1000) if value >= _MILLISECONDS_FROM else round(value * MICROS)
 
 
-def _read(value: Any) -> int | None:
-    if isinstance(value, bool) or value is None:
+def whole_second(text: str) -> int | None:
+    """The microseconds of a time in UTC such as `2025-11-30T19:00:00`, or None for any other text."""
+    return _rfc3339(f"{text}Z") if _SECOND.fullmatch(text) else None
+
+
+def _read(value: Any, seconds: float | None) -> int | None:
+    if seconds is not None:
+        return epoch(seconds)
+    return _rfc3339(value.strip()) if isinstance(value, str) else None
+
+
+def _seconds(value: Any) -> float | None:
+    """A finite number, or text that is one."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    if isinstance(value, str):
-        return _read_text(value.strip())
-    if isinstance(value, int | float):
-        return _epoch(float(value))
-    return None
+    if isinstance(value, str) and (len(value) > 64 or not value.isascii() or "_" in value):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
-def _read_text(text: str) -> int | None:
+def _rfc3339(text: str) -> int | None:
     if not text or len(text) > 64:
         return None
     try:
         return to_micros(_moment(b'"%b"' % text.encode()))
     except (msgspec.DecodeError, ValueError):
-        pass
-    try:
-        return _epoch(float(text)) if text.isascii() and "_" not in text else None
-    except ValueError:
         return None
-
-
-def _epoch(value: float) -> int | None:
-    if not 0 <= value < 1e15:
-        return None
-    return round(value * 1000) if value >= _MILLISECONDS_FROM else round(value * MICROS)

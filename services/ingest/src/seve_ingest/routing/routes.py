@@ -59,6 +59,11 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         if single and "sensor" not in captured and self.sensor is None:
             raise RouteError("sensor", "neither the topic nor the route names a sensor")
 
+    @property
+    def plain(self) -> bool:
+        """Whether a measurement reads as `native` reads it: a number, or an object with `value` and `time`."""
+        return (self.payload, self.value, self.time) == ("value", "value", ("time",))
+
 
 class Match(msgspec.Struct, frozen=True):
     """What a topic means. `module_id` is empty for a route that ignores."""
@@ -90,6 +95,7 @@ class RouteTable:
 
     def __init__(self, routes: Iterable[tuple[str, Route]]) -> None:
         self._routes = list(routes)
+        self._deepest = 1 + max((route.topic.count("/") + 1 for _, route in self._routes), default=0)
         self._by_depth: dict[int, list[_Pattern]] = {}
 
     def __iter__(self) -> Iterator[tuple[str, Route]]:
@@ -97,9 +103,10 @@ class RouteTable:
 
     def match(self, levels: list[str]) -> Match | None:
         """What a topic of these levels means, or None where no route matches."""
-        patterns = self._by_depth.get(len(levels))
+        depth = min(len(levels), self._deepest)  # deeper topics match the same routes, those that end in #
+        patterns = self._by_depth.get(depth)
         if patterns is None:
-            patterns = self._by_depth[len(levels)] = self._of_depth(len(levels))
+            patterns = self._by_depth[depth] = self._of_depth(depth)
         for origin, route, words, captures in patterns:
             for place, word in words:
                 if levels[place] != word:

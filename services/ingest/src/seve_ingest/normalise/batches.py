@@ -1,0 +1,70 @@
+"""What a device remembered while it was offline: many samples of one sensor in one message, in three forms.
+
+    [{"value": 1, "time": "2025-11-30T19:00:00Z"}, ...]        `objects`
+    {"values": [["2025-11-30T19:00:00Z", 1], ...]}             `pairs`
+    {"t0": "2025-11-30T19:00:00Z", "dt": 10, "v": [1, ...]}    `series`, `dt` in seconds
+
+All samples are read or none: a fault of form raises lenient_json.Malformed with the place of the sample, from 0.
+"""
+
+from typing import Any, Final
+
+from seve_ingest.normalise import coerce
+from seve_ingest.normalise.coerce import Notes
+from seve_ingest.normalise.lenient_json import Malformed
+from seve_ingest.normalise.samples import MAX_SAMPLES, Sample, own_sample, time_of
+from seve_ingest.normalise.timestamps import After
+from seve_ingest.routing.routes import Match
+
+_LONGEST_STEP: Final = 86_400.0 * 366
+
+
+def objects(match: Match, items: list[dict[str, Any]], notes: Notes) -> list[Sample]:
+    """The samples of an array of objects, each with the route's value and time."""
+    route = match.route
+    found = []
+    for place, item in enumerate(items):
+        if route.value not in item:
+            raise Malformed(f"sample {place} has no {route.value!r}")
+        others = {key: more for key, more in item.items() if key != route.value and key not in route.time}
+        found.append(own_sample(match, item[route.value], time_of(route, item), others or None, notes))
+    return found
+
+
+def pairs(match: Match, body: dict[str, Any], notes: Notes) -> list[Sample]:
+    """The samples of `{"values": [[time, value], ...]}`; other keys go with the last."""
+    found = []
+    for place, pair in enumerate(bounded(body["values"])):
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise Malformed(f"sample {place} is not [time, value]")
+        found.append(own_sample(match, pair[1], pair[0], None, notes))
+    return _described(found, body, ("values",))
+
+
+def series(match: Match, body: dict[str, Any], notes: Notes) -> list[Sample]:
+    """The samples of `{"t0", "dt", "v"}`; without `t0` the last was taken at sending. Other keys go with the last."""
+    values = bounded(body["v"])
+    step = coerce.number(body["dt"], notes)
+    if step is None or not 0 < step <= _LONGEST_STEP:
+        raise Malformed("dt is not a positive number of seconds")
+    start, first = (body["t0"], 0) if "t0" in body else (0, 1 - len(values))
+    found = [
+        own_sample(match, value, After(start, round(place * step * 1e6)), None, notes)
+        for place, value in enumerate(values, first)
+    ]
+    return _described(found, body, ("t0", "dt", "v"))
+
+
+def bounded(items: list[Any]) -> list[Any]:
+    """The items of a message, if they are no more than it may hold."""
+    if len(items) > MAX_SAMPLES:
+        raise Malformed(f"{len(items)} samples, at most {MAX_SAMPLES}")
+    return items
+
+
+def _described(found: list[Sample], body: dict[str, Any], keys: tuple[str, ...]) -> list[Sample]:
+    """The samples, the last with the other keys of their body: on each they would multiply a device's bytes by 256."""
+    others = {key: item for key, item in body.items() if key not in keys}
+    if found and others:
+        found[-1] = found[-1]._replace(metadata=others)
+    return found

@@ -1,0 +1,32 @@
+"""The normalisation with the routes that ship, at a fixed time of receipt."""
+
+from seve_ingest.normalise.normaliser import Normaliser, Verdict
+from seve_ingest.routing.presets import PRESETS
+from seve_ingest.routing.routes import RouteTable
+from seve_schema.envelope import Envelope
+from seve_schema.times import parse_time, to_micros
+
+NOW = to_micros(parse_time("2025-11-30T19:00:00.012345Z"))
+DAY = 86_400_000_000
+RETENTION = 90 * DAY
+
+
+def rules(*presets, **options):
+    """A normaliser with these presets before `native`."""
+    routes = [(name, route) for name in (*presets, "native") for route in PRESETS[name]]
+    return Normaliser(RouteTable(routes), retention=90 * 86400.0, **options)
+
+
+NATIVE = rules()
+
+
+def normalise(topic, payload, **options) -> Verdict:
+    """The verdict of the native routes on one message."""
+    name = topic if isinstance(topic, bytes) else topic.encode()
+    return NATIVE(name, payload, **{"received_at": NOW, **options})
+
+
+def only(verdict) -> Envelope:
+    """The one envelope of a verdict."""
+    [envelope] = verdict.envelopes
+    return envelope
