@@ -110,7 +110,7 @@ def observed(pipeline: Pipeline, wish: Wish) -> Run:
             array("q", log.read_bytes()),
             screens.arrivals() if screens else [],
             commit_times(pipeline, first, count),
-            verdict(pipeline, first, count, load["sent"]),
+            verdict(pipeline, first, count, load),
             usage,
         )
 
@@ -149,7 +149,7 @@ def measured(pipeline: Pipeline, wish: Wish) -> dict:
     return (
         _load_figures(wish, run.load)
         | run.counted
-        | (_frame_figures(run.seen, run.arrivals, run.sent) if run.seen else {})
+        | (_frame_figures(run) if run.seen else {})
         | _commit_figures(run.commits, run.sent)
         | costs(run.usage, run.load["sent"])
         | {"others_percent": _others(run)}
@@ -199,14 +199,17 @@ def _load_figures(wish: Wish, load: dict) -> dict:
         "load_ceiling": load["ceiling"],
         "connecting_s": load["connecting"],
         "reports": load["reports"],
+        "reconnects": load["reconnects"],
+        "repeated": len(load["repeated"]),
     }
 
 
-def _frame_figures(seen: dict, arrivals: list[tuple[int, int]], sent: array) -> dict:
-    expected = len(sent) * seen["clients"]
+def _frame_figures(run: Run) -> dict:
+    seen, arrivals, sent = run.seen, run.arrivals, run.sent
+    expected, repeated = len(sent) * seen["clients"], set(run.load["repeated"])
     return {
         "frames_missing": expected - seen["seen"],
-        "frames_twice": seen["repeated"],
+        "frames_twice": sum(number not in repeated for number in seen["repeated"]),
         "gaps": seen["gaps"],
         "skips": seen["skipped"],
         "clients_lost": seen["lost"],

@@ -18,6 +18,10 @@ def test_publish_at_qos_1_has_a_packet_identifier():
     assert bytes.fromhex("3207 0001 74 0102 3432") == publish(b"t", b"42", 0x0102)
 
 
+def test_what_is_sent_again_says_so():
+    assert publish(b"t", b"42", 1, retain=True, dup=True)[0] == 0x3B
+
+
 def test_publish_at_qos_0_has_none():
     assert bytes.fromhex("3005 0001 74 3432") == publish(b"t", b"42", 0)
 

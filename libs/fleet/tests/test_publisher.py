@@ -1,11 +1,13 @@
 """The load generator sends exactly what it was asked to, each sample known by its value."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from array import array
 
 import pytest
+from seve_fleet.load import arrival
 from seve_fleet.load.publisher import Load, Publisher
 from seve_fleet.load.samples import Samples
 
@@ -48,6 +50,38 @@ async def test_devices_that_arrive_introduce_themselves(nats_server):
     load = Load(nats_server.mqtt_url, rate=100, seconds=0.2, modules=3, connections=3, arrive=True)
     result = await Publisher(load).run()
     assert (result.sent, result.acknowledged, result.reports) == (20, 20, 3 * 6)
+
+
+async def test_a_device_that_lost_its_connection_repeats_what_was_not_acknowledged(monkeypatch):
+    """The broker takes the first connection's messages and closes it; what comes then carries DUP."""
+    monkeypatch.setattr(arrival, "BACK_AFTER", (0.0, 0.0))
+    heard, serving = [], []
+
+    async def broker(reader, writer):
+        serving.append(asyncio.current_task())
+        again = bool(heard)
+        await reader.readexactly((await reader.readexactly(2))[1])
+        writer.write(bytes.fromhex("20020000"))
+        while head := await reader.read(1):
+            size = shift = 0
+            while (byte := (await reader.readexactly(1))[0]) > 127:
+                size, shift = size | (byte & 127) << shift, shift + 7
+            packet = await reader.readexactly(size | byte << shift)
+            heard.append((again, head[0] & 8))
+            if not again:
+                break
+            name = int.from_bytes(packet[:2], "big")
+            writer.write(b"\x40\x02" + packet[2 + name : 4 + name])
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(broker, "127.0.0.1", 0) as server:
+        url = f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        load = Load(url, rate=100, seconds=0.1, modules=1, connections=1, arrive=True, patience=10)
+        result = await Publisher(load).run()
+        await asyncio.gather(*serving)
+    assert (result.sent, result.acknowledged, result.reconnects) == (10, 10, 1)
+    assert [dup for again, dup in heard if again][:6] == [8] * 6
 
 
 def test_the_command_ends_with_its_result_and_a_log(nats_server, tmp_path):

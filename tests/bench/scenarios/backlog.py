@@ -41,7 +41,7 @@ def emptied(bench: Bench, pipeline: Pipeline, wish: Wish) -> dict:
         arrivals = [at for _, at in screens.arrivals()]
     took = (max(arrivals) - array("q", log.read_bytes())[-1]) / MICROS
     row = {"rows": load["sent"], "per_second": load["sent"] / took, "frames_missing": load["sent"] - seen["seen"]}
-    return row | verdict(pipeline, first, bench.options.rows, load["sent"]) | costs(usage, load["sent"])
+    return row | verdict(pipeline, first, bench.options.rows, load) | costs(usage, load["sent"])
 
 
 def seconds(options: Options) -> float:

@@ -40,7 +40,7 @@ def drained(bench: Bench, pipeline: Pipeline, count: int, writers: list[str]) ->
     took, transactions = span(pipeline, first, count)
     row = {"rows": count, "writers": len(writers), "seconds": took, "transactions": transactions}
     row["per_second"] = load["sent"] / took if took else None
-    return row | verdict(pipeline, first, count, load["sent"]) | costs(usage, load["sent"])
+    return row | verdict(pipeline, first, count, load) | costs(usage, load["sent"])
 
 
 def run(bench: Bench) -> list[dict]:

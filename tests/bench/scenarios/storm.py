@@ -1,7 +1,8 @@
 """`storm`: a fleet connects at once and publishes birth, configurations and status, while samples without a time come.
 
 This is the worst a broker does to ingest: it sends unacknowledged messages again behind newer ones. Rows and frames are
-counted by number, so that a sample stored or seen twice shows.
+counted by number, so that a sample stored or seen twice shows. A device that the broker disconnects comes back and
+repeats what was not acknowledged; those samples are told apart: their second row is the device's second message.
 """
 
 from bench.measure import Wish, measured
@@ -47,6 +48,8 @@ SCENARIO = Scenario(
         Column("devices", "connections"),
         Column("connected s", "connecting_s", 1),
         Column("reports", "reports"),
+        Column("reconnects", "reconnects"),
+        Column("samples sent again", "repeated"),
         *RUN,
         Column("gaps", "gaps"),
         Column("skips", "skips"),

@@ -1,11 +1,20 @@
-"""One MQTT connection of a load. It never connects again: a load that broke off is no measurement."""
+"""One MQTT connection of a load. It does not connect again by itself; `arrival` has devices that do."""
 
 import asyncio
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from seve_fleet.load.packets import DISCONNECT, Answers, connect, publish
 
 LAST_PACKET_ID: Final = 65535
+
+
+class Message(NamedTuple):
+    """What is published; `number` is that of a sample, -1 for anything else."""
+
+    topic: bytes
+    payload: bytes
+    number: int = -1
+    retain: bool = False
 
 
 class Tally:
@@ -23,15 +32,27 @@ class Tally:
 
 
 class Connection(asyncio.Protocol):
-    """Publishes at QoS 0 or 1 and counts PUBACKs in the tally. The caller bounds how many wait."""
+    """Publishes at QoS 0 or 1 and counts PUBACKs in the tally. The caller bounds how many wait.
 
-    def __init__(self, client_id: str, tally: Tally, username: str | None, password: str | None) -> None:
-        self._hello = connect(client_id, username=username, password=password)
+    With `keep` it knows which messages wait, for a device that repeats them; else it only counts, which is cheaper.
+    """
+
+    def __init__(self, client_id: str, tally: Tally, credentials: tuple[str | None, str | None], *, keep: bool) -> None:
+        self._hello = connect(client_id, username=credentials[0], password=credentials[1])
         self._answers = Answers()
         self._packet_id = 0
         self._tally = tally
-        self.open = asyncio.get_running_loop().create_future()
+        self._keep = keep
+        self._unacknowledged: dict[int, Message] = {}
         self._closing = False
+        loop = asyncio.get_running_loop()
+        self.open: asyncio.Future[None] = loop.create_future()
+        self.lost: asyncio.Future[None] = loop.create_future()
+
+    @property
+    def unacknowledged(self) -> list[Message]:
+        """The messages that wait for their PUBACK, in their order."""
+        return list(self._unacknowledged.values())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send CONNECT."""
@@ -40,7 +61,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what the broker acknowledged."""
-        self._tally.acknowledged += len(self._answers.feed(data))
+        acknowledged = self._answers.feed(data)
+        self._tally.acknowledged += len(acknowledged)
+        if self._keep:
+            for packet_id in acknowledged:
+                self._unacknowledged.pop(packet_id, None)
         if self._answers.refused is not None and not self.open.done():
             if code := self._answers.refused:
                 self.open.set_exception(ConnectionRefusedError(f"the broker refused the connection with code {code}"))
@@ -48,27 +73,31 @@ class Connection(asyncio.Protocol):
                 self.open.set_result(None)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Keep the reason for the caller, who ends the load."""
-        if self._closing:
-            return
-        error = error or ConnectionResetError("the broker closed the connection")
-        self._tally.error = self._tally.error or error
+        """End `lost`. Unless a device is behind it that comes back, the load has failed: the tally has the reason."""
+        if not self._closing and not self._keep:
+            self._tally.error = self._tally.error or error or ConnectionResetError("the broker closed the connection")
         if not self.open.done():
-            self.open.set_exception(error)
+            self.open.set_exception(error or ConnectionResetError("the broker closed the connection"))
+        self.lost.set_result(None)
 
-    def send(self, messages: list[tuple[bytes, bytes]], qos: int, *, retain: bool = False) -> None:
-        """Publish topics with payloads, in one write."""
+    def send(self, messages: list[Message], qos: int, *, again: bool = False) -> None:
+        """Publish, in one write; `again` what an earlier connection published already."""
         packets = []
-        for topic, payload in messages:
+        for message in messages:
             self._packet_id = self._packet_id % LAST_PACKET_ID + 1
-            packets.append(publish(topic, payload, self._packet_id if qos else 0, retain=retain))
-        self._transport.write(b"".join(packets))
-        self._tally.sent += len(messages)
+            if self._keep and qos:
+                self._unacknowledged[self._packet_id] = message
+            packet_id = self._packet_id if qos else 0
+            packets.append(publish(message.topic, message.payload, packet_id, retain=message.retain, dup=again))
+        if not self._transport.is_closing():  # lost a moment ago: what is kept goes with the next connection
+            self._transport.write(b"".join(packets))
+        self._tally.sent += 0 if again else len(messages)
         if not qos:
             self._tally.acknowledged += len(messages)
 
     def close(self) -> None:
         """Send DISCONNECT; the loss that follows is none."""
         self._closing = True
-        self._transport.write(DISCONNECT)
+        if not self._transport.is_closing():
+            self._transport.write(DISCONNECT)
         self._transport.close()

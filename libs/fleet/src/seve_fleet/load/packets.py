@@ -27,11 +27,11 @@ def connect(client_id: str, *, username: str | None = None, password: str | None
     return bytes((0x10,)) + _length(len(body)) + body
 
 
-def publish(topic: bytes, payload: bytes, packet_id: int, *, retain: bool = False) -> bytes:
-    """PUBLISH at QoS 1, or at QoS 0 where `packet_id` is 0."""
+def publish(topic: bytes, payload: bytes, packet_id: int, *, retain: bool = False, dup: bool = False) -> bytes:
+    """PUBLISH at QoS 1, or at QoS 0 where `packet_id` is 0; `dup` where it is sent again."""
     identifier = packet_id.to_bytes(2, "big") if packet_id else b""
     size = 2 + len(topic) + len(identifier) + len(payload)
-    head = bytes(((0x32 if packet_id else 0x30) | retain,))
+    head = bytes(((0x32 if packet_id else 0x30) | retain | dup << 3,))
     return b"".join((head, _length(size), len(topic).to_bytes(2, "big"), topic, identifier, payload))
 
 

@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 import msgspec
 import uvloop
 
-from seve_fleet.load.connection import Connection, Tally
+from seve_fleet.load.arrival import Arrival
+from seve_fleet.load.connection import Connection, Message, Tally
 from seve_fleet.load.samples import FORMS, Samples
-from seve_fleet.simulate.device import Module
 from seve_fleet.simulate.pace import Pace
 
 TICK_SECONDS: Final = 0.001
@@ -52,6 +52,7 @@ class Load(NamedTuple):
 class Result(msgspec.Struct, frozen=True):
     """What came of a load. Sending took `seconds`; a load that kept its pace takes `planned`. `connecting` is how long
     the connections took; `ceiling` the samples per second at which this process would need a core for itself.
+    Of a fleet that arrives: how often devices connected again, and the numbers of the samples that they repeated.
     """
 
     sent: int
@@ -62,6 +63,8 @@ class Result(msgspec.Struct, frozen=True):
     ceiling: float
     connecting: float
     reports: int
+    reconnects: int
+    repeated: list[int]
 
 
 class Publisher:
@@ -71,90 +74,93 @@ class Publisher:
         self.load = load
         self.samples = Samples(load.prefix, load.modules, load.form, load.first)
         self.pace = Pace(load.rate, load.seconds)
-        self.connections: list[Connection] = []
         self.tally = Tally()
         self.log = array("q")
-        self.reports = 0
-        self.connecting = 0.0
+        self.arrival = Arrival(load.prefix, self._connect)
+        self._connections: list[Connection] = []
+        self._gate = asyncio.Semaphore(OPENING)
 
     async def run(self) -> Result:
         """Publish the whole load and wait for its acknowledgements, at most `patience` seconds after the last."""
-        started = time.monotonic()
-        opening = asyncio.create_task(self._open_all(started))
+        opening = asyncio.create_task(self._open_all())
         if not self.load.arrive:
             await opening
         used, started = time.process_time(), time.monotonic()
         await self._publish(started)
         took = time.monotonic() - started
-        await opening
+        connecting = await opening
         await self._acknowledged()
         cpu = time.process_time() - used
-        acknowledged = self.pace.taken - self.tally.waiting
-        for connection in self.connections:
-            connection.close()
-        return Result(
-            self.pace.taken,
-            acknowledged,
-            took,
-            self.load.seconds,
-            cpu,
-            self.pace.taken / max(cpu, 1e-3),
-            self.connecting,
-            self.reports,
+        result = Result(
+            sent=self.pace.taken,
+            acknowledged=self.pace.taken - self.tally.waiting,
+            seconds=took,
+            planned=self.load.seconds,
+            cpu_seconds=cpu,
+            ceiling=self.pace.taken / max(cpu, 1e-3),
+            connecting=connecting,
+            reports=self.arrival.reports,
+            reconnects=self.arrival.reconnects,
+            repeated=sorted(self.arrival.repeated),
         )
+        await self.arrival.close()
+        for connection in self._connections:
+            connection.close()
+        return result
 
-    async def _open_all(self, started: float) -> None:
-        gate = asyncio.Semaphore(OPENING)
-        address = urlsplit(self.load.broker)
+    async def _open_all(self) -> float:
+        """Connect everything; how long that took."""
+        started = time.monotonic()
+        if self.load.arrive:
+            self.arrival.start(self.load.connections)
+            await self.arrival.complete()
+        else:
+            self._connections = await asyncio.gather(*map(self._connect, range(self.load.connections)))
+        return time.monotonic() - started
 
-        async def one(number: int) -> None:
-            async with gate:
-                name = f"{self.load.prefix}-{os.getpid()}-{number}"
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(name, self.tally, address.username, address.password),
-                    address.hostname or "localhost",
-                    address.port or 1883,
-                )
-                await connection.open
-            if self.load.arrive:
-                self._introduce(connection, number)
-            self.connections.append(connection)
-
-        await asyncio.gather(*(one(number) for number in range(self.load.connections)))
-        self.connecting = time.monotonic() - started
-
-    def _introduce(self, connection: Connection, number: int) -> None:
-        """Birth, configurations and status, as a device publishes them once it is connected."""
-        now = time.time_ns() // 1000
-        module = Module(f"{self.load.prefix}-{number:05d}", number, boot=now)
-        for message in (module.birth(), *module.configs(), *module.reports(now)):
-            connection.send([(message.topic.encode(), message.payload)], message.qos, retain=message.retain)
-            self.reports += 1
+    async def _connect(self, number: int) -> Connection:
+        """A connection that the broker has accepted."""
+        address, name = urlsplit(self.load.broker), f"{self.load.prefix}-{os.getpid()}-{number}"
+        async with self._gate:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(name, self.tally, (address.username, address.password), keep=self.load.arrive),
+                address.hostname or "localhost",
+                address.port or 1883,
+            )
+            await connection.open
+        return connection
 
     async def _publish(self, started: float) -> None:
-        pace, load = self.pace, self.load
+        pace, load, tally = self.pace, self.load, self.tally
+        send = self._send_arrived if load.arrive else self._send
         while not pace.done:
-            if self.tally.error:
-                raise self.tally.error
-            room = load.window if load.arrive else load.window - self.tally.waiting
-            most = min(MOST_A_TICK, room) if self.connections else 0
+            if tally.error:
+                raise tally.error
+            ready = bool(self.arrival.here) if load.arrive else tally.waiting < load.window
+            most = min(MOST_A_TICK, MOST_A_TICK if load.arrive else load.window - tally.waiting) if ready else 0
             numbers = pace.take(time.monotonic() - started, most)
             if numbers:
-                self._send(numbers)
+                now = time.time_ns() // 1000
+                send(numbers, now)
+                self.log.extend([now] * len(numbers))
             await asyncio.sleep(0 if len(numbers) == MOST_A_TICK else TICK_SECONDS)
 
-    def _send(self, numbers: range) -> None:
-        """Each sample on its module's connection; while devices arrive, on one of those that are there."""
-        samples, among = self.samples, len(self.connections)
-        now = time.time_ns() // 1000
-        together: dict[int, list[tuple[bytes, bytes]]] = {}
+    def _send(self, numbers: range, now: int) -> None:
+        """Each sample on its module's connection, in one write per connection."""
+        samples, among, together = self.samples, len(self._connections), dict[int, list[Message]]()
         for number in numbers:
-            module = number % self.load.modules
-            topic = samples.of(module % among, number // among) if self.load.arrive else samples.topic(number)
-            together.setdefault(module % among, []).append((topic, samples.payload(number, now)))
+            message = Message(samples.topic(number), samples.payload(number, now))
+            together.setdefault(number % self.load.modules % among, []).append(message)
         for place, messages in together.items():
-            self.connections[place].send(messages, self.load.qos)
-        self.log.extend([now] * len(numbers))
+            self._connections[place].send(messages, self.load.qos)
+
+    def _send_arrived(self, numbers: range, now: int) -> None:
+        """Each sample by one of the devices that are there, in turn."""
+        samples, here = self.samples, self.arrival.here
+        for number in numbers:
+            device, connection = here[number % len(here)]
+            topic = samples.of(device, number // len(here))
+            connection.send([Message(topic, samples.payload(number, now), number)], self.load.qos)
 
     async def _acknowledged(self) -> None:
         deadline = time.monotonic() + self.load.patience

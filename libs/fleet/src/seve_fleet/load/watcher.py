@@ -25,11 +25,11 @@ OPENING: Final = 64
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What all clients together were sent; `repeated` came to a client more than once."""
+    """What all clients together were sent; `repeated` has the numbers of samples that a client was sent before."""
 
     clients: int
     seen: int
-    repeated: int
+    repeated: list[int]
     gaps: int
     skipped: int
     lost: int
@@ -43,7 +43,8 @@ class Watch:
         self.first = first
         self.count = count
         self.log = array("q")
-        self.seen = self.repeated = self.gaps = self.skipped = self.lost = 0
+        self.repeated: list[int] = []
+        self.seen = self.gaps = self.skipped = self.lost = 0
         self.newest = time.monotonic()
 
     def take(self, frames: list[Frame], counted: bytearray) -> None:
@@ -60,7 +61,7 @@ class Watch:
 
     def _note(self, number: int, now: int, counted: bytearray) -> None:
         if counted[number]:
-            self.repeated += 1
+            self.repeated.append(number)
             return
         counted[number] = 1
         self.seen += 1
@@ -96,6 +97,10 @@ class Client(asyncio.Protocol):
             elif not self.live.done() and payload.startswith(b'{"event":"live"'):
                 self.live.set_result(None)
 
+    def close(self) -> None:
+        """Leave without a word."""
+        self._transport.close()
+
     def connection_lost(self, error: Exception | None) -> None:
         """A client that is lost sees no more; the result says how many were."""
         self._watch.lost += 1
@@ -103,19 +108,20 @@ class Client(asyncio.Protocol):
             self.live.set_exception(error or ConnectionResetError("the broadcaster closed the connection"))
 
 
-async def connect_all(url: str, clients: int, watch: Watch) -> None:
+async def connect_all(url: str, clients: int, watch: Watch) -> list[Client]:
     """Connect every client, and come back when each is live."""
     address, opening = urlsplit(url), asyncio.Semaphore(OPENING)
     hello = request(address.netloc, f"{address.path}?{address.query}")
 
-    async def one() -> None:
+    async def one() -> Client:
         async with opening:
             _, client = await asyncio.get_running_loop().create_connection(
                 lambda: Client(hello, watch), address.hostname or "localhost", address.port or 80
             )
             await client.live
+            return client
 
-    await asyncio.gather(*(one() for _ in range(clients)))
+    return await asyncio.gather(*(one() for _ in range(clients)))
 
 
 async def run(url: str, clients: int, watch: Watch, patience: float) -> Seen:
