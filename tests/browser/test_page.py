@@ -240,3 +240,25 @@ def test_pictures_of_the_page(open_page, page_url, device, scheme, kind):
     page.get_by_role("heading", level=1).click()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.screenshot(path=ROOT / f"screenshots/{kind}-{scheme}.png")
+
+
+def test_problems_stand_on_top_and_offline_modules_last(open_page, page_url, device, name):
+    """Whatever their names; a card moves when its module changes."""
+    modules = {letter: device(f"{letter}-{name}") for letter in "abc"}
+    for module in modules.values():
+        module.sample("co2", 450)
+    page = open_page(f"{page_url}?filter={name}")
+    shown = page.locator(".module:visible .name")
+    expect(shown).to_have_text([f"{letter}-{name}" for letter in "abc"])
+    modules["c"].say("sensors/status", {"co2": {"status": "error"}})
+    modules["a"].die()
+    expect(shown).to_have_text([f"{letter}-{name}" for letter in "cba"])
+
+
+def test_a_module_that_never_spoke_of_its_presence_is_seen(open_page, page_url, journal, name):
+    """It sends, and no more is known: "online" is what a device says of itself."""
+    page = open_page(f"{page_url}?filter={name}")
+    journal(name, "measurement", sensorType="co2", value=450)
+    expect(card(page, name).locator(".word")).to_have_text("seen")
+    journal(name, "presence", metadata={"status": "online"})
+    expect(card(page, name).locator(".word")).to_have_text("online")

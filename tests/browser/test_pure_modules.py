@@ -172,3 +172,69 @@ def test_backoff_doubles_up_to_half_a_minute_and_is_half_random(bare):
       return [backoff(0, 0), backoff(0, 1), backoff(3, 0.5), backoff(50, 0), backoff(50, 1), backoff(0, 0, 7000)];
     }"""
     assert bare.evaluate(script) == [250, 500, 3000, 15000, 30000, 7000]
+
+
+def test_texts_of_devices_are_cut(bare):
+    """2,000 characters of a log line, a status or an address; of a configuration only what is used."""
+    script = """async () => {
+      const { Fleet, MOST_TEXT } = await import("./model.js");
+      const fleet = new Fleet();
+      const long = "x".repeat(200_000);
+      const receivedAt = "2026-01-01T00:00:00.000000Z";
+      const say = (kind, metadata) => fleet.apply({ moduleId: "a", kind, metadata, time: receivedAt, receivedAt });
+      for (const msg of [long, { long }]) say("log", { level: long, msg });
+      say("presence", { status: long });
+      say("system.status", { ip: long, mac: { long } });
+      say("hardware.config", { chip: { model: [long] } });
+      say("sensors.status", { co2: { status: long } });
+      say("sensors.config", { co2: { interval: 60, model: long } });
+      const kept = [];
+      const walk = (value) => {
+        if (typeof value === "string") kept.push(value.length);
+        else if (value !== null && typeof value === "object") Object.values(value).forEach(walk);
+      };
+      const { word, system, chip, logs, sensors } = fleet.modules.get("a");
+      [word, system, chip, logs, [...sensors.values()].map(({ status, config }) => [status, config])].forEach(walk);
+      return [Math.max(...kept), MOST_TEXT + 1, kept.length];
+    }"""
+    longest, allowed, texts = bare.evaluate(script)
+    assert longest == allowed
+    assert texts == 7
+
+
+def test_a_status_of_thousands_of_sensors_looks_at_each_once(bare):
+    """Finding the sensors of a type asks an index: it does not walk through all sensors for each type."""
+    script = """async () => {
+      const { Fleet } = await import("./model.js");
+      const fleet = new Fleet();
+      const receivedAt = "2026-01-01T00:00:00.000000Z";
+      const metadata = Object.fromEntries(Array.from({ length: 3000 }, (_, n) => [`s${n}`, { status: "ok" }]));
+      const say = () => fleet.apply({ moduleId: "a", kind: "sensors.status", metadata, time: receivedAt, receivedAt });
+      say();
+      const values = Map.prototype.values;
+      let walks = 0;
+      Map.prototype.values = function () { walks++; return values.call(this); };
+      say();
+      Map.prototype.values = values;
+      return [walks, fleet.modules.get("a").sensors.size];
+    }"""
+    walks, sensors = bare.evaluate(script)
+    assert sensors == 3000
+    assert walks < 10
+
+
+def test_a_module_ranks_by_what_is_wrong(bare):
+    """Problems first: a silent module, or a sensor whose status is not ok; offline last."""
+    script = """async () => {
+      const { Fleet } = await import("./model.js");
+      const fleet = new Fleet();
+      const receivedAt = "2026-01-01T00:00:00.000000Z";
+      const say = (moduleId, kind, metadata) => fleet.apply({ moduleId, kind, metadata, time: receivedAt, receivedAt });
+      say("well", "sensors.status", { co2: { status: "ok" } });
+      say("faulty", "sensors.status", { co2: { status: "error" } });
+      say("silent", "presence", { status: "online" });
+      fleet.module("silent").silent = true;
+      say("gone", "presence", { status: "offline" });
+      return Object.fromEntries([...fleet.modules.values()].map(({ name, rank }) => [name, rank]));
+    }"""
+    assert bare.evaluate(script) == {"well": 1, "faulty": 0, "silent": 0, "gone": 2}

@@ -88,6 +88,7 @@ async def broadcasting(nats_url, **environ):
     """A broadcaster, ready; gives its `ws://` URL, and itself as an attribute of that. It ends as SIGTERM ends it."""
     port = free_port()
     environ = {"NATS_URL": nats_url, "WS_LISTEN": f"127.0.0.1:{port}", "SHUTDOWN_GRACE": "10s", **environ}
+    environ.setdefault("MODULE_SILENT_AFTER", "0s")  # envelopes of tests come from the past
     broadcaster = Broadcaster(environ)
     broadcaster.start()
     try:

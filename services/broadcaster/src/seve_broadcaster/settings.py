@@ -96,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 16 << 20
     module_silent_after: Annotated[
         Seconds, Meta(description="a module that says nothing this long is shown as silent; 0: never")
-    ] = 0.0
+    ] = 600.0
     present_max_bytes: Annotated[
         Bytes, Meta(description="the newest envelopes of all series kept in memory, for snapshots")
     ] = 256 << 20

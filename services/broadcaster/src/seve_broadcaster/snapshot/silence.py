@@ -19,7 +19,15 @@ class Silence:
         if not self._after:
             return
         for name, module in self._present.modules.items():
-            silent = bool(module.heard) and now - datetime.fromisoformat(module.heard).timestamp() > self._after
+            silent = now - _seconds(module.heard, now) > self._after
             if silent != (name in self._silent):
                 (self._silent.add if silent else self._silent.discard)(name)
                 yield name, silent
+
+
+def _seconds(heard: str, now: float) -> float:
+    """Return a time of receipt in seconds since 1970, or `now` for a text that is none: nothing is known then."""
+    try:
+        return datetime.fromisoformat(heard).timestamp()
+    except ValueError:
+        return now

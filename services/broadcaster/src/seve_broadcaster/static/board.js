@@ -13,7 +13,16 @@ const BUDGET_MS = 8;
 const SPANS = Array.from({ length: SPAN_MS / 60_000 }, (_, at) => (at + 1) * 60_000);
 
 const natural = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
-const inOrder = (one, other) => natural.compare(one, other) || (one < other ? -1 : 1);
+
+/** Problems first and offline modules last; then those that arrived while the page was open, newest first; then by name. */
+function inOrder(one, other) {
+  return (
+    one.rank - other.rank ||
+    other.arrived - one.arrived ||
+    natural.compare(one.name, other.name) ||
+    (one.name < other.name ? -1 : 1)
+  );
+}
 
 export class Board {
   span = SPANS[0];
@@ -53,6 +62,7 @@ export class Board {
     const now = this.#clock();
     this.#widen(now);
     for (const card of this.#cards.values()) if (card.visible) this.#dirty.add(card.name);
+    this.#arrange();
     this.refilter();
     this.#schedule();
   }
@@ -123,19 +133,33 @@ export class Board {
       const card = new Card(this.#fleet.modules.get(name), this.#resized);
       this.#cards.set(name, card);
       this.#byElement.set(card.element, card);
-      const at = this.#place(name);
-      this.#list.insertBefore(card.element, this.#cards.get(this.#order[at])?.element ?? null);
-      this.#order.splice(at, 0, name);
+      card.rank = this.#fleet.modules.get(name).rank;
+      const at = this.#place(card);
+      this.#list.insertBefore(card.element, this.#order[at]?.element ?? null);
+      this.#order.splice(at, 0, card);
       card.element.hidden = !this.#matches(this.#fleet.modules.get(name));
       this.#seen.observe(card.element);
     }
   }
 
-  #place(name) {
+  /** Once a second cards move to where they belong now, but never while one of them has the focus. */
+  #arrange() {
+    for (const card of this.#order) card.rank = this.#fleet.modules.get(card.name).rank;
+    const order = [...this.#order].sort(inOrder);
+    if (order.every((card, at) => card === this.#order[at]) || this.#list.querySelector(":focus")) return;
+    let next = null;
+    for (const { element } of order.toReversed()) {
+      if (element.nextElementSibling !== next) this.#list.insertBefore(element, next);
+      next = element;
+    }
+    this.#order = order;
+  }
+
+  #place(card) {
     let [low, high] = [0, this.#order.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (inOrder(this.#order[middle], name) < 0) low = middle + 1;
+      if (inOrder(this.#order[middle], card) < 0) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -9,6 +9,10 @@ import { NOTHING, age, count, describe, number, visible } from "./units.js";
 const LABEL_EVERY_MS = 5000; // trends are described to screen readers no more often than this
 const WORDS = new Set(["online", "silent", "offline"]);
 
+const natural = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+const byOrder = ({ order: [one, hardware] }, { order: [other, elsewhere] }) =>
+  natural.compare(one, other) || natural.compare(hardware, elsewhere);
+
 const clone = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 
 function write(element, text) {
@@ -30,16 +34,15 @@ class SensorRow {
     write(this.#parts.label, visible(this.#known.label));
     this.#parts.label.title = visible(sensor.type);
     write(this.#parts.hardware, visible(sensor.hardware ?? ""));
-    this.order = `${this.#known.label}\n${sensor.hardware ?? ""}`;
+    this.order = [this.#known.label, sensor.hardware ?? ""];
   }
 
   write(now) {
-    const { value, status, config } = this.#sensor;
+    const { value, flag } = this.#sensor;
     const text = number(value, this.#known.digits);
     write(this.#parts.number, text);
     write(this.#parts.unit, text === NOTHING ? "" : this.#known.unit);
     this.element.classList.toggle("stale", this.#sensor.stale(now));
-    const flag = config?.enabled === false ? "disabled" : status && status.toLowerCase() !== "ok" ? status : "";
     write(this.#parts.flag, visible(flag));
   }
 
@@ -63,6 +66,7 @@ class SensorRow {
 
 export class Card {
   visible = false;
+  rank = 1; // of its module, when the cards were last put in order
   due = 0; // not painted before this time of the frame clock
   #module;
   #rows = new Map();
@@ -84,6 +88,10 @@ export class Card {
 
   get name() {
     return this.#module.name;
+  }
+
+  get arrived() {
+    return this.#module.arrived;
   }
 
   /** The oldest time not before `from` that a sensor here has a sample of; Infinity where there is none. */
@@ -118,9 +126,8 @@ export class Card {
     for (const [key, sensor] of this.#module.sensors) {
       if (this.#rows.has(key)) continue;
       const row = new SensorRow(sensor);
-      const after = [...this.#rows.values()].filter((other) => other.order > row.order);
-      after.sort((one, other) => (one.order < other.order ? -1 : 1));
-      this.#parts.body.insertBefore(row.element, after[0]?.element ?? null);
+      const rows = [...this.#rows.values(), row].sort(byOrder);
+      this.#parts.body.insertBefore(row.element, rows[rows.indexOf(row) + 1]?.element ?? null);
       this.#rows.set(key, row);
       this.#resized.observe(row.canvas);
     }
@@ -129,7 +136,8 @@ export class Card {
   #writePresence(now) {
     const { presence, word, heard } = this.#module;
     this.element.dataset.presence = presence;
-    write(this.#parts.word, presence === "online" && word && !WORDS.has(word) ? visible(word) : presence);
+    const said = presence === "online" && word === null ? "seen" : presence; // it sends, and never spoke of its presence
+    write(this.#parts.word, presence === "online" && word && !WORDS.has(word) ? visible(word) : said);
     const since = age(now - heard);
     write(this.#parts.heard, heard ? (since === "now" ? "heard just now" : `heard ${since} ago`) : "not heard yet");
   }

@@ -9,6 +9,7 @@ import { SPAN_MS, Series } from "./series.js";
 
 export const MOST_MODULES = 2000;
 export const MOST_SENSORS = 5000; // of all modules together: 16.5 KiB each
+export const MOST_TEXT = 2000; // characters of any text that a device sent
 const LOGS = 20;
 const MARKS = 50;
 const AFTER_THE_WILL_MS = 2000; // a last will may overtake, by this much, what its device said before
@@ -38,6 +39,12 @@ class Sensor {
     this.heard = Math.max(this.heard, heard);
   }
 
+  /** What a person should know of the sensor: that it is disabled, or a status that is not "ok"; else nothing. */
+  get flag() {
+    if (this.config?.enabled === false) return "disabled";
+    return this.status && this.status.toLowerCase() !== "ok" ? this.status : "";
+  }
+
   /** Whether the sensor is overdue: several times its own pace, or its configured interval, has passed in silence. */
   stale(now) {
     const usual = this.config?.interval ? this.config.interval * 1000 : (this.pace ?? SPAN_MS / 4);
@@ -47,6 +54,7 @@ class Sensor {
 
 class Module {
   heard = 0;
+  arrived = 0; // when it was first heard, if that was after the page had caught up
   word = null; // what the device itself said of its presence
   wordAt = 0;
   spokeAt = 0; // newest message of another kind than presence
@@ -56,6 +64,7 @@ class Module {
   logs = [];
   gaps = []; // as those of the fleet, for this module alone
   sensors = new Map();
+  #types = new Map(); // the sensors of each type: a status may name thousands of types at once
   #room;
 
   constructor(name, room) {
@@ -69,6 +78,14 @@ class Module {
     return this.silent ? "silent" : "online";
   }
 
+  /** 0: something is wrong here, as far as is known; 1: online; 2: offline. */
+  get rank() {
+    const { presence } = this;
+    if (presence !== "online") return presence === "silent" ? 0 : 2;
+    for (const sensor of this.sensors.values()) if (sensor.flag) return 0;
+    return 1;
+  }
+
   /** The sensor that samples come from, null where there is no room for one. It takes the place of one only spoken of. */
   sensor(type, hardware) {
     const key = keyOf(type, hardware);
@@ -79,17 +96,22 @@ class Module {
       }
       this.#room.sensors--;
       const sensor = new Sensor(type, hardware);
-      const spoken = this.ofType(type)[0];
+      const [spoken] = this.ofType(type);
       if (spoken) Object.assign(sensor, { status: spoken.status, config: spoken.config });
-      if (spoken?.heard === 0 && this.sensors.delete(keyOf(type, null))) this.#room.sensors++;
+      if (spoken?.heard === 0 && this.sensors.delete(keyOf(type, null))) {
+        this.#types.get(type).delete(spoken);
+        this.#room.sensors++;
+      }
       this.sensors.set(key, sensor);
+      if (!this.#types.has(type)) this.#types.set(type, new Set());
+      this.#types.get(type).add(sensor);
     }
     return this.sensors.get(key);
   }
 
   /** Sensors of a type whatever their hardware, since status and config name the type alone. */
   ofType(type) {
-    return [...this.sensors.values()].filter((sensor) => sensor.type === type);
+    return [...(this.#types.get(type) ?? [])];
   }
 
   /** Hear of the sensors of a type: its status, or its configuration. */
@@ -103,11 +125,21 @@ function keyOf(type, hardware) {
   return `${type}\n${hardware ?? ""}`;
 }
 
+/** A text as it is kept: cut where it is longer than anybody reads. Anything but a text stays as it is. */
+function cut(text) {
+  return typeof text === "string" && text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}…` : text;
+}
+
 const isObject = (body) => body !== null && typeof body === "object" && !Array.isArray(body);
 
 /** Take over the fields of a body that are known here and present there. */
 function update(target, body, names) {
-  if (isObject(body)) for (const name of names) if (name in body) target[name] = body[name];
+  if (isObject(body)) for (const name of names) if (name in body) target[name] = typeof body[name] === "object" ? null : cut(body[name]);
+}
+
+/** Of a sensor's configuration what is used here: nothing else of it is kept. */
+function configured(body) {
+  return isObject(body) ? { interval: Number(body.interval) || null, enabled: body.enabled } : null;
 }
 
 const APPLY = {
@@ -116,7 +148,7 @@ const APPLY = {
   },
   presence(module, { metadata }, heard) {
     if (heard < module.wordAt || typeof metadata?.status !== "string") return;
-    module.word = metadata.status;
+    module.word = cut(metadata.status);
     module.wordAt = heard;
   },
   "system.status"(module, { metadata }) {
@@ -134,16 +166,17 @@ const APPLY = {
   "sensors.status"(module, { metadata }) {
     if (!isObject(metadata)) return;
     for (const [type, body] of Object.entries(metadata)) {
-      module.tell(type, { status: typeof body?.status === "string" ? body.status : null });
+      module.tell(type, { status: typeof body?.status === "string" ? cut(body.status) : null });
     }
   },
   "sensors.config"(module, { metadata }) {
     if (!isObject(metadata)) return;
-    for (const [type, body] of Object.entries(metadata)) module.tell(type, { config: isObject(body) ? body : null });
+    for (const [type, body] of Object.entries(metadata)) module.tell(type, { config: configured(body) });
   },
   log(module, { metadata }, heard) {
     const { level, msg } = isObject(metadata) ? metadata : { msg: metadata };
-    module.logs.push({ at: heard, level: String(level ?? ""), text: typeof msg === "string" ? msg : JSON.stringify(msg) });
+    const text = typeof msg === "string" ? msg : (JSON.stringify(msg) ?? "");
+    module.logs.push({ at: heard, level: cut(String(level ?? "")), text: cut(text) });
     if (module.logs.length > LOGS) module.logs.shift();
   },
   other() {},

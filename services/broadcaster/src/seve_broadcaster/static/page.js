@@ -33,6 +33,7 @@ function take(envelope, local) {
   const before = fleet.modules.get(envelope.moduleId)?.presence;
   const module = fleet.apply(envelope, local);
   if (module === null) return;
+  if (local !== null && !before) module.arrived = local;
   if (local !== null && before && module.presence !== before) status.changed(module);
   board.touch(module.name);
 }
@@ -89,6 +90,8 @@ element("pause").addEventListener("click", ({ currentTarget: button }) => {
   if (paused) board.freeze();
   else board.thaw();
 });
+
+element("host").textContent = location.hostname;
 
 const tools = document.querySelector("form.tools");
 
