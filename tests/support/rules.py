@@ -11,9 +11,10 @@ DAY = 86_400_000_000
 RETENTION = 90 * DAY
 
 
-def rules(*presets, **options):
-    """A normaliser with these presets before `native`."""
-    routes = [(name, route) for name in (*presets, "native") for route in PRESETS[name]]
+def rules(*presets, file=(), **options):
+    """A normaliser with the routes of a file, then these presets, then `native`."""
+    routes = [("file", route) for route in file]
+    routes += [(name, route) for name in (*presets, "native") for route in PRESETS[name]]
     return Normaliser(RouteTable(routes), retention=90 * 86400.0, **options)
 
 

@@ -55,6 +55,21 @@ def test_a_file_of_routes_is_checked(tmp_path):
     assert (code, f"{bad}:3: kind" in err) == (2, True)
 
 
+def test_the_tests_of_a_file_are_run(tmp_path):
+    """By `explain --test` and by `--check`; a failure names file, line and difference, with exit code 2."""
+    path = tmp_path / "routes.toml"
+    test = '[[test]]\ntopic = "m/co2"\npayload = "1"\nexpect = { value = 1 }\n'
+    path.write_text(test)
+    assert explain("--test", "--routes", str(path))[:2] == (0, "1 tests of routes passed\n")
+    path.write_text(test.replace("value = 1", "value = 2"))
+    code, _, err = explain("--test", "--routes", str(path))
+    assert (code, f"{path}:1: test: m/co2 1: expected value = 2.0, got 1.0" in err) == (2, True)
+    command = [sys.executable, "-m", "seve_ingest", "--check"]
+    environ = {"PATH": "/usr/bin:/bin", "ROUTES_FILE": str(path)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, "expected value" in done.stderr) == (2, True)
+
+
 def test_every_repair_and_every_reason_has_its_words():
     """Nobody has to read the code to understand a count."""
     assert (set(REPAIRS), set(get_args(IgnoredReason))) == (set(WORDS), set(IGNORED))

@@ -195,7 +195,7 @@ def test_a_file_route_comes_before_all_others():
         time = ["ts"]
         """,
         "routes.toml",
-    )
+    ).routes
     assert readings("meter/m1/power", b'{"watts": 5, "ts": 1764529199}', file=file) == [("m1", None, "power", 5.0)]
 
 
@@ -219,6 +219,9 @@ FAULTS = [
     ('[[route]]\ntopic = "{module}/y"\nkind = "measurement"\n', "r.toml:1: sensor"),
     ('[[route]]\nkind = "other"\n', "r.toml:1: topic"),
     ('[[route]]\ntopic = "{module}/#/x"\nkind = "other"\n', "r.toml:2: topic"),
+    ('[[test]]\ntopic = "m/x"\nexpect = "empty"\n', "r.toml:1: payload"),
+    ('[[test]]\ntopic = "m/x"\npayload = "1"\nexpect = { sensors = "x" }\n', "r.toml:4: expect"),
+    ('[[route]]\ntopic = "{module}/x"\nkind = "log"\n[[test]]\nbogus = 1\n', "r.toml:5: bogus"),
     ("\nroutes = []\n", "r.toml:2: routes"),
     ('[route]\ntopic = "x"\n', "r.toml:1: route"),
     ("[[route]\n", "r.toml: "),

@@ -13,7 +13,7 @@ from seve_runtime.service import check, load_or_exit, parser, report_faults, run
 
 from seve_ingest.app import app
 from seve_ingest.deadletters import command
-from seve_ingest.factory import normaliser, route_table, with_routes_file
+from seve_ingest.factory import normaliser, route_table, run_route_tests, with_routes_file
 from seve_ingest.mqtt import connect
 from seve_ingest.normalise.explain import explain
 from seve_ingest.settings import BrokerSettings, RuleSettings, Settings
@@ -23,7 +23,7 @@ def main() -> int:
     """Run the service or one of its tools; gives the exit code."""
     options = _parser().parse_args()
     if options.check:
-        return check(Settings, {RuleSettings: normaliser, BrokerSettings: connect.tls})
+        return check(Settings, {RuleSettings: run_route_tests, BrokerSettings: connect.tls})
     if options.command is None:
         settings = load_or_exit(Settings)
         return run("seve-ingest", settings.service, lambda stop: app(settings, stop))
@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     told.add_argument("payload", nargs="?", help="the payload; @FILE reads it from a file, @- from standard input")
     told.add_argument("--retained", action="store_true", help="as a retained message")
     told.add_argument("--routes", metavar="FILE", help="try this TOML file of routes instead of ROUTES_FILE's")
+    told.add_argument("--test", action="store_true", help="run the tests of the file of routes")
     command.arguments(commands)
     return whole
 
@@ -49,6 +50,9 @@ def _explain(options: argparse.Namespace) -> int:
     settings = load_or_exit(RuleSettings)
     if options.routes:
         settings = with_routes_file(settings, options.routes)
+    if options.test:
+        print(f"{run_route_tests(settings)} tests of routes passed")
+        return 0
     if options.topic is None:
         for origin, route in route_table(settings):
             print(f"{origin:<12} {route.topic:<40} {route.kind}")

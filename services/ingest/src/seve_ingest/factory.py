@@ -1,5 +1,6 @@
 """The rules that settings ask for: routes of the file, then of the presets as listed, then `native`."""
 
+import time
 from pathlib import Path
 from typing import Final
 
@@ -7,8 +8,10 @@ import msgspec
 from seve_runtime.errors import SettingsError
 
 from seve_ingest.normalise.normaliser import Normaliser
+from seve_ingest.normalise.route_tests import failures
 from seve_ingest.routing import route_file
 from seve_ingest.routing.presets import PRESETS
+from seve_ingest.routing.route_file import RouteFile
 from seve_ingest.routing.routes import RouteTable
 from seve_ingest.settings import DAY, RuleSettings
 
@@ -16,17 +19,23 @@ EVER: Final = 10_000 * 365.0 * DAY
 """Seconds of a retention of 0: no sample is too old."""
 
 
+def read_route_file(settings: RuleSettings) -> RouteFile:
+    """The file of routes; without the setting, no routes and no tests. Raises SettingsError with every fault of it."""
+    if not settings.routes_file:
+        return RouteFile([], [])
+    path = Path(settings.routes_file)
+    try:
+        return route_file.parse(path.read_text(encoding="utf-8"), str(path))
+    except route_file.RouteFileError as error:
+        raise SettingsError([f"ROUTES_FILE: {fault}" for fault in error.faults]) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"ROUTES_FILE = {settings.routes_file!r}: {error}"]) from error
+
+
 def route_table(settings: RuleSettings) -> RouteTable:
-    """The routes in the order they are tried. Raises SettingsError with every fault of the file."""
-    routes = []
-    if settings.routes_file:
-        path = Path(settings.routes_file)
-        try:
-            routes = [(path.name, route) for route in route_file.parse(path.read_text(encoding="utf-8"), str(path))]
-        except route_file.RouteFileError as error:
-            raise SettingsError([f"ROUTES_FILE: {fault}" for fault in error.faults]) from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError([f"ROUTES_FILE = {settings.routes_file!r}: {error}"]) from error
+    """The routes in the order they are tried. Raises SettingsError."""
+    own = read_route_file(settings).routes
+    routes = [(Path(settings.routes_file or "").name, route) for route in own]
     presets = [*(name for name in settings.route_presets if name != "native"), "native"]
     routes += [(name, route) for name in presets for route in PRESETS[name]]
     return RouteTable(routes)
@@ -45,3 +54,12 @@ def normaliser(settings: RuleSettings) -> Normaliser:
 def with_routes_file(settings: RuleSettings, path: str) -> RuleSettings:
     """The same settings with another file of routes."""
     return msgspec.structs.replace(settings, routes_file=path)
+
+
+def run_route_tests(settings: RuleSettings) -> int:
+    """Run the tests of the file of routes; gives how many there are. Raises SettingsError with each that fails."""
+    tests = read_route_file(settings).tests
+    failed = failures(normaliser(settings), tests, now=time.time_ns() // 1000)
+    if failed:
+        raise SettingsError([f"ROUTES_FILE: {settings.routes_file}:{fault}" for fault in failed])
+    return len(tests)

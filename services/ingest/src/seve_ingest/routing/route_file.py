@@ -1,14 +1,51 @@
-"""Routes from a TOML file: `[[route]]` tables whose keys are those of `routes.Route`. Every fault names file, line and
-key. Pure: the caller reads the file.
+"""A TOML file of routes and their tests: `[[route]]` tables with the keys of `routes.Route`, `[[test]]` tables with
+those of `RouteTest`. Each fault names file, line and key. Pure: the caller reads the file.
 """
 
 import re
 import tomllib
-from typing import Any
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
+from seve_schema.envelope import Clock, Kind
 
 from seve_ingest.routing.routes import Route, RouteError
+
+_TABLES: Final = ("route", "test")
+_Table = TypeVar("_Table", bound=msgspec.Struct)
+
+
+class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Fields of one expected envelope; those left out may have any value. TOML has no null: `value` may be `"null"`."""
+
+    kind: Kind | msgspec.UnsetType = msgspec.UNSET
+    module: str | msgspec.UnsetType = msgspec.UNSET
+    sensor: str | msgspec.UnsetType = msgspec.UNSET
+    hardware: str | msgspec.UnsetType = msgspec.UNSET
+    value: float | Literal["null"] | msgspec.UnsetType = msgspec.UNSET
+    time: str | msgspec.UnsetType = msgspec.UNSET
+    clock: Clock | msgspec.UnsetType = msgspec.UNSET
+    metadata: Any = msgspec.UNSET
+
+
+class RouteTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One message and its expected outcome: envelopes in their order, or the reason of a refusal or for ignoring it.
+
+    `received_at` is an RFC 3339 time; without it the test is run as of now.
+    """
+
+    topic: str
+    payload: str
+    expect: str | Expected | list[Expected]
+    retained: bool = False
+    received_at: str | None = None
+
+
+class RouteFile(NamedTuple):
+    """The routes of a file in their order, and its tests, each with the line on which it begins."""
+
+    routes: list[Route]
+    tests: list[tuple[int, RouteTest]]
 
 
 class RouteFileError(ValueError):
@@ -19,49 +56,70 @@ class RouteFileError(ValueError):
         self.faults = faults
 
 
-def parse(text: str, name: str) -> list[Route]:
-    """The routes in `text`, which is the file `name`. Raises RouteFileError."""
+def parse(text: str, name: str) -> RouteFile:
+    """The routes and tests in `text`, which is the file `name`. Raises RouteFileError."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RouteFileError([f"{name}: {error}"]) from None
-    lines = text.splitlines()
-    faults = [f"{name}:{_line(lines, key)}: {key}: not a key of this file" for key in tables if key != "route"]
-    found = tables.get("route", [])
-    if not isinstance(found, list):
-        raise RouteFileError([f"{name}:{_line(lines, 'route')}: route: write [[route]], with two brackets"])
-    routes: list[Route] = []
-    starts = [number for number, line in enumerate(lines) if re.match(r"\s*\[\[\s*route\s*\]\]", line)]
-    for index, table in enumerate(found):
-        start = starts[index] if index < len(starts) else 0
-        end = starts[index + 1] if index + 1 < len(starts) else len(lines)
-        try:
-            routes.append(_route(table))
-        except RouteError as error:
-            at = start + _line(lines[start:end], error.key)
-            faults.append(f"{name}:{at}: {error.key}: {error.fault}")
-    if faults:
-        raise RouteFileError(faults)
-    return routes
+    reader = _Reader(name, text.splitlines(), tables)
+    routes, tests = reader.read("route", Route), reader.read("test", RouteTest)
+    if reader.faults:
+        raise RouteFileError(reader.faults)
+    return RouteFile([route for _, route in routes], tests)
 
 
-def _route(table: dict[str, Any]) -> Route:
+class _Reader:
+    """The tables of one file, and the faults found in them."""
+
+    def __init__(self, name: str, lines: list[str], tables: dict[str, Any]) -> None:
+        self._name = name
+        self._lines = lines
+        self._tables = tables
+        self._starts = [number for number, line in enumerate(lines) if re.match(r"\s*\[\[", line)]
+        self.faults: list[str] = []
+        for key in tables:
+            if key not in _TABLES:
+                self._fault(_line(lines, key), key, "not a key of this file")
+
+    def read(self, key: str, struct: type[_Table]) -> list[tuple[int, _Table]]:
+        """The tables under `key`, each with the line on which it begins."""
+        items = self._tables.get(key, [])
+        if not isinstance(items, list):
+            self._fault(_line(self._lines, key), key, f"write [[{key}]], with two brackets")
+            return []
+        own = [number for number in self._starts if re.match(rf"\s*\[\[\s*{key}\s*\]\]", self._lines[number])]
+        found = []
+        for index, item in enumerate(items):
+            start = own[index] if index < len(own) else 0
+            end = next((number for number in self._starts if number > start), len(self._lines))
+            try:
+                found.append((start + 1, _converted(item, struct, key)))
+            except RouteError as error:
+                self._fault(start + _line(self._lines[start:end], error.key), error.key, error.fault)
+        return found
+
+    def _fault(self, line: int, key: str, fault: str) -> None:
+        self.faults.append(f"{self._name}:{line}: {key}: {fault}")
+
+
+def _converted(table: Any, struct: type[_Table], key: str) -> _Table:
     try:
-        return msgspec.convert(table, Route)
+        return msgspec.convert(table, struct)
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, RouteError):
             raise error.__cause__ from None
-        raise RouteError(_key(str(error)), str(error)) from None
+        raise RouteError(_key(str(error), key), str(error)) from None
 
 
-def _key(message: str) -> str:
-    """The key that a fault of msgspec is about: at the end of its path, or named where it is missing or unknown."""
+def _key(message: str, table: str) -> str:
+    """The key that a fault of msgspec is about: at the beginning of its path, or named if it is missing or unknown."""
     path = re.search(r"at `\$\.([^`\[.]+)", message)
     named = re.search(r"field `([^`]+)`", message)
-    return path[1] if path else named[1] if named else "route"
+    return path[1] if path else named[1] if named else table
 
 
 def _line(lines: list[str], key: str) -> int:
-    """The line, counted from 1, on which `key` is written; the first where it is not."""
+    """The number, from 1, of the line on which `key` is written; 1 if it is not written."""
     pattern = re.compile(rf"\s*(?:\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*(?:[.=\]]|$)")
     return next((number for number, line in enumerate(lines, 1) if pattern.match(line)), 1)
