@@ -8,34 +8,34 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 $(VENV)/dev:
-	@deploy/stack install --dev
+	@./seve install --dev
 
 up: ## start everything, wait until it is ready, say where it is
-	@deploy/stack up
+	@./seve up
 
 down: ## stop everything; data stay
-	@deploy/stack down
+	@./seve down
 
 status: ## what runs, what waits, what is stored, what went wrong
-	@deploy/stack status
+	@./seve status
 
 logs: ## follow the logs
-	@deploy/stack logs
+	@./seve logs
 
 simulate: ## a simulated fleet against the running stack (MODULES=50 RATE=500 SECONDS=20)
-	@deploy/stack run seve-simulate $(if $(MODULES),--modules $(MODULES)) $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS))
+	@./seve simulate $(if $(MODULES),--modules $(MODULES)) $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS))
 
 scale: ## WRITERS=n: how many writers share the work
-	@deploy/stack scale WRITERS=$(WRITERS)
+	@./seve scale WRITERS=$(WRITERS)
 
 audit: ## whether every message that entered the journal is accounted for (FROM=sequence JSON=1)
-	@deploy/stack audit $(if $(FROM),--from $(FROM)) $(if $(JSON),--json)
+	@./seve audit $(if $(FROM),--from $(FROM)) $(if $(JSON),--json)
 
 psql: ## talk to the database
-	@deploy/stack psql
+	@./seve psql
 
 clean: ## remove all data, after asking
-	@deploy/stack clean $(if $(YES),--yes)
+	@./seve clean $(if $(YES),--yes)
 
 test: $(VENV)/dev ## the whole suite that this machine can run
 	@$(BIN)/python -m pytest

@@ -1,8 +1,9 @@
 """A typed client of Sève's WebSocket: prints measurements as they come and resumes where it was cut off.
 
+    pip install websockets msgspec
     python examples/python_client.py ws://127.0.0.1:8080/ws croissance serre-2
 
-Needs websockets and msgspec, and nothing of Sève.
+Needs these two libraries and nothing of Sève; in embedded mode .venv/bin/python has them.
 """
 
 import asyncio

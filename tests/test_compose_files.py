@@ -19,7 +19,7 @@ OF_FILES = {"MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE", "WS_TLS_CERT_FILE
 """For TLS, to a broker elsewhere and of the WebSocket port: files that a compose.override.yaml has to mount."""
 
 INNER = {"MQTT_ACCESS", "REVISION"}
-"""Found out by deploy/docker-stack, set by nobody."""
+"""Found out by `./seve`, set by nobody."""
 
 
 @pytest.mark.parametrize("cls", [IngestSettings, WriterSettings, BroadcasterSettings])

@@ -38,7 +38,7 @@ def test_compose_alone_refuses(tmp_path):
 @pytest.mark.parametrize(("doors", "access"), [(DOORS, "password"), ({}, "open")])
 def test_the_documented_commands_open_what_the_settings_say(tmp_path, doors, access):
     documented = next(
-        line.strip("# \n") for line in (ROOT / "compose.yaml").read_text().splitlines() if "prepare.py" in line
+        line.strip("# \n") for line in (ROOT / "compose.yaml").read_text().splitlines() if "./seve prepare" in line
     )
     assert documented.endswith("docker compose up -d")
     done = shell(documented.replace("up -d", "config"), tmp_path, **doors)

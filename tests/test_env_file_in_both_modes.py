@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from seve_embedded.stack import Stack
 
-PREPARE = Path(__file__).parents[1] / "deploy/docker/prepare.py"
+ROOT = Path(__file__).parents[1]
+PREPARE = f"""
+import os, pathlib, sys
+sys.path[:0] = ["{ROOT}/deploy/docker/src", "{ROOT}/deploy/embedded/src", "{ROOT}/libs/runtime/src"]
+from seve_docker.commands import Containers
+from seve_embedded.cli import dispatch
+sys.exit(dispatch.main(["prepare"], pathlib.Path.cwd(), Containers))
+"""
 PASSWORDS = [
     ("p#ss-word-long", "p#ss-word-long"),
     ("correct horse battery", "correct horse battery"),
@@ -22,8 +29,8 @@ PASSWORDS = [
 ]
 
 
-def prepared(folder, *arguments):
-    command = [sys.executable, "-I", "-S", str(PREPARE), *arguments]
+def prepared(folder):
+    command = [sys.executable, "-I", "-S", "-c", PREPARE]
     return subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True, check=False)
 
 

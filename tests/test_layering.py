@@ -15,6 +15,7 @@ ALLOWED = {
     "seve_writer": {"seve_schema", "seve_runtime"},
     "seve_broadcaster": {"seve_schema", "seve_runtime"},
     "seve_embedded": {"seve_schema", "seve_runtime", "seve_fleet"},
+    "seve_docker": {"seve_runtime", "seve_embedded"},
 }
 IO = {
     "asyncio",

@@ -1,19 +1,26 @@
-"""What is settled before containers start: deploy/docker/prepare.py on a bare Python."""
+"""What is settled before containers start: `./seve prepare` on a bare Python."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-PREPARE = Path(__file__).parents[1] / "deploy/docker/prepare.py"
+ROOT = Path(__file__).parents[1]
+PREPARE = f"""
+import os, pathlib, sys
+sys.path[:0] = ["{ROOT}/deploy/docker/src", "{ROOT}/deploy/embedded/src", "{ROOT}/libs/runtime/src"]
+from seve_docker.commands import Containers
+from seve_embedded.cli import dispatch
+sys.exit(dispatch.main(["prepare"], pathlib.Path.cwd(), Containers))
+"""
 OPEN = "MQTT_LISTEN=0.0.0.0:1883\nMQTT_USERNAME=device\nMQTT_PASSWORD=long-enough\n"
 
 
 def prepared(folder, **environ):
     """The settings that it prints, and what it says besides."""
-    command = [sys.executable, "-I", "-S", str(PREPARE)]
+    command = [sys.executable, "-I", "-S", "-c", PREPARE]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=True)
-    return dict(line.split("=", 1) for line in done.stdout.splitlines()), done.stderr
+    return dict(line.removeprefix("export ").split("=", 1) for line in done.stdout.splitlines()), done.stderr
 
 
 def test_no_device_guesses_the_name_of_ingests_session(tmp_path):

@@ -1,7 +1,5 @@
 """MQTT opened to the network: never without a password by mistake, and then for those who know it."""
 
-import sys
-
 import pytest
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion
@@ -11,7 +9,7 @@ from support.containers import images
 
 pytestmark = pytest.mark.docker
 
-PREPARE = [sys.executable, str(ROOT / "deploy/docker/prepare.py")]
+PREPARE = [str(ROOT / "seve"), "prepare"]
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ def test_what_is_published_is_watched_and_logged(up):
     up.run("publish", "croissance/co2", '{"value": 450.5, "time": "2026-01-02T03:04:05Z"}')
     up.run("publish", "croissance/co2", '{"value": 451, "time": "not a time"}')
     up.run("status")
-    assert '"event"' in up.run("logs", "--once", "--lines", "5", "ingest")
+    assert '"event"' in up.run("logs", "--once", "--raw", "--lines", "5", "ingest")
 
 
 def test_writers_are_scaled_from_one_to_three_and_back_under_load(up, tmp_path):

@@ -1,22 +1,19 @@
 """A device with the devices' password reads nothing but commands, at both brokers."""
 
-import runpy
-from pathlib import Path
-
 import pytest
+from seve_docker import prepare
 from support.attacker import attacking
 from support.conditions import wait_until
 from support.embedded import NatsServer
 from support.mosquitto import DeployedMosquitto, program
 
-PREPARE = runpy.run_path(str(Path(__file__).parents[2] / "deploy/docker/prepare.py"), run_name="prepare")
 DEVICE = ("device", "shared")
 
 
 def deployed_mosquitto(folder):
     if program() is None:
         pytest.skip("the program `mosquitto` is not installed")
-    line = PREPARE["mosquitto_line"]
+    line = prepare.mosquitto_line
     return DeployedMosquitto(folder, line("pipeline", "secret") + line(*DEVICE)), ("pipeline", "secret")
 
 

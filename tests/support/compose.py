@@ -39,7 +39,7 @@ class Compose:
         }
 
     def command(self, *arguments: str) -> list[str]:
-        return [str(ROOT / "deploy/docker-stack"), *arguments]
+        return [str(ROOT / "seve"), *arguments]
 
     def run(self, *arguments: str, code: int = 0, seconds: float = 240) -> str:
         """One command of the stack, to its end, which must be `code`; gives what it printed."""

@@ -7,8 +7,6 @@ its container, hence its data. What a run that was killed left behind is removed
 
 import gc
 import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +19,10 @@ os.environ["TESTCONTAINERS_HOST_OVERRIDE"] = "127.0.0.1"
 import docker
 import psycopg
 from docker.errors import DockerException, NotFound
+from seve_docker import images as docker_images
+from seve_docker.commands import Containers
+from seve_docker.compose import Compose
+from seve_docker.prepare import prepare
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
@@ -37,10 +39,8 @@ def impossible() -> str | None:
     """Why this machine cannot run containers; None where it can."""
     if not _answers():
         return "no Docker engine answers"
-    done = _dispatch("possible")
-    if done.returncode and subprocess.run([ROOT / ".ci/standin-images", "have"], check=False).returncode:
-        return done.stdout.strip()
-    return None
+    why = Containers(ROOT, os.environ).impossible()
+    return why if why and not docker_images.standins() else None
 
 
 def _answers() -> bool:
@@ -64,15 +64,10 @@ def _answers() -> bool:
 @cache
 def images() -> dict[str, str]:
     """Builds the project's own images; gives the names of the others by their setting, stand-ins where need be."""
-    done = _dispatch("images")
-    assert done.returncode == 0, done.stderr
-    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-
-
-def _dispatch(command: str) -> subprocess.CompletedProcess[str]:
-    program = ROOT / "deploy/docker-stack"
-    environment = {**os.environ, "SEVE_TAG": TAG}
-    return subprocess.run([program, command], check=False, capture_output=True, text=True, timeout=600, env=environment)
+    compose = Compose(ROOT, {**os.environ, "SEVE_TAG": TAG})
+    docker_images.choose(compose)
+    docker_images.build(compose)
+    return {name: compose.default(name) for name in ("MOSQUITTO_IMAGE", "POSTGRES_IMAGE")}
 
 
 def sweep() -> None:
@@ -157,9 +152,7 @@ class ContainerStack(Stack):
 
     def _make_secrets(self, folder: Path) -> None:
         folder.mkdir(parents=True)
-        environment = {"PATH": os.environ["PATH"], "SECRETS": str(self.secrets)}
-        prepare = [sys.executable, str(ROOT / "deploy/docker/prepare.py")]
-        subprocess.run(prepare, check=True, capture_output=True, env=environment, cwd=folder)
+        prepare(folder, {"SECRETS": str(self.secrets)})
 
     def _secret(self, name: str) -> str:
         return (self.secrets / name).read_text()

@@ -4,9 +4,8 @@ import json
 
 import pytest
 from seve_embedded import plan
-from seve_embedded.commands import welcome
 from seve_embedded.settings import StackSettings
-from seve_embedded.shared import pubsub
+from seve_embedded.shared import pubsub, welcome
 from seve_embedded.shared.tables import duration, size, table
 from seve_runtime.settings import Secret
 
@@ -18,14 +17,16 @@ def page(networks=("192.168.1.7",), **settings):
     found = plan.addresses(chosen, nats_password="nats-pw", broker_password="broker-pw", database_password="db-pw")
     programs = plan.programs(chosen, found, python="python", postgres=["pg"], nats=["nats"], **INGEST)
     whole = plan.Plan(programs=programs, addresses=found, doors=[], writers=chosen.writers, dotenv="")
-    return welcome.text(chosen, whole, "deploy/stack", list(networks))
+    return welcome.text(
+        whole.rows, mqtt=found.mqtt, listen=chosen.mqtt_listen, username=chosen.mqtt_username, networks=list(networks)
+    )
 
 
 def test_the_page_has_lines_to_copy():
     """One to watch, one to publish, with the ports that are in use."""
     text = page(mqtt_listen="127.0.0.1:21883")
-    assert "deploy/stack watch croissance" in text
-    assert """deploy/stack publish croissance/co2 '{"value": 450.5}'""" in text
+    assert "./seve watch croissance" in text
+    assert """./seve publish croissance/co2 '{"value": 450.5}'""" in text
     assert """mosquitto_pub -h 127.0.0.1 -p 21883 -q 1 -t croissance/co2 -m '{"value": 450.5}'""" in text
 
 

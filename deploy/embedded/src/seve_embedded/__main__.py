@@ -1,4 +1,4 @@
-"""The command `seve-stack`: the embedded stack from the command line. `make` is the way a person meets it."""
+"""The commands of `./seve` in embedded mode; runs in `.venv`, in the project's folder."""
 
 import argparse
 import os
@@ -14,12 +14,18 @@ from seve_runtime.errors import SettingsError, SeveError
 from websockets.exceptions import WebSocketException
 
 from seve_embedded.cli.arguments import parse
-from seve_embedded.commands import check, clean, down, logs, scale, status, up, welcome
+from seve_embedded.commands import check, clean, down, logs, scale, status, up
 from seve_embedded.servers import postgres
-from seve_embedded.shared import pubsub, status_report
+from seve_embedded.shared import pubsub, status_report, welcome
 from seve_embedded.stack import Stack
 
-DISPATCHER = "deploy/stack"
+PROGRAMS = {
+    "audit": ("-m", "seve_writer", "audit"),
+    "simulate": ("-m", "seve_fleet"),
+    "explain": ("-m", "seve_ingest", "explain"),
+    "deadletter": ("-m", "seve_ingest", "deadletter"),
+}
+"""Commands that become a program of ours, with what Python is told to run."""
 
 
 class NothingToRun(SeveError):
@@ -75,7 +81,15 @@ def _up(stack: Stack, _arguments: argparse.Namespace) -> None:
         fresh = up.up(stack, _say)
     plan = stack.current
     _say("\nSève is up." if fresh else "\nSève is up already.")
-    _say(welcome.text(stack.settings, plan, DISPATCHER, _networks()))
+    settings = stack.settings
+    page = welcome.text(
+        plan.rows,
+        mqtt=plan.addresses.mqtt,
+        listen=settings.mqtt_listen,
+        username=settings.mqtt_username,
+        networks=_networks(),
+    )
+    _say(page)
     if plan.dotenv != stack.dotenv:
         _say("\n  .env has changed since it started: `make down up` applies it.")
 
@@ -121,13 +135,14 @@ def _psql(stack: Stack, arguments: argparse.Namespace) -> int:
     return _become(command, stack, PGPASSWORD=password)
 
 
-def _audit(stack: Stack, arguments: argparse.Namespace) -> int:
-    return _become([sys.executable, "-m", "seve_writer", "audit", *arguments.passed_on], stack)
+def _program(stack: Stack, arguments: argparse.Namespace) -> int:
+    given = [sys.executable, *PROGRAMS[arguments.command], *arguments.passed_on]
+    return _become(given, stack, **_token(stack))
 
 
 def _run(stack: Stack, arguments: argparse.Namespace) -> int:
     if not arguments.passed_on:
-        raise NothingToRun("what shall run? For example: deploy/stack run seve-simulate")
+        raise NothingToRun("name a command to run, such as: ./seve run env")
     return _become(arguments.passed_on, stack, **_token(stack))
 
 
@@ -170,7 +185,7 @@ COMMANDS = {
     "logs": _logs,
     "clean": _clean,
     "scale": _scale,
-    "audit": _audit,
+    **dict.fromkeys(PROGRAMS, _program),
     "psql": _psql,
     "publish": _publish,
     "watch": _watch,
@@ -178,7 +193,7 @@ COMMANDS = {
 }
 
 
-ONLY_WHEN_UP = ("logs", "scale", "audit", "psql", "publish", "watch", "run")
+ONLY_WHEN_UP = ("logs", "scale", "audit", "simulate", "deadletter", "psql", "publish", "watch", "run")
 
 
 def _networks() -> list[str]:

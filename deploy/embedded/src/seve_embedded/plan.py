@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
-from seve_runtime.units import split_listen
+from seve_runtime.units import reachable, split_listen
 
 from seve_embedded.settings import StackSettings
 
@@ -51,15 +51,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     dotenv: str
     """Digest of `.env` when it was read."""
 
+    @property
+    def rows(self) -> dict[str, str]:
+        """Where everything is, by name, for a person; shows no password."""
+        database, page = urlsplit(self.addresses.database), urlsplit(self.addresses.websocket)
+        return {
+            "MQTT": self.addresses.mqtt,
+            "WebSocket": self.addresses.websocket,
+            "Screen": f"{'https' if page.scheme == 'wss' else 'http'}://{page.netloc}/",
+            "Database": f"postgresql://{database.hostname}:{database.port}{database.path}   (./seve psql)",
+            **{one.name: f"http://127.0.0.1:{one.admin_port}/metrics" for one in self.programs if one.admin_port},
+        }
+
     def program(self, name: str) -> Program | None:
         """A program by its name."""
         return next((program for program in self.programs if program.name == name), None)
-
-
-def reachable(host: str) -> str:
-    """The address at which a listener on `host` is reached from this machine, as it stands in a URL."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (recognised, not listened on)
-    return f"[{host}]" if ":" in host else host
 
 
 def addresses(

@@ -57,6 +57,12 @@ def is_loopback(text: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
+def reachable(host: str) -> str:
+    """Return the address at which a listener on `host` is reached from this machine, as it stands in a URL."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (recognised, not listened on)
+    return f"[{host}]" if ":" in host else host
+
+
 def _quantity(text: str, units: Mapping[str, float], expected: str) -> float:
     match = _QUANTITY.fullmatch(text.strip())
     if match and not match[2] and float(match[1]) == 0:

@@ -1,56 +1,107 @@
-"""The words of `seve-stack`. Pure: reads arguments, runs nothing."""
+"""The command line of `./seve`, the same in both modes. Pure: parses arguments, runs nothing; standard library only.
+
+Commands in PASSING_ON start another program, which parses what follows. Their options are declared here too, for
+`--help` and for shell completion; a test compares them with the programs'.
+"""
 
 import argparse
 from collections.abc import Sequence
 from typing import Final
 
-from seve_runtime.service import settings_help
+PASSING_ON: Final = ("simulate", "audit", "explain", "deadletter", "psql", "run")
+EPILOG: Final = """\
+`./seve COMMAND --help` shows the options of a command; `./seve completion bash` prints what completes them.
 
-from seve_embedded.settings import StackSettings
-
-PASSING_ON: Final = ("audit", "psql", "run")
-"""Commands whose arguments, options included, belong to the program they start."""
+MODE=docker or MODE=embedded chooses the mode; unset, `up` takes Docker where an engine answers and has the images,
+and every other command takes the mode that `up` took. Settings are environment variables or lines of .env: README.md
+and .env.example list them."""
 
 
 def parse(given: Sequence[str]) -> argparse.Namespace:
-    """The command and its arguments; `passed_on` has what belongs to another program. Exits as argparse does."""
-    passed_on = list(given[1:]) if given and given[0] in PASSING_ON else []
-    if passed_on in (["-h"], ["--help"]):
-        passed_on = []
-    return parser().parse_args(given[: len(given) - len(passed_on)], argparse.Namespace(passed_on=passed_on))
+    """Return the command and its arguments; `passed_on` has what belongs to another program. Exits as argparse does."""
+    if given and given[0] in PASSING_ON and given[1:2] not in (["-h"], ["--help"]):
+        return argparse.Namespace(command=given[0], passed_on=list(given[1:]))
+    return parser().parse_args(given, argparse.Namespace(passed_on=[]))
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of every command."""
     top = argparse.ArgumentParser(
-        prog="seve-stack",
-        description="The whole stack without Docker, of the project in this folder.",
-        epilog=settings_help(StackSettings),
+        prog="seve",
+        description="Run Sève, and use it, on this machine.",
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = top.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start everything and wait until it is ready")
-    commands.add_parser("down", help="stop everything; data stay")
-    commands.add_parser("status", help="what runs, what waits, what is stored, what went wrong")
-    logs = commands.add_parser("logs", help="follow the logs")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _running(commands)
+    _looking(commands)
+    _messages(commands)
+    _data(commands)
+    _machine(commands)
+    return top
+
+
+Commands = argparse._SubParsersAction  # noqa: SLF001  (argparse gives it no public name)
+
+
+def _command(commands: "Commands[argparse.ArgumentParser]", name: str, summary: str) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+
+
+def _running(commands: "Commands[argparse.ArgumentParser]") -> None:
+    _command(commands, "up", "start everything and wait until it is ready")
+    _command(commands, "down", "stop everything; data stay")
+    scale = _command(commands, "scale", "set how many writers share the work, while it runs")
+    scale.add_argument("writers", metavar="WRITERS=N", type=_writers)
+
+
+def _looking(commands: "Commands[argparse.ArgumentParser]") -> None:
+    _command(commands, "status", "show what runs, what waits, what is stored, what went wrong")
+    logs = _command(commands, "logs", "follow the logs")
     logs.add_argument("program", nargs="*", help="ingest, writer, broadcaster, nats, postgres; all unless named")
     logs.add_argument("--lines", type=int, default=10, help="how many to begin with [10]")
     logs.add_argument("--once", action="store_true", help="show them and end")
     logs.add_argument("--raw", action="store_true", help="as they are written")
-    cleaning = commands.add_parser("clean", help="remove all data, after asking")
-    cleaning.add_argument("--yes", action="store_true", help="do not ask")
-    scaling = commands.add_parser("scale", help="set how many writers share the work")
-    scaling.add_argument("writers", metavar="WRITERS=N", type=_writers)
-    auditing = "whether every message is accounted for; what follows goes to `seve-writer audit`"
-    commands.add_parser("audit", help=auditing)
-    commands.add_parser("psql", help="talk to the database; what follows goes to psql")
-    publishing = commands.add_parser("publish", help="publish one message at QoS 1")
-    publishing.add_argument("topic")
-    publishing.add_argument("payload")
-    watching = commands.add_parser("watch", help="show what a screen would get")
-    watching.add_argument("module", nargs="*", help="all unless named")
-    commands.add_parser("run", help="run the command that follows; it finds the stack in its environment")
-    return top
+    audit = _command(commands, "audit", "tell whether every message is accounted for; exit code 0 if so")
+    audit.add_argument("--from", metavar="SEQUENCE", help="judge the journal from there on")
+    audit.add_argument("--json", action="store_true", help="for programs, with every sequence")
+
+
+def _messages(commands: "Commands[argparse.ArgumentParser]") -> None:
+    publish = _command(commands, "publish", "publish one message at QoS 1")
+    publish.add_argument("topic")
+    publish.add_argument("payload")
+    watch = _command(commands, "watch", "show the frames that a WebSocket client gets")
+    watch.add_argument("module", nargs="*", help="all unless named")
+    explain = _command(commands, "explain", "say how a message would be read; without a topic, list the routes")
+    explain.add_argument("topic", nargs="?")
+    explain.add_argument("payload", nargs="?", help="the payload; @FILE reads it from a file, @- from standard input")
+    explain.add_argument("--retained", action="store_true", help="as a retained message")
+    explain.add_argument("--routes", metavar="FILE", help="try this TOML file of routes instead of ROUTES_FILE's")
+    dead = _command(commands, "deadletter", "list, show, retry or drop dead letters")
+    dead.add_argument("action", choices=("list", "show", "retry", "drop"), help="each has its own --help")
+    simulate = _command(commands, "simulate", "run a simulated fleet against the stack, with a closing account")
+    simulate.add_argument("--modules", metavar="N", help="how many modules [50]")
+    simulate.add_argument("--rate", metavar="N", help="samples per second of all modules [500]")
+    simulate.add_argument("--seconds", metavar="N", help="how long samples are sent [20]")
+
+
+def _data(commands: "Commands[argparse.ArgumentParser]") -> None:
+    psql = _command(commands, "psql", "talk to the database; what follows goes to psql")
+    psql.add_argument("option", nargs="*", help="such as -c 'SELECT 1'")
+    run = _command(commands, "run", "run a command that finds the stack in its environment")
+    run.add_argument("program", nargs="+", help="such as env, or seve-writer audit")
+    clean = _command(commands, "clean", "remove all data, after asking")
+    clean.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _machine(commands: "Commands[argparse.ArgumentParser]") -> None:
+    install = _command(commands, "install", "make .venv, which embedded mode runs on; `up` does it by itself")
+    install.add_argument("--dev", action="store_true", help="with what tests and linters need")
+    _command(commands, "prepare", "make the passwords of the containers and print what `docker compose` by hand needs")
+    _command(commands, "possible", "tell whether this machine can run the containers; exit code 0 if so")
+    completion = _command(commands, "completion", "print a script that completes commands and options in a shell")
+    completion.add_argument("shell", choices=("bash", "zsh"))
 
 
 def _writers(text: str) -> int:

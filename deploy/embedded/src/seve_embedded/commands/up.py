@@ -10,10 +10,9 @@ from typing import Final
 
 from nats.errors import Error as NatsError
 from seve_runtime.errors import SeveError
-from seve_runtime.units import is_loopback
+from seve_runtime.units import is_loopback, reachable
 
 from seve_embedded.commands import down
-from seve_embedded.plan import reachable
 from seve_embedded.servers import mqtt_queue, postgres
 from seve_embedded.shared.logfile import tail
 from seve_embedded.stack import SUPERVISOR, Stack

@@ -1,9 +1,7 @@
-"""What must stand before `docker compose up`: doors that nobody opened by mistake, and passwords.
+"""What must stand before `docker compose up`: listen addresses that nobody opened by mistake, and passwords.
 
-`python3 deploy/docker/prepare.py` reads the settings of `.env` and the environment, refuses those that cannot be used
-(exit code 2, each fault named), makes every password once, as a file below `.seve/docker`, and prints the settings
-that Compose needs besides, as lines for a shell. Only the devices' own user and password are written anew each time.
-`--setting NAME` prints one setting instead. Needs nothing but Python.
+Refuses settings that cannot be used, makes every password once, as a file below `.seve/docker`, and gives the settings
+that Compose needs besides. Only the devices' own user and password are written anew each time.
 
 The folder of the secrets is closed to other users; the files in it are not, because a container's user reads them
 through a mount.
@@ -11,17 +9,12 @@ through a mount.
 
 import base64
 import hashlib
-import os
-import re
 import secrets
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "deploy/embedded/src"), str(ROOT / "libs/runtime/src")]
-from seve_embedded.shared import env_file
+from seve_embedded.shared import known_settings
 from seve_embedded.state import KNOWN_SESSION
 from seve_runtime import units
 
@@ -31,47 +24,49 @@ WORDS = (*(f"nats_{user}" for user in NATS_USERS), "nats_route", "postgres_owner
 PIPELINE = "pipeline"
 CLIENT_ID = "seve-ingest"
 PATIENCE = "3m"
-LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):([0-9]{1,5})")
 
 
-def main() -> int:
-    """The exit code."""
-    try:
-        environ = settings_of(Path.cwd(), os.environ)
-    except env_file.EnvFileError as error:
-        return refuse(error.faults)
-    if sys.argv[1:2] == ["--setting"]:
-        print(environ.get(sys.argv[2], ""))
-        return 0
-    try:
-        patience = units.seconds(environ.get("START_TIMEOUT") or PATIENCE)
-    except ValueError as error:
-        return refuse([f"START_TIMEOUT = {environ['START_TIMEOUT']!r}: {error}"])
-    if sys.argv[1:2] == ["--patience"]:
-        print(f"{patience:.0f}")
-        return 0
+class Refused(ValueError):
+    """Settings that cannot be used; `faults` has one text for each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Make the passwords; return the settings that Compose needs besides. Raises Refused, and then changes nothing."""
     faults, settings = doors(environ)
+    try:
+        patience(environ)
+    except ValueError as error:
+        faults.append(f"START_TIMEOUT = {environ['START_TIMEOUT']!r}: {error}")
     if faults:
-        return refuse(faults)
-    folder = Path(environ.get("SECRETS") or f".seve/docker/{environ.get('SEVE_PROJECT', 'seve')}")
+        raise Refused(faults)
+    folder = secrets_folder(root, environ)
     settings["MQTT_CLIENT_ID"] = environ.get("MQTT_CLIENT_ID") or client_id(folder)
-    if settings["MQTT_CLIENT_ID"] == CLIENT_ID and not _loopback(settings["MQTT_LISTEN"]):
+    if settings["MQTT_CLIENT_ID"] == CLIENT_ID and not units.is_loopback(settings["MQTT_LISTEN"]):
         print(KNOWN_SESSION, file=sys.stderr)
     write_secrets(folder, environ)
-    print("\n".join(f"{name}={shlex.quote(value)}" for name, value in settings.items()))
-    return 0
+    return settings
 
 
-def refuse(faults: list[str]) -> int:
-    """Report settings that cannot be used; gives the exit code."""
-    print("\n".join(f"setting {fault}" for fault in faults), file=sys.stderr)
-    return 2
+def secrets_folder(root: Path, environ: Mapping[str, str]) -> Path:
+    """Return where the passwords are."""
+    return root / (environ.get("SECRETS") or f".seve/docker/{environ.get('SEVE_PROJECT') or 'seve'}")
 
 
-def settings_of(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment and `.env`, read by the same parser as without Docker. Raises EnvFileError."""
-    file = folder / ".env"
-    return env_file.merged(environ, file.read_text(encoding="utf-8") if file.exists() else "")
+def patience(environ: Mapping[str, str]) -> float:
+    """Return the seconds that `up` waits until everything is healthy. Raises ValueError."""
+    return units.seconds(environ.get("START_TIMEOUT") or PATIENCE)
+
+
+def misspelt(written: Mapping[str, str]) -> list[str]:
+    """Return the faults of names in `.env` that resemble a setting; print those that resemble none."""
+    settings = known_settings.known()
+    for name in known_settings.unread(written, settings):
+        print(f"  {name} in .env is read by no part of Sève")
+    return known_settings.faults(written, settings)
 
 
 def doors(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
@@ -79,26 +74,28 @@ def doors(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     mqtt, websocket = environ.get("MQTT_LISTEN", "127.0.0.1:1883"), environ.get("WS_LISTEN", "127.0.0.1:8080")
     username, password = environ.get("MQTT_USERNAME", ""), environ.get("MQTT_PASSWORD", "")
     faults = [
-        f"{name} = {listen!r}: expected an address and a port, such as 127.0.0.1:1883"
+        f"{name} = {listen!r}: expected {units.LISTEN_ADDRESS}"
         for name, listen in (("MQTT_LISTEN", mqtt), ("WS_LISTEN", websocket))
-        if not LISTEN.fullmatch(listen)
+        if not _is_listen(listen)
     ]
+    if faults:
+        return faults, {}
     if bool(username) != bool(password):
         faults.append("MQTT_USERNAME and MQTT_PASSWORD: set both or neither")
     if username == PIPELINE:
         faults.append(f"MQTT_USERNAME = {username!r}: that name belongs to the services")
-    if not (_loopback(mqtt) or password or _true(environ, "MQTT_ALLOW_ANONYMOUS")):
+    if not (units.is_loopback(mqtt) or password or _true(environ, "MQTT_ALLOW_ANONYMOUS")):
         faults.append(
             f"MQTT_LISTEN = {mqtt!r} opens MQTT to the network: set MQTT_USERNAME and MQTT_PASSWORD, "
             "or say outright that anybody may publish: MQTT_ALLOW_ANONYMOUS=true"
         )
     proven = any(environ.get(name) for name in ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_FILE"))
-    if not (_loopback(websocket) or proven or _true(environ, "WS_ALLOW_UNAUTHENTICATED")):
+    if not (units.is_loopback(websocket) or proven or _true(environ, "WS_ALLOW_UNAUTHENTICATED")):
         faults.append(
             f"WS_LISTEN = {websocket!r} is reachable from other machines and nobody would have to say who they are; "
             "set WS_ALLOW_UNAUTHENTICATED=true if that is meant"
         )
-    if not (_loopback(websocket) or environ.get("WS_TLS_CERT_FILE") or _true(environ, "WS_ALLOW_UNENCRYPTED")):
+    if not (units.is_loopback(websocket) or environ.get("WS_TLS_CERT_FILE") or _true(environ, "WS_ALLOW_UNENCRYPTED")):
         faults.append(
             f"WS_LISTEN = {websocket!r} is reachable from other machines and everything, tokens too, would be sent in "
             "clear text; set WS_ALLOW_UNENCRYPTED=true if that is meant, such as behind a proxy"
@@ -123,9 +120,12 @@ def _true(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").lower() in ("1", "true")
 
 
-def _loopback(listen: str) -> bool:
-    host = listen.rpartition(":")[0].strip("[]")
-    return host in ("localhost", "::1") or host.startswith("127.")
+def _is_listen(text: str) -> bool:
+    try:
+        units.listen(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _published(listen: str) -> str:
@@ -182,7 +182,3 @@ def _write(path: Path, text: str) -> None:
     """`text` in `path`, in place: a running container holds this very file."""
     path.write_text(text, encoding="utf-8")
     path.chmod(0o644)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,209 @@
+"""The commands of `./seve` in containers. What publishes, watches, counts or asks runs in a container of the stack's
+own network (service `tools`), since only MQTT and the broadcaster are published.
+"""
+
+import argparse
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from seve_embedded.shared import env_file, logfile
+
+from seve_docker import images, prepare
+from seve_docker.compose import Compose, engine_answers
+from seve_docker.errors import Failed, NotUp
+from seve_docker.up import page, up, wait_healthy
+
+NO_ENGINE: Final = "no Docker engine answers"
+PROGRAMS: Final = {
+    "audit": ["seve-writer", "audit"],
+    "simulate": ["seve-simulate"],
+    "explain": ["seve-ingest", "explain"],
+    "deadletter": ["seve-ingest", "deadletter"],
+    "run": [],
+}
+"""Commands that start a program in the container `tools`."""
+
+CLIENT: Final = ("python", "-m", "client")
+"""deploy/docker/client.py, in the container `tools`."""
+
+
+class Containers:
+    """The stack in containers, of the project at `root`; `environ` has the settings, `.env` included."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self._root = root
+        self._compose = Compose(root, environ)
+
+    def impossible(self) -> str | None:
+        """Return why this machine cannot run it; None where it can."""
+        if not engine_answers():
+            return NO_ENGINE
+        name = images.missing(self._compose)
+        return name and f"Docker is here, but the image {name} can be neither found nor pulled"
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Run one command; gives the exit code: 1 failed, 2 settings that cannot be used."""
+        try:
+            return self._command(arguments.command)(arguments)
+        except prepare.Refused as error:
+            print("\n".join(f"setting {fault}" for fault in error.faults), file=sys.stderr)
+            return 2
+        except Failed as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+
+    def _command(self, name: str) -> Callable[[argparse.Namespace], int]:
+        """Return what runs a command. Raises Failed where it needs an engine and none answers."""
+        settling = {"up": self._up, "prepare": self._prepare, "possible": self._possible}
+        commands = {
+            "down": self._down,
+            "status": self._status,
+            "logs": self._logs,
+            "scale": self._scale,
+            "psql": self._psql,
+            "publish": self._publish,
+            "watch": self._watch,
+            "clean": self._clean,
+            **dict.fromkeys(PROGRAMS, self._program),
+        }
+        if name not in settling and not engine_answers():
+            raise Failed(NO_ENGINE)
+        return {**settling, **commands}[name]
+
+    def _possible(self, _arguments: argparse.Namespace) -> int:
+        why = self.impossible()
+        print(why or "This machine can run Sève in Docker.")
+        return 1 if why else 0
+
+    def _up(self, _arguments: argparse.Namespace) -> int:
+        self._settle(self._misspelt())
+        if not engine_answers():
+            raise Failed(NO_ENGINE)
+        up(self._compose, prepare.patience(self._compose.environ))
+        print(f"\nSève is up, in Docker.\n{page(self._compose.environ)}", flush=True)
+        return 0
+
+    def _prepare(self, _arguments: argparse.Namespace) -> int:
+        settings = self._settle([])
+        print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in settings.items()))
+        return 0
+
+    def _misspelt(self) -> list[str]:
+        file = self._root / ".env"
+        return prepare.misspelt(env_file.parse(file.read_text(encoding="utf-8"))) if file.exists() else []
+
+    def _settle(self, faults: list[str]) -> dict[str, str]:
+        """Make the passwords and put what Compose needs besides into its environment. Raises Refused."""
+        if faults:
+            raise prepare.Refused([*faults, *prepare.doors(self._compose.environ)[0]])
+        settings = prepare.prepare(self._root, self._compose.environ)
+        self._compose.environ.update(settings)
+        return settings
+
+    def _need_up(self) -> None:
+        if not self._compose.running:
+            raise NotUp
+
+    def _program(self, arguments: argparse.Namespace) -> int:
+        command = [*PROGRAMS[arguments.command], *arguments.passed_on]
+        if not command:
+            raise Failed("name a command to run, such as: ./seve run env")
+        return self._tools(*command)
+
+    def _publish(self, arguments: argparse.Namespace) -> int:
+        return self._tools(*CLIENT, "publish", arguments.topic, arguments.payload)
+
+    def _watch(self, arguments: argparse.Namespace) -> int:
+        return self._tools(*CLIENT, "watch", *arguments.module)
+
+    def _tools(self, *command: str) -> int:
+        """Run a command in the container `tools`; gives its exit code. Raises NotUp."""
+        self._need_up()
+        self._token()
+        return self._compose.call("run", "--rm", "--no-deps", *_terminal(), "tools", *command)
+
+    def _token(self) -> None:
+        """Put a token into the environment, for all modules, where the stack's own secret makes one and none is set."""
+        environ = self._compose.environ
+        if environ.get("JWT_SECRET") and not environ.get("WS_TOKEN"):
+            command = ("exec", "-T", "broadcaster", "seve-broadcaster", "token", "--modules", "*")
+            environ["WS_TOKEN"] = self._compose.output(*command).strip()
+
+    def _down(self, _arguments: argparse.Namespace) -> int:
+        running = self._compose.running
+        code = self._compose.call("--profile", "tools", "down", "--remove-orphans")
+        print("Sève is down; its data stay in Docker's volumes." if running else "Sève is not up.")
+        return code
+
+    def _status(self, _arguments: argparse.Namespace) -> int:
+        if not self._compose.running:
+            print("Sève is not up. `make up` starts it.")
+            return 1
+        print("Sève is up, in Docker.\n", flush=True)
+        self._compose.call("ps", "--format", "table {{.Name}}\t{{.Status}}\t{{.Ports}}")
+        print(flush=True)
+        services = ("ingest", "writer", "broadcaster", "setup")
+        log = self._compose.output("logs", "--no-color", "--since", "24h", *services)
+        errors = [line for line in log.splitlines() if _level(line) in ("error", "critical")][-3:]
+        asked = self._compose.ask("run", "--rm", "--no-deps", "-T", "tools", *CLIENT, "status", given="\n".join(errors))
+        print(asked.stdout, end="")
+        print(asked.stderr, end="", file=sys.stderr)
+        return asked.returncode
+
+    def _logs(self, arguments: argparse.Namespace) -> int:
+        self._need_up()
+        options = ["--no-color", "--tail", str(arguments.lines), *([] if arguments.once else ["--follow"])]
+        with self._compose.open("logs", *options, *arguments.program) as process:
+            for line in process.stdout or ():
+                name, bar, event = line.rstrip("\n").partition("| ")
+                print(line.rstrip("\n") if arguments.raw else f"{name}{bar}{logfile.readable(event)}", flush=True)
+        return process.returncode
+
+    def _scale(self, arguments: argparse.Namespace) -> int:
+        self._settle([])
+        self._need_up()
+        number = arguments.writers
+        fixed = ("--no-deps", "--no-recreate", "--no-build")
+        self._compose.need(
+            "up", "-d", *fixed, "--scale", f"writer={number}", "writer", fault="the writers did not start"
+        )
+        wait_healthy(self._compose, prepare.patience(self._compose.environ))
+        print(f"Sève runs {number} writers. WRITERS={number} in .env makes it last.")
+        return 0
+
+    def _psql(self, arguments: argparse.Namespace) -> int:
+        self._need_up()
+        return self._compose.call(
+            "exec", *_terminal(), "postgres", "psql", "-U", "postgres", "-d", "seve", *arguments.passed_on
+        )
+
+    def _clean(self, arguments: argparse.Namespace) -> int:
+        if self._compose.running:
+            raise Failed("the stack runs: `make down` first")
+        if not arguments.yes:
+            if not sys.stdin.isatty():
+                print("Nobody to ask: `make clean YES=1` does not ask.")
+                return 1
+            answer = input("Remove the containers' volumes with all stored telemetry? [y/N] ")
+            if answer.strip().lower() not in ("y", "yes"):
+                print("Nothing removed.")
+                return 1
+        code = self._compose.call("--profile", "tools", "down", "--volumes", "--remove-orphans")
+        folder = prepare.secrets_folder(self._root, self._compose.environ)
+        shutil.rmtree(folder, ignore_errors=True)  # the database that knew these passwords is gone
+        print("Removed.")
+        return code
+
+
+def _terminal() -> list[str]:
+    return [] if sys.stdin.isatty() and sys.stdout.isatty() else ["-T"]
+
+
+def _level(line: str) -> str:
+    """Return the level of a service's log line, `container | {event}`."""
+    event = logfile.parsed(line.partition("| ")[2].strip()) or {}
+    return str(event.get("level", ""))

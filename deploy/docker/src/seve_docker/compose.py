@@ -1,0 +1,107 @@
+"""Docker and Compose as this project calls them. Compose reads no `.env`: every setting comes from the environment,
+which has it from the one parser of both modes.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from seve_docker.errors import Failed
+
+DOCKER: Final = "docker"
+CLOSED: Final = {"MQTT_ACCESS": "password"}
+"""What compose.yaml asks for before it lets anything run; `prepare` puts the right value in its place."""
+
+
+class State(NamedTuple):
+    """One container: its service, `running`, `exited` …, `healthy`, `starting` …, and its exit code."""
+
+    service: str
+    state: str
+    health: str
+    code: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is as it should be: `setup` done, anything else healthy."""
+        if self.service == "setup":
+            return self.state == "exited" and self.code == 0
+        return self.service == "tools" or (self.state == "running" and self.health == "healthy")
+
+
+class Compose:
+    """The project at `root`; `environ` is what Compose substitutes."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self.root = root
+        self.environ = {**CLOSED, **environ}
+
+    def call(self, *arguments: str, seconds: float | None = None) -> int:
+        """Run one command of Compose on this terminal; gives its exit code. Raises TimeoutExpired."""
+        return subprocess.run(
+            self._command(arguments), check=False, cwd=self.root, env=self.environ, timeout=seconds
+        ).returncode
+
+    def need(self, *arguments: str, fault: str) -> None:
+        """Run one command of Compose that has to end well. Raises Failed."""
+        if self.call(*arguments):
+            raise Failed(fault)
+
+    def output(self, *arguments: str) -> str:
+        """Return what one command of Compose prints; nothing where it fails."""
+        done = self.ask(*arguments)
+        return done.stdout if done.returncode == 0 else ""
+
+    def ask(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run one command of Compose and return what it printed."""
+        command = self._command(arguments)
+        return subprocess.run(
+            command, check=False, cwd=self.root, env=self.environ, input=given, capture_output=True, text=True
+        )
+
+    def open(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start one command of Compose whose output is read line by line."""
+        return subprocess.Popen(
+            self._command(arguments), cwd=self.root, env=self.environ, stdout=subprocess.PIPE, text=True
+        )
+
+    def states(self) -> list[State]:
+        """Return every container of the project. Raises Failed."""
+        done = self.ask("ps", "-a", "--format", "{{.Service}}\t{{.State}}\t{{.Health}}\t{{.ExitCode}}")
+        if done.returncode:
+            raise Failed(f"the containers could not be listed: {done.stderr.strip()}")
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        return [State(service, state, health, int(code)) for service, state, health, code in rows]
+
+    @property
+    def running(self) -> bool:
+        """Whether any container runs."""
+        return bool(self.output("ps", "-q").strip())
+
+    def default(self, variable: str) -> str:
+        """Return a setting, or the default that the Compose files give it."""
+        if said := self.environ.get(variable):
+            return said
+        texts = [path.read_text(encoding="utf-8") for path in sorted(self.root.glob("compose*.yaml"), reverse=True)]
+        matches = [match for text in texts for match in re.findall(rf"\$\{{{variable}:-([^}}]+)", text)]
+        return str(matches[0])
+
+    @staticmethod
+    def _command(arguments: Sequence[str]) -> list[str]:
+        return [DOCKER, "compose", "--env-file", os.devnull, "--progress", "quiet", *arguments]
+
+
+def docker(*arguments: str) -> bool:
+    """Run one quiet command of docker's own; tells whether it ended well."""
+    try:
+        return subprocess.run([DOCKER, *arguments], check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def engine_answers() -> bool:
+    """Return whether an engine and Compose are there."""
+    return docker("info") and docker("compose", "version")

@@ -1,0 +1,12 @@
+"""How a command of the containers fails."""
+
+
+class Failed(RuntimeError):
+    """A command that could not do its work; the text says why."""
+
+
+class NotUp(Failed):
+    """A command needs a running stack."""
+
+    def __init__(self) -> None:
+        super().__init__("Sève is not up: `make up` starts it")

@@ -1,0 +1,58 @@
+"""The images: upstream ones that are here or can be pulled, this project's own, built, and stand-ins for machines that
+reach no registry.
+"""
+
+import subprocess
+import sys
+
+from seve_docker.compose import Compose, docker
+from seve_docker.errors import Failed
+
+UPSTREAM = ("MOSQUITTO_IMAGE", "POSTGRES_IMAGE", "NATS_IMAGE", "PYTHON_IMAGE")
+STANDINS = ".ci/standin-images"
+
+
+def missing(compose: Compose) -> str | None:
+    """Return the first upstream image that is neither here nor to be pulled."""
+    cluster = "cluster" in compose.environ.get("COMPOSE_FILE", "")
+    names = [compose.default(variable) for variable in (*UPSTREAM, *(["HAPROXY_IMAGE"] if cluster else []))]
+    return next((name for name in names if not _had(name)), None)
+
+
+def choose(compose: Compose) -> None:
+    """Take the upstream images or, where one cannot be had, stand-ins if this machine has them. Raises Failed."""
+    name = missing(compose)
+    if name is None:
+        return
+    if not standins():
+        raise Failed(f"the image {name} can be neither found nor pulled")
+    print(
+        f"The image {name} can be neither found nor pulled: this runs on stand-ins (seve-standin/...).", file=sys.stderr
+    )
+    listing = subprocess.run([STANDINS, "env"], check=True, cwd=compose.root, capture_output=True, text=True).stdout
+    compose.environ = {**dict(line.split("=", 1) for line in listing.splitlines()), **compose.environ}
+
+
+def standins() -> bool:
+    """Return whether this machine has stand-ins."""
+    return subprocess.run([STANDINS, "have"], check=False, capture_output=True).returncode == 0
+
+
+def build(compose: Compose) -> None:
+    """Build this project's images, and let go of those that they replace. Raises Failed."""
+    compose.environ["REVISION"] = _revision(compose)
+    compose.need("--profile", "tools", "build", "--quiet", fault="the images could not be built")
+    docker("image", "prune", "--force", "--filter", "label=dev.seve.image")
+
+
+def _revision(compose: Compose) -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    try:
+        done = subprocess.run(command, check=False, cwd=compose.root, capture_output=True, text=True)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def _had(name: str) -> bool:
+    return docker("image", "inspect", name) or docker("pull", "--quiet", name)

@@ -1,0 +1,101 @@
+"""`up` in containers: settings checked, images built, containers started and awaited; ends with where everything is."""
+
+import subprocess
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from seve_embedded.shared import welcome
+from seve_runtime.units import reachable, split_listen
+
+from seve_docker import images
+from seve_docker.compose import Compose, State
+from seve_docker.errors import Failed
+from seve_docker.prepare import Refused
+
+CHECKED: Final = ("ingest", "writer", "broadcaster")
+RESTARTS_SECONDS: Final = 45
+"""How long a container may be restarting until it is given up."""
+
+ADDRESSES: Final = ("hostname", "-I")
+"""Prints the addresses of this machine."""
+
+
+def up(compose: Compose, patience: float) -> None:
+    """Start everything and wait at most `patience` seconds. Raises Refused for settings, Failed for anything else."""
+    images.choose(compose)
+    print("Building (the first time takes a minute)", flush=True)
+    images.build(compose)
+    check_services(compose)
+    try:
+        code = compose.call("up", "-d", "--remove-orphans", seconds=patience)
+    except subprocess.TimeoutExpired:
+        code = 1
+    if code:
+        _show_logs(compose)
+        compose.call("ps", "-a")
+        raise Failed(f"the containers could not be started within {patience:g} s (START_TIMEOUT)")
+    wait_healthy(compose, patience)
+
+
+def check_services(compose: Compose) -> None:
+    """Let every service check its settings and the files they name. Raises Refused with all faults."""
+
+    def ask(service: str) -> list[str]:
+        done = compose.ask("run", "--rm", "--no-deps", "-T", service, "--check")
+        lines = [line.removeprefix("setting ") for line in done.stderr.splitlines() if line.startswith("setting ")]
+        if done.returncode and not lines:
+            raise Failed(f"the settings of {service} could not be checked:\n{done.stderr.strip()}")
+        return lines
+
+    with ThreadPoolExecutor(len(CHECKED)) as pool:
+        faults = [fault for several in pool.map(ask, CHECKED) for fault in several]
+    if faults:
+        raise Refused(list(dict.fromkeys(faults)))
+
+
+def wait_healthy(compose: Compose, patience: float) -> None:
+    """Wait until every container is healthy, and tell what is awaited. Raises Failed."""
+    began, said = time.monotonic(), ""
+    while late := sorted({_described(one) for one in compose.states() if not one.settled}):
+        waiting = " ".join(late)
+        if waiting != said:
+            print(f"  waiting for {waiting}", flush=True)
+        said, passed = waiting, time.monotonic() - began
+        if passed > patience or ("restarting" in waiting and passed > RESTARTS_SECONDS):
+            _show_logs(compose)
+            raise Failed(f"not ready after {passed:.0f} s (START_TIMEOUT is {patience:g} s): {waiting}")
+        time.sleep(1)
+
+
+def page(environ: Mapping[str, str]) -> str:
+    """Return the page that `up` ends with."""
+    mqtt_host, mqtt_port = split_listen(environ["MQTT_LISTEN"])
+    ws_host, ws_port = split_listen(environ["WS_LISTEN"])
+    mqtt, web = f"mqtt://{reachable(mqtt_host)}:{mqtt_port}", f"{reachable(ws_host)}:{ws_port}"
+    rows = {
+        "MQTT": mqtt,
+        "WebSocket": f"ws://{web}/ws",
+        "Screen": f"http://{web}/",
+        "Database": f"{welcome.COMMAND} psql",
+    }
+    username = environ.get("MQTT_USERNAME") or None
+    return welcome.text(rows, mqtt=mqtt, listen=environ["MQTT_LISTEN"], username=username, networks=_networks())
+
+
+def _described(one: State) -> str:
+    health = f", {one.health}" if one.health else ""
+    return f"{one.service} ({one.state}{health})"
+
+
+def _show_logs(compose: Compose) -> None:
+    compose.call("logs", "--no-color", "--tail", "15")
+
+
+def _networks() -> list[str]:
+    try:
+        done = subprocess.run(ADDRESSES, check=False, capture_output=True, text=True)
+    except OSError:
+        return []
+    return done.stdout.split()[:1]
