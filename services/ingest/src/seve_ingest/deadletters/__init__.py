@@ -1,1 +1,1 @@
-"""What could not be used: how a dead letter is built, read back, retried and dropped."""
+"""Dead letters: how one is built, read back, retried and dropped."""

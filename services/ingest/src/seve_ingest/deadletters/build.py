@@ -1,4 +1,4 @@
-"""Dead letters of ingest: what one holds, and how many may be kept. Pure; `intake` sends them."""
+"""Dead letters of ingest: the content of one, and how many may be kept. Pure; `pipeline` sends them."""
 
 from hashlib import blake2b
 from typing import Final
@@ -11,13 +11,13 @@ from seve_ingest.mqtt.framing import MAX_PAYLOAD, Arrival, Cut
 from seve_ingest.normalise.normaliser import Rejection
 
 PER_SECOND: Final = 100
-"""Most dead letters kept a second and reason: a mad device fills no disk. The rest is counted as suppressed."""
+"""Most dead letters kept per second and reason, against a faulty device. The rest is counted as suppressed."""
 
 
 def letter(
     topic: str, arrival: Arrival, rejection: Rejection, *, received_at: int, retained: bool, key: str | None
 ) -> bytes:
-    """The dead letter of one message, encoded."""
+    """Return the encoded dead letter of one message."""
     payload = arrival.payload
     return encode(
         IngestDeadLetter(
@@ -41,7 +41,7 @@ class Allowance:
         self._second: dict[str, tuple[int, int]] = {}
 
     def take(self, reason: str, received_at: int) -> bool:
-        """Whether one more of `reason` may be kept at `received_at` (microseconds)."""
+        """Return whether one more of `reason` may be kept at `received_at` (microseconds)."""
         second = received_at // MICROS
         last, count = self._second.get(reason, (second, 0))
         count = count + 1 if last == second else 1

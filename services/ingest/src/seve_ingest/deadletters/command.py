@@ -1,5 +1,6 @@
-"""The dead letters, for people: list, show, retry, drop, for those of ingest and of the writer alike. Reads NATS; a
-letter is deleted only after what it became is held by JetStream, or because it was asked for.
+"""The command `seve-ingest deadletter`: list, show, retry and drop dead letters of ingest and of the writer.
+
+A retried dead letter is deleted only after JetStream holds what it became.
 """
 
 import argparse
@@ -26,8 +27,8 @@ def arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     actions = parser.add_subparsers(dest="action", required=True)
     for action, summary in (
         ("list", "one line each"),
-        ("show", "all that is known of each"),
-        ("retry", "publish again what they hold, and delete those that JetStream then holds"),
+        ("show", "each with its whole content"),
+        ("retry", "normalise and publish again; delete those that JetStream then holds"),
         ("drop", "delete"),
     ):
         sub = actions.add_parser(action, help=summary)
@@ -44,7 +45,7 @@ def arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 async def run(options: argparse.Namespace, settings: NatsSettings, normalise: Normaliser, say: Say) -> int:
-    """Do what the options ask and tell it line by line; gives the exit code: 1 where a letter could not be retried."""
+    """Do what the options ask and print it line by line. Returns the exit code: 1 if a dead letter was not retried."""
     filters = Filters(
         frozenset(options.sequence), options.service, options.reason, options.topic, options.since, options.until
     )
@@ -93,7 +94,7 @@ async def _retry(js: JetStreamContext, letter: Letter, normalise: Normaliser, sa
 
 
 async def _letters(client: DirectClient, filters: Filters, limit: int) -> AsyncIterator[Letter]:
-    """The letters that are meant, oldest first, of those that were there at the call."""
+    """Yield the dead letters that the filters accept, oldest first, of those in the stream at the call."""
     last = (await client.jetstream().stream_info(DEADLETTER)).state.last_seq
     subject = f"deadletter.{filters.service or '*'}.{filters.reason or '*'}"
     async with reading(client, DEADLETTER, subjects=[subject]) as stored:

@@ -1,5 +1,5 @@
-"""Dead letters, of ingest and of the writer, for people: which are meant, how they read, and what NATS messages they
-become when they are tried again. Pure; `deadletter_tool` reads and publishes.
+"""Dead letters of ingest and of the writer: filters, text for people, and the NATS messages of a retry. Pure; `command`
+reads and publishes.
 """
 
 import fnmatch
@@ -17,7 +17,7 @@ from seve_ingest.normalise.normaliser import Normaliser
 
 
 class Letter(NamedTuple):
-    """One dead letter: its sequence in the stream, the last word of its subject, and what it holds."""
+    """One dead letter: its sequence in the stream, the last token of its subject, and its content."""
 
     sequence: int
     reason: str
@@ -36,17 +36,17 @@ class Letter(NamedTuple):
 
     @property
     def time(self) -> str:
-        """When ingest received it, or the writer gave it up."""
+        """The time at which ingest received the message, or at which the writer gave up."""
         return self.content.received_at if isinstance(self.content, IngestDeadLetter) else self.content.failed_at
 
     @property
     def service(self) -> str:
-        """Whose it is."""
+        """The service that made it."""
         return "ingest" if isinstance(self.content, IngestDeadLetter) else "writer"
 
 
 class Filters(NamedTuple):
-    """Which letters are meant; what is None does not matter. `topic` is a shell pattern, times are aware."""
+    """Filters of dead letters; None accepts all. `topic` is a shell pattern, times are aware."""
 
     sequences: frozenset[int] = frozenset()
     service: str | None = None
@@ -56,7 +56,7 @@ class Filters(NamedTuple):
     until: datetime | None = None
 
     def accept(self, letter: Letter) -> bool:
-        """Whether `letter` is meant."""
+        """Return whether all filters accept `letter`."""
         at = parse_time(letter.time)
         return (
             (not self.sequences or letter.sequence in self.sequences)
@@ -69,14 +69,14 @@ class Filters(NamedTuple):
 
 
 class Unretriable(Exception):
-    """Why a letter would only become one again."""
+    """The reason why a retry would only make a dead letter again."""
 
 
 def messages(letter: Letter, normalise: Normaliser) -> list[tuple[str, bytes]]:
-    """The NATS messages, subject and data, that a letter becomes when it is tried again. Raises Unretriable.
+    """Return the NATS messages of a retry, subject and data. Raises Unretriable.
 
-    The writer's envelope goes as it is. Ingest's payload is normalised anew, as of its receipt; a state (anything but a
-    sample) is old news by now and travels as a retained one does, so that it never replaces a newer.
+    The writer's envelope is sent as it is. Ingest's payload is normalised again with its time of receipt; anything but
+    a measurement is sent as retained, so that it never replaces a newer state.
     """
     content = letter.content
     if isinstance(content, JournalDeadLetter):
@@ -106,13 +106,13 @@ def _old_news(envelope: Envelope) -> Envelope:
 
 
 def line(letter: Letter) -> str:
-    """A letter in one line."""
+    """Return a dead letter in one line."""
     error = letter.content.error.splitlines()[0][:80] if letter.content.error else ""
     return f"{letter.sequence}  {letter.time}  {letter.service}/{letter.reason}  {letter.topic[:80]!r}  {error}"
 
 
 def whole(letter: Letter) -> str:
-    """All that is known of a letter."""
+    """Return the whole content of a dead letter as text."""
     parts = [line(letter), msgspec.json.format(encode(letter.content), indent=2).decode()]
     if isinstance(letter.content, IngestDeadLetter):
         parts.append(f"payload: {letter.content.payload[:1000]!r}")

@@ -1,1 +1,1 @@
-"""Payload to envelope: total and pure; what cannot be repaired is rejected with a reason."""
+"""Payload to envelope. Total and pure: a message that cannot be repaired is rejected with a reason."""

@@ -1,7 +1,7 @@
-"""Makes a value of the wanted type out of what a device sent, and notes what had to be repaired. Never raises.
+"""Converts values that devices send to the wanted type and notes each repair. Never raises.
 
-Every function takes any JSON value and a list of notes; it gives the value, or null with a note of why. Judges neither
-ranges of sensors nor times.
+Every function takes any JSON value and a list of notes; it returns the value, or None with a note of the reason. Judges
+neither ranges of sensors nor times.
 """
 
 import math
@@ -35,7 +35,7 @@ REPAIRS: Final = (
 )
 
 MAX_LEVEL_BYTES: Final = 128
-"""Longest level of a topic and longest name of a sensor: both end in a primary key, and a module in a subject."""
+"""Longest level of a topic and longest name of a sensor: both are part of a primary key."""
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
 _LONGEST_NUMBER: Final = 400
@@ -46,7 +46,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def number(value: Any, notes: Notes) -> float | None:
-    """A finite number: from a number, a number in a string (a decimal comma too), a boolean, or ON and OFF."""
+    """Return a finite number from a number, a number in a string (also with a decimal comma), a boolean, ON or OFF."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -61,7 +61,7 @@ def number(value: Any, notes: Notes) -> float | None:
 
 
 def is_number(word: str) -> bool:
-    """Whether text reads as a number, or as ON or OFF, true or false."""
+    """Return whether text reads as a number, or as ON or OFF, true or false."""
     word = word.strip()
     return word.lower() in _SWITCH or (len(word) <= _LONGEST_NUMBER and _NUMBER.fullmatch(word) is not None)
 
@@ -81,7 +81,7 @@ def _number_in_text(word: str, notes: Notes) -> float | None:
 
 
 def finite(value: float, notes: Notes) -> float | None:
-    """`value` as a float, or null, noted, where it is infinite, no number or an integer too large."""
+    """Return `value` as a float, or None with a note if it is infinite, NaN or an integer too large."""
     try:
         result = float(value)
     except OverflowError:
@@ -93,7 +93,7 @@ def finite(value: float, notes: Notes) -> float | None:
 
 
 def integer(value: Any, least: int, most: int, notes: Notes) -> int | None:
-    """An integer of `least` to `most`: anything `number` understands, rounded where it is none."""
+    """Return an integer of `least` to `most` from anything that `number` understands; fractions are rounded."""
     if isinstance(value, int) and not isinstance(value, bool):
         whole = value
     else:
@@ -110,7 +110,7 @@ def integer(value: Any, least: int, most: int, notes: Notes) -> int | None:
 
 
 def text(value: Any, notes: Notes) -> str | None:
-    """Text that every part of Sève can store; blank text is null, a number or a boolean is written out."""
+    """Return text that every part of Sève can store; blank text is None, a number or a boolean is written out."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -130,7 +130,7 @@ def text(value: Any, notes: Notes) -> str | None:
 
 
 def flag(value: Any, notes: Notes) -> bool | None:
-    """A boolean: from one, from 0 and 1, or from a word for either."""
+    """Return a boolean from a boolean, from 0 and 1, or from a word for either."""
     if value is None or isinstance(value, bool):
         return value
     word = str(value).strip().lower() if isinstance(value, str | int | float) else ""
@@ -143,7 +143,7 @@ def flag(value: Any, notes: Notes) -> bool | None:
 
 
 def clean(value: str, notes: Notes) -> str:
-    """Text without NUL, lone surrogates replaced: what neither UTF-8 nor PostgreSQL can hold."""
+    """Return text without NUL and with lone surrogates replaced: PostgreSQL cannot hold the one, UTF-8 the other."""
     if value.isascii() and "\x00" not in value:
         return value
     cleaned = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value.replace("\x00", ""))
@@ -153,7 +153,7 @@ def clean(value: str, notes: Notes) -> str:
 
 
 def name(value: str, notes: Notes) -> str | None:
-    """The name of a sensor as a key of a body holds it, or null for one no key column can hold."""
+    """Return the name of a sensor that is a key of a body, or None if no key column can hold it."""
     cleaned = clean(value, notes).strip()
     if cleaned and len(cleaned.encode()) <= MAX_LEVEL_BYTES:
         return cleaned

@@ -1,6 +1,7 @@
-"""JSON as devices write it: strict first, then repaired (NaN, 1e999, broken UTF-8, lone surrogates, a byte order mark).
+"""Decodes JSON as devices write it: strictly first, then with repairs of NaN, 1e999, broken UTF-8, lone surrogates
+and a byte order mark.
 
-Gives plain values that every part of Sève can encode, store and show. Knows no kind and no topic.
+Returns plain values that every part of Sève can encode, store and show. Knows no kind and no topic.
 """
 
 import json
@@ -12,7 +13,7 @@ import msgspec
 from seve_ingest.normalise.coerce import Notes, clean, finite
 
 MAX_DEPTH: Final = 32
-"""Deepest body that is passed on: deeper ones are an attack on somebody's parser."""
+"""Most levels of nesting: a deeper body is an attack on a parser."""
 
 _LARGEST: Final = 2**63
 _decode: Final = msgspec.json.Decoder().decode
@@ -20,11 +21,11 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class Malformed(ValueError):
-    """A body that is no JSON, whatever is repaired."""
+    """A body that repairs do not turn into usable JSON."""
 
 
 def decode(payload: bytes, notes: Notes) -> Any:
-    """The value of a JSON body. Raises Malformed."""
+    """Return the value of a JSON body. Raises Malformed."""
     try:
         value = _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -35,7 +36,7 @@ def decode(payload: bytes, notes: Notes) -> Any:
 
 
 def decode_text(payload: bytes, notes: Notes) -> str:
-    """A body as text, broken UTF-8 replaced."""
+    """Return a body as text, with broken UTF-8 replaced."""
     try:
         return payload.decode()
     except UnicodeDecodeError:
@@ -60,7 +61,7 @@ def _integer(digits: str) -> float:
 
 
 def _storable(value: Any, notes: Notes, depth: int) -> Any:
-    """The value with cleaned text, numbers that JSON can hold, and bounded depth; the same object where all is well."""
+    """Return the value with cleaned text, numbers that JSON can hold, and bounded depth."""
     if isinstance(value, str):
         return clean(value, notes)
     if isinstance(value, bool) or value is None:

@@ -1,6 +1,6 @@
-"""Bodies that describe a device: each field of `seve_schema.bodies` converted to its type, everything else kept.
+"""Reports about a device: each field of `seve_schema.bodies` is converted to its type, other keys are kept.
 
-Works from the structs themselves, so a field added there is normalised here. Does not invent keys: absent stays absent.
+Works from the structs themselves, so a field added there is normalised here. Adds no keys: absent stays absent.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ PER_SENSOR: Final[dict[str, type[msgspec.Struct]]] = {
 
 
 def read(route: Route, payload: bytes, notes: Notes) -> Any:
-    """The normalised body of a message that is no measurement. Raises lenient_json.Malformed."""
+    """Return the normalised body of a message of any kind but measurement. Raises lenient_json.Malformed."""
     if route.kind == "presence":
         return _convert(bodies.Presence, _presence(payload, notes), notes)
     if route.kind in ("log", "other"):
@@ -63,7 +63,7 @@ def _presence(payload: bytes, notes: Notes) -> dict[str, Any]:
 
 
 def _free(route: Route, payload: bytes, notes: Notes) -> Any:
-    """What no table holds: JSON where it is JSON, else its text; a log that is bare text has it under `msg`."""
+    """Return the body of a log or of kind `other`: JSON, else text. A log that is bare text has it under `msg`."""
     try:
         value = lenient_json.decode(payload, notes)
     except lenient_json.Malformed:
@@ -72,7 +72,7 @@ def _free(route: Route, payload: bytes, notes: Notes) -> Any:
 
 
 def _moved(value: dict[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
-    """The body with fields of other firmware also where ours are; both are paths of keys with dots between."""
+    """Return the body with the fields of other firmware copied to ours; both are paths of keys joined by dots."""
     moved = dict(value)
     for ours, theirs in fields.items():
         found: Any = value
@@ -92,7 +92,7 @@ def _place(into: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 def _sensors(struct: type[msgspec.Struct], value: dict[str, Any], notes: Notes) -> dict[str, Any]:
-    """Sensor by sensor; the mapping may stand under a key `sensors`. A sensor that is no object tells nothing."""
+    """Return a report by sensor, which may be under a key `sensors`. Sensors that are no object are left out."""
     under = value.get("sensors")
     sensors = under if isinstance(under, dict) else value
     if len(sensors) > MAX_SENSORS:

@@ -1,4 +1,4 @@
-"""The routes that ship. Data only: what each firmware publishes by default; `native` is always last."""
+"""The routes that ship: topics that each firmware publishes by default. Data only; `native` is always last."""
 
 from typing import Final
 

@@ -1,5 +1,5 @@
-"""Routes as data: which topics mean what, and how their payloads read. Matching is by whole levels; the first match
-decides. Reads no payload.
+"""Routes as data: patterns of topics, their kinds, and how to read their payloads. Matching is by whole levels; the
+first match decides. Reads no payload.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,15 +9,16 @@ import msgspec
 from seve_schema.envelope import Kind
 
 Payload = Literal["value", "number", "numbers"]
-"""How a measurement's payload reads: `value` is an object with the value under a key, or a bare number; `number` a bare
-number, boolean, ON or OFF; `numbers` an object of numbers, one sample each, nested objects naming the hardware.
+"""How to read a measurement's payload. `value`: an object with the value under a key, a bare number, or many samples;
+`number`: a bare number, boolean, ON or OFF; `numbers`: an object of numbers, one sample each, whose nested objects name
+the hardware.
 """
 
 _CAPTURES: Final = frozenset(("module", "sensor", "hardware"))
 
 
 class RouteError(ValueError):
-    """A route that cannot be used; `key` names what is wrong with it."""
+    """A route that cannot be used; `key` names the faulty key of it, `fault` the fault."""
 
     def __init__(self, key: str, fault: str) -> None:
         super().__init__(f"{key}: {fault}")
@@ -66,7 +67,7 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Match(msgspec.Struct, frozen=True):
-    """What a topic means. `module_id` is empty for a route that ignores."""
+    """The route and the names of a topic. `module_id` is empty if the route ignores the topic."""
 
     route: Route
     origin: str
@@ -76,7 +77,7 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class _Pattern(NamedTuple):
-    """A route made ready to be tried: the words it asks for and the names it captures, by place."""
+    """A route compiled for matching: the literal words and the captures, each with its level."""
 
     origin: str
     route: Route
@@ -91,7 +92,7 @@ class _Pattern(NamedTuple):
 
 
 class RouteTable:
-    """Routes in the order they are tried, each with the name of the preset or file it comes from."""
+    """Routes in the order of matching, each with the name of its preset or file."""
 
     def __init__(self, routes: Iterable[tuple[str, Route]]) -> None:
         self._routes = list(routes)
@@ -102,7 +103,7 @@ class RouteTable:
         yield from self._routes
 
     def match(self, levels: list[str]) -> Match | None:
-        """What a topic of these levels means, or None where no route matches."""
+        """Return the match of a topic of these levels, or None if no route matches."""
         depth = min(len(levels), self._deepest)  # deeper topics match the same routes, those that end in #
         patterns = self._by_depth.get(depth)
         if patterns is None:
@@ -123,7 +124,7 @@ class RouteTable:
         return None
 
     def _of_depth(self, depth: int) -> list[_Pattern]:
-        """The routes that topics of `depth` levels can match at all."""
+        """Return the routes that a topic of `depth` levels can match."""
         fitting = (
             (origin, route)
             for origin, route in self._routes
