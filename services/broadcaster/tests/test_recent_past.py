@@ -27,7 +27,7 @@ def a_hub(*ages, limit=1 << 20):
 
 
 def since(hub):
-    return Token.parse(json.loads(http.modules(hub, Grant(), NOW).body)["since"]).position
+    return Token.parse(json.loads(http.modules(hub, Grant(), NOW))["since"]).position
 
 
 def test_a_page_that_opens_may_go_back_ten_minutes():
