@@ -41,10 +41,10 @@ class Wish(NamedTuple):
 class Screens:
     """WebSocket clients in a process of their own, live when made."""
 
-    def __init__(self, url: str, log: Path, clients: int, first: int, count: int) -> None:
+    def __init__(self, url: str, log: Path, clients: int, first: int, count: int, patience: float = 20) -> None:
         self._log = log
         options = [f"--clients={clients}", f"--first={first}", f"--count={count}", f"--log={log}"]
-        command = [sys.executable, "-m", "seve_fleet.load.watcher", url, *options]
+        command = [sys.executable, "-m", "seve_fleet.load.watcher", url, f"--patience={patience}", *options]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self._process.stdout.readline() != "live\n":
             raise RuntimeError("the screens did not connect")
@@ -123,7 +123,7 @@ def screened(pipeline: Pipeline, folder: Path, wish: Wish, first: int, prefix: s
         return
     query = wish.query.format(prefix=prefix)
     url, count = f"{pipeline.ws_url}?{query}", round(wish.rate * wish.seconds)
-    screens = Screens(url, folder / "seen", wish.clients, first, count)
+    screens = Screens(url, folder / "seen", wish.clients, first, count, wish.patience)
     try:
         yield screens
     finally:

@@ -29,6 +29,8 @@ LEAST_LAG = 0.3
 STEPS = 4
 """Halvings between a rate that was held and one that was not: a sixteenth of the distance is left."""
 BACK_OFF = 0.95
+CONFIRMATIONS = 8
+"""Runs for the whole time, at most; where none holds, nothing is confirmed."""
 
 
 def flat(row: dict, seconds: float) -> bool:
@@ -57,19 +59,29 @@ class Search:
         return row["flat"]
 
     def run(self) -> list[dict]:
-        """Double, halve the interval, and confirm for the whole time; step down until that succeeds."""
+        """Find a rate with short runs, then confirm it for the whole time; step down until that succeeds."""
+        rate, seconds = self._probe(), self._bench.options.seconds
+        for _ in range(CONFIRMATIONS):
+            if self.holds(rate, seconds):
+                self.rows[-1]["confirmed"] = True
+                break
+            rate *= BACK_OFF
+        return self.rows
+
+    def _probe(self) -> float:
+        """Double, or halve, until a rate that holds has one above it that does not; then halve the interval."""
         options = self._bench.options
-        held, lost = 0.0, float(options.start)
-        while self.holds(lost, options.probe) and lost < options.most:
-            held, lost = lost, lost * 2
-        for _ in range(STEPS if held else 0):
+        held = lost = float(options.start)
+        if self.holds(held, options.probe):
+            while lost < options.most and self.holds(lost := lost * 2, options.probe):
+                held = lost
+        else:
+            while held > options.least and not self.holds(held := held / 2, options.probe):
+                lost = held
+        for _ in range(STEPS if held < lost else 0):
             middle = (held + lost) / 2
             held, lost = (middle, lost) if self.holds(middle, options.probe) else (held, middle)
-        rate = held or lost * BACK_OFF
-        while rate >= options.least and not self.holds(rate, options.seconds):
-            rate *= BACK_OFF
-        self.rows[-1]["confirmed"] = self.rows[-1]["flat"]
-        return self.rows
+        return held
 
 
 def run(bench: Bench) -> list[dict]:
