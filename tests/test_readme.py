@@ -23,6 +23,15 @@ def test_what_a_page_links_to_is_there(page):
     assert [target for target in inside if not (page.parent / target).exists()] == []
 
 
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*/*/README.md")), ids=lambda page: page.parent.name)
+def test_a_package_readme_names_files_that_are_there(page):
+    """Files are named by their path below the package, such as `nats/direct.py`."""
+    [package] = page.parent.glob("src/*/") if (page.parent / "src").exists() else [page.parent]
+    named = re.findall(r"`([\w/]+\.py)`", page.read_text(encoding="utf-8"))
+    places = (package, page.parent, ROOT, ROOT / "tests" / "bench")
+    assert [name for name in named if not any((place / name).exists() for place in places)] == []
+
+
 def test_every_make_target_it_names_is_there():
     """A newcomer types what it says."""
     said = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")))

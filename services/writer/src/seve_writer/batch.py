@@ -11,7 +11,7 @@ Trigger = Literal["size", "interval", "backlog", "shutdown"]
 
 
 class Batch(NamedTuple):
-    """What one flush writes, and why now. `overflow` tells that the database had been slower than the stream."""
+    """What one flush writes. The trigger `backlog` means that the database was slower than the stream."""
 
     units: list[Unit]
     trigger: Trigger
