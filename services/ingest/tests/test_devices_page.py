@@ -51,7 +51,16 @@ def test_times(payload, time, repair):
     [envelope] = verdict.envelopes
     assert to_micros(parse_time(envelope.time)) == to_micros(parse_time(time))
     assert list(verdict.repairs) == ([repair] if repair else [])
-    assert envelope.clock == ("server" if repair else "device")
+    relative = '"time": -' in payload
+    assert envelope.clock == ("server" if repair or relative else "device")
+
+
+@pytest.mark.parametrize(("payload", "values", "span"), rows("batches"))
+def test_batches(payload, values, span):
+    envelopes = read("croissance/co2", payload).envelopes
+    assert [envelope.value for envelope in envelopes] == json.loads(values)
+    times = [to_micros(parse_time(envelope.time)) for envelope in envelopes]
+    assert [times[0], times[-1]] == [to_micros(parse_time(time)) for time in span.split(", ")]
 
 
 @pytest.mark.parametrize(("topic", "payload", "reason"), rows("refused"))
