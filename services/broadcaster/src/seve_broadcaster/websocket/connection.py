@@ -31,6 +31,9 @@ OPEN_SECONDS = 3.0
 ANSWER_SECONDS = 60.0
 """An HTTP answer must have been read so long after it began."""
 
+PARSE_BYTES = 4 * 1024
+"""One read may bring 40,000 frames of six bytes, and parsing them takes half a second: parts of it are judged."""
+
 CHUNK_BYTES = 64 * 1024
 """An HTTP answer is given to the transport in parts of this size: its bytes are shared, the transport's are not."""
 
@@ -103,6 +106,7 @@ class Peer(ServerConnection):
     _reading: bool = True
     _serving: bool = False
     _admitted: bool = False
+    _flooded: bool = False
     _opening: asyncio.TimerHandle | None = None
     _room: asyncio.Future[None] | None = None
 
@@ -224,6 +228,12 @@ class Peer(ServerConnection):
         else:
             transport.abort()
 
+    def data_received(self, data: bytes) -> None:
+        """The socket brought something. After a flood the rest is not read: the connection is about to be cut."""
+        for start in range(0, len(data), PARSE_BYTES):
+            if not self._flooded:
+                super().data_received(data[start : start + PARSE_BYTES])
+
     def process_event(self, event: Event) -> None:
         """The request, or a whole frame, arrived. Pings, pongs and fragments count against the rate like messages."""
         self.heard = self.loop.time()
@@ -231,7 +241,10 @@ class Peer(ServerConnection):
             self._opening.cancel()
             self._opening = None
         if isinstance(event, Frame) and not self._rate.allows(self.heard):
-            self._owner.flooded(self)
+            if not self._flooded:
+                self._flooded = True
+                self._owner.flooded(self)
+                self._read_or_not()
         else:
             super().process_event(event)
 
@@ -272,7 +285,7 @@ class Peer(ServerConnection):
 
     def _read_or_not(self) -> None:
         """Read from the socket, unless messages wait to be served or answers wait to be read."""
-        reading = not (self.paused or self.recv_messages.paused)
+        reading = not (self.paused or self.recv_messages.paused or self._flooded)
         if reading != self._reading:
             self._reading = reading
             (self.transport.resume_reading if reading else self.transport.pause_reading)()
