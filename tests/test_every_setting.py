@@ -39,7 +39,6 @@ def test_every_setting_is_known_where_misspelt_ones_are_looked_for(cls):
         (WriterSettings, "MAINTENANCE_INTERVAL"),
         (WriterSettings, "DATABASE_TIMEOUT"),
         (WriterSettings, "ACK_WAIT"),
-        (WriterSettings, "DUPLICATE_WINDOW"),
         (IngestSettings, "MQTT_RECONNECT"),
         (IngestSettings, "PUBLISH_TIMEOUT"),
         (BroadcasterSettings, "WS_PING_INTERVAL"),

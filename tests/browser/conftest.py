@@ -226,18 +226,23 @@ def device(stack):
 
 @pytest.fixture
 def forget(stack):
-    """Empties HISTORY, as time and traffic do, once it holds a sample of a module with that value."""
+    """Purges the journal, as writers do in time, once it holds a sample with that value and all of it is stored."""
 
     async def purge(module, value):
         client = await nats.connect(stack.nats_url)
         js = client.jetstream()
 
         async def held():
-            newest = await js.get_last_msg("HISTORY", f"live.{module}.measurement")
-            return json.loads(newest.data)[-1]["value"] == value
+            newest = json.loads((await js.get_last_msg("TELEMETRY", "telemetry.*.measurement")).data)[-1]
+            return (newest["moduleId"], newest["value"]) == (module, value)
 
-        await eventually(held, f"{value} in HISTORY")
-        await js.purge_stream("HISTORY")
+        async def stored():
+            consumer = await js.consumer_info("TELEMETRY", "writer")
+            return consumer.num_pending + consumer.num_ack_pending == 0
+
+        await eventually(held, f"{value} in the journal")
+        await eventually(stored, "all of it stored")
+        await js.purge_stream("TELEMETRY")
         await client.close()
 
     def go(module, value):

@@ -9,7 +9,7 @@ from support.conditions import wait_until
 pytestmark = pytest.mark.docker
 
 SERVERS = ("nats-1", "nats-2", "nats-3")
-STREAMS = {"TELEMETRY", "HISTORY", "LATEST", "DEADLETTER"}
+STREAMS = {"TELEMETRY", "LATEST", "DEADLETTER"}
 
 
 @pytest.fixture(scope="module")

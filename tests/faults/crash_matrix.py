@@ -11,7 +11,7 @@ each sample. What is killed are processes that it started, by pid.
     away           killed, and started again after --seconds
     frozen         SIGSTOP for longer than its neighbours' patience (7 s), then SIGCONT
     midway         killed while the part that it hands its messages to is frozen
-    behind         away, while HISTORY keeps ten messages of a subject: screens must be told what they missed
+    behind         away, while the journal keeps 64 KiB of history: screens must be told what they missed
     slow           every byte from and to the database takes 0.1 s longer, for 4 s
     cut            every connection to NATS broken every 0.4 s, for 4 s
     full           the database away until the journal, a small one, is full, and for --seconds then
@@ -121,7 +121,11 @@ def run(wishes: argparse.Namespace, folder: Path, done: list[Cell]) -> None:
     """All cells, added to `done` and told one by one. Raises AssertionError where the pipeline did not come back."""
     cells, dice = plan(wishes), random.Random(wishes.seed)
     began = time.monotonic()
-    special = [{}, {"HISTORY_MAX_MSGS_PER_SUBJECT": "10"}, {"JOURNAL_MAX_BYTES": f"{round(wishes.rate)}KiB"}]
+    special = [
+        {},
+        {"HISTORY_MAX_BYTES": "64KiB"},
+        {"JOURNAL_MAX_BYTES": f"{round(wishes.rate)}KiB", "HISTORY_MAX_BYTES": "64KiB"},
+    ]
     for number, group in itertools.groupby(cells, key=kind):
         with ExitStack() as held:
             laid = held.enter_context(wires(2)) if number == 2 else []

@@ -60,7 +60,7 @@ class Pipeline(EmbeddedStack):
 
 class Deed(NamedTuple):
     """A fault: to whom, how long the part is away given the wish, and what is done. That gives the moment of the fault
-    (microseconds since 1970) and what it found wrong. `stack` is plain, has little HISTORY to replay (forgetful), or
+    (microseconds since 1970) and what it found wrong. `stack` is plain, keeps little history to replay (forgetful), or
     wires between and a small journal (wired).
     """
 

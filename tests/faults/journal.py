@@ -1,4 +1,4 @@
-"""What the journal carried, read from its copy: HISTORY keeps every message with the journal's sequence in a header."""
+"""The envelopes that the journal carried, read from the journal itself, which keeps stored messages as history."""
 
 import asyncio
 import threading
@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple
 
 from faults.verdict import Carried
-from nats.aio.client import Client
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.api import DeliverPolicy
+from seve_runtime.nats.ack_subject import parse_ack_subject
+from seve_runtime.nats.direct import DirectClient
+from seve_runtime.nats.stream_reader import reading
 from seve_schema.codec import decode_envelopes
 from seve_schema.position import Position, Token
 from seve_schema.times import parse_time, to_micros
@@ -16,15 +18,15 @@ from support.conditions import wait_until
 
 
 class Ends(NamedTuple):
-    """The last sequences of HISTORY and of the dead letters."""
+    """The last sequences of the journal and of the dead letters."""
 
-    history: int
+    journal: int
     dead_letters: int
 
 
 @asynccontextmanager
 async def connected(stack):
-    client = Client()
+    client = DirectClient()
     await client.connect(stack.nats_url)
     try:
         yield client
@@ -36,42 +38,41 @@ async def ends(stack) -> Ends:
     """How far they go now."""
     async with connected(stack) as client:
         js = client.jetstream()
-        names = ("HISTORY", "DEADLETTER")
+        names = ("TELEMETRY", "DEADLETTER")
         return Ends(*[(await js.stream_info(name)).state.last_seq for name in names])
 
 
 async def carried(stack, since: Ends) -> list[Carried]:
     """Every envelope since then, in the journal's order."""
     async with connected(stack) as client:
-        js = client.jetstream()
-        journal = to_micros((await js.stream_info("TELEMETRY")).created)
-        last = (await js.stream_info("HISTORY")).state.last_seq
-        found, first = [], since.history + 1
-        if last < first:
-            return found
-        where = {"deliver_policy": DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": first}
-        config = ConsumerConfig(**where)
-        subscription = await js.subscribe("live.>", stream="HISTORY", ordered_consumer=True, config=config)
-        for _ in range(first, last + 1):
-            found += _all(journal, await subscription.next_msg(timeout=10))
+        journal = await created(client)
+        found = []
+        async with reading(client, "TELEMETRY", start=since.journal + 1) as stored:
+            while chunk := await stored.chunk():
+                for message in chunk:
+                    found += _all(Position(journal, message.sequence), message.frame.data)
         return found
 
 
 @contextmanager
 def heard(stack) -> Iterator[list[Carried]]:
-    """Every envelope while the context lasts, as the live subjects tell it: for where HISTORY keeps too little, and
-    NATS stays up.
+    """Every envelope while the context lasts, as it comes: for a journal that keeps little history, while NATS stays
+    up.
     """
     found, ready, over = [], threading.Event(), threading.Event()
 
     async def listen():
         async with connected(stack) as client:
-            journal = to_micros((await client.jetstream().stream_info("TELEMETRY")).created)
+            journal = await created(client)
 
             async def take(message):
-                found.extend(_all(journal, message))
+                position = Position(journal, parse_ack_subject(message.reply).sequence)
+                found.extend(_all(position, message.data))
 
-            await client.subscribe("live.>", cb=take)
+            js = client.jetstream()
+            await js.subscribe(
+                "telemetry.>", stream="TELEMETRY", ordered_consumer=True, deliver_policy=DeliverPolicy.NEW, cb=take
+            )
             await client.flush()
             ready.set()
             await asyncio.to_thread(over.wait)
@@ -86,9 +87,13 @@ def heard(stack) -> Iterator[list[Carried]]:
         thread.join()
 
 
-def _all(journal: int, message) -> list[Carried]:
-    position = Position(journal, int(message.headers["Nats-Sequence"]))
-    return [_one(Token(position, place), envelope) for place, envelope in enumerate(decode_envelopes(message.data))]
+async def created(client) -> int:
+    """When the journal was created, microseconds since 1970."""
+    return to_micros((await client.jetstream().stream_info("TELEMETRY")).created)
+
+
+def _all(position: Position, data: bytes) -> list[Carried]:
+    return [_one(Token(position, place), envelope) for place, envelope in enumerate(decode_envelopes(data))]
 
 
 def _one(token: Token, envelope) -> Carried:

@@ -13,11 +13,13 @@ from seve_runtime import settings as runtime_settings
 from seve_runtime.nats.topology import TopologySettings
 from seve_schema.codec import encode
 from seve_schema.envelope import Envelope
-from seve_schema.subjects import telemetry_subject
+from seve_schema.subjects import ingest_name, telemetry_subject
 from websockets.asyncio.client import connect
 
 from support.conditions import accepts, eventually, free_port
 
+INGEST = ingest_name("test")
+SUBJECT = telemetry_subject(INGEST, "measurement")
 SMALL = TopologySettings(journal_max_bytes=64 << 20, history_max_bytes=64 << 20)
 
 
@@ -40,10 +42,12 @@ class Journal:
         self.js = client.jetstream()
 
     async def publish(self, *envelopes):
-        """One NATS message; gives its sequence."""
-        first = envelopes[0]
-        ack = await self.js.publish(telemetry_subject(first.module_id, first.kind), encode(envelopes))
-        return ack.seq
+        """Publish one NATS message; return its sequence."""
+        return await self.publish_raw(encode(envelopes), envelopes[0].kind)
+
+    async def publish_raw(self, data, kind="measurement"):
+        """Publish a NATS message of one kind, whatever it holds; return its sequence."""
+        return (await self.js.publish(telemetry_subject(INGEST, kind), data)).seq
 
 
 class Broadcaster(threading.Thread):
@@ -87,8 +91,14 @@ class Broadcaster(threading.Thread):
 async def broadcasting(nats_url, **environ):
     """A broadcaster, ready; gives its `ws://` URL, and itself as an attribute of that. It ends as SIGTERM ends it."""
     port = free_port()
-    environ = {"NATS_URL": nats_url, "WS_LISTEN": f"127.0.0.1:{port}", "SHUTDOWN_GRACE": "10s", **environ}
-    environ.setdefault("MODULE_SILENT_AFTER", "0s")  # envelopes of tests come from the past
+    environ = {
+        "NATS_URL": nats_url,
+        "WS_LISTEN": f"127.0.0.1:{port}",
+        "SHUTDOWN_GRACE": "10s",
+        "MODULE_FORGET_AFTER": "0s",  # the envelopes of `envelope` are old
+        **environ,
+    }
+    environ.setdefault("MODULE_SILENT_AFTER", "0s")  # as above
     broadcaster = Broadcaster(environ)
     broadcaster.start()
     try:

@@ -6,7 +6,6 @@ import nats
 import pytest
 from seve_runtime.errors import TopologyError
 from seve_runtime.nats.topology import TopologySettings, apply, verify, wait_for
-from support.conditions import eventually
 
 SMALL = TopologySettings(journal_max_bytes=1 << 20, history_max_bytes=1 << 20)
 
@@ -15,7 +14,7 @@ async def test_applying_twice_changes_nothing_the_second_time(nats_server):
     """`setup` may run before every start."""
     client = await nats.connect(nats_server.url)
     js = client.jetstream()
-    assert await apply(js, SMALL) == ["HISTORY created", "LATEST created", "DEADLETTER created", "TELEMETRY created"]
+    assert await apply(js, SMALL) == ["LATEST created", "DEADLETTER created", "TELEMETRY created"]
     assert await apply(js, SMALL) == []
     await verify(js)
     await client.close()
@@ -28,7 +27,7 @@ async def test_a_changed_size_is_applied_in_place(nats_server):
     await apply(js, SMALL)
     larger = TopologySettings(journal_max_bytes=2 << 20, history_max_bytes=1 << 20)
     assert await apply(js, larger) == ["TELEMETRY updated: max_bytes"]
-    assert (await js.stream_info("TELEMETRY")).config.max_bytes == 2 << 20
+    assert (await js.stream_info("TELEMETRY")).config.max_bytes == 3 << 20
     await client.close()
 
 
@@ -36,7 +35,7 @@ async def test_a_service_names_what_is_missing_and_waits_for_it(nats_server):
     """Services start in any order."""
     client = await nats.connect(nats_server.url)
     js = client.jetstream()
-    with pytest.raises(TopologyError, match="HISTORY"):
+    with pytest.raises(TopologyError, match="LATEST"):
         await verify(js)
     waiting = asyncio.create_task(wait_for(js, asyncio.Event(), poll=0.05))
     await apply(js, SMALL)
@@ -45,18 +44,48 @@ async def test_a_service_names_what_is_missing_and_waits_for_it(nats_server):
     await client.close()
 
 
-async def test_the_journal_republishes_with_its_sequence(nats_server):
-    """What the broadcaster counts on: the journal's own sequence on `live.>`, and a copy in HISTORY."""
+async def test_the_journal_keeps_what_was_acknowledged_and_refuses_what_does_not_fit(nats_server):
+    """It is journal and history in one: limits retention, discard new, every message until an explicit ack."""
     client = await nats.connect(nats_server.url)
     js = client.jetstream()
     await apply(js, SMALL)
-    live = await client.subscribe("live.>")
-    ack = await js.publish("telemetry.a.measurement", b"[]")
-    message = await live.next_msg(timeout=5)
-    assert ("live.a.measurement", str(ack.seq)) == (message.subject, message.headers["Nats-Sequence"])
+    config = (await js.stream_info("TELEMETRY")).config
+    assert (config.retention, config.discard, config.republish) == ("limits", "new", None)
+    assert (config.max_bytes, config.max_msgs_per_subject, config.max_age) == (2 << 20, -1, 0)
+    consumer = (await js.consumer_info("TELEMETRY", "writer")).config
+    assert (consumer.ack_policy, consumer.max_deliver, consumer.ack_wait) == ("explicit", -1, 30.0)
+    await client.close()
 
-    async def copied():
-        return (await js.stream_info("HISTORY")).state.messages == 1
 
-    await eventually(copied, "the copy in HISTORY")
+async def _earlier_layout(js, messages):
+    await js.add_stream(name="HISTORY", subjects=["live.>"])
+    await js.add_stream(name="TELEMETRY", subjects=["telemetry.>"], retention="workqueue")
+    for _ in range(messages):
+        await js.publish("telemetry.a.measurement", b"[]")
+
+
+async def test_an_empty_journal_of_an_earlier_version_is_replaced(nats_server):
+    """Nothing in it waits to be stored, so nothing is lost with it."""
+    client = await nats.connect(nats_server.url)
+    js = client.jetstream()
+    await _earlier_layout(js, 0)
+    done = await apply(js, SMALL)
+    assert done == [
+        "TELEMETRY of an earlier version deleted: it was empty",
+        "LATEST created",
+        "DEADLETTER created",
+        "TELEMETRY created",
+    ]
+    assert [info.config.name for info in await js.streams_info()].count("HISTORY") == 0
+    await client.close()
+
+
+async def test_a_journal_of_an_earlier_version_that_holds_messages_is_refused(nats_server):
+    """The message says how to drain it; nothing is deleted."""
+    client = await nats.connect(nats_server.url)
+    js = client.jetstream()
+    await _earlier_layout(js, 2)
+    with pytest.raises(TopologyError, match="2 messages are not stored yet: start that version"):
+        await apply(js, SMALL)
+    assert (await js.stream_info("TELEMETRY")).state.messages == 2
     await client.close()

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seve_schema.envelope import KINDS
-from seve_schema.subjects import SubjectError, module_of_token, module_token, parse_subject, telemetry_subject
+from seve_schema.subjects import (
+    SubjectError,
+    ingest_name,
+    module_of_token,
+    module_token,
+    parse_subject,
+    telemetry_subject,
+)
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=128)
 
@@ -18,14 +25,16 @@ def test_a_module_token_is_reversible_and_one_plain_token(name):
 
 
 @given(names, st.sampled_from(KINDS))
-def test_a_subject_tells_module_and_kind(name, kind):
-    """What publishes a subject and what consumes it agree."""
+def test_a_subject_tells_ingest_and_kind(client_id, kind):
+    """What publishes a subject and what consumes it agree; the client id itself is not in it."""
+    name = ingest_name(client_id)
     assert (name, kind) == parse_subject(telemetry_subject(name, kind))
+    assert len(name) == 8
 
 
-def test_republished_subjects_parse_alike():
-    """The broadcaster reads `live.`, the writer `telemetry.`: one parser serves both."""
-    assert parse_subject("live.serre-2.system.config") == ("serre-2", "system.config")
+def test_two_client_ids_have_two_names():
+    """Each ingest is the only publisher of its subjects."""
+    assert ingest_name("seve-ingest-1") != ingest_name("seve-ingest-2")
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 from seve_broadcaster.auth.grants import Grant
 from seve_broadcaster.fanout.catchup import advance
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.fanout.subscriber import Client
+from seve_broadcaster.fanout.subscriber import Subscriber
 from seve_broadcaster.protocol.frames import end_of
 from seve_broadcaster.protocol.requests import Subscribe
-from seve_broadcaster.snapshot.snapshot import Present
+from seve_broadcaster.snapshot.snapshot import LatestValues
 from seve_broadcaster.stream.message import Message
-from seve_broadcaster.stream.replay_buffer import Recent
+from seve_broadcaster.stream.replay_buffer import ReplayBuffer
 from seve_schema.codec import encode
 from seve_schema.position import Position
 from support.frames import Reader
@@ -31,21 +31,20 @@ class Sink:
         raise AssertionError((code, reason))
 
 
-def a_hub(recent_bytes=1 << 20, **options):
-    return Hub(START, Present(), Recent(recent_bytes, START), **options)
+def a_hub(recent_bytes=1 << 20, bounds=None, **options):
+    return Hub(START, LatestValues(bounds), ReplayBuffer(recent_bytes, START), **options)
 
 
 def a_client(hub, *, modules=None):
-    client = Client(Sink(), Grant(modules), end_of(hub.head))
+    client = Subscriber(Sink(), Grant(modules), end_of(hub.head))
     hub.join(client)
     return client
 
 
 def say(hub, *envelopes):
     """Publish the next message of the stream."""
-    message = Message.of(
-        Position(JOURNAL, hub.head.sequence + 1), envelopes[0].module_id, envelopes[0].kind, encode(envelopes)
-    )
+    position = Position(hub.head.journal, hub.head.sequence + 1)
+    message = Message.decode(position, envelopes[0].kind, encode(envelopes))
     hub.publish(message)
     return message
 

@@ -1,4 +1,4 @@
-"""Whatever happens and in whatever order, what a client is told is the stream: stories that Hypothesis makes up."""
+"""Whatever happens and in whatever order, what clients are told is the stream: stories that Hypothesis makes up."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,10 +6,10 @@ from itertools import count
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seve_broadcaster.fanout.catchup import Step, advance, forward, give_up
+from seve_broadcaster.auth.grants import Grant
+from seve_broadcaster.fanout.catchup import Step, advance, lose, replay
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.fanout.subscriber import Client, Pace
-from seve_broadcaster.protocol.frames import end_of
+from seve_broadcaster.fanout.subscriber import Pace, Subscriber
 from seve_broadcaster.protocol.requests import Refusal, Subscribe, Unsubscribe
 from seve_schema.position import Position, Token
 from support.broadcasting import envelope
@@ -18,162 +18,202 @@ from .offline import JOURNAL, a_client, a_hub, say
 
 
 @dataclass
+class Screen:
+    """A client that keeps what it was told, over all its connections."""
+
+    wanted: Subscribe
+    client: Subscriber
+    frames: list = field(default_factory=list)
+
+    def matches(self, data):
+        modules, sensors = self.wanted.modules, self.wanted.sensors
+        return ("*" in modules or data["moduleId"] in modules) and (
+            sensors is None or data["kind"] != "measurement" or data["sensorType"] in sensors
+        )
+
+    def read(self):
+        """Take what was written to the connection."""
+        self.frames += self.client.sink.frames
+        self.client.sink.frames = []
+
+    @property
+    def envelopes(self):
+        """Each envelope that came, and whether it was news."""
+        for frame in self.frames:
+            if frame["event"] in ("mqtt-message", "mqtt-batch"):
+                for data in frame["data"] if frame["event"] == "mqtt-batch" else [frame["data"]]:
+                    yield data, not frame.get("snapshot")
+
+
+@dataclass
 class World:
-    """A hub, all that was ever published, and one client that subscribed before anything was."""
+    """A hub, its journal, all that was ever published, and clients that subscribed before anything was."""
 
     hub: Hub
-    client: Client
-    wanted: tuple[frozenset, frozenset | None]
+    screens: list
     stream: list = field(default_factory=list)
-    lost: list = field(default_factory=list)
-
-    def matches(self, one):
-        modules, sensors = self.wanted
-        return ("*" in modules or one.module_id in modules) and (
-            sensors is None or one.kind != "measurement" or one.sensor_type in sensors
-        )
+    journal: list = field(default_factory=list)
 
 
 MODULES = st.sampled_from(["a", "b", "c"])
-ENVELOPES = st.lists(st.sampled_from(["co2", "t"]), min_size=1, max_size=4)
+SCREEN = st.integers(0, 2)
+SAY = st.tuples(
+    st.just("say"),
+    st.sampled_from(["measurement", "log", "presence"]),
+    st.lists(st.tuples(MODULES, st.sampled_from(["co2", "t"])), min_size=1, max_size=5),
+)
 OPERATIONS = st.lists(
     st.one_of(
-        st.tuples(st.just("say"), MODULES, st.sampled_from(["measurement", "log", "presence"]), ENVELOPES),
-        st.tuples(st.just("lose"), st.integers(1, 3)),
-        st.tuples(st.just("full")),
-        st.tuples(st.just("drained")),
-        st.tuples(st.just("advance"), st.integers(1, 2000)),
-        st.tuples(st.just("resume")),
+        SAY,
+        SAY,
+        st.tuples(st.just("gap"), st.integers(1, 3)),
+        st.tuples(st.just("recreate")),
+        st.tuples(st.just("purge"), st.integers(1, 10)),
+        st.tuples(st.just("full"), SCREEN),
+        st.tuples(st.just("drained"), SCREEN),
+        st.tuples(st.just("advance"), SCREEN, st.integers(1, 2000)),
+        st.tuples(st.just("resume"), SCREEN, st.integers(0, 12)),
     ),
     max_size=60,
 )
-WANTED = st.tuples(
-    st.sets(st.sampled_from(["a", "b", "*"]), min_size=1).map(frozenset),
-    st.none() | st.sets(st.sampled_from(["co2", "t"])).map(frozenset),
+WANTED = st.builds(
+    Subscribe,
+    modules=st.sets(st.sampled_from(["a", "b", "*"]), min_size=1).map(frozenset),
+    sensors=st.none() | st.sets(st.sampled_from(["co2", "t"])).map(frozenset),
+    batch=st.booleans(),
 )
+STORY = (st.lists(WANTED, min_size=3, max_size=3), OPERATIONS, st.sampled_from([300, 2000, 1 << 20]))
 
 
-def play(world, operations, recent_reads_all):
-    numbers = count(1)
+def play(wanted, operations, memory):
+    """The world at the end of a story, with every client at the head."""
+    hub, numbers = a_hub(memory), count(1)
+    world = World(hub, [Screen(one, a_client(hub)) for one in wanted])
+    for screen in world.screens:
+        hub.subscribe(screen.client, screen.wanted)
     for operation, *rest in operations:
-        hub, client = world.hub, world.client
-        if operation == "say":
-            module, kind, sensors = rest
-            made = [envelope(module, next(numbers), sensor=sensor, kind=kind) for sensor in sensors]
-            world.stream.append(say(hub, *made))
-        elif operation == "lose":
-            hub.gap(Position(JOURNAL, hub.head.sequence + rest[0]))
-        elif operation == "full":
-            hub.overflow(client)
+        tell(world, operation, rest, numbers)
+    for screen in world.screens:
+        hub.relieve(screen.client)
+        while screen.client.pace is Pace.BEHIND:
+            step(world, screen, 1000)
+        screen.read()
+    return world
+
+
+def tell(world, operation, rest, numbers):
+    hub = world.hub
+    if operation == "say":
+        kind, series = rest
+        made = [envelope(module, next(numbers), sensor=sensor, kind=kind) for module, sensor in series]
+        message = say(hub, *made)
+        world.stream.append(message)
+        world.journal.append(message)
+    elif operation == "gap":
+        hub.gap(Position(hub.head.journal, hub.head.sequence + rest[0]))
+    elif operation == "recreate":
+        hub.gap(Position(hub.head.journal + 1, 0))
+        world.journal.clear()
+    elif operation == "purge":
+        del world.journal[: rest[0]]
+    else:
+        screen = world.screens[rest[0]]
+        if operation == "full":
+            hub.overflow(screen.client)
         elif operation == "drained":
-            hub.relieve(client)
-        elif operation == "advance" and client.pace is Pace.BEHIND:
-            step(world, rest[0], recent_reads_all)
+            hub.relieve(screen.client)
+        elif operation == "advance" and screen.client.pace is Pace.BEHIND:
+            step(world, screen, rest[1])
         elif operation == "resume":
-            world.client = resumed(world)
-    world.hub.relieve(world.client)
-    while world.client.pace is Pace.BEHIND:
-        step(world, 1000, recent_reads_all)
+            resume(world, screen, rest[1])
 
 
-def step(world, budget, everything_is_held):
-    if advance(world.hub, world.client, budget) is Step.ELSEWHERE:
-        elsewhere(world, everything_is_held)
+def step(world, screen, budget):
+    if advance(world.hub, screen.client, budget) is Step.ELSEWHERE:
+        from_the_journal(world, screen.client)
 
 
-def elsewhere(world, everything_is_held):
-    """What is no longer in memory: from a history that holds all, or nowhere."""
-    hub, client = world.hub, world.client
-    if not everything_is_held:
-        give_up(hub, client)
+def from_the_journal(world, client):
+    """A pass over what the journal still holds, as `journal_replay` makes it."""
+    hub = world.hub
+    if client.cursor.position.journal != hub.head.journal:
+        lose(hub, client, hub.head)
         return
-    for message in world.stream:
-        if end_of(message.position) > client.cursor:
-            forward(hub, client, message)
-    client.cursor = max(client.cursor, end_of(hub.recent.floor))
+    for message in world.journal:
+        if client.pending or hub.buffer.reaches(client.cursor):
+            return
+        replay(hub, client, message)
+    if not client.pending and not hub.buffer.reaches(client.cursor):
+        lose(hub, client, hub.buffer.floor)
 
 
-def resumed(world):
-    """Another connection of the same client, from the last token it was given."""
-    tokens = [frame["seq"] for frame in world.client.sink.frames if "seq" in frame]
-    again = a_client(world.hub)
-    again.sink.frames = world.client.sink.frames
-    world.hub.leave(world.client)
-    modules, sensors = world.wanted
-    since = Token.parse(tokens[-1]) if tokens else None
-    world.hub.subscribe(again, Subscribe(modules=modules, sensors=sensors, since=since))
-    return again
-
-
-def told(frames):
-    """Numbers that came as news, and the stretches declared missing."""
-    news, missing = [], []
-    for frame in frames:
-        if frame["event"] == "mqtt-message" and not frame.get("snapshot"):
-            news.append(number_of(frame["data"]))
-        elif frame["event"] in ("gap", "skipped"):
-            missing.append((Token.parse(frame["from"]), Token.parse(frame["to"])))
-    return news, missing
+def resume(world, screen, unread):
+    """Another connection of the same client. It had not read the last frames of the one before."""
+    screen.read()
+    kept = max(len(screen.frames) - unread, 0)
+    first = next((at for at, frame in enumerate(screen.frames) if "seq" in frame), None)
+    if first is None:
+        since = None
+    else:
+        screen.frames = screen.frames[: max(kept, first + 1)]
+        since = Token.parse([frame["seq"] for frame in screen.frames if "seq" in frame][-1])
+    world.hub.leave(screen.client)
+    screen.client = a_client(world.hub)
+    wanted = screen.wanted
+    again = Subscribe(modules=wanted.modules, sensors=wanted.sensors, batch=wanted.batch, since=since)
+    world.hub.subscribe(screen.client, again)
 
 
 def number_of(data):
     return int(data["value"] if data["kind"] == "measurement" else data["metadata"])
 
 
-def numbered(message):
-    return [(Token(message.position, place), json.loads(part)) for place, part in enumerate(message.parts)]
-
-
-@settings(max_examples=300, deadline=None)
-@given(WANTED, OPERATIONS, st.sampled_from([300, 2000, 1 << 20]), st.booleans())
-def test_what_a_client_is_told_is_exactly_the_stream(wanted, operations, recent_bytes, history):
+@settings(max_examples=400, deadline=None)
+@given(*STORY)
+def test_what_a_client_is_told_is_exactly_the_stream(wanted, operations, memory):
     """News, gaps and skips cover the stream it asked for; no news twice, none out of order, none it did not ask for."""
-    hub = a_hub(recent_bytes)
-    world = World(hub, a_client(hub), wanted)
-    hub.subscribe(world.client, Subscribe(modules=wanted[0], sensors=wanted[1]))
-    play(world, operations, history)
-    news, missing = told(world.client.sink.frames)
-    began = next(Token.parse(frame["seq"]) for frame in world.client.sink.frames if frame["event"] == "subscribed")
-    asked = {
-        number_of(data): token
-        for message in world.stream
-        for token, data in numbered(message)
-        if token > began and world.matches(envelope_of(data))
+    world = play(wanted, operations, memory)
+    for screen in world.screens:
+        news = [number_of(data) for data, new in screen.envelopes if new]
+        missing = [
+            (Token.parse(frame["from"]), Token.parse(frame["to"]))
+            for frame in screen.frames
+            if frame["event"] in ("gap", "skipped")
+        ]
+        began = next(Token.parse(frame["seq"]) for frame in screen.frames if frame["event"] == "subscribed")
+        asked = {
+            number_of(data): Token(message.position, place)
+            for message in world.stream
+            for place, data in enumerate(json.loads(message.data))
+            if Token(message.position, place) > began and screen.matches(data)
+        }
+        assert sorted(set(news)) == news
+        assert set(news) <= set(asked)
+        unexplained = [
+            number
+            for number, token in asked.items()
+            if number not in set(news) and not any(start < token <= end for start, end in missing)
+        ]
+        assert unexplained == []
+
+
+@settings(max_examples=400, deadline=None)
+@given(*STORY)
+def test_in_the_end_a_client_holds_the_newest_of_each_series(wanted, operations, memory):
+    """However it lagged, skipped or resumed: taking each frame as it comes ends at the newest values."""
+    world = play(wanted, operations, memory)
+    newest = {
+        (data["moduleId"], data["kind"], data["sensorType"]): data
+        for module in world.hub.latest.modules.values()
+        for data in (json.loads(entry.data) for entry in module.entries())
     }
-    assert sorted(set(news)) == news
-    assert set(news) <= set(asked)
-    unexplained = [
-        number
-        for number, token in asked.items()
-        if number not in set(news) and not any(start < token <= end for start, end in missing)
-    ]
-    assert unexplained == []
-
-
-def envelope_of(data):
-    return envelope(data["moduleId"], 0, sensor=data["sensorType"] or "", kind=data["kind"])
-
-
-@settings(max_examples=200, deadline=None)
-@given(WANTED, OPERATIONS, st.sampled_from([300, 1 << 20]), st.booleans())
-def test_in_the_end_a_client_holds_the_newest_of_each_series(wanted, operations, recent_bytes, history):
-    """However it lagged, skipped or resumed: taking each frame as it comes ends at the present."""
-    hub = a_hub(recent_bytes)
-    world = World(hub, a_client(hub), wanted)
-    hub.subscribe(world.client, Subscribe(modules=wanted[0], sensors=wanted[1]))
-    play(world, operations, history)
-    held = {}
-    for frame in world.client.sink.frames:
-        if frame["event"] == "mqtt-message" and frame["data"]["kind"] != "log":
-            data = frame["data"]
-            held[data["moduleId"], data["kind"], data["sensorType"]] = number_of(data)
-    present = {}
-    for module in hub.present.modules.values():
-        for entry in module.entries():
-            data = json.loads(entry.data)
-            if world.matches(envelope_of(data)):
-                present[data["moduleId"], data["kind"], data["sensorType"]] = number_of(data)
-    assert held == present
+    for screen in world.screens:
+        held = {
+            (data["moduleId"], data["kind"], data["sensorType"]): data
+            for data, _ in screen.envelopes
+            if data["kind"] != "log"
+        }
+        assert held == {series: data for series, data in newest.items() if screen.matches(data)}
 
 
 @settings(max_examples=200, deadline=None)
@@ -186,7 +226,7 @@ def test_in_the_end_a_client_holds_the_newest_of_each_series(wanted, operations,
                 st.just("unsubscribe"), st.sets(st.sampled_from(["a", "b", "c", "*"]), min_size=1).map(frozenset)
             ),
             st.tuples(st.just("since"), st.sets(MODULES, min_size=1).map(frozenset), st.integers(0, 30)),
-            st.tuples(st.just("say"), MODULES),
+            st.tuples(st.just("say"), MODULES, MODULES),
             st.tuples(st.just("advance"), st.integers(1, 500)),
             st.tuples(st.just("full")),
             st.tuples(st.just("drained")),
@@ -195,23 +235,14 @@ def test_in_the_end_a_client_holds_the_newest_of_each_series(wanted, operations,
     ),
 )
 def test_nothing_is_sent_that_is_not_subscribed_and_allowed_at_that_moment(allowed, operations):
-    """Whatever a client says, and however far behind it is."""
+    """Whatever a client says, and however far behind it is; it is refused exactly what it may not have."""
     hub = a_hub()
     client = a_client(hub, modules=allowed)
     for number, (operation, *rest) in enumerate(operations):
-        before = len(client.sink.frames)
-        try:
-            if operation == "subscribe":
-                hub.subscribe(client, Subscribe(modules=rest[0]))
-            elif operation == "since":
-                since = Token(Position(JOURNAL, rest[1]), 0)
-                hub.subscribe(client, Subscribe(modules=rest[0], since=since))
-            elif operation == "unsubscribe":
-                hub.unsubscribe(client, Unsubscribe(modules=rest[0]))
-        except Refusal:
-            pass
+        before, held = len(client.sink.frames), set(client.subscriptions)
+        assert ask(hub, client, operation, rest) == expected_refusal(operation, rest, allowed, held)
         if operation == "say":
-            say(hub, envelope(rest[0], number))
+            say(hub, *(envelope(module, number) for module in rest))
         elif operation == "full":
             hub.overflow(client)
         elif operation == "drained":
@@ -220,3 +251,26 @@ def test_nothing_is_sent_that_is_not_subscribed_and_allowed_at_that_moment(allow
             advance(hub, client, rest[0])
         sent = {frame["data"]["moduleId"] for frame in client.sink.frames[before:] if "data" in frame}
         assert sent <= set(client.subscriptions) & allowed
+
+
+def ask(hub, client, operation, rest):
+    """Say it to the hub; return the code of its refusal, if any."""
+    try:
+        if operation == "subscribe":
+            hub.subscribe(client, Subscribe(modules=rest[0]))
+        elif operation == "since":
+            hub.subscribe(client, Subscribe(modules=rest[0], since=Token(Position(JOURNAL, rest[1]), 0)))
+        elif operation == "unsubscribe":
+            hub.unsubscribe(client, Unsubscribe(modules=rest[0]))
+    except Refusal as refusal:
+        return refusal.code
+    return None
+
+
+def expected_refusal(operation, rest, allowed, held):
+    if operation in ("subscribe", "since"):
+        granted, refused = Grant(allowed).resolve(rest[0])
+        return "forbidden" if refused and not granted else None
+    if operation == "unsubscribe" and rest[0] - held - {"*"}:
+        return "not_subscribed"
+    return None

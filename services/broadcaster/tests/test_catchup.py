@@ -1,14 +1,15 @@
-"""How a client comes to the head: one that resumes, one whose replay is read from HISTORY, one that was too slow."""
+"""How a client comes to the head: one that resumes, from memory or from the journal, and one that was too slow."""
 
 import pytest
-from seve_broadcaster.fanout.catchup import Step, advance, forward
+from seve_broadcaster.fanout.catchup import Step, advance, forward, replay
+from seve_broadcaster.protocol.frames import WHOLE, end_of
 from seve_broadcaster.protocol.requests import Subscribe
 from seve_broadcaster.stream.message import Message
 from seve_schema.codec import encode
 from seve_schema.position import Position, Token
 from support.broadcasting import envelope
 
-from .offline import JOURNAL, a_client, a_hub, events, say, subscribe, values
+from .offline import JOURNAL, START, a_client, a_hub, events, say, subscribe, values
 
 
 def test_a_client_that_resumes_gets_what_came_since_instead_of_the_snapshot():
@@ -34,7 +35,7 @@ def test_a_token_ahead_of_the_stream_cannot_be_resumed_from():
     assert events(client) == ["subscribed", "gap", "mqtt-message", "live"]
 
 
-def test_what_history_has_before_the_hub_is_not_sent_from_there():
+def test_what_the_journal_has_before_the_hub_is_not_sent_from_there():
     """A replay that overtook the head would bring its messages a second time when they come live: it may not."""
     hub = a_hub(recent_bytes=1)
     first = a_client(hub)
@@ -44,16 +45,16 @@ def test_what_history_has_before_the_hub_is_not_sent_from_there():
     client = a_client(hub)
     since = Token.parse(first.sink.frames[0]["seq"])
     assert subscribe(hub, client, "a", since=since) is Step.ELSEWHERE
-    in_history = [
-        Message.of(Position(JOURNAL, sequence), "a", "measurement", encode([envelope("a", float(sequence))]))
+    in_journal = [
+        Message.decode(Position(JOURNAL, sequence), "measurement", encode([envelope("a", float(sequence))]))
         for sequence in (1, 2, 3, 4)
     ]
-    for message in in_history[:2]:
+    for message in in_journal[:2]:
         forward(hub, client, message)
     with pytest.raises(AssertionError):
-        forward(hub, client, in_history[2])
+        forward(hub, client, in_journal[2])
     assert advance(hub, client, 1 << 20) is Step.DONE
-    for message in in_history[2:]:
+    for message in in_journal[2:]:
         hub.publish(message)
     assert values(client) == [1.0, 2.0, 3.0, 4.0]
 
@@ -75,3 +76,90 @@ def test_a_slow_client_is_told_what_it_missed_and_gets_the_newest():
     assert values(client) == [1.0, 4.0, 0.0, 5.0]
     say(hub, envelope("a", 6.0))
     assert values(client)[-1] == 6.0
+
+
+def test_a_token_at_the_head_is_resumed_from_without_a_snapshot():
+    """There is nothing to be told."""
+    hub = a_hub()
+    say(hub, envelope("a", 1.0))
+    client = a_client(hub)
+    subscribe(hub, client, "a", since=end_of(hub.head))
+    assert events(client) == ["subscribed", "live"]
+
+
+def test_asking_for_a_second_module_from_a_newer_token_costs_nothing_of_the_first():
+    """Each comes from its own token on, and none twice."""
+    hub = a_hub()
+    for value in range(1, 9):
+        say(hub, envelope("a", float(value)), envelope("b", value + 0.5))
+    client = a_client(hub)
+    hub.subscribe(client, Subscribe(modules=frozenset({"a"}), since=Token(Position(JOURNAL, 1), WHOLE)))
+    hub.subscribe(client, Subscribe(modules=frozenset({"b"}), since=Token(Position(JOURNAL, 5), 0)))
+    assert advance(hub, client, 1 << 20) is Step.DONE
+    assert [value for value in values(client) if value % 1 == 0] == [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    assert [value for value in values(client) if value % 1] == [5.5, 6.5, 7.5, 8.5]
+
+
+def test_asking_for_a_second_module_from_an_older_token_brings_nothing_of_the_first_again():
+    """What a client has of one subscription it is not sent because of another."""
+    hub = a_hub()
+    client = a_client(hub)
+    subscribe(hub, client, "a")
+    for value in range(1, 6):
+        say(hub, envelope("a", float(value)), envelope("b", value + 0.5))
+    subscribe(hub, client, "b", since=end_of(Position(JOURNAL, 2)))
+    assert values(client) == [1.0, 2.0, 3.0, 4.0, 5.0, 3.5, 4.5, 5.5]
+
+
+def test_what_memory_holds_is_sent_within_the_budget():
+    """A turn at a time: a client that comes back must not fill its buffer at once."""
+    hub = a_hub()
+    first = a_client(hub)
+    for value in range(100):
+        say(hub, envelope("a", float(value)))
+    assert subscribe(hub, first, "a", since=end_of(START), budget=2000) is Step.MORE
+    assert 0 < len(values(first)) < 20
+    while advance(hub, first, 2000) is Step.MORE:
+        pass
+    assert values(first) == [float(value) for value in range(100)]
+
+
+def test_a_client_that_left_costs_nothing_any_more():
+    """Neither it nor its subscriptions are kept."""
+    hub = a_hub()
+    client = a_client(hub)
+    subscribe(hub, client, "a", "*")
+    hub.leave(client)
+    say(hub, envelope("a", 1.0))
+    assert (values(client), hub.clients, hub.index.subscriptions) == ([], set(), 0)
+    assert hub.index.audience(client) is None
+
+
+def test_who_lost_something_is_given_what_is_newest_of_it_and_nothing_newer():
+    """What changed since comes as news."""
+    hub = a_hub(recent_bytes=1)
+    say(hub, envelope("a", 1.0), envelope("b", 2.0), envelope("c", 3.0))
+    lost = say(hub, envelope("a", 4.0)).position
+    kept = say(hub, envelope("b", 5.0))
+    client = a_client(hub)
+    assert subscribe(hub, client, "a", "b", since=end_of(START)) is Step.ELSEWHERE
+    replay(hub, client, kept)
+    assert advance(hub, client, 1 << 20) is Step.DONE
+    gap, shown, news = client.sink.frames[1:4]
+    assert (gap["event"], gap["from"], gap["to"]) == ("gap", str(end_of(START)), str(end_of(lost)))
+    assert (shown["data"]["value"], shown["snapshot"], news["data"]["value"], "snapshot" in news) == (
+        4.0,
+        True,
+        5.0,
+        False,
+    )
+    assert events(client) == ["subscribed", "gap", "mqtt-message", "mqtt-message", "live"]
+
+
+def test_a_gap_before_all_that_a_subscription_is_owed_is_not_told():
+    """It began behind it."""
+    hub = a_hub()
+    hub.gap(Position(JOURNAL, 10))
+    client = a_client(hub)
+    subscribe(hub, client, "a", since=end_of(Position(JOURNAL, 10)))
+    assert events(client) == ["subscribed", "live"]

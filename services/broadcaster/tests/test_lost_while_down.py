@@ -6,13 +6,13 @@ from support.broadcasting import broadcasting, envelope, watching
 async def test_what_was_lost_while_the_broadcaster_was_down_is_a_gap_even_of_modules_it_never_knew(
     nats_server, journal
 ):
-    """HISTORY forgot it before the broadcaster came back: the client is told of the range, and of all of it."""
+    """The journal was purged before the broadcaster came back: the client is told of the whole range."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["*"]) as screen:
         await screen.until("live")
         await journal.publish(envelope("a", 1.0))
         token = (await screen.until("mqtt-message"))[-1]["seq"]
     await journal.publish(envelope("b", 2.0))
-    await journal.js.purge_stream("HISTORY")
+    await journal.js.purge_stream("TELEMETRY")
     async with broadcasting(nats_server.url) as url, watching(url, modules=["*"], since=token) as screen:
         frames = await screen.until("live")
     gaps = [frame for frame in frames if frame["event"] == "gap"]

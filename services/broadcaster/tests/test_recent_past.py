@@ -4,9 +4,9 @@ import json
 
 from seve_broadcaster.auth.grants import Grant
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.snapshot.snapshot import Present
+from seve_broadcaster.snapshot.snapshot import LatestValues
 from seve_broadcaster.stream.message import Message
-from seve_broadcaster.stream.replay_buffer import Recent
+from seve_broadcaster.stream.replay_buffer import ReplayBuffer
 from seve_broadcaster.websocket import http
 from seve_schema.codec import encode
 from seve_schema.position import Position, Token
@@ -19,10 +19,10 @@ START = Position(1, 0)
 
 def a_hub(*ages, limit=1 << 20):
     """A hub that received a message of each age, in seconds before NOW."""
-    hub = Hub(START, Present(), Recent(limit, START))
+    hub = Hub(START, LatestValues(), ReplayBuffer(limit, START))
     for sequence, age in enumerate(ages, start=1):
         said = envelope("a", sequence, received_at=format_time(NOW - age * MICROS))
-        hub.publish(Message.of(Position(1, sequence), "a", "measurement", encode([said])))
+        hub.publish(Message.decode(Position(1, sequence), "measurement", encode([said])))
     return hub
 
 

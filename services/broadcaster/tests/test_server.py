@@ -209,7 +209,7 @@ async def test_frames_hold_what_was_published_byte_for_byte(ws_url, journal):
     odd = envelope("a", 1.0, metadata={"é": "\u2028", "n": 1e-7})
     async with watching(ws_url, modules=["a"]) as screen:
         await screen.until("live")
-        await journal.js.publish("telemetry.a.measurement", b"[ " + encoded(odd) + b" ]")
+        await journal.publish_raw(b"[ " + encoded(odd) + b" ]")
         text = await screen.connection.recv()
         assert encoded(odd) in text.encode()
 

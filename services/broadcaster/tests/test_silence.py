@@ -1,35 +1,58 @@
-"""Which modules fell silent, as values."""
+"""Which modules count as silent, and that nothing a message says about its time can end the broadcaster."""
 
+import pytest
 from seve_broadcaster.snapshot.silence import Silence
-from seve_broadcaster.snapshot.snapshot import Module, Present
+from seve_schema.times import parse_time
+from support.broadcasting import envelope
 
-HEARD = 1_767_225_600.0  # 2026-01-01T00:00:00Z
+from .offline import a_hub, say
 
-
-def a_silence(after=600.0, heard="2026-01-01T00:00:00.000000Z"):
-    present = Present()
-    present.modules["a"] = Module(heard=heard)
-    return present, Silence(present, after)
+HEARD = "2025-11-30T19:00:00.000000Z"
+NOW = parse_time(HEARD).timestamp()
 
 
-def test_a_module_falls_silent_after_its_time_and_speaks_again():
-    """Each is told once; at the time itself it is not silent yet."""
-    present, silence = a_silence()
-    assert list(silence.changes(HEARD + 600)) == []
-    assert list(silence.changes(HEARD + 600.1)) == [("a", True)]
-    assert list(silence.changes(HEARD + 700)) == []
-    present.modules["a"].heard = "2026-01-01T00:11:40.000000Z"
-    assert list(silence.changes(HEARD + 701)) == [("a", False)]
+def test_a_module_is_silent_once_it_was_not_heard_for_longer_than_allowed_and_until_it_speaks():
+    """Told once each way; exactly the time allowed is not too long."""
+    hub = a_hub()
+    silence = Silence(hub.latest, 60)
+    say(hub, envelope("a", 1.0, received_at=HEARD))
+    assert list(silence.changes(NOW + 60)) == []
+    assert list(silence.changes(NOW + 61)) == [("a", True)]
+    assert list(silence.changes(NOW + 62)) == []
+    say(hub, envelope("a", 1.0, received_at="2025-11-30T19:01:02.000000Z"))
+    assert list(silence.changes(NOW + 63)) == [("a", False)]
 
 
-def test_zero_is_never():
-    """However long it is."""
-    _, silence = a_silence(after=0.0)
-    assert list(silence.changes(HEARD + 1e9)) == []
+def test_what_the_broker_replayed_is_no_sign_of_life():
+    """A module of which only that is known is neither silent nor heard."""
+    hub = a_hub()
+    say(hub, envelope("a", 1.0, received_at=HEARD, retained=True))
+    assert list(Silence(hub.latest, 60).changes(NOW + 3600)) == []
 
 
-def test_a_time_that_cannot_be_read_ends_nothing():
-    """LATEST may hold bytes that another program wrote."""
-    for heard in ("", "yesterday"):
-        _, silence = a_silence(heard=heard)
-        assert list(silence.changes(HEARD + 1e9)) == []
+@pytest.mark.parametrize("text", ["", "yesterday", "9" * 50, "2025-13-45T99:00:00Z"])
+def test_a_time_that_cannot_be_read_ends_nothing(text):
+    """Neither the judging of silence nor the forgetting of modules raises."""
+    hub = a_hub()
+    say(hub, envelope("odd", 1.0, received_at=text), envelope("a", 1.0, received_at=HEARD))
+    assert ("a", True) in list(Silence(hub.latest, 60).changes(NOW + 61))
+    assert "a" in hub.forget("2025-12-30T19:00:00.000000Z")
+
+
+def test_never_is_never():
+    """Without a time allowed nothing is silent."""
+    hub = a_hub()
+    say(hub, envelope("a", 1.0, received_at=HEARD))
+    assert list(Silence(hub.latest, 0).changes(NOW + 1e6)) == []
+
+
+def test_a_forgotten_module_is_silent_anew_when_it_was_heard_again():
+    """Nothing is remembered of it."""
+    hub = a_hub()
+    silence = Silence(hub.latest, 60)
+    say(hub, envelope("a", 1.0, received_at=HEARD))
+    list(silence.changes(NOW + 61))
+    hub.forget("2025-12-30T19:00:00.000000Z")
+    assert list(silence.changes(NOW + 62)) == []
+    say(hub, envelope("a", 1.0, received_at=HEARD))
+    assert list(silence.changes(NOW + 63)) == [("a", True)]

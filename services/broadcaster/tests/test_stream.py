@@ -1,10 +1,11 @@
-"""The stream from NATS, whole or with what it lacks declared: real servers that are killed, purged and made anew."""
+"""The stream from NATS, whole or with what it lacks declared: real servers that are killed, purged and recreated."""
 
 import asyncio
+import contextlib
 
 import nats
 import pytest
-from seve_runtime.nats.topology import TopologySettings, apply
+from seve_runtime.nats.topology import apply
 from support.broadcasting import SMALL, Journal, broadcasting, envelope, watching
 from support.conditions import eventually
 
@@ -25,7 +26,7 @@ async def resumed(url, token, modules=("a",)):
 
 
 async def test_what_was_published_while_nats_was_away_is_healed(nats_server, journal):
-    """The broadcaster finds the gap by the sequence, reads HISTORY, and its clients never know."""
+    """The broadcaster reads on from its last message, and its clients never know."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         await screen.until("live")
         for round_ in range(2):
@@ -40,7 +41,7 @@ async def test_what_was_published_while_nats_was_away_is_healed(nats_server, jou
     assert [frame["event"] for frame in screen.frames].count("gap") == 0
 
 
-async def test_a_client_resumes_beyond_memory_from_history(nats_server, journal):
+async def test_a_client_resumes_beyond_memory_from_the_journal(nats_server, journal):
     """Every message since its token, once and in order, then live."""
     async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
         async with watching(url, modules=["a"]) as screen:
@@ -52,44 +53,44 @@ async def test_a_client_resumes_beyond_memory_from_history(nats_server, journal)
         assert "gap" not in [frame["event"] for frame in frames]
 
 
-async def test_what_history_has_wrapped_is_a_gap_of_that_module_and_kind_only(nats_server):
-    """Judged per subject: the busy one is a gap and its present, the quiet one is replayed."""
-    client = await nats.connect(nats_server.url)
-    await apply(client.jetstream(), TopologySettings(journal_max_bytes=1 << 24, history_max_msgs_per_subject=20))
-    journal = Journal(client)
+async def purge_up_to(journal, sequence):
+    """Drop the journal's oldest messages, as a writer does."""
+    await journal.js.purge_stream("TELEMETRY", seq=sequence + 1)
+
+
+async def test_what_was_purged_is_one_gap_and_the_newest_of_it(nats_server, journal):
+    """What changed again since comes as news; what did not comes as a snapshot; the rest is replayed."""
     async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
-        await journal.publish(envelope("quiet", -1.0))
         async with watching(url, modules=["*"]) as screen:
-            await screen.until("live")
-            await journal.publish(envelope("busy", -1.0))
-            token = (await screen.until("mqtt-message"))[-1]["seq"]
-        for value in range(100):
+            token = (await screen.until("live"))[-1]["seq"]
+        await journal.publish(envelope("quiet", -1.0), envelope("busy", -2.0))
+        last = await journal.publish(envelope("busy", -3.0))
+        for value in range(50):
             await journal.publish(envelope("busy", float(value)))
-            if value % 20 == 0:
-                await journal.publish(envelope("quiet", float(value)))
+        await purge_up_to(journal, last)
         frames = await resumed(url, token, ["busy", "quiet"])
-    gaps = [(frame["module"], frame["kind"]) for frame in frames if frame["event"] == "gap"]
-    assert gaps == [("busy", "measurement")]
-    assert values(frames) == [0.0, 20.0, 40.0, 60.0, 80.0]
-    assert [frame["data"]["value"] for frame in frames if frame.get("snapshot")] == [99.0]
-    await client.close()
+    assert [frame["event"] for frame in frames[:3]] == ["subscribed", "gap", "mqtt-message"]
+    assert frames[1]["from"] == token
+    assert [frame["data"]["value"] for frame in frames if frame.get("snapshot")] == [-1.0]
+    assert values(frames) == [float(value) for value in range(50)]
 
 
-async def test_what_was_purged_from_history_is_a_gap_and_the_present(nats_server, journal):
-    """Only of what had news: a module that was quiet lost nothing."""
+async def test_a_journal_that_was_purged_to_its_end_is_a_gap_up_to_memory(nats_server, journal):
+    """The newest values of what is gone, and then what memory still holds."""
     async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
-        await journal.publish(envelope("quiet", 1.0))
         async with watching(url, modules=["*"]) as screen:
             token = (await screen.until("live"))[-1]["seq"]
         for value in range(50):
-            await journal.publish(envelope("a", float(value)))
-        await journal.js.purge_stream("HISTORY")
-        frames = await resumed(url, token, ["a", "quiet"])
-    assert [frame["module"] for frame in frames if frame["event"] == "gap"] == ["a"]
-    assert (values(frames), [frame["data"]["value"] for frame in frames if frame.get("snapshot")]) == ([], [49.0])
+            last = await journal.publish(envelope("a", float(value)), envelope("b", float(value)))
+        await eventually(lambda: url.broadcaster.metric("received_messages_total") == 50, "all of it")
+        await purge_up_to(journal, last)
+        frames = await resumed(url, token)
+    assert [frame["event"] for frame in frames].count("gap") == 1
+    assert values(frames)[-1] == 49.0
+    assert len(values(frames)) < 5
 
 
-async def test_a_journal_made_anew_is_a_gap_and_then_the_new_stream(nats_server, journal):
+async def test_a_recreated_journal_is_a_gap_and_then_the_new_stream(nats_server, journal):
     """Live clients and those that resume with a token of the old one are both told."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         await screen.until("live")
@@ -105,8 +106,8 @@ async def test_a_journal_made_anew_is_a_gap_and_then_the_new_stream(nats_server,
         assert [frame["event"] for frame in late if frame["event"] == "gap"] == ["gap"]
 
 
-async def test_a_broadcaster_starts_with_the_present_of_the_one_before(nats_server, journal):
-    """From LATEST, even where HISTORY is gone; and a client's token still holds where HISTORY is there."""
+async def test_a_broadcaster_starts_with_the_values_of_the_one_before(nats_server, journal):
+    """From LATEST, even if the journal was purged; and a client's token still holds if it was not."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         await screen.until("live")
         await journal.publish(envelope("a", 1.0), envelope("a", 2.0, sensor="t"))
@@ -114,7 +115,7 @@ async def test_a_broadcaster_starts_with_the_present_of_the_one_before(nats_serv
     await journal.publish(envelope("a", 3.0))
     async with broadcasting(nats_server.url) as url:
         assert values(await resumed(url, token)) == [3.0]
-    await journal.js.purge_stream("HISTORY")
+    await journal.js.purge_stream("TELEMETRY")
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         frames = await screen.until("live")
         assert {frame["data"]["sensorType"]: frame["data"]["value"] for frame in frames[1:-1]} == {"co2": 3.0, "t": 2.0}
@@ -135,33 +136,58 @@ async def test_a_message_that_cannot_be_read_costs_itself(nats_server, journal):
     """It is counted, and the next arrives."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         await screen.until("live")
-        await journal.js.publish("telemetry.a.measurement", b"no envelope")
-        await journal.js.publish("telemetry.a.measurement", b'[{"topic": 1}]')
+        await journal.publish_raw(b"no envelope")
+        await journal.publish_raw(b'[{"topic": 1}]')
         await journal.publish(envelope("a", 1.0))
         assert values([await screen.read()]) == [1.0]
 
 
-async def test_an_end_that_was_missed_is_found_by_comparing_with_the_journal(nats_server, journal, monkeypatch):
-    """No later message shows the jump; the journal's last sequence does."""
-    from seve_broadcaster.feed import Feed
-
-    take, deaf = Feed._take, asyncio.Event()
-
-    async def take_unless_deaf(self, message):
-        if not deaf.is_set():
-            await take(self, message)
-
-    monkeypatch.setattr(Feed, "_take", take_unless_deaf)
+async def test_a_consumer_that_was_deleted_is_replaced_and_nothing_is_missed(nats_server, journal):
+    """As when the server that led it is gone."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         await screen.until("live")
-        deaf.set()
-        await journal.publish(envelope("a", 1.0))
-        assert values([await screen.read()]) == [1.0]
+        for value in range(5):
+            for consumer in await journal.js.consumers_info("TELEMETRY"):
+                if consumer.name != "writer":
+                    await journal.js.delete_consumer("TELEMETRY", consumer.name)
+            await journal.publish(envelope("a", float(value)))
+            assert values([await screen.read()]) == [float(value)]
+    assert [frame["event"] for frame in screen.frames].count("gap") == 0
 
 
-@pytest.mark.parametrize("save", [True, False], ids=["latest", "history"])
-async def test_the_present_is_complete_after_a_start_however_it_was_come_by(nats_server, journal, save):
-    """From LATEST and what came since, or, where there is no LATEST, from all that HISTORY has."""
+async def test_a_message_deleted_from_the_midst_of_the_journal_is_a_gap_where_it_was(nats_server, journal):
+    """A client that resumes is told of it; everything around it is replayed."""
+    async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
+        async with watching(url, modules=["a"]) as screen:
+            token = (await screen.until("live"))[-1]["seq"]
+        for value in range(20):
+            sequence = await journal.publish(envelope("a", float(value)))
+            if value == 5:
+                await journal.js.delete_msg("TELEMETRY", sequence)
+        frames = await resumed(url, token)
+    assert values(frames) == [float(value) for value in range(20) if value != 5]
+    assert frames[6]["event"] == "gap"
+    assert [frame["event"] for frame in frames].count("gap") == 1
+
+
+async def test_clients_that_resume_together_share_the_reading_of_the_journal(nats_server, journal):
+    """Each gets exactly its part, and the journal is read about once."""
+    async with broadcasting(nats_server.url, **TINY_MEMORY) as url, contextlib.AsyncExitStack() as screens:
+        async with watching(url, modules=["*"]) as screen:
+            token = (await screen.until("live"))[-1]["seq"]
+        for value in range(500):
+            await journal.publish(envelope("a", float(value)), envelope("b", float(value)))
+        opened = [await screens.enter_async_context(watching(url)) for _ in range(20)]
+        for number, screen in enumerate(opened):
+            await screen.say(action="subscribe", modules=["ab"[number % 2]], since=token)
+        for screen in opened:
+            assert values(await screen.until("live")) == [float(value) for value in range(500)]
+        assert url.broadcaster.metric("replayed_messages_total") < 5 * 500
+
+
+@pytest.mark.parametrize("save", [True, False], ids=["latest", "journal"])
+async def test_the_snapshot_is_complete_after_a_start(nats_server, journal, save):
+    """From LATEST and what came since, or, without LATEST, from all that the journal holds."""
     if save:
         async with broadcasting(nats_server.url):
             await journal.publish(envelope("a", 1.0))
@@ -186,21 +212,6 @@ async def test_it_starts_before_the_streams_are_there(nats_server):
         await later
         await screen.until("live")
     await client.close()
-
-
-async def test_what_history_never_got_is_a_gap_where_it_belongs(nats_server, journal):
-    """As when NATS dies between storing a message and copying it: what came before and after is replayed."""
-    async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
-        async with watching(url, modules=["a"]) as screen:
-            token = (await screen.until("live"))[-1]["seq"]
-        for value in range(20):
-            if value in (5, 8):
-                await journal.js.update_stream(name="HISTORY", subjects=["live.>" if value == 8 else "nothing"])
-            await journal.publish(envelope("a", float(value)))
-        frames = await resumed(url, token)
-    missing = [0.0, 1.0, 2.0, 3.0, 4.0, *(float(value) for value in range(8, 20))]
-    assert (missing, ["gap"]) == (values(frames), [frame["event"] for frame in frames if frame["event"] == "gap"])
-    assert frames[6]["event"] == "gap"
 
 
 async def test_asking_for_more_in_the_midst_of_a_replay_loses_nothing_of_it(nats_server, journal):

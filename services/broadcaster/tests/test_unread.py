@@ -88,7 +88,7 @@ def send_for_ever(sock, data):
 
 
 async def test_a_client_that_asks_while_history_is_away_is_ended(nats_server, journal):
-    """Nothing can be sent until HISTORY answers; what is pending meanwhile is bounded: 1013."""
+    """Nothing can be sent until the journal answers; what is pending meanwhile is bounded: 1013."""
     limits = {"WS_BUFFER_BYTES": "64KiB", "WS_MAX_MESSAGE_RATE": "1000", "RECENT_MAX_BYTES": "1KiB"}
     names = [f"{number:0120}" for number in range(400)]
     async with broadcasting(nats_server.url, **limits) as url, watching(url, modules=["a"]) as screen:

@@ -5,9 +5,9 @@ from prometheus_client import REGISTRY
 from seve_ingest.deadletters.build import PER_SECOND
 from seve_ingest.mqtt.framing import DUP, Arrival, Cut
 from seve_ingest.normalise.normaliser import Normaliser
-from seve_ingest.pipeline import DROPPED, Intake
-from seve_ingest.publish.deliveries import Keys, Seen
-from seve_ingest.publish.subject_queues import Lanes
+from seve_ingest.pipeline import DROPPED, Pipeline
+from seve_ingest.publish.redelivery import KnownKey, RedeliveryMemory, content_digest
+from seve_ingest.publish.subject_queues import SubjectQueues
 from seve_ingest.routing.presets import NATIVE
 from seve_ingest.routing.routes import RouteTable
 from seve_schema.codec import decode_envelopes
@@ -19,27 +19,28 @@ QOS1 = 0x32
 
 
 class Fixture:
-    """An intake whose clock stands still, and what it would send."""
+    """A pipeline whose clock stands still, and what it would send."""
 
     def __init__(self, **limits):
-        self.seen = Seen(100)
-        self.keys = Keys("client")
+        self.memory = RedeliveryMemory()
         rules = Normaliser(RouteTable(("native", route) for route in NATIVE), retention=90 * 86400.0)
         limits = {"max_inflight": 100, "max_bytes": 1 << 20, **limits}
-        self.intake = Intake(rules, Lanes("n"), self.keys, self.seen, clock=lambda: NOW, **limits)
+        self.pipeline = Pipeline(
+            rules, SubjectQueues("n"), self.memory, ingest="in", client_id="client", clock=lambda: NOW, **limits
+        )
         self.before = self.outcomes(raw=True)
 
     def take(self, *arrivals):
-        self.intake.take([Arrival(*arrival) for arrival in arrivals])
-        return list(self.intake.lanes.ready())
+        self.pipeline.take([Arrival(*arrival) for arrival in arrivals])
+        return self.pipeline.queues.ready()
 
     def hold(self, publishes):
         """JetStream acknowledges these, and what follows them; gives what is then acknowledged to the broker."""
         waiting = list(publishes)
         while waiting:
-            following = self.intake.held(waiting.pop(0).number)
-            waiting += [following] if following else []
-        return [delivery.mid for delivery in self.intake.finished()]
+            self.pipeline.held(waiting.pop(0).number, 1)
+            waiting += self.pipeline.queues.ready()
+        return [delivery.mid for delivery in self.pipeline.acknowledgeable()]
 
     def outcomes(self, *, raw=False):
         """Outcomes counted since the fixture was made."""
@@ -67,7 +68,7 @@ def envelopes(publishes):
 def test_times_of_receipt_strictly_increase(fixture):
     """Two samples of one read, or of a clock that stands still, never share a key."""
     found = envelopes(fixture.take((b"a/x", b"1", 1, QOS1), (b"b/x", b"2", 2, QOS1)))
-    found += envelopes(fixture.take((b"c/x", b"3", 3, QOS1)))
+    found += envelopes(fixture.take((b"c/logs", b"3", 3, QOS1)))
     assert len({each.received_at for each in found}) == 3
     assert sorted(each.received_at for each in found) == [each.received_at for each in found]
 
@@ -75,7 +76,7 @@ def test_times_of_receipt_strictly_increase(fixture):
 def test_a_message_is_acknowledged_when_all_it_became_is_held(fixture):
     """Not when it is read, not when it is sent."""
     publishes = fixture.take((b"a/x", b"1", 1, QOS1))
-    assert fixture.intake.finished() == []
+    assert fixture.pipeline.acknowledgeable() == []
     assert fixture.hold(publishes) == [1]
     assert fixture.outcomes() == {("published", ""): 1}
 
@@ -88,9 +89,9 @@ def test_qos_0_is_published_and_acknowledged_to_nobody(fixture):
     assert fixture.outcomes() == {("published", ""): 1}
 
 
-def test_a_redelivery_of_what_history_holds_is_acknowledged_and_not_published(fixture):
+def test_a_redelivery_of_what_the_journal_holds_is_acknowledged_and_not_published(fixture):
     """So ends a kill between JetStream's ack and the PUBACK."""
-    fixture.seen.load([fixture.keys.digest(1, b"a/x", b"1") + ":0"])
+    fixture.memory.load([KnownKey(1, content_digest(b"a/x", b"1"), 0)])
     assert fixture.take((b"a/x", b"1", 1, QOS1 | DUP)) == []
     assert fixture.hold([]) == [1]
     assert fixture.outcomes() == {("duplicate", ""): 1}
@@ -113,9 +114,9 @@ def test_a_message_that_only_looks_like_an_earlier_one_is_published(fixture):
 def test_a_redelivery_of_what_is_in_flight_waits_for_it(fixture):
     """On a new connection the acknowledgement is owed there, and only once JetStream holds the first."""
     publishes = fixture.take((b"a/x", b"1", 1, QOS1))
-    fixture.intake.connected()
+    fixture.pipeline.connection_lost()
     assert fixture.take((b"a/x", b"1", 1, QOS1 | DUP)) == []
-    assert fixture.intake.finished() == []
+    assert fixture.pipeline.acknowledgeable() == []
     assert fixture.hold(publishes) == [1]
     assert fixture.outcomes() == {("published", ""): 1, ("duplicate", ""): 1}
 
@@ -130,7 +131,7 @@ def test_a_redelivery_within_a_connection_is_acknowledged_once(fixture):
 def test_an_acknowledgement_lost_with_its_connection_is_repeated(fixture):
     """The message is held; the broker did not hear of it."""
     assert fixture.hold(fixture.take((b"a/x", b"1", 1, QOS1))) == [1]
-    fixture.intake.connected()
+    fixture.pipeline.connection_lost()
     assert fixture.take((b"a/x", b"1", 1, QOS1 | DUP)) == []
     assert fixture.hold([]) == [1]
 
@@ -141,7 +142,7 @@ def test_a_dead_letter_is_acknowledged_when_it_is_held(fixture):
     letter = decode_deadletter(publish.data)
     assert (publish.subject, letter.payload, letter.topic) == ("deadletter.ingest.malformed", b"no json", "a/system")
     assert publish.id.startswith(letter.delivery_key)
-    assert fixture.intake.finished() == []
+    assert fixture.pipeline.acknowledgeable() == []
     assert fixture.hold([publish]) == [1]
     assert fixture.outcomes() == {("deadletter", "malformed"): 1}
 
@@ -171,7 +172,7 @@ def test_dead_letters_beyond_the_bound_are_counted_and_acknowledged(fixture):
 def test_what_is_ignored_waits_for_its_turn(fixture):
     """Acknowledgements keep their order."""
     publishes = fixture.take((b"a/x", b"1", 1, QOS1), (b"a/x", b"", 2, QOS1))
-    assert fixture.intake.finished() == []
+    assert fixture.pipeline.acknowledgeable() == []
     assert fixture.hold(publishes) == [1, 2]
     assert fixture.outcomes() == {("published", ""): 1, ("ignored", "cleared"): 1}
 
@@ -182,16 +183,16 @@ def test_reading_stops_when_too_much_is_in_flight_and_goes_on_when_it_has_eased(
     for fixture in (by_count, by_bytes):
         publishes = fixture.take(*[(b"m%d/x" % mid, b"1", mid, QOS1) for mid in range(1, 5)])
         fixture.take(*[(b"n%d/x" % mid, b"1", mid, QOS1) for mid in range(5, 12)])
-        assert (fixture.intake.full, fixture.intake.eased) == (True, False)
-        more = list(publishes) + list(fixture.intake.lanes.due(0, 0))
+        assert (fixture.pipeline.full, fixture.pipeline.eased) == (True, False)
+        more = list(publishes) + list(fixture.pipeline.queues.due(0, 0))
         fixture.hold(more)
-        assert (fixture.intake.full, fixture.intake.eased) == (False, True)
+        assert (fixture.pipeline.full, fixture.pipeline.eased) == (False, True)
 
 
 def test_a_huge_envelope_is_a_dead_letter(fixture):
     """Escapes can make an envelope of more than NATS takes out of a payload that is allowed."""
     [publish] = fixture.take((b"a/b/c/d", b'"' + b"\\u0001" * 43_000 + b'"', 1, QOS1), (b"x", b"", 2, QOS1))
-    assert publish.subject == "telemetry.a.other"
+    assert publish.subject == "telemetry.in.other"
     noise = b"\x01" * 200_000
     [publish] = fixture.take((b"h/b/c/d", noise, 3, QOS1))
     assert publish.subject == "deadletter.ingest.too_large"
@@ -203,15 +204,15 @@ def test_a_fault_of_ingest_s_own_costs_one_message(fixture, monkeypatch):
     class Broken:
         """A normaliser with a fault."""
 
-        place = fixture.intake._normalise.place
+        place = fixture.pipeline._normalise.place
 
         def __call__(self, topic, payload, **options):
             if payload == b"bad":
                 raise ZeroDivisionError
             return rules(topic, payload, **options)
 
-    rules = fixture.intake._normalise
-    monkeypatch.setattr(fixture.intake, "_normalise", Broken())
+    rules = fixture.pipeline._normalise
+    monkeypatch.setattr(fixture.pipeline, "_normalise", Broken())
     publishes = fixture.take((b"a/x", b"1", 1, QOS1), (b"a/x", b"bad", 2, QOS1), (b"b/x", b"3", 3, QOS1))
     assert fixture.hold(publishes) == [1, 2, 3]
     assert fixture.outcomes() == {("published", ""): 2, ("deadletter", "malformed"): 1}
@@ -221,7 +222,7 @@ def test_a_value_that_is_no_number_is_published_as_null_and_kept(fixture):
     """One outcome: the dead letter."""
     publishes = fixture.take((b"a/x", b"warm", 1, QOS1))
     subjects = {each.subject for each in publishes}
-    assert subjects == {"telemetry.a.measurement", "deadletter.ingest.not_a_number"}
+    assert subjects == {"telemetry.in.measurement", "deadletter.ingest.not_a_number"}
     assert fixture.hold(publishes) == [1]
     assert fixture.outcomes() == {("deadletter", "not_a_number"): 1}
 

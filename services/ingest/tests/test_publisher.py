@@ -1,97 +1,143 @@
 """Publishing to a real JetStream: acks that are errors, acks that never came."""
 
 import asyncio
-import time
 
+import pytest
 from seve_ingest.mqtt.framing import Arrival
 from seve_ingest.normalise.normaliser import Normaliser
-from seve_ingest.pipeline import Intake
-from seve_ingest.publish.deliveries import Keys, Seen
-from seve_ingest.publish.subject_queues import Lanes
-from seve_ingest.publisher import CONDITION, Journal
+from seve_ingest.pipeline import Pipeline
+from seve_ingest.publish.redelivery import RedeliveryMemory
+from seve_ingest.publish.subject_queues import SubjectQueues
+from seve_ingest.publisher import CONDITION, PUBLISH_ID, Publisher
 from seve_ingest.routing.presets import NATIVE
 from seve_ingest.routing.routes import RouteTable
 from seve_runtime.health import Health
 from seve_runtime.nats import topology
+from seve_schema.codec import decode_envelopes
 from support.conditions import eventually
+
+MEASUREMENTS = "telemetry.in.measurement"
 
 
 class Way:
-    """A journal at work, and the intake behind it."""
+    """A publisher at work, and the pipeline behind it."""
 
-    def __init__(self, client, **options):
+    def __init__(self, client):
         rules = Normaliser(RouteTable(("native", route) for route in NATIVE), retention=90 * 86400.0)
-        self.intake = Intake(rules, Lanes("n"), Keys("c"), Seen(100), max_inflight=100, max_bytes=1 << 20)
+        limits = {"max_inflight": 100, "max_bytes": 1 << 20}
+        self.pipeline = Pipeline(rules, SubjectQueues("n"), RedeliveryMemory(), ingest="in", client_id="c", **limits)
         self.health = Health(CONDITION)
-        options = {"timeout": 0.3, "window": 30.0, "tail": 100, **options}
-        self.journal = Journal(client, self.intake, self.health, progress=lambda: None, **options)
+        self.publisher = Publisher(client, self.pipeline, self.health, timeout=0.3)
         self.finished = asyncio.Event()
+        self.js = client.jetstream()
+        self.mid = 0
         self.acknowledged = []
 
-    def take(self, topic, payload, mid):
-        self.intake.take([Arrival(topic, payload, mid, 0x32)])
-        self.journal.send()
+    def take(self, topic, payload):
+        self.mid += 1
+        self.pipeline.take([Arrival(topic, payload, self.mid, 0x32)])
+        self.publisher.send()
 
     def done(self):
-        self.acknowledged += [delivery.mid for delivery in self.intake.finished()]
+        self.acknowledged += [delivery.mid for delivery in self.pipeline.acknowledgeable()]
         return self.acknowledged
 
+    async def start(self):
+        self.task = asyncio.create_task(self.publisher.run(self.finished))
+        await eventually(lambda: self.health.ready, "journal ready")
 
-async def running(way):
-    task = asyncio.create_task(way.journal.run(way.finished))
-    await eventually(lambda: way.health.ready, "journal ready")
-    return task
+    async def publishes(self, value):
+        """Publish one sample and wait for its ack."""
+        self.take(b"m/co2", value)
+        await eventually(lambda: self.mid in self.done(), f"{value} acknowledged")
 
+    async def stored_behind_its_back(self):
+        """Store what is ready to be sent, as a publish whose ack is lost."""
+        [publish] = self.pipeline.queues.ready()
+        headers = {PUBLISH_ID: publish.id, "Nats-Expected-Last-Subject-Sequence": str(publish.expected)}
+        await self.js.publish(publish.subject, publish.data, headers=headers)
 
-async def ended(way, task):
-    way.finished.set()
-    await task
-
-
-async def last_sequence(client):
-    return (await client.jetstream().stream_info(topology.JOURNAL)).state.last_seq
-
-
-async def test_a_lost_ack_is_answered_by_publishing_again_once(client):
-    """JetStream knows the id: the second counts as the first."""
-    way = Way(client)
-    way.take(b"m/co2", b"1", 1)
-    [publish] = list(way.intake.lanes.ready())
-    await client.jetstream().publish(publish.subject, publish.data, headers={"Nats-Msg-Id": publish.id})
-    publish.sent_at = publish.known_since = time.monotonic() - 1
-    task = await running(way)
-    await eventually(lambda: way.done() == [1], "acknowledged")
-    assert await last_sequence(client) == 1
-    await ended(way, task)
+    async def values(self):
+        """The samples in the journal, in its order."""
+        state = (await self.js.stream_info(topology.JOURNAL)).state
+        found = []
+        for sequence in range(state.first_seq, state.last_seq + 1):
+            message = await self.js.get_msg(topology.JOURNAL, sequence)
+            if message.data != b"stranger":
+                found += [each.value for each in decode_envelopes(message.data)]
+        return found
 
 
-async def test_a_lost_ack_that_jetstream_has_forgotten_is_looked_up_in_history(client):
-    """An outage longer than the duplicate window: what is held is not published twice, what is not is published."""
-    way = Way(client, window=0.0)
-    way.take(b"a/co2", b"1", 1)
-    way.take(b"b/co2", b"2", 2)
-    stored, lost = list(way.intake.lanes.ready())
-    await client.jetstream().publish(stored.subject, stored.data)  # without its id: JetStream cannot recognise it
-    await client.jetstream().publish(stored.subject, stored.data, headers={"Nats-Msg-Id": stored.id})
-    stored.known_since = lost.known_since = time.monotonic() - 100
-    before = await last_sequence(client)
-    task = await running(way)
+@pytest.fixture
+async def way(client):
+    made = Way(client)
+    yield made
+    made.finished.set()
+    await made.task
+
+
+async def test_a_lost_ack_is_answered_by_publishing_again_once(way):
+    """However long ago it was stored: the journal's own last message tells."""
+    await way.start()
+    await way.publishes(b"1")
+    way.pipeline.take([Arrival(b"m/co2", b"2", 2, 0x32)])
+    way.mid = 2
+    await way.stored_behind_its_back()
     await eventually(lambda: way.done() == [1, 2], "acknowledged")
-    assert before + 1 == await last_sequence(client)
-    await ended(way, task)
+    await way.publishes(b"3")
+    assert await way.values() == [1, 2, 3]
 
 
-async def test_without_a_stream_nothing_is_acknowledged(client):
+async def test_a_process_that_starts_learns_the_sequence_of_its_subject(way):
+    """It expects none; the journal names the last, which is not its own."""
+    await way.js.publish(MEASUREMENTS, b"stranger")
+    await way.start()
+    await way.publishes(b"1")
+    await way.publishes(b"2")
+    assert await way.values() == [1, 2]
+
+
+async def test_a_purged_journal_takes_the_next(way):
+    """A subject whose last message was purged has none."""
+    await way.start()
+    await way.publishes(b"1")
+    await way.js.purge_stream(topology.JOURNAL)
+    await way.publishes(b"2")
+    assert await way.values() == [2]
+
+
+async def test_a_journal_that_was_recreated_takes_the_next(way):
+    """Its sequences begin anew, below what ingest expects."""
+    await way.start()
+    for value in (b"1", b"2", b"3"):
+        await way.publishes(value)
+    config = (await way.js.stream_info(topology.JOURNAL)).config
+    await way.js.delete_stream(topology.JOURNAL)
+    await way.js.add_stream(config)
+    await way.publishes(b"4")
+    await way.publishes(b"5")
+    assert await way.values() == [4, 5]
+
+
+async def test_a_stranger_on_its_subject_is_told_and_stops_nothing(way, capsys):
+    """Two ingests with one MQTT_CLIENT_ID."""
+    await way.start()
+    await way.publishes(b"1")
+    await way.js.publish(MEASUREMENTS, b"stranger")
+    await way.publishes(b"2")
+    assert await way.values() == [1, 2]
+    assert "MQTT_CLIENT_ID" in capsys.readouterr().out
+
+
+async def test_without_a_stream_nothing_is_acknowledged(way):
     """It waits, says why, and goes on when the stream is there."""
-    way = Way(client)
-    config = (await client.jetstream().stream_info(topology.JOURNAL)).config
-    await client.jetstream().delete_stream(topology.JOURNAL)
-    task = await running(way)
-    way.take(b"m/co2", b"1", 1)
+    config = (await way.js.stream_info(topology.JOURNAL)).config
+    await way.js.delete_stream(topology.JOURNAL)
+    await way.start()
+    way.take(b"m/co2", b"1")
     await eventually(lambda: not way.health.ready, "not ready")
     assert way.health.reasons == {CONDITION: "no stream takes the subject"}
     assert way.done() == []
-    await client.jetstream().add_stream(config)
+    await way.js.add_stream(config)
     await eventually(lambda: way.done() == [1], "acknowledged")
     assert way.health.ready
-    await ended(way, task)

@@ -1,12 +1,15 @@
-"""Reading back from a real HISTORY what was published last."""
+"""Reading back from a real journal what was published last."""
 
 import msgspec
 import pytest
 from seve_ingest.publish import recovery
-from seve_ingest.publish.recovery import delivery_keys, held_ids
+from seve_ingest.publish.recovery import read_back
+from seve_ingest.publish.redelivery import client_digest
 from seve_runtime.nats import topology
+from seve_schema.subjects import ingest_name, telemetry_subject
 
 TAIL = 2000
+MINE = client_digest("mine")
 
 
 @pytest.fixture
@@ -14,64 +17,71 @@ def js(client):
     return client.jetstream()
 
 
-async def publish(js, *keys, name=None):
+def key(mid, index=0, client="mine"):
+    return f"{client_digest(client)}{mid:04x}{mid:016x}:{index}"
+
+
+async def publish(js, *keys, client="mine"):
     """One message of as many envelopes."""
     data = msgspec.json.encode([{"deliveryKey": key} for key in keys])
-    await js.publish("telemetry.m.measurement", data, headers={"Nats-Msg-Id": name} if name else None)
+    await js.publish(telemetry_subject(ingest_name(client), "measurement"), data)
 
 
-async def test_an_empty_history_tells_nothing(client, js):
+async def found(client, tail=TAIL):
+    return [(known.mid, known.index) for known in await read_back(client, "mine", tail)]
+
+
+async def test_an_empty_journal_tells_nothing(client):
     """The first start of all."""
-    assert await delivery_keys(client, TAIL, "ab") == []
+    assert await found(client) == []
 
 
-async def test_keys_come_oldest_first_and_only_one_s_own(client, js):
+async def test_keys_come_newest_first_and_only_one_s_own(client, js):
     """Also from messages of many envelopes, and of QoS 0, which have none."""
-    await publish(js, "ab01:0", "ab01:1")
-    await publish(js, "cd02:0", None, "ab03:0")
-    assert await delivery_keys(client, TAIL, "ab") == ["ab01:0", "ab01:1", "ab03:0"]
+    await publish(js, key(1, 0), key(1, 1))
+    await publish(js, key(7, client="other"), client="other")
+    await publish(js, None, key(2))
+    assert await found(client) == [(2, 0), (1, 1), (1, 0)]
 
 
 async def test_no_more_than_the_tail_is_read(client, js):
-    """Counted in messages, from the end."""
-    for number in range(5):
-        await publish(js, f"ab{number}:0")
-    assert await delivery_keys(client, 2, "ab") == ["ab3:0", "ab4:0"]
-    assert await delivery_keys(client, 0, "ab") == []
+    """Counted in envelopes, whole messages at a time, from the end."""
+    for mid in range(1, 6):
+        await publish(js, key(mid), None)
+    assert await found(client, 3) == [(5, 0), (4, 0)]
+    assert await found(client, 0) == []
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 20])
 async def test_stretches_join_without_gap_or_overlap(client, js, monkeypatch, count):
-    """However long the history is."""
+    """However long the journal is."""
     monkeypatch.setattr(recovery, "FIRST_STRETCH", 1)
-    for number in range(count):
-        await publish(js, f"ab{number}:0")
-    assert [f"ab{number}:0" for number in range(count)] == await delivery_keys(client, TAIL, "ab")
+    for mid in range(1, count + 1):
+        await publish(js, key(mid))
+    assert [(mid, 0) for mid in range(count, 0, -1)] == await found(client)
 
 
 async def test_reading_ends_with_what_can_be_remembered(client, js, monkeypatch):
     """Older keys would be forgotten at once."""
-    monkeypatch.setattr(recovery, "FIRST_STRETCH", 1)
-    monkeypatch.setattr(recovery, "KNOWN_BEFORE", 2)
-    for number in range(20):
-        await publish(js, f"ab{number}:0")
-    assert await delivery_keys(client, TAIL, "ab") == ["ab17:0", "ab18:0", "ab19:0"]
+    monkeypatch.setattr(recovery, "REMEMBERED", 2)
+    for mid in range(1, 20):
+        await publish(js, key(mid))
+    assert await found(client) == [(19, 0), (18, 0)]
 
 
-async def test_a_purged_history_is_an_empty_one(client, js):
+async def test_a_purged_journal_is_an_empty_one(client, js):
     """Nothing is waited for that cannot come."""
-    await publish(js, "ab01:0")
-    assert await delivery_keys(client, TAIL, "ab") == ["ab01:0"]
-    await js.purge_stream(topology.HISTORY)
-    history_before, recovery.CATCH_UP_SECONDS = recovery.CATCH_UP_SECONDS, 0.2
-    try:
-        assert await delivery_keys(client, TAIL, "ab") == []
-    finally:
-        recovery.CATCH_UP_SECONDS = history_before
+    await publish(js, key(1))
+    await js.purge_stream(topology.JOURNAL)
+    assert await found(client) == []
 
 
-async def test_ids_that_are_held_are_told_from_those_that_are_not(client, js):
-    """The copies in HISTORY keep the id of their publish."""
-    await publish(js, "ab01:0", name="one")
-    await publish(js, "ab02:0", name="two")
-    assert {"one"} == await held_ids(client, TAIL, {"one", "three"})
+@pytest.mark.parametrize(
+    "data", [b"hello", b"[1]", b'[{"deliveryKey": 1}]', b'[{"deliveryKey": "%b:x"}]' % MINE.encode()]
+)
+async def test_a_message_that_is_no_envelope_is_passed_over(client, js, data):
+    """Whoever may publish may have written it; ingest starts all the same."""
+    await publish(js, key(1))
+    await js.publish(telemetry_subject(ingest_name("mine"), "log"), data)
+    await publish(js, key(2))
+    assert await found(client) == [(2, 0), (1, 0)]

@@ -18,7 +18,7 @@ from seve_runtime.nats import topology
 from seve_runtime.settings import load
 from seve_schema.codec import encode, join
 from seve_schema.envelope import Envelope
-from seve_schema.subjects import telemetry_subject
+from seve_schema.subjects import ingest_name, telemetry_subject
 from seve_schema.times import format_time
 from seve_writer.app import app
 from seve_writer.journal import consumer
@@ -28,7 +28,7 @@ from seve_writer.settings import WriterSettings
 BASE = 1_764_529_200_000_000
 """2025-11-30T19:00:00Z."""
 
-STREAMS = topology.TopologySettings(ack_wait=6.0, duplicate_window=5.0)
+STREAMS = topology.TopologySettings(ack_wait=6.0)
 
 
 def envelope(module="croissance", kind="measurement", *, sensor="co2", value=450.5, at=0, **fields):
@@ -49,6 +49,9 @@ def requests_that_end_soon(monkeypatch):
     monkeypatch.setattr(consumer, "EXPIRES", 0.1)
 
 
+INGEST = ingest_name("seve-ingest")
+
+
 class Journal:
     """A client of the journal, as ingest is."""
 
@@ -57,16 +60,16 @@ class Journal:
         self.js = client.jetstream()
 
     async def publish(self, *envelopes):
-        """One NATS message of one module and kind; gives its sequence."""
-        first = envelopes[0]
-        subject = telemetry_subject(first.module_id, first.kind)
+        """One NATS message of one kind; gives its sequence."""
+        subject = telemetry_subject(INGEST, envelopes[0].kind)
         return (await self.js.publish(subject, join(map(encode, envelopes)))).seq
 
     async def waiting(self):
         """Messages that no writer acknowledged yet."""
-        return (await self.js.stream_info("TELEMETRY")).state.messages
+        consumer = await self.js.consumer_info("TELEMETRY", "writer")
+        return consumer.num_pending + consumer.num_ack_pending
 
-    async def made_anew(self):
+    async def recreated(self):
         """Deleted and made again, with all that it held gone."""
         await self.js.delete_stream("TELEMETRY")
         await topology.apply(self.js, STREAMS)

@@ -93,7 +93,9 @@ async def test_a_row_of_the_ledger_that_is_gone_is_named_by_its_sequences(journa
     query("DELETE FROM ledger WHERE sequences && '{[1,1],[3,3]}'::int8multirange")
     code, said, _ = await audit()
     assert code == 1
-    assert said.splitlines()[-1] == ("LOST: 2 messages of the journal, neither in the database nor waiting: 1, 3")
+    assert said.splitlines()[-1] == (
+        "LOST: 2 messages of the journal, neither in the database nor waiting: 1, 3; the journal still holds 1, 3"
+    )
     code, said, _ = await audit("--json")
     assert code == 1
     (told,) = json.loads(said)["journals"]
@@ -102,12 +104,13 @@ async def test_a_row_of_the_ledger_that_is_gone_is_named_by_its_sequences(journa
     assert (await audit("--from", "3"))[0] == 1
 
 
-async def test_messages_purged_before_they_were_written_are_lost(journal, writer, audit):
+async def test_messages_deleted_before_they_were_written_are_lost(journal, writer, audit):
     """Also among those that wait still."""
     await stored(journal, writer, 2)
     for number in range(8):
-        await journal.publish(envelope("purged" if number in (2, 3, 6) else "kept", at=number))
-    await journal.js.purge_stream("TELEMETRY", subject="telemetry.purged.measurement")
+        await journal.publish(envelope(at=number))
+    for sequence in (5, 6, 9):
+        await journal.js.delete_msg("TELEMETRY", sequence)
     code, said, _ = await audit()
     assert code == 1
     assert "5  waiting" in said
@@ -134,14 +137,14 @@ async def test_what_was_written_again_after_a_lost_acknowledgement_is_no_fault(j
     assert "1  accounted  by 2 rows of the ledger; 1 delivered and written again, which is no fault" in said
 
 
-async def test_a_journal_made_anew_leaves_what_it_held_lost(journal, writer, audit):
+async def test_a_journal_recreated_leaves_what_it_held_lost(journal, writer, audit):
     """Both are told apart by when they were made; the new one begins at 1 again, and can be judged alone."""
     await stored(journal, writer, 2)
     await journal.publish(envelope(at=3000))
     async with writer():
         await journal.publish(envelope(at=4000))
         await eventually(journal.empty, "written")
-    await journal.made_anew()
+    await journal.recreated()
     await stored(journal, writer, 3, first=10)
     code, said, _ = await audit()
     assert code == 0
@@ -150,7 +153,7 @@ async def test_a_journal_made_anew_leaves_what_it_held_lost(journal, writer, aud
     assert "3  entered    sequences 1 to 3\n" in said
 
 
-async def test_a_journal_made_anew_under_a_running_writer_is_booked_as_itself(journal, nats_server, migrated, query):
+async def test_a_journal_recreated_under_a_running_writer_is_booked_as_itself(journal, nats_server, migrated, query):
     """What the new one brings before the writer has noticed is left to the next writer: its sequences are not the old
     one's, and a state of it counts as newer.
     """
@@ -162,7 +165,7 @@ async def test_a_journal_made_anew_under_a_running_writer_is_booked_as_itself(jo
                 await journal.publish(envelope(at=number))
             await journal.publish(envelope(**status))
             await eventually(journal.empty, "written")
-            await journal.made_anew()
+            await journal.recreated()
             await journal.publish(envelope(**(status | {"metadata": {"rssi": -70}})))
             await journal.publish(envelope(at=10))
             await eventually(task.done, "ended by itself")
@@ -178,7 +181,7 @@ async def test_a_journal_made_anew_under_a_running_writer_is_booked_as_itself(jo
     assert query("SELECT rssi FROM device_system_status") == [(-70,)]
 
 
-async def test_a_journal_made_anew_while_a_writer_asks_for_nothing_is_booked_as_itself(
+async def test_a_journal_recreated_while_a_writer_asks_for_nothing_is_booked_as_itself(
     journal, nats_server, migrated, query
 ):
     """Its hands are full, the database holds it up, and so it has no request open that would tell of the end."""
@@ -194,7 +197,7 @@ async def test_a_journal_made_anew_while_a_writer_asks_for_nothing_is_booked_as_
                     await journal.publish(envelope(at=number))
                 await eventually(taken, "its hands full")
                 full = time.monotonic()
-                await journal.made_anew()
+                await journal.recreated()
                 for number in range(3):
                     await journal.publish(envelope(at=10 + number))
                 await eventually(lambda: time.monotonic() - full > 2 * UNNOTICED, "long enough to tell")
@@ -220,14 +223,14 @@ async def test_holes_in_an_earlier_journal_are_lost(journal, writer, query, audi
     assert (await audit("--from", "1"))[0] == 0
 
 
-async def test_a_database_made_anew_cannot_know_what_went_before(journal, writer, query, audit):
+async def test_a_database_recreated_cannot_know_what_went_before(journal, writer, query, audit):
     """What was acknowledged before its tables were made may be in another one: it is told, and no fault."""
     await stored(journal, writer, 4)
     query("DELETE FROM ledger WHERE sequences && '{[1,2]}'::int8multirange")
     query("UPDATE schema_migrations SET applied_at_utc = now() AT TIME ZONE 'UTC'")
     code, said, _ = await audit()
     assert code == 0
-    assert "2  unknown    1-2: gone from the journal before these tables were made" in said
+    assert "2  unknown    1-2: acknowledged before these tables were made" in said
 
 
 async def test_a_busy_pipeline_never_raises_a_false_alarm(journal, nats_server, migrated, process, query):

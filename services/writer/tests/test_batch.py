@@ -1,13 +1,13 @@
 """The 5 s / 100 rule, told by plain values."""
 
-from seve_writer.batch import RateLimit, Waiting
+from seve_writer.batch import Waiting
 from seve_writer.decode import Unit
-from seve_writer.journal.message import Delivery
+from seve_writer.journal.message import JournalMessage
 
 
 def message(rows, sequence=1):
-    delivery = Delivery("telemetry.a.measurement", b"", "", sequence, 1, 0)
-    return [Unit(delivery, index, ("a", "co2", "", index, 1.0)) for index in range(rows)]
+    message = JournalMessage("telemetry.a.measurement", b"", "", sequence, 1, 0)
+    return [Unit(message, index, ("a", "co2", "", index, 1.0)) for index in range(rows)]
 
 
 def waiting(*sizes, at=0.0):
@@ -94,10 +94,3 @@ def test_a_backlog_that_one_batch_does_not_end_goes_on():
         batch.add(message(1000), 0)
     batch.flushed()
     assert [(taken.trigger, len(taken.units)) for taken in (batch.take(), batch.take())] == [("backlog", 1000)] * 2
-
-
-def test_the_warning_comes_once_in_its_time():
-    """And says how often it was held back."""
-    limit = RateLimit(60)
-    assert [limit.allows(now) for now in (0, 1, 59.9, 60)] == [True, False, False, True]
-    assert (limit.held_back(), limit.held_back()) == (2, 0)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import seve_writer.journal.consumer
 from seve_runtime.nats.direct import DirectClient
-from seve_writer.journal.consumer import Intake
+from seve_writer.journal.consumer import Consumer
 from support.conditions import eventually
 
 from .conftest import envelope
@@ -13,16 +13,16 @@ from .conftest import envelope
 
 @pytest.fixture
 async def pulling(journal, nats_server):
-    """Starts an intake with bounds; gives it and the list of what arrived. Stopped at the end."""
+    """Starts an consumer with bounds; gives it and the list of what arrived. Stopped at the end."""
     client = DirectClient()
     await client.connect(nats_server.url)
     stop, tasks = asyncio.Event(), []
 
     def start(**bounds):
         arrived = []
-        intake = Intake(client, arrived.append, **bounds)
-        tasks.append(asyncio.create_task(intake.run(stop)))
-        return intake, arrived
+        consumer = Consumer(client, arrived.append, **bounds)
+        tasks.append(asyncio.create_task(consumer.run(stop)))
+        return consumer, arrived
 
     yield start
     stop.set()
@@ -40,23 +40,23 @@ async def test_messages_in_hand_are_bounded(journal, pulling):
     """At the bound it asks for nothing; what is released makes room for as many."""
     for at in range(120):
         await journal.publish(envelope(at=at))
-    intake, arrived = pulling(most=50, most_bytes=1 << 20)
+    consumer, arrived = pulling(most=50, most_bytes=1 << 20)
     await eventually(lambda: server_waits(journal, 50), "fifty in hand, and no request")
-    assert (intake.held, len(arrived)) == (50, 50)
-    intake.acknowledge(arrived[:20])
+    assert (consumer.held, len(arrived)) == (50, 50)
+    consumer.acknowledge(arrived[:20])
     await eventually(lambda: len(arrived) == 70, "twenty more")
-    assert intake.held == 50
+    assert consumer.held == 50
 
 
 async def test_bytes_in_hand_are_bounded(journal, pulling):
     """Few large messages fill it as well as many small ones."""
     for at in range(40):
         await journal.publish(envelope(kind="other", metadata="x" * 10_000, at=at))
-    intake, arrived = pulling(most=1000, most_bytes=100_000)
+    consumer, arrived = pulling(most=1000, most_bytes=100_000)
     await eventually(lambda: len(arrived) == 9, "nine of ten thousand bytes")
-    intake.acknowledge(arrived[:4])
+    consumer.acknowledge(arrived[:4])
     await eventually(lambda: len(arrived) == 13, "four more")
-    assert intake.held == 9
+    assert consumer.held == 9
 
 
 async def test_a_message_larger_than_the_bound_comes_alone(journal, pulling):
@@ -64,10 +64,10 @@ async def test_a_message_larger_than_the_bound_comes_alone(journal, pulling):
     await journal.publish(envelope(at=1))
     await journal.publish(envelope(kind="other", metadata="x" * 300_000))
     await journal.publish(envelope(at=2))
-    intake, arrived = pulling(most=100, most_bytes=65_536)
+    consumer, arrived = pulling(most=100, most_bytes=65_536)
     for expected in (1, 2, 3):
         await eventually(lambda expected=expected: len(arrived) == expected, f"message {expected}")
-        intake.acknowledge(arrived[expected - 1 :])
+        consumer.acknowledge(arrived[expected - 1 :])
     await eventually(journal.empty, "all acknowledged")
 
 
@@ -75,21 +75,21 @@ async def test_what_is_given_back_comes_again_at_once(journal, pulling):
     """A writer that stops without a database does not make its messages wait for ACK_WAIT."""
     for at in range(3):
         await journal.publish(envelope(at=at))
-    intake, arrived = pulling(most=100, most_bytes=1 << 20)
+    consumer, arrived = pulling(most=100, most_bytes=1 << 20)
     await eventually(lambda: len(arrived) == 3, "three in hand")
-    assert intake.give_back() == 3
+    assert consumer.nak_all() == 3
     await eventually(lambda: len(arrived) == 6, "three again", seconds=4)
-    assert [delivery.delivered for delivery in arrived[3:]] == [2, 2, 2]
+    assert [message.delivered for message in arrived[3:]] == [2, 2, 2]
 
 
 async def test_an_extension_keeps_messages_from_going_round(journal, pulling):
-    """Beyond ACK_WAIT and still one delivery each: the database may be away for hours."""
+    """Beyond ACK_WAIT and still one message each: the database may be away for hours."""
     for at in range(3):
         await journal.publish(envelope(at=at))
-    intake, arrived = pulling(most=100, most_bytes=1 << 20)
+    consumer, arrived = pulling(most=100, most_bytes=1 << 20)
     await eventually(lambda: len(arrived) == 3, "three in hand")
     stop = asyncio.Event()
-    keeping = asyncio.create_task(intake.keep(stop, 0.2))
+    keeping = asyncio.create_task(consumer.keep(stop, 0.2))
     loop = asyncio.get_running_loop()
     end = loop.time() + 7.5  # ACK_WAIT of these tests is 6 s
     await eventually(lambda: loop.time() > end, "longer than ACK_WAIT")
@@ -97,7 +97,7 @@ async def test_an_extension_keeps_messages_from_going_round(journal, pulling):
     stop.set()
     await keeping
     await eventually(lambda: len(arrived) == 3, "nothing else arrived")
-    intake.acknowledge(arrived)
+    consumer.acknowledge(arrived)
     await eventually(journal.empty, "all acknowledged")
 
 

@@ -196,7 +196,7 @@ async def test_nats_killed_and_started_again_under_load(journal, nats_server, mi
     """What was in hand is written; what was not acknowledged comes again and is found in the table."""
     async with running(settings_for(nats_server.url, migrated, batch_size=1000, flush_interval="300ms")):
         await publish(journal, 100)
-        await eventually(lambda: count() > 0, "writing")
+        await eventually(lambda: count() > 0, "batch_writer")
         nats_server.kill()
         await eventually(lambda: not journal.client.is_connected, "noticed")
         nats_server.start()
@@ -247,7 +247,7 @@ async def test_a_full_disk_is_waited_for(journal, nats_server, postgres_server, 
     assert await journal.deadletters() == []
 
 
-async def test_a_journal_made_anew_under_a_writer_ends_it(journal, nats_server, migrated, query, count):
+async def test_a_journal_recreated_under_a_writer_ends_it(journal, nats_server, migrated, query, count):
     """What it had of the old one is written, and nothing is acknowledged to the new one, whose sequences are others."""
 
     async def taken():
@@ -257,7 +257,7 @@ async def test_a_journal_made_anew_under_a_writer_ends_it(journal, nats_server, 
         async with running(settings_for(nats_server.url, migrated, flush_interval="3s")) as task:
             await publish(journal, 3)
             await eventually(taken, "in the writer's hands")
-            await journal.made_anew()
+            await journal.recreated()
             await publish(journal, 3, first=3)
             await eventually(task.done, "ended by itself")
 

@@ -11,7 +11,7 @@ from seve_schema.subjects import telemetry_subject
 from seve_writer.database.store import Store
 from seve_writer.database.transaction import plan
 from seve_writer.decode import read
-from seve_writer.journal.message import Delivery
+from seve_writer.journal.message import JournalMessage
 from seve_writer.schema.version import verify
 from support.conditions import eventually
 from support.proxy import proxied
@@ -32,8 +32,8 @@ async def store(migrated):
 
 def units(sequence, *envelopes, delivered=1):
     """A message of the journal as a writer reads it."""
-    subject = telemetry_subject(envelopes[0].module_id, envelopes[0].kind)
-    return read(Delivery(subject, join(map(encode, envelopes)), "", sequence, delivered, 0))
+    subject = telemetry_subject("0a1b2c3d", envelopes[0].kind)
+    return read(JournalMessage(subject, join(map(encode, envelopes)), "", sequence, delivered, 0))
 
 
 def status(rssi=None, *, at=0, retained=False, **memory):
@@ -88,7 +88,7 @@ async def test_two_reports_of_one_message_apply_in_their_order(store, query):
     assert query("SELECT rssi, heap_free_kb, status_position[3] FROM device_system_status") == [(-50, 1, 1)]
 
 
-async def test_a_journal_made_anew_comes_after_the_one_before(store, query):
+async def test_a_journal_recreated_comes_after_the_one_before(store, query):
     """Its sequences start at 1 again; its creation is later."""
     await store.write(plan(units(900, status(-40)), JOURNAL))
     await store.write(plan(units(1, status(-50)), JOURNAL + 1))

@@ -98,7 +98,7 @@ async def test_a_report_that_its_table_refuses_is_buried_alone(journal, writer, 
 
 async def test_bytes_that_are_no_envelopes_are_kept_and_told(journal, writer, query):
     """A foreign publisher on the journal's subjects stops nobody, loops nowhere, and its bytes are kept."""
-    subject = telemetry_subject("croissance", "measurement")
+    subject = telemetry_subject("0a1b2c3d", "measurement")
     good = encode(envelope())
     await journal.js.publish(subject, b"not json")
     await journal.js.publish(subject, join([b'{"moduleId": 7}', good]))

@@ -2,7 +2,6 @@
 
 import pytest
 from psycopg import errors
-from seve_writer.database.backoff import delay
 from seve_writer.database.batch_writer import judge
 from seve_writer.database.retry_policy import Attempt, Step
 from seve_writer.database.sqlstate import Fault, classify
@@ -90,10 +89,3 @@ def test_an_unknown_error_counts_only_while_the_database_answers():
         assert attempt.failed(Fault.UNKNOWN) is Step.PROBE
         attempt.probed(answered=answered)
     assert attempt.failed(Fault.UNKNOWN) is Step.REFUSED
-
-
-def test_delays_double_up_to_two_seconds_and_are_spread():
-    """From 50 to 100 ms at first; writers that failed together come back apart."""
-    assert [delay(attempt, 0) for attempt in range(1, 8)] == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
-    assert delay(1, 0.5) == pytest.approx(0.075)
-    assert delay(10**6, 0.999) < 2

@@ -1,6 +1,11 @@
 """The errors a service may end with. Each carries its reason as a value."""
 
 
+def describe(error: BaseException) -> str:
+    """Return the text of an error in one line; its class where it has no text."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class SeveError(Exception):
     """Root of what Sève raises on purpose."""
 

@@ -47,6 +47,16 @@ async def unless(stop: Stop, awaitable: Awaitable[T]) -> T:
             await asyncio.wait((task,))
 
 
+async def first_of(*events: asyncio.Event, patience: float | None = None) -> None:
+    """Wait until one of `events` is set, or for `patience` seconds."""
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 async def pause(stop: Stop, seconds: float) -> bool:
     """Wait for `seconds` or the stop; tells whether it was the stop."""
     try:

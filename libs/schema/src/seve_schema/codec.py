@@ -1,4 +1,7 @@
-"""JSON of the wire. A NATS message is an array of envelopes of one module and one kind; nothing is encoded twice."""
+"""JSON of the wire. A NATS message is an array of envelopes of one kind, of any modules, in the order of arrival.
+
+Nothing is encoded twice.
+"""
 
 from collections.abc import Iterable
 from typing import Final

@@ -18,7 +18,7 @@ Kind = Literal[
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 IGNORED_BY_THE_WRITER: Final[frozenset[Kind]] = frozenset({"log", "other"})
-"""Kinds that have no table: they live in the journal, in HISTORY and on screens."""
+"""Kinds that have no table: they live in the journal and on screens."""
 
 Clock = Literal["device", "server"]
 

@@ -1,17 +1,17 @@
-"""NATS subjects: `telemetry.{module}.{kind}` and its republished twin `live.{module}.{kind}`.
+"""NATS subjects: `telemetry.{ingest}.{kind}` in the journal, `latest.{module}` and `deadletter.{service}.{reason}`.
 
-A module name may hold any character; its token writes every byte outside `[A-Za-z0-9_-]` as `%XX`, which is reversible.
-Bounds belong to ingest: a module is at most 128 bytes, hence a token at most 384 (NATS drops a connection at 4 KiB).
+A token writes every byte outside `[A-Za-z0-9_-]` as `%XX`, which is reversible. Bounds belong to ingest: a module name
+is at most 128 bytes, hence a token at most 384 (NATS drops a connection at 4 KiB).
 """
 
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from seve_schema.envelope import KINDS, Kind
 
 JOURNAL_PREFIX: Final = "telemetry"
-LIVE_PREFIX: Final = "live"
 LATEST_PREFIX: Final = "latest"
 DEADLETTER_PREFIX: Final = "deadletter"
 
@@ -25,7 +25,7 @@ class SubjectError(ValueError):
 
 @lru_cache(maxsize=65536)
 def module_token(module_id: str) -> str:
-    """A module name as one token of a subject. Raises SubjectError for the empty name, which no token can stand for."""
+    """Return a module name as one token of a subject. Raises SubjectError for the empty name, which has no token."""
     if not module_id:
         raise SubjectError("an empty module name has no token")
     return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in module_id.encode())
@@ -33,30 +33,35 @@ def module_token(module_id: str) -> str:
 
 @lru_cache(maxsize=65536)
 def module_of_token(token: str) -> str:
-    """The module name that `module_token` wrote. Raises UnicodeDecodeError for what it never writes."""
+    """Return the module name that `module_token` wrote. Raises UnicodeDecodeError for a token it never writes."""
     return unquote_to_bytes(token).decode()
 
 
-def telemetry_subject(module_id: str, kind: Kind) -> str:
-    """Where envelopes of one module and kind enter the journal."""
-    return f"{JOURNAL_PREFIX}.{module_token(module_id)}.{kind}"
+def ingest_name(client_id: str) -> str:
+    """Return the name of an ingest in subjects: 8 hex digits of its MQTT client id, which itself may be a secret."""
+    return blake2b(client_id.encode(), digest_size=4).hexdigest()
+
+
+def telemetry_subject(ingest: str, kind: Kind) -> str:
+    """Return where the ingest named `ingest` (`ingest_name`) publishes envelopes of one kind, of all modules."""
+    return f"{JOURNAL_PREFIX}.{ingest}.{kind}"
 
 
 def latest_subject(module_id: str) -> str:
-    """Where the newest envelope of each series of a module is kept."""
+    """Return where the newest envelope of each series of a module is kept."""
     return f"{LATEST_PREFIX}.{module_token(module_id)}"
 
 
 def deadletter_subject(service: str, reason: str) -> str:
-    """Where a service leaves what it could not use; both parts are plain tokens."""
+    """Return where a service publishes its dead letters; both parts are plain tokens."""
     return f"{DEADLETTER_PREFIX}.{service}.{reason}"
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=1024)
 def parse_subject(subject: str) -> tuple[str, Kind]:
-    """Module and kind of a journal or live subject. Raises SubjectError for any other subject."""
+    """Return the ingest and the kind of a journal subject. Raises SubjectError for any other subject."""
     prefix, _, rest = subject.partition(".")
-    token, _, kind = rest.partition(".")
-    if prefix not in (JOURNAL_PREFIX, LIVE_PREFIX) or not token or kind not in _KINDS:
+    ingest, _, kind = rest.partition(".")
+    if prefix != JOURNAL_PREFIX or not ingest or kind not in _KINDS:
         raise SubjectError(f"not a telemetry subject: {subject!r}")
-    return module_of_token(token), kind
+    return ingest, kind

@@ -13,11 +13,10 @@ from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.feed import Feed
 from seve_broadcaster.metrics import Latency, Observed
 from seve_broadcaster.settings import Settings
-from seve_broadcaster.snapshot.snapshot import NEVER, Bounds, Present
-from seve_broadcaster.snapshot_store import Latest
-from seve_broadcaster.stream.history import History
-from seve_broadcaster.stream.replay_buffer import Recent
-from seve_broadcaster.websocket.history_replay import Replay
+from seve_broadcaster.snapshot.snapshot import NEVER, Bounds, LatestValues
+from seve_broadcaster.snapshot_store import SnapshotStore
+from seve_broadcaster.stream.replay_buffer import ReplayBuffer
+from seve_broadcaster.websocket.journal_replay import JournalReplay
 from seve_broadcaster.websocket.server import Gateway
 
 
@@ -33,13 +32,13 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         await topology.wait_for(js, stop)
         if stop.is_set():
             return
-        present = Present(Bounds(total_bytes=settings.present_max_bytes))
-        hub = Hub(NEVER, present, Recent(settings.recent_max_bytes, NEVER), settings.ws_max_subscriptions)
-        latest = Latest(client, hub, settings.latest_save_interval)
-        replay = Replay(hub, History(client))
-        gateway, latency = Gateway(settings, hub, replay, keys, health), Latency()
+        latest = LatestValues(Bounds(modules=settings.max_modules, total_bytes=settings.present_max_bytes))
+        hub = Hub(NEVER, latest, ReplayBuffer(settings.recent_max_bytes, NEVER), settings.ws_max_subscriptions)
+        store = SnapshotStore(client, hub, settings.latest_save_interval, settings.module_forget_after)
+        replay, latency = JournalReplay(client, hub), Latency()
+        gateway = Gateway(settings, hub, replay, keys, health)
         feed = Feed(client, hub, health, latency.observe)
         registry.register(Observed(gateway, feed, replay))
         registry.register(latency)
-        await unless(stop, feed.start(latest.restore, stop))
-        await supervise(stop, gateway.serve, feed.watch, latest.keep, grace=settings.service.shutdown_grace)
+        await unless(stop, feed.start(store.restore, stop))
+        await supervise(stop, gateway.serve, feed.watch, replay.run, store.keep, grace=settings.service.shutdown_grace)

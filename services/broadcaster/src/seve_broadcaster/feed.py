@@ -1,221 +1,240 @@
-"""The stream from NATS into the hub, complete and in the order of the journal, or declared a gap. Serves no client.
+"""The journal into the hub: complete and in order, or declared a gap. Serves no client.
 
-One subscription on `live.>`, where the journal's sequences are contiguous: a jump is a gap, and so is a journal that
-is longer than what came. While a gap is healed from HISTORY, what arrives is held; the oldest of it goes where there is
-too much, since HISTORY has that as well.
+One pull consumer of its own, not acknowledged, kept in memory by NATS, with requests kept open. Starting, following and
+healing are the same reading from the message behind the head: after a disconnect, a refused request, a heartbeat that
+does not come or a jump in the sequence, a new consumer begins there. What a new consumer skips is gone: a gap.
+
+Messages on their way: bound `BATCH` messages and `BATCH_BYTES` a request, two requests; overflow rule: the broadcaster
+reads no further from its socket, and the server keeps the rest.
 """
 
 import asyncio
+import contextlib
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from nats.errors import Error as NatsError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from seve_runtime.errors import describe
 from seve_runtime.health import Health
-from seve_runtime.lifecycle import Stop, pause
+from seve_runtime.lifecycle import Stop, first_of, pause
+from seve_runtime.nats.ack_subject import parse_ack_subject
 from seve_runtime.nats.direct import DirectClient, Frame
+from seve_runtime.nats.pull import PullRequest, encode_request, end_of, request_subject
+from seve_runtime.nats.topology import JOURNAL
 from seve_schema.position import Position
 from seve_schema.times import parse_time
 
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.stream.history import LIVE, History, journal_end, read, sequence_of
-from seve_broadcaster.stream.message import Message
+from seve_broadcaster.stream.journal import journal_extent, read_message
+
+if TYPE_CHECKING:
+    from nats.aio.subscription import Subscription
 
 log = structlog.get_logger()
 
 CONDITION: Final = "stream"
 """The readiness condition that the feed keeps."""
 
-COMPARE_SECONDS: Final = 1.0
+BATCH: Final = 500
+BATCH_BYTES: Final = 16 << 20
+EXPIRES: Final = 60.0
+HEARTBEAT: Final = 2.0
+"""Seconds after which the server says that an idle request is still open."""
+
+LOOK_SECONDS: Final = 1.0
+"""How soon a connection that was lost and found is noticed."""
+
+QUIET_LOOKS: Final = 5
+"""Looks without a message or a heartbeat after which a consumer counts as lost: two heartbeats and a little."""
+
 RETRY_SECONDS: Final = 0.5
-LAG_SECONDS: Final = 5.0
-"""How long HISTORY may lag behind the journal without any progress before what it lacks counts as lost."""
+WARM: Final = 2000
+"""Messages before the point of restoring that are read again: clients of a broadcaster that just ended ask for them."""
 
-WARM: Final = 5000
-"""Messages before the point of restoring that are read again."""
-
-HELD_BYTES: Final = 16 << 20
 TURN_BYTES: Final = 64 << 10
 """What is published in one turn of the loop: transports empty their buffers between turns."""
 
-
 Latency = Callable[[float], None]
-"""Takes the seconds from the receipt of a message by ingest to its last write to a client's transport."""
+"""Takes the seconds from the receipt of a message by ingest to the end of the turn that wrote it to clients."""
 
 
 class Feed:
-    """What comes from `live.>` and HISTORY. `malformed` and `healed` count messages."""
+    """Follows the journal. `malformed` counts messages that could not be read, `consumers` how often it began anew."""
 
     def __init__(self, client: DirectClient, hub: Hub, health: Health, latency: Latency) -> None:
         self.malformed = 0
-        self.healed = 0
+        self.consumers = 0
         self._client = client
         self._js = client.jetstream()
         self._hub = hub
         self._health = health
         self._latency = latency
-        self._history = History(client)
-        self._held: deque[Frame] = deque()
-        self._held_bytes = 0
-        self._healing = asyncio.Event()
+        self._subscription: Subscription | None = None
+        self._inbox = ""
+        self._requests = ""
+        self._credit = 0
+        self._fresh = False
+        self._target = 0
+        self._connection = 0
+        self._words = self._words_before = self._quiet = 0
         self._turn = 0
-        self._lack = hub.begin
+        self._measured = ""
+        self._loop = asyncio.get_running_loop()
+        self._lost = asyncio.Event()
+        self._at_head = asyncio.Event()
 
     async def start(self, restore: Callable[[], Awaitable[Position]], stop: Stop) -> None:
-        """Subscribe, and come to the head of the stream from where the present was restored, or from HISTORY's oldest.
+        """Come to the head of the journal from where the newest values were restored, or from its oldest message.
 
         What NATS does not answer is asked again until `stop` is set.
         """
-        self._fall_out("starting")
-        await self._client.subscribe_direct(LIVE, self._take)
+        self._lose("starting")
         while not stop.is_set():
             try:
                 await self._begin(await restore())
                 break
             except (NatsError, TimeoutError) as error:
-                log.warning("the present cannot be restored yet", error=str(error) or type(error).__name__)
+                log.warning("the newest values cannot be restored yet", error=describe(error))
                 await pause(stop, RETRY_SECONDS)
-        while self._healing.is_set() and not stop.is_set():
-            await self._try_to_heal(stop)
-        self._hub.present.interrupted(self._hub.head)
-        self._lack = self._hub.gap
-
-    async def _begin(self, restored: Position) -> None:
-        """Set the hub where reading begins: a little before what was restored, to have in memory what clients of a
-        broadcaster that just ended will ask for. Raises nats.errors.Error and TimeoutError.
-        """
-        end = await journal_end(self._js)
-        known = restored.journal == end.journal and restored <= end
-        extent = await self._history.extent(end.journal)
-        oldest = max(0, extent.oldest - 1) if extent.newest else end.sequence
-        taken = restored.sequence if known else 0
-        if oldest > taken:
-            self._hub.dark = Position(end.journal, oldest)
-        begin = max(oldest, taken - WARM)
-        self._hub.begin(Position(end.journal, min(begin, end.sequence)))
+        await self._follow(stop, self._at_head)
 
     async def watch(self, stop: Stop) -> None:
-        """Heal whenever a gap shows, until `stop`."""
-        while not stop.is_set():
-            if self._healing.is_set():
-                await self._try_to_heal(stop)
-            elif await self._interrupted(stop):
-                await self._compare(stop)
+        """Follow the journal until `stop`."""
+        await self._follow(stop)
+        if self._subscription is not None and self._client.is_connected:
+            await self._subscription.unsubscribe()
 
-    # what arrives
+    async def _begin(self, restored: Position) -> None:
+        """Set the hub where reading begins. Raises nats.errors.Error and TimeoutError."""
+        extent = await journal_extent(self._js)
+        known = restored.journal == extent.journal and restored <= extent.end
+        begin = max(extent.first - 1, restored.sequence - WARM if known else 0)
+        self._hub.begin(Position(extent.journal, begin))
 
-    async def _take(self, message: Frame) -> None:
-        sequence = sequence_of(message)
-        if self._healing.is_set() or sequence != self._hub.head.sequence + 1:
-            self._hold(message)
-            self._fall_out("a jump in the stream")
-            return
-        incoming = read(message, Position(self._hub.head.journal, sequence))
-        await self._publish(incoming)
-        if incoming.heads:
-            self._latency(time.time() - parse_time(incoming.heads[0].received_at).timestamp())
+    async def _follow(self, *ends: asyncio.Event) -> None:
+        while not any(end.is_set() for end in ends):
+            if self._lost.is_set():
+                await self._try_to_attach(ends[0])
+            await first_of(self._lost, *ends, patience=LOOK_SECONDS)
+            self._look()
 
-    def _hold(self, message: Frame) -> None:
-        self._held.append(message)
-        self._held_bytes += len(message.data)
-        while self._held_bytes > HELD_BYTES:
-            self._held_bytes -= len(self._held.popleft().data)
+    def _look(self) -> None:
+        """Begin anew after a reconnect, or when neither a message nor a heartbeat came in several looks."""
+        self._quiet = 0 if self._words != self._words_before else self._quiet + 1
+        self._words_before = self._words
+        if self._client.stats["reconnects"] != self._connection or self._quiet > QUIET_LOOKS:
+            self._lose("no word from the journal's consumer")
 
-    async def _publish(self, message: Message) -> None:
-        if not message.parts:
-            self.malformed += 1
-        self._hub.publish(message)
-        self._turn += message.size
-        if self._turn >= TURN_BYTES:
-            self._turn = 0
-            await asyncio.sleep(0)
-
-    # healing
-
-    def _fall_out(self, reason: str) -> None:
-        if not self._healing.is_set():
-            self._healing.set()
+    def _lose(self, reason: str) -> None:
+        if not self._lost.is_set():
+            self._lost.set()
+            self._at_head.clear()
             self._health.fails(CONDITION, reason)
 
-    async def _interrupted(self, stop: Stop) -> bool:
-        """Wait until it is time to compare; False where a gap or the stop came first."""
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._healing, stop)]
-        try:
-            done, _ = await asyncio.wait(waits, timeout=COMPARE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return not done
+    # the consumer
 
-    async def _compare(self, stop: Stop) -> None:
-        """Fall out where the journal is another, or longer than what came within a little while."""
+    async def _try_to_attach(self, stop: Stop) -> None:
         try:
-            end = await journal_end(self._js)
-        except (NatsError, TimeoutError):
-            return  # no connection: the next comparison comes soon, and readiness says so
-        if end <= self._hub.head:
-            return
-        if end.journal == self._hub.head.journal:
-            await pause(stop, RETRY_SECONDS)
-        if end > self._hub.head:
-            self._fall_out("the journal is ahead")
-
-    async def _try_to_heal(self, stop: Stop) -> None:
-        try:
-            await self._heal()
-        except (NatsError, TimeoutError) as error:
-            log.warning("stream not healed yet", error=str(error) or type(error).__name__)
+            await self._attach()
+        except (NatsError, TimeoutError, OSError) as error:
+            log.warning("the journal cannot be followed yet", error=describe(error))
             await pause(stop, RETRY_SECONDS)
 
-    async def _heal(self) -> None:
-        """Read HISTORY until what is held follows on the head. Raises nats.errors.Error and TimeoutError."""
-        before = self._hub.head
-        while self._healing.is_set():
-            end = await journal_end(self._js)
-            if end.journal != self._hub.head.journal:
-                self._held.clear()
-                self._held_bytes = 0
-                self._hub.gap(Position(end.journal, 0))
-            target = min((sequence_of(message) - 1 for message in self._held), default=end.sequence)
-            if target > self._hub.head.sequence:
-                await self._read_to(target)
-            await self._join()
-        log.info("stream healed", start=str(before), end=str(self._hub.head))
-
-    async def _read_to(self, target: int) -> None:
-        """Publish what HISTORY has up to a journal sequence. What it lacks is a gap; at the start, what was before."""
-        hub, loop = self._hub, asyncio.get_running_loop()
-        progress = loop.time()
-        while hub.head.sequence < target:
-            async with self._history.reading(hub.head.journal, hub.head.sequence, (LIVE,)) as reader:
-                while hub.head.sequence < target and (chunk := await reader.chunk()):
-                    for item in chunk:
-                        if isinstance(item, Message):  # what HISTORY never got shows as a jump
-                            await self._fill(item)
-                    progress = loop.time()
-            if hub.head.sequence < target:
-                if loop.time() - progress > LAG_SECONDS:
-                    self._lack(Position(hub.head.journal, target))
-                await asyncio.sleep(0.05)
-
-    async def _fill(self, message: Message) -> None:
-        journal, sequence = self._hub.head
-        if message.position.sequence <= sequence:
+    async def _attach(self) -> None:
+        """Begin a consumer behind the head. Raises nats.errors.Error and TimeoutError."""
+        hub, client = self._hub, self._client
+        if self._subscription is not None:
+            with contextlib.suppress(NatsError):
+                await self._subscription.unsubscribe()
+        self._connection = client.stats["reconnects"]
+        self._inbox = client.new_inbox()
+        self._subscription = await client.subscribe_direct(self._inbox, self._take_of(self._inbox))
+        consumer = await self._js.add_consumer(JOURNAL, _consumer(hub.head.sequence + 1))
+        extent = await journal_extent(self._js)  # asked last: a consumer does not outlive its journal
+        if extent.journal != hub.head.journal:
+            hub.gap(Position(extent.journal, 0))
             return
-        if message.position.sequence > sequence + 1:
-            self._lack(Position(journal, message.position.sequence - 1))
-        self.healed += 1
-        await self._publish(message)
+        if extent.first > hub.head.sequence + 1:
+            hub.gap(Position(extent.journal, extent.first - 1))
+        if extent.last < hub.head.sequence:
+            log.error("the journal was set back", head=str(hub.head), end=str(extent.end))
+        self._requests = request_subject(JOURNAL, str(consumer.name))
+        self.consumers += 1
+        self._fresh, self._credit, self._target = True, 0, extent.last
+        self._words += 1
+        self._lost.clear()
+        self._ask()
+        self._arrive()
 
-    async def _join(self) -> None:
-        """Publish what is held, as far as it follows on the head; the stream is whole when nothing is left."""
-        while self._held and (sequence := sequence_of(self._held[0])) <= self._hub.head.sequence + 1:
-            message = self._held.popleft()
-            self._held_bytes -= len(message.data)
-            if sequence == self._hub.head.sequence + 1:
-                await self._publish(read(message, Position(self._hub.head.journal, sequence)))
-        if not self._held:
-            self._healing.clear()
+    def _ask(self) -> None:
+        self._credit += BATCH
+        request = PullRequest(BATCH, BATCH_BYTES, int(EXPIRES * 1e9), int(HEARTBEAT * 1e9))
+        self._client.publish_direct(self._requests, encode_request(request), self._inbox)
+
+    def _take_of(self, inbox: str) -> Callable[[Frame], Awaitable[None]]:
+        async def take(frame: Frame) -> None:
+            if inbox != self._inbox or self._lost.is_set():
+                return
+            self._words += 1
+            end = end_of(frame)
+            if end is None:
+                self._credit -= 1
+                self._message(frame)
+                self._turn += len(frame.data)
+                if self._turn >= TURN_BYTES:
+                    self._turn = 0
+                    await asyncio.sleep(0)
+            elif end == "refused":
+                self._lose(" ".join(frame.status))
+            elif end != "heartbeat":
+                self._credit -= int(frame.header("Nats-Pending-Messages") or self._credit)
+            if self._credit <= BATCH // 2 and not self._lost.is_set():
+                self._ask()
+
+        return take
+
+    def _message(self, frame: Frame) -> None:
+        hub, sequence = self._hub, parse_ack_subject(frame.reply).sequence
+        journal, head = hub.head
+        if sequence != head + 1:
+            if sequence <= head:
+                return
+            if not self._fresh:
+                self._lose("a jump in the sequence")
+                return
+            hub.gap(Position(journal, sequence - 1))
+        self._fresh = False
+        message = read_message(frame, Position(journal, sequence))
+        hub.publish(message)
+        if not message.heads:
+            self.malformed += 1
+        elif not self._measured and self._at_head.is_set():
+            self._measured = message.heads[0].received_at
+            self._loop.call_soon(self._measure)
+        if not self._at_head.is_set():
+            self._arrive()
+
+    def _arrive(self) -> None:
+        if self._hub.head.sequence >= self._target:
+            self._at_head.set()
             self._health.holds(CONDITION)
+
+    def _measure(self) -> None:
+        """Tell the latency of the turn's first message: once a turn, when connections were written out."""
+        received_at, self._measured = self._measured, ""
+        with contextlib.suppress(ValueError):
+            self._latency(time.time() - parse_time(received_at).timestamp())
+
+
+def _consumer(start: int) -> ConsumerConfig:
+    return ConsumerConfig(
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=start,
+        ack_policy=AckPolicy.NONE,
+        mem_storage=True,
+        num_replicas=1,
+        inactive_threshold=5 * HEARTBEAT,
+    )

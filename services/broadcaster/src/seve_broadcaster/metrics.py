@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from seve_broadcaster.fanout.subscriber import Pace
 from seve_broadcaster.feed import Feed
-from seve_broadcaster.websocket.history_replay import Replay
+from seve_broadcaster.websocket.journal_replay import JournalReplay
 from seve_broadcaster.websocket.server import Gateway
 
 PREFIX = "seve_broadcaster"
@@ -24,7 +24,7 @@ BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 class Observed(Collector):
     """Reads the parts of a running broadcaster."""
 
-    def __init__(self, gateway: Gateway, feed: Feed, replay: Replay) -> None:
+    def __init__(self, gateway: Gateway, feed: Feed, replay: JournalReplay) -> None:
         self._gateway = gateway
         self._feed = feed
         self._replay = replay
@@ -44,13 +44,14 @@ class Observed(Collector):
         yield _counter("sent_frames", "frames written to clients", counts.frames)
         yield _counter("sent_bytes", "bytes written to clients", counts.sent_bytes)
         yield _counter("conflated_envelopes", "envelopes that slow clients were told they missed", counts.skipped)
-        yield _counter("gaps", "stretches of the stream that could not be had", counts.gaps)
-        yield _counter("healed_messages", "messages read from HISTORY to heal the stream", self._feed.healed)
-        yield _counter("replays", "clients that were brought to memory from HISTORY", self._replay.clients)
-        yield _counter("replayed_messages", "messages read from HISTORY for clients", self._replay.messages)
-        yield _counter("lost_subjects", "modules and kinds declared lost to a client that resumed", counts.lost)
+        yield _counter("gaps", "stretches of the journal that this broadcaster never had", counts.gaps)
+        yield _counter("consumers", "how often the journal was followed anew", self._feed.consumers)
+        yield _counter("replays", "clients that were brought to memory from the journal", self._replay.clients)
+        yield _counter("replayed_messages", "messages read from the journal for clients", self._replay.messages)
+        yield _counter("lost_stretches", "stretches declared lost to a client that resumed", counts.lost)
         yield _counter("snapshots", "snapshots given", counts.snapshots)
-        yield _counter("present_refused_envelopes", "envelopes that found no room in the present", hub.present.refused)
+        yield _counter("present_refused_envelopes", "envelopes beyond a bound of the snapshots", hub.latest.refused)
+        yield _counter("forgotten_modules", "modules forgotten after long silence", hub.latest.forgotten)
 
     def _gauges(self) -> Iterable[Metric]:
         hub, peers = self._gateway.hub, list(self._gateway.peers)  # in one step: the loop's thread goes on
@@ -59,12 +60,12 @@ class Observed(Collector):
         for pace in Pace:
             paces.add_metric([pace.value], clients[pace])
         yield paces
-        yield _gauge("subscriptions", "subscriptions of all clients", hub.routes.subscriptions)
+        yield _gauge("subscriptions", "subscriptions of all clients", hub.index.subscriptions)
         yield _gauge("queue_bytes", "bytes waiting for clients' connections", sum(peer.buffered for peer in peers))
         yield _gauge("head_sequence", "journal sequence of the newest message taken in", hub.head.sequence)
-        yield _gauge("modules", "modules known", len(hub.present.modules))
-        yield _gauge("present_bytes", "bytes of the newest envelopes of all series", hub.present.size)
-        yield _gauge("recent_bytes", "bytes of the stream held in memory", hub.recent.size)
+        yield _gauge("modules", "modules in snapshots", len(hub.latest.modules))
+        yield _gauge("present_bytes", "bytes of the newest envelopes of all series", hub.latest.size)
+        yield _gauge("recent_bytes", "bytes of the stream held in memory", hub.buffer.size)
 
 
 class Latency(Collector):

@@ -10,6 +10,7 @@ from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret
 from seve_runtime.units import is_loopback
 
 MIN_SECRET_BYTES: Final = 32
+DAY: Final = 86400.0
 
 
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,14 +90,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds, Meta(gt=0, description="a client that is silent this long is asked; after twice this it is dead")
     ] = 12.0
     latest_save_interval: Annotated[
-        Seconds, Meta(gt=0, description="how often the present is saved, so that a start is short")
-    ] = 5.0
+        Seconds, Meta(gt=0, description="how often the newest values are saved; a start reads the journal from there")
+    ] = 30.0
     recent_max_bytes: Annotated[
         Bytes, Meta(description="the newest stretch of the stream kept in memory, for clients that resume")
     ] = 16 << 20
     module_silent_after: Annotated[
         Seconds, Meta(description="a module that says nothing this long is shown as silent; 0: never")
     ] = 600.0
+    module_forget_after: Annotated[
+        Seconds, Meta(description="a module of which nothing came this long is in no snapshot any more; 0: never")
+    ] = 30 * DAY
+    max_modules: Annotated[
+        Count, Meta(description="most modules in snapshots; messages of others are passed on and counted")
+    ] = 10_000
     present_max_bytes: Annotated[
         Bytes, Meta(description="the newest envelopes of all series kept in memory, for snapshots")
     ] = 256 << 20

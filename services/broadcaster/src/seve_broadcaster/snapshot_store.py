@@ -1,11 +1,12 @@
-"""LATEST: the present of each module, saved so that a start needs neither all of HISTORY nor the devices' patience.
+"""LATEST: the newest values of each module, saved so that a start needs neither the whole journal nor the devices.
 
 A module's document is written only over what this broadcaster last saw there, and only where its own is newer: several
 broadcasters share the stream and none moves it back. When all that changed is written, a checkpoint tells up to where
-the documents together are complete. Holds no present itself.
+the documents together are complete. Holds no values itself.
 """
 
 import asyncio
+import time
 from typing import Final
 
 import msgspec
@@ -13,16 +14,18 @@ import structlog
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 from nats.js.errors import APIError, NotFoundError
+from seve_runtime.errors import describe
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.nats.direct import DirectClient
 from seve_runtime.nats.stream_reader import reading
 from seve_runtime.nats.topology import LATEST
 from seve_schema.position import Position
 from seve_schema.subjects import LATEST_PREFIX, latest_subject, module_of_token
+from seve_schema.times import MICROS, format_time
 
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.snapshot.document import decode_module, encode_module
-from seve_broadcaster.snapshot.snapshot import NEVER
+from seve_broadcaster.snapshot.snapshot import NEVER, Module
 
 log = structlog.get_logger()
 
@@ -37,103 +40,108 @@ class _Checkpoint(msgspec.Struct):
     position: str
 
 
-class Latest:
-    """Restores and saves. `saved` and `unsaved` count documents written, and those that could not be."""
+class SnapshotStore:
+    """Restores and saves the newest values, and forgets modules of which nothing came for `forget_after` seconds.
 
-    def __init__(self, client: DirectClient, hub: Hub, interval: float) -> None:
+    `saved` and `unsaved` count documents written, and those that could not be.
+    """
+
+    def __init__(self, client: DirectClient, hub: Hub, interval: float, forget_after: float) -> None:
         self.saved = 0
         self.unsaved = 0
         self._client = client
         self._js = client.jetstream()
         self._hub = hub
         self._interval = interval
-        self._sequences: dict[str, int] = {}
-        self._positions: dict[str, Position] = {}
+        self._forget_after = forget_after
+        self._checkpoint_revision = 0
 
     async def restore(self) -> Position:
-        """Take in what is saved; gives the position up to which it is complete, NEVER where nobody can tell."""
+        """Take in what is saved; return the position up to which it is complete, NEVER if there is no checkpoint."""
         checkpoint = NEVER
         async with reading(self._client, LATEST) as stored:
             while chunk := await stored.chunk():
-                for document in chunk:
-                    self._sequences[document.frame.subject] = document.sequence
-                    checkpoint = max(checkpoint, self._take(document.frame.subject, document.frame.data))
-        log.info("present restored", modules=len(self._hub.present.modules), checkpoint=str(checkpoint))
+                for item in chunk:
+                    checkpoint = max(checkpoint, self._take(item.frame.subject, item.frame.data, item.sequence))
+        self._forget()
+        log.info("newest values restored", modules=len(self._hub.latest.modules), checkpoint=str(checkpoint))
         return checkpoint
 
-    def _take(self, subject: str, data: bytes) -> Position:
+    def _take(self, subject: str, data: bytes, revision: int) -> Position:
         try:
             if subject == CHECKPOINT:
+                self._checkpoint_revision = revision
                 return Position.parse(msgspec.json.decode(data, type=_Checkpoint).position)
             name, module = module_of_token(subject.partition(".")[2]), decode_module(data)
         except ValueError as error:  # msgspec's and our own alike
             log.warning("unreadable document", subject=subject, error=str(error))
             return NEVER
-        self._hub.present.restore(name, module)
-        self._positions[name] = module.position
+        module.revision = revision
+        self._hub.latest.restore(name, module)
         return NEVER
 
+    def _forget(self) -> None:
+        if self._forget_after:
+            names = self._hub.forget(format_time(int((time.time() - self._forget_after) * MICROS)))
+            if names:
+                log.info("modules forgotten", modules=len(names))
+
     async def keep(self, stop: Stop) -> None:
-        """Save every few seconds, and once more at the end."""
+        """Save every `interval` seconds, and once more at the end."""
         stopped = False
         while not stopped:
             stopped = await pause(stop, self._interval)
+            self._forget()
             try:
-                await self.save()
+                await self.save(0 if stopped else self._interval / 2)
             except (NatsError, TimeoutError) as error:
-                log.warning("present not saved", error=str(error) or type(error).__name__)
+                log.warning("newest values not saved", error=describe(error))
 
-    async def save(self) -> None:
-        """Write what changed, then the checkpoint. Raises nats.errors.Error and TimeoutError."""
+    async def save(self, spread: float = 0.0) -> None:
+        """Write what changed, in about `spread` seconds, then the checkpoint. Raises nats errors, TimeoutError."""
         head = self._hub.head
         changed = [
-            name
-            for name, module in self._hub.present.modules.items()
-            if module.position > self._positions.get(name, NEVER)
+            (name, module) for name, module in self._hub.latest.modules.items() if module.position > module.saved
         ]
         for start in range(0, len(changed), AT_ONCE):
-            await asyncio.gather(*(self._save(name) for name in changed[start : start + AT_ONCE]))
+            await asyncio.gather(*(self._save(name, module) for name, module in changed[start : start + AT_ONCE]))
+            await asyncio.sleep(spread * AT_ONCE / len(changed))
         if changed:
-            await self._checkpoint(head)
+            self._checkpoint_revision, _ = await self._write(
+                CHECKPOINT, msgspec.json.encode(_Checkpoint(str(head))), head, self._checkpoint_revision
+            )
 
-    async def _save(self, name: str) -> None:
-        module = self._hub.present.modules[name]
+    async def _save(self, name: str, module: Module) -> None:
         position, document = module.position, encode_module(module)
         try:
-            written = await self._write(latest_subject(name), document, position)
+            module.revision, written = await self._write(latest_subject(name), document, position, module.revision)
         except MaxPayloadError:
             self.unsaved += 1
             log.warning("module too large to save", module=name, size=len(document))
         else:
             self.saved += written
-        self._positions[name] = position
+        module.saved = position
 
-    async def _checkpoint(self, head: Position) -> None:
-        await self._write(CHECKPOINT, msgspec.json.encode(_Checkpoint(str(head))), head)
-
-    async def _write(self, subject: str, document: bytes, position: Position) -> bool:
-        """Write over what was last seen there; look again where that is no longer it. False where it is newer."""
+    async def _write(self, subject: str, document: bytes, position: Position, revision: int) -> tuple[int, bool]:
+        """Write over the revision that was last seen, or look again; return the new one, and False if it is newer."""
         while True:
             try:
-                expected = str(self._sequences.get(subject, 0))
-                headers = {"Nats-Expected-Last-Subject-Sequence": expected}
-                self._sequences[subject] = (await self._js.publish(subject, document, headers=headers)).seq
+                headers = {"Nats-Expected-Last-Subject-Sequence": str(revision)}
+                return (await self._js.publish(subject, document, headers=headers)).seq, True
             except APIError as error:
                 if error.err_code != WRONG_LAST_SEQUENCE:
                     raise
-            else:
-                return True
-            if await self._there(subject) >= position:
-                return False
+            revision, saved = await self._saved(subject)
+            if saved >= position:
+                return revision, False
 
-    async def _there(self, subject: str) -> Position:
+    async def _saved(self, subject: str) -> tuple[int, Position]:
+        """Return revision and position of the document that is there."""
         try:
             found = await self._js.get_msg(LATEST, subject=subject)
         except NotFoundError:
-            self._sequences.pop(subject, None)
-            return NEVER
-        self._sequences[subject] = found.seq or 0
+            return 0, NEVER
         try:
-            return Position.parse(msgspec.json.decode(found.data or b"", type=_Checkpoint).position)
+            return found.seq or 0, Position.parse(msgspec.json.decode(found.data or b"", type=_Checkpoint).position)
         except ValueError:
-            return NEVER
+            return found.seq or 0, NEVER

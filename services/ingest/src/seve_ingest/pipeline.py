@@ -1,22 +1,25 @@
-"""What one read brought, turned into envelopes on their way and counted; and what JetStream holds, turned into
+"""From the messages of one read to envelopes in the queues of their subjects, and from what the journal holds to
 acknowledgements. The meeting point of the pure parts: it reads no socket and sends nothing.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 import structlog
-from seve_schema.envelope import Envelope
-from seve_schema.subjects import deadletter_subject
+from seve_schema.envelope import KINDS
+from seve_schema.subjects import deadletter_subject, telemetry_subject
 from seve_schema.times import MICROS
 
 from seve_ingest import metrics
 from seve_ingest.deadletters.build import Allowance, letter
 from seve_ingest.mqtt.framing import DUP, QOS, RETAIN, Arrival
 from seve_ingest.normalise.normaliser import Normaliser, Rejection, Verdict
-from seve_ingest.publish.deliveries import Delivery, Keys, Outcome, Queue, Seen
-from seve_ingest.publish.subject_queues import Lanes, Publish
+from seve_ingest.publish.deliveries import DUPLICATE, PUBLISHED, AckQueue, Delivery
+from seve_ingest.publish.redelivery import RedeliveryMemory, client_digest, content_digest
+from seve_ingest.publish.subject_queues import SubjectQueues
 
 RESUME_BELOW: Final = 0.75
 """Reading goes on when less than this share of what stopped it is left."""
@@ -26,14 +29,18 @@ log = structlog.get_logger()
 DROPPED: Final = b"$SYS/broker/publish/messages/dropped"
 """Where Mosquitto tells how many messages it dropped."""
 
-MAX_DIGITS: Final = 15
-"""Longest count of dropped messages that is believed: the topic may be forged, and a gauge holds no more exactly."""
+_MOST_DIGITS: Final = 20
+"""Of a counter that Mosquitto tells: it has 64 bits."""
 
 MAX_ENVELOPE_BYTES: Final = 900 * 1024
 """Largest envelope that is published: NATS takes 1 MiB by default, headers and all."""
 
 
-_DUPLICATE: Final[Outcome] = ("duplicate", "")
+class _Key(msgspec.Struct, rename="camel"):
+    delivery_key: str
+
+
+_key_of: Final = msgspec.json.Decoder(_Key).decode
 
 
 def wall_clock() -> int:
@@ -41,71 +48,85 @@ def wall_clock() -> int:
     return time.time_ns() // 1000
 
 
-class Intake:
-    """Messages of one session, over all its connections; `connection` numbers the current one."""
+class Pipeline:
+    """Messages of one session, over all its connections; `ingest` names it in subjects, `connection` numbers the
+    current connection. `progress` is set when deliveries may have become acknowledgeable: the session waits for it.
+    """
 
     def __init__(
         self,
         normaliser: Normaliser,
-        lanes: Lanes,
-        keys: Keys,
-        seen: Seen,
+        queues: SubjectQueues,
+        memory: RedeliveryMemory,
         *,
+        ingest: str,
+        client_id: str,
         max_inflight: int,
         max_bytes: int,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
         self._normalise = normaliser
-        self._keys = keys
-        self._seen = seen
+        self._memory = memory
+        self._client = client_digest(client_id)
+        self._subjects = {kind: telemetry_subject(ingest, kind) for kind in KINDS}
         self._clock = clock
         self._last = 0
         self._max_inflight = max_inflight
         self._max_bytes = max_bytes
         self._allowance = Allowance()
-        self._outcomes: dict[Outcome, int] = {}
-        self._repairs: dict[str, int] = {}
-        self._publishes = self._envelopes = 0
-        self.lanes = lanes
-        self.queue = Queue()
+        self._totals = metrics.totals
+        self.queues = queues
+        self.acks = AckQueue()
         self.connection = 0
+        self.progress = asyncio.Event()
 
-    def take(self, arrived: list[Arrival]) -> None:
-        """Everything one read brought. Times of receipt strictly increase: no two samples of a series share one."""
+    def take(self, arrivals: list[Arrival]) -> None:
+        """Take everything that one read brought. Times of receipt strictly increase: no two samples of a series share
+        one. A message that cannot be worked on costs itself only.
+        """
         now = max(self._clock(), self._last + 1)
-        one = self._one
-        for arrival in arrived:
-            one(arrival, now)
+        one, connection = self._one, self.connection
+        for arrival in arrivals:
+            delivery = Delivery(arrival.mid, (arrival.head & QOS) >> 1, connection, now)
+            try:
+                one(arrival, delivery)
+            except Exception as error:  # a fault of ours; the message is kept, and told
+                self._failed(arrival, delivery, error)
             now += 1
         self._last = now
-        metrics.received.inc(len(arrived))
-        self._count()
+        self._totals.received += len(arrivals)
 
-    def connected(self) -> None:
-        """A new connection: acknowledgements owed over an earlier one are owed no more."""
+    def connection_lost(self) -> None:
+        """Acknowledgements that are owed over this connection are owed no more: the broker will send again."""
         self.connection += 1
-        self._seen.connected()
+        self._memory.connection_lost(self.acks.unacknowledged())
 
-    def held(self, number: int) -> Publish | None:
-        """JetStream holds message `number`; gives the next of its subject, to be sent."""
-        found = self.lanes.held(number)
-        if found is None:
-            return None
-        publish, following = found
-        outcomes = self._outcomes
+    def session_lost(self) -> bool:
+        """The broker keeps nothing of this session; return whether it ever did, as far as is known."""
+        return self._memory.session_lost()
+
+    def held(self, number: int, sequence: int) -> None:
+        """Take note that JetStream holds message `number` as `sequence`."""
+        publish = self.queues.held(number, sequence)
+        if publish is None:
+            return
+        published, outcomes = 0, self._totals.outcomes
         for delivery in publish.deliveries:
             delivery.open -= 1
             if not delivery.open:
-                outcomes[delivery.outcome] = outcomes.get(delivery.outcome, 0) + 1
-        self._publishes += 1
-        if publish.ordered:
-            self._envelopes += len(publish.deliveries)
-        return following
+                if delivery.outcome is PUBLISHED:
+                    published += 1
+                else:
+                    outcomes[delivery.outcome] += 1
+        outcomes[PUBLISHED] += published
+        self._totals.publishes += 1
+        if publish.queue:
+            self._totals.envelopes += len(publish.deliveries)
+        self.progress.set()
 
-    def finished(self) -> list[Delivery]:
-        """Deliveries of the current connection to be acknowledged now, in their order."""
-        self._count()
-        return self.queue.finished(self.connection)
+    def acknowledgeable(self) -> list[Delivery]:
+        """Take the deliveries of the current connection that are to be acknowledged now, in their order."""
+        return self.acks.take(self.connection)
 
     @property
     def full(self) -> bool:
@@ -120,105 +141,108 @@ class Intake:
     @property
     def oldest_age(self) -> float:
         """Seconds since the oldest unacknowledged message came."""
-        oldest = self.queue.oldest
+        oldest = self.acks.oldest
         return 0.0 if oldest is None else max(self._clock() - oldest, 0) / MICROS
 
     def _load(self) -> float:
-        count = max(self.queue.waiting, self.lanes.envelopes)
-        return max(count / self._max_inflight, self.lanes.size / self._max_bytes)
+        count = max(self.acks.waiting, self.queues.envelopes)
+        return max(count / self._max_inflight, self.queues.size / self._max_bytes)
 
-    def _one(self, arrival: Arrival, now: int) -> None:
+    def _one(self, arrival: Arrival, delivery: Delivery) -> None:
         topic, payload, mid, head = arrival
-        delivery = Delivery(mid, (head & QOS) >> 1, self.connection, now)
-        digest: str | None = None
-        held: frozenset[int] = frozenset()
+        key: str | None = None
+        held: frozenset[int] | None = None
         if head & QOS:
-            digest = self._keys.digest(mid, topic, payload)
-            if head & DUP and (known := self._seen.get(digest)):
-                if isinstance(known, Delivery):
+            delivery.content = content = content_digest(topic, payload)
+            key = f"{self._client}{mid:04x}{content}"
+            if not head & DUP:
+                self._memory.add(delivery)
+            elif known := self._memory.recall(mid, content, self.connection):
+                if known.held is None:
                     self._repeated(known, delivery)
                     return
-                held = known
-            self._seen.add(digest, delivery)
-            self.queue.add(delivery)
-        try:
-            verdict = self._normalise(topic, payload, received_at=now, retained=head & RETAIN != 0, key=digest)
-            encoded = _not_held(verdict, held) if held else verdict.encoded
-        except Exception as error:  # a fault of ours must cost this message only; it is kept, and told
-            log.exception("a message broke the normalisation", topic=topic[:200])
-            verdict, encoded = Verdict(rejection=Rejection("malformed", f"unexpected: {error!r}")), ()
-        for part in encoded:
+                held = known.held
+                self._memory.add_repeated(delivery)
+            else:
+                self._memory.add_repeated(delivery)
+            self.acks.add(delivery)
+        retained = head & RETAIN != 0
+        verdict = self._normalise(topic, payload, received_at=delivery.received_at, retained=retained, key=key)
+        parts = verdict.encoded
+        subject = self._subjects[verdict.kind]
+        if held:
+            parts = tuple(part for part in parts if _index(part) not in held)
+        for part in parts:
             if len(part) > MAX_ENVELOPE_BYTES:
                 verdict = Verdict(rejection=Rejection("too_large", f"an envelope of {len(part)} bytes"))
                 break
-            self.lanes.add(verdict.subject, part, delivery)
+            self.queues.add(subject, part, delivery)
             delivery.open += 1
-        if not delivery.open or verdict.rejection or verdict.repairs:
-            self._settle(arrival, delivery, verdict, digest)
+        if verdict.repairs:
+            self._totals.repairs[verdict.repairs] += 1
+        if not delivery.open or verdict.rejection:
+            self._settle(arrival, delivery, verdict, key)
 
     def _repeated(self, known: Delivery, repeat: Delivery) -> None:
-        """A message that this process has had before. Still in flight, the acknowledgement it waits for now belongs to
-        the current connection; acknowledged before, it is acknowledged once more.
+        """A message that this process has had before. Its acknowledgement is owed once over each connection, and for
+        each identifier; if the message is still in flight, when the journal holds it.
         """
-        self._outcome(_DUPLICATE)
-        if known.acknowledged:
-            self.queue.add(repeat)
-        known.connection = self.connection
+        self._totals.outcomes[DUPLICATE] += 1
+        self.progress.set()
+        if known.mid != repeat.mid or (known.acknowledged and known.connection != self.connection):
+            self._memory.add_repeated(repeat)
+            self.acks.add(repeat)
+        else:
+            known.connection = self.connection
 
-    def _settle(self, arrival: Arrival, delivery: Delivery, verdict: Verdict, digest: str | None) -> None:
-        """A message that is not simply on its way: repaired, refused, ignored, or known already."""
-        for repair in verdict.repairs:
-            self._repairs[repair] = self._repairs.get(repair, 0) + 1
+    def _settle(self, arrival: Arrival, delivery: Delivery, verdict: Verdict, key: str | None) -> None:
+        """A message that is not simply on its way: refused, ignored, or known already."""
         if verdict.rejection:
-            self._refuse(arrival, delivery, verdict.rejection, digest)
+            self._refuse(arrival, delivery, verdict.rejection, key)
         elif verdict.ignored:
             delivery.outcome = ("ignored", verdict.ignored)
-            if arrival.topic == DROPPED and arrival.payload.isdigit() and len(arrival.payload) <= MAX_DIGITS:
+            if arrival.topic == DROPPED and len(arrival.payload) <= _MOST_DIGITS and arrival.payload.isdigit():
                 metrics.broker_dropped.set(int(arrival.payload))
-        elif not delivery.open:
-            delivery.outcome = _DUPLICATE
+        else:
+            delivery.outcome = DUPLICATE
         if not delivery.open:
-            self._outcome(delivery.outcome)
+            self._done(delivery)
 
-    def _refuse(self, arrival: Arrival, delivery: Delivery, rejection: Rejection, digest: str | None) -> None:
+    def _failed(self, arrival: Arrival, delivery: Delivery, error: Exception) -> None:
+        """A fault of ingest's own: the message becomes a dead letter if it can, and is acknowledged in its turn."""
+        log.error("a message could not be worked on", topic=arrival.topic[:200], exc_info=error)
+        rejection = Rejection("malformed", f"unexpected: {error!r}")
+        try:
+            self._refuse(arrival, delivery, rejection, None)
+        except Exception:
+            log.exception("a dead letter could not be made", topic=arrival.topic[:200])
+            delivery.outcome = ("suppressed", rejection.reason)
+        if not delivery.open:
+            self._done(delivery)
+
+    def _done(self, delivery: Delivery) -> None:
+        """A message of which nothing has to be held."""
+        self._totals.outcomes[delivery.outcome] += 1
+        self.progress.set()
+
+    def _refuse(self, arrival: Arrival, delivery: Delivery, rejection: Rejection, key: str | None) -> None:
         if not self._allowance.take(rejection.reason, delivery.received_at):
             delivery.outcome = ("suppressed", rejection.reason)
             return
-        delivery.outcome = ("deadletter", rejection.reason)
-        delivery.open += 1
         data = letter(
             self._normalise.place(arrival.topic).topic,
             arrival,
             rejection,
             received_at=delivery.received_at,
             retained=arrival.head & RETAIN != 0,
-            key=digest,
+            key=key,
         )
+        delivery.outcome = ("deadletter", rejection.reason)
+        delivery.open += 1
         subject = deadletter_subject("ingest", rejection.reason)
-        self.lanes.add_alone(subject, data, delivery, digest and f"{digest}:{rejection.reason}")
-
-    def _outcome(self, outcome: Outcome) -> None:
-        self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
-
-    def _count(self) -> None:
-        """Bring the counters up to date: once a read, since each costs a lock."""
-        for (outcome, reason), count in self._outcomes.items():
-            metrics.outcomes.labels(outcome, reason).inc(count)
-        self._outcomes.clear()
-        for repair, count in self._repairs.items():
-            metrics.repairs.labels(repair).inc(count)
-        self._repairs.clear()
-        metrics.publishes.inc(self._publishes)
-        metrics.envelopes.inc(self._envelopes)
-        self._publishes = self._envelopes = 0
+        self.queues.add_alone(subject, data, delivery, key and f"{key}:{rejection.reason}")
 
 
-def _not_held(verdict: Verdict, held: frozenset[int]) -> tuple[bytes, ...]:
-    """The encoded envelopes of a message that JetStream does not hold yet."""
-    both = zip(verdict.encoded, verdict.envelopes, strict=True)
-    return tuple(data for data, envelope in both if _index(envelope) not in held)
-
-
-def _index(envelope: Envelope) -> int:
-    """The place of an envelope in its MQTT message, as its delivery key has it."""
-    return int(str(envelope.delivery_key).rpartition(":")[2])
+def _index(part: bytes) -> int:
+    """The place of an encoded envelope in its MQTT message, as its delivery key has it."""
+    return int(_key_of(part).delivery_key.rpartition(":")[2])

@@ -1,23 +1,29 @@
-"""Publishes to JetStream and collects the acks through one subscription. What is sent when, `lanes` decides; an ack may
-be an error, or not come at all. While NATS is away nothing is sent: nats-py would queue it in memory of its own.
+"""Publishes to JetStream and collects the acks through one subscription. What is sent when, `subject_queues` decides;
+an ack may be an error, or not come at all. While NATS is away nothing is sent: nats-py would queue it in memory of its
+own.
+
+Each message of the journal says behind which message of its subject it belongs
+(`Nats-Expected-Last-Subject-Sequence`), so that one that is sent twice is stored once, however long the first ack is
+missing. Where the server names another message, that message tells by its `Seve-Publish` whether it is this one. See
+decision 0106.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 import structlog
 from nats.errors import ConnectionDrainingError, MaxPayloadError, OutboundBufferLimitError
 from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
 from seve_runtime.health import Health
-from seve_runtime.lifecycle import pause
+from seve_runtime.lifecycle import first_of
 from seve_runtime.nats.direct import DirectClient, Frame
+from seve_runtime.nats.topology import JOURNAL
 
 from seve_ingest import metrics
-from seve_ingest.pipeline import Intake
-from seve_ingest.publish.recovery import MESSAGE_ID, held_ids
+from seve_ingest.pipeline import Pipeline
 from seve_ingest.publish.subject_queues import Publish
 
 log = structlog.get_logger()
@@ -25,53 +31,52 @@ log = structlog.get_logger()
 CONDITION: Final = "journal"
 """The readiness condition: whether the journal takes what it is given."""
 
-_HEADERS: Final = b"NATS/1.0\r\n" + MESSAGE_ID.encode() + b": %b\r\n\r\n"
-TICK: Final = 0.25
-TELL_EVERY: Final = 10.0
-"""Seconds between two lines about refusals: a journal at its brim refuses and takes in turn."""
+PUBLISH_ID: Final = "Seve-Publish"
+
+_ORDERED: Final = b"NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\n" + PUBLISH_ID.encode() + b": %b\r\n\r\n"
+_ALONE: Final = b"NATS/1.0\r\nNats-Msg-Id: %b\r\n\r\n"
+
+WRONG_LAST_SEQUENCE: Final = 10071
+IN_PROGRESS: Final = 10164
+"""Of a cluster: it is still at work on an earlier message of the subject, such as the first copy of this one."""
+
+TICK: Final = 1.0
+"""Seconds between two looks for acks that are late; less after a fault."""
+
+LOG_EVERY: Final = 10.0
+"""Seconds between two lines about refusals: a nearly full journal alternates between refusing and accepting."""
 
 
 class _Error(msgspec.Struct):
     description: str = ""
+    err_code: int = 0
 
 
-class _Answer(msgspec.Struct):
+class _PubAck(msgspec.Struct):
     """JetStream's answer to a publish."""
 
+    seq: int = 0
     error: _Error | None = None
 
 
-_answer: Final = msgspec.json.Decoder(_Answer).decode
+_pub_ack: Final = msgspec.json.Decoder(_PubAck).decode
+_NO_STREAM: Final = _PubAck(error=_Error("no stream takes the subject"))
 
 
-class Journal:
-    """The way to JetStream. Seconds: `timeout` is how long to wait for an ack, `window` how long JetStream knows an id.
-    `tail` is how much of HISTORY can hold what is in flight; `progress` is called whenever deliveries may have become
-    acknowledgeable.
-    """
+class Publisher:
+    """The way to JetStream. `timeout` is how long to wait for an ack, in seconds."""
 
-    def __init__(
-        self,
-        client: DirectClient,
-        intake: Intake,
-        health: Health,
-        *,
-        timeout: float,
-        window: float,
-        tail: int,
-        progress: Callable[[], None],
-    ) -> None:
+    def __init__(self, client: DirectClient, pipeline: Pipeline, health: Health, *, timeout: float) -> None:
         self._client = client
-        self._intake = intake
-        self._lanes = intake.lanes
+        self._pipeline = pipeline
+        self._queues = pipeline.queues
         self._health = health
         self._timeout = timeout
-        self._window = 0.9 * window
-        self._tail = tail
-        self._progress = progress
         self._inbox = client.new_inbox()
         self._open = False
-        self._told = -TELL_EVERY
+        self._attention = asyncio.Event()
+        self._misplaced: dict[int, Publish] = {}
+        self._logged_at = -LOG_EVERY
         self._reconnects = client.stats["reconnects"]
 
     async def run(self, finished: asyncio.Event) -> None:
@@ -80,92 +85,101 @@ class Journal:
         self._open = True
         self._health.holds(CONDITION)
         self.send()
-        while not await pause(finished, TICK):
-            await self._again()
+        while not finished.is_set():
+            urgent = not self._queues.may_send or not self._client.is_connected
+            await first_of(finished, self._attention, patience=min(TICK / 4 if urgent else TICK, self._timeout))
+            self._attention.clear()
+            await self._find_misplaced()
+            self._send_again()
 
     def send(self) -> None:
         """Send what is new; what has to wait is sent when its time comes."""
-        if not self._open:
-            return
-        for publish in self._lanes.ready():
-            if self._lanes.may_send():
-                self._send(publish)
+        if self._open:
+            for publish in self._queues.ready():
+                if self._queues.may_send:
+                    self._send(publish)
 
     def _send(self, publish: Publish) -> None:
         if not self._client.is_connected:
             return
+        if publish.queue is None:
+            headers = _ALONE % publish.id.encode()
+        else:
+            headers = _ORDERED % (publish.expected, publish.id.encode())
         publish.sent_at = time.monotonic()
-        publish.known_since = publish.known_since or publish.sent_at
-        publish.tried = True
-        reply = f"{self._inbox}.{publish.number}"
+        publish.attempts += 1
         try:
-            self._client.publish_direct(publish.subject, publish.data, reply, _HEADERS % publish.id.encode())
+            self._client.publish_direct(publish.subject, publish.data, f"{self._inbox}.{publish.number}", headers)
         except (OutboundBufferLimitError, ConnectionDrainingError):
             publish.sent_at = None
         except MaxPayloadError:
             self._refused(publish.number, f"the NATS server takes {self._client.max_payload} bytes at most")
 
-    async def _again(self) -> None:
-        """Send what was not sent, refused, or not acknowledged in time; under its first id, so that it counts once."""
+    def _send_again(self) -> None:
+        """Send what was not sent, was refused, or was not acknowledged in time."""
         if self._client.stats["reconnects"] != self._reconnects:
             self._reconnects = self._client.stats["reconnects"]
-            self._lanes.unsent()
-        due = self._lanes.due(time.monotonic(), self._timeout)
-        if not self._client.is_connected or not await self._still_known(due):
+            self._queues.unsent()
+        if not self._client.is_connected:
             return
-        for publish in due:
-            if publish.tried:
-                metrics.resends.labels("refused" if self._lanes.refusal else "timeout").inc()
+        for publish in self._queues.due(time.monotonic(), self._timeout):
+            if publish.attempts:
+                metrics.resends.labels("refused" if self._queues.refusal else "timeout").inc()
             self._send(publish)
-
-    async def _still_known(self, due: list[Publish]) -> bool:
-        """Whether JetStream would recognise the ids of `due`, made true: of those that it may have forgotten, HISTORY
-        tells which are held, and the others begin anew. False while HISTORY cannot be read.
-        """
-        forgotten = time.monotonic() - self._window
-        doubtful = [each for each in due if each.ordered and each.known_since and each.known_since < forgotten]
-        if not doubtful:
-            return True
-        try:
-            held = await held_ids(self._client, self._tail, {publish.id for publish in doubtful})
-        except (NatsError, OSError) as error:
-            log.warning("HISTORY could not be read; trying again", reason=str(error) or type(error).__name__)
-            return False
-        for publish in doubtful:
-            publish.known_since = None
-            if publish.id in held:
-                due.remove(publish)
-                self._held(publish.number)
-        log.info("publishes without an ack looked up in HISTORY", count=len(doubtful))
-        return True
 
     async def _answered(self, answer: Frame) -> None:
         number = int(answer.subject[len(self._inbox) + 1 :])
-        if (reason := _reason(answer.data)) is not None:
-            self._refused(number, reason)
-            return
-        if self._lanes.refusal is not None:
-            self._health.holds(CONDITION)
-        self._held(number)
+        ack = _pub_ack(answer.data) if answer.data else _NO_STREAM
+        if ack.error is None:
+            self._held(number, ack.seq)
+        elif ack.error.err_code == WRONG_LAST_SEQUENCE:
+            if publish := self._queues.get(number):
+                self._misplaced[number] = publish
+                self._attention.set()
+        elif ack.error.err_code != IN_PROGRESS:
+            self._refused(number, ack.error.description or "refused without a reason")
 
-    def _held(self, number: int) -> None:
-        following = self._intake.held(number)
-        if following is not None and self._lanes.may_send():
-            self._send(following)
-        self._progress()
+    async def _find_misplaced(self) -> None:
+        """Ask for the last message of the subjects where another one was expected. Where it is what was published, the
+        ack was lost; where not, the message is sent again behind it.
+        """
+        for number, publish in list(self._misplaced.items()):
+            try:
+                last, sequence = await self._last_message(publish.subject)
+            except (NatsError, OSError) as error:
+                log.warning("the journal could not be asked", reason=str(error) or type(error).__name__)
+                return
+            del self._misplaced[number]
+            if last == publish.id:
+                self._held(number, sequence)
+            elif self._queues.get(number):
+                if self._queues.expect(publish, sequence):
+                    self._log("another ingest publishes under this name; give each its own MQTT_CLIENT_ID")
+                self._send(publish)
+
+    async def _last_message(self, subject: str) -> tuple[str | None, int]:
+        """The id and the sequence of the newest message of a subject; 0 where there is none."""
+        try:
+            last = await self._client.jetstream().get_last_msg(JOURNAL, subject)
+        except NotFoundError:
+            return None, 0
+        return (last.headers or {}).get(PUBLISH_ID), last.seq or 0
+
+    def _held(self, number: int, sequence: int) -> None:
+        if self._queues.refusal is not None:
+            self._health.holds(CONDITION)
+        self._pipeline.held(number, sequence)
+        self.send()
 
     def _refused(self, number: int, reason: str) -> None:
-        if self._lanes.refusal is None:
+        if self._queues.refusal is None:
             self._health.fails(CONDITION, reason)
-            if time.monotonic() - self._told > TELL_EVERY:
-                self._told = time.monotonic()
-                log.error("the journal refuses messages; they wait", reason=reason)
-        self._lanes.refused(number, reason, time.monotonic())
+            self._log("the journal refuses messages; they wait", reason=reason)
+        self._queues.refused(number, reason, time.monotonic())
+        self._attention.set()
 
-
-def _reason(data: bytes) -> str | None:
-    """Why JetStream refused, or None where it did not; an empty answer says that no stream has the subject."""
-    if not data:
-        return "no stream takes the subject"
-    error = _answer(data).error
-    return None if error is None else error.description or "refused without a reason"
+    def _log(self, event: str, **details: str) -> None:
+        """Log an error, unless one was logged in the last LOG_EVERY seconds."""
+        if time.monotonic() - self._logged_at > LOG_EVERY:
+            self._logged_at = time.monotonic()
+            log.error(event, **details)

@@ -5,7 +5,6 @@ losing the session. Knows nothing of topics' meanings.
 import asyncio
 import random
 import ssl
-from collections.abc import Callable  # noqa: TC003  (an annotation within a function)
 from typing import Any, Final
 
 import structlog
@@ -16,13 +15,14 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
-from seve_runtime.lifecycle import Stop, pause, unless
+from seve_runtime.lifecycle import Stop, first_of, pause, unless
 
 from seve_ingest import metrics
 from seve_ingest.mqtt import connect
 from seve_ingest.mqtt.client import FastClient
 from seve_ingest.mqtt.reconnect import Retries
-from seve_ingest.pipeline import DROPPED, Intake
+from seve_ingest.pipeline import DROPPED, Pipeline
+from seve_ingest.publisher import Publisher
 from seve_ingest.settings import BrokerSettings
 
 log = structlog.get_logger()
@@ -34,33 +34,38 @@ NEVER: Final = 0xFFFFFFFF
 """MQTT 5: the session does not expire while ingest is away."""
 
 
-class Session:
-    """One session at one broker, over as many connections as it takes. `publish` sends what was read,
-    `finished` is set when nothing more will be; `grace` is how long a stop may wait for acks, in seconds.
+class MqttSession:
+    """One session at one broker, over as many connections as it takes. `finished` is set when nothing more will be
+    read; `grace` is how long a stop may wait for acks, in seconds.
     """
 
     def __init__(
-        self, settings: BrokerSettings, tls: ssl.SSLContext | None, intake: Intake, health: Health, *, grace: float
+        self,
+        settings: BrokerSettings,
+        tls: ssl.SSLContext | None,
+        pipeline: Pipeline,
+        publisher: Publisher,
+        health: Health,
+        *,
+        grace: float,
     ) -> None:
         self._settings = settings
-        self._intake = intake
-        self._health = health
-        self.publish: Callable[[], None] = lambda: None
-        self.finished = asyncio.Event()
-        self._grace = grace
-        self._loop = asyncio.get_running_loop()
         self._tls = tls
+        self._pipeline = pipeline
+        self._publisher = publisher
+        self._health = health
+        self._grace = grace
+        self.finished = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self._client = self._make_client()
         self._reader: int | None = None
         self._paused = False
-        self._flushing = False
         self._leaving = False
         self._had_session = False
         self._since: float | None = None
         self._retries = Retries(settings.mqtt_reconnect)
         self._lost = asyncio.Event()
         self._accepted = asyncio.Event()
-        self._idle = asyncio.Event()
         self._filters: dict[int | None, str] = {}
 
     async def run(self, stop: Stop) -> None:
@@ -70,6 +75,14 @@ class Session:
             await self._leave()
         finally:
             self.finished.set()
+            self._pipeline.progress.set()
+
+    async def acknowledge(self, _stop: Stop) -> None:
+        """Acknowledge what is held, once for each turn of the event loop, until the session is finished."""
+        while not self.finished.is_set():
+            await self._pipeline.progress.wait()
+            self._pipeline.progress.clear()
+            self._acknowledge()
 
     async def _connect_for_ever(self, stop: Stop) -> None:
         while not stop.is_set():
@@ -86,12 +99,6 @@ class Session:
         since, self._since = self._since, None
         return 0.0 if since is None else self._loop.time() - since
 
-    def progress(self) -> None:
-        """Deliveries may have become acknowledgeable: acknowledge them once the event loop has come round."""
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_soon(self._acknowledge)
-
     async def _connected(self) -> None:
         """One connection, until it is lost."""
         host, port = connect.address(self._settings)
@@ -100,11 +107,10 @@ class Session:
         opened = await connect.connect(host, port, self._tls, name, patience=timeout)
         self._lost.clear()
         self._accepted.clear()
-        self._intake.connected()
         self._client.open(opened)
         try:
             async with asyncio.timeout(timeout):
-                await _either(self._accepted, self._lost)
+                await first_of(self._accepted, self._lost)
         except TimeoutError:
             self._fails("the broker did not answer CONNECT")
             self._client.close()
@@ -113,7 +119,8 @@ class Session:
                 self._client.stay_alive()
             else:
                 self._client.loop_misc()
-            await _either(self._lost, patience=1.0)
+            await first_of(self._lost, patience=1.0)
+        self._pipeline.connection_lost()
 
     async def _leave(self) -> None:
         """Stop reading, wait for the acks that are owed, acknowledge, disconnect. What is late stays the broker's."""
@@ -121,18 +128,17 @@ class Session:
         self._pause()
         try:
             async with asyncio.timeout(self._grace):
-                while self._intake.lanes.envelopes:
-                    self._idle.clear()
-                    await self._idle.wait()
+                while self._pipeline.queues.envelopes:
+                    await self._pipeline.progress.wait()
+                    await asyncio.sleep(0)  # `acknowledge` clears it
         except TimeoutError:
-            log.warning(
-                "stopping with messages unacknowledged; the broker keeps them", count=self._intake.queue.waiting
-            )
+            count = self._pipeline.acks.waiting
+            log.warning("stopping with messages unacknowledged; the broker keeps them", count=count)
         if not self._client.is_connected():
             return
         self._acknowledge()
         self._client.disconnect()
-        await _either(self._lost, patience=self._grace / 5)
+        await first_of(self._lost, patience=self._grace / 5)
 
     def _make_client(self) -> FastClient:
         version5 = self._settings.mqtt_version == "5"
@@ -187,10 +193,9 @@ class Session:
             client.loop_read()
         if client.arrived:
             arrived, client.arrived = client.arrived, []
-            self._intake.take(arrived)
-            self.publish()
-            self.progress()
-            if self._intake.full:
+            self._pipeline.take(arrived)
+            self._publisher.send()
+            if self._pipeline.full:
                 self._pause()
 
     def _pause(self) -> None:
@@ -207,17 +212,9 @@ class Session:
         metrics.paused.set(0)
 
     def _acknowledge(self) -> None:
-        self._flushing = False
-        done = self._intake.finished()
-        if done and self._client.is_connected():
-            mids = [delivery.mid for delivery in done if delivery.qos == 1]
-            if mids:
-                self._client.acknowledge(mids)
-            for delivery in done:
-                if delivery.qos == 2:
-                    self._client.ack(delivery.mid, 2)
-        self._idle.set()
-        if self._paused and self._intake.eased and not self._leaving:
+        if self._client.is_connected() and (done := self._pipeline.acknowledgeable()):
+            self._client.acknowledge([(each.mid, each.qos) for each in done])
+        if self._paused and self._pipeline.eased and not self._leaving:
             self._resume()
 
     def _on_connect(self, _client: Any, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Any) -> None:
@@ -227,8 +224,9 @@ class Session:
         metrics.connections.inc()
         self._since = self._loop.time()
         self._accepted.set()
+        self._pipeline.progress.set()
         log.info("mqtt connected", session_present=flags.session_present)
-        if self._had_session and not flags.session_present:
+        if not flags.session_present and (self._pipeline.session_lost() or self._had_session):
             metrics.sessions_lost.inc()
             log.error("the broker lost the session, and with it what it kept while ingest was away")
         self._had_session = True
@@ -258,13 +256,3 @@ class Session:
     def _fails(self, reason: str) -> None:
         self._health.fails(CONDITION, reason)
         log.error("mqtt", reason=reason)
-
-
-async def _either(*events: asyncio.Event, patience: float | None = None) -> None:
-    """Wait until one of `events` is set, or for `patience` seconds."""
-    tasks = [asyncio.create_task(event.wait()) for event in events]
-    try:
-        await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

@@ -9,6 +9,8 @@ from seve_runtime.nats.connection import NatsSettings
 from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import Bytes, Seconds, Secret
 
+from seve_ingest.publish.redelivery import LARGEST_WINDOW
+
 _RANGE: Final = re.compile(r"([^=]+)=(-?[0-9.]+)\.\.(-?[0-9.]+)")
 _FILTER: Final = re.compile(r"(?:(?:[^/+#]*|\+)/)*(?:[^/+#]+|\+|#)")
 _Natural = Annotated[int, Meta(ge=0)]
@@ -109,18 +111,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rules: RuleSettings = RuleSettings()
     max_inflight: Annotated[
         int,
-        Meta(ge=1, le=16_384, description="messages that JetStream may still owe an ack; then reading stops"),
+        Meta(ge=1, le=LARGEST_WINDOW, description="messages that JetStream may still owe an ack; then reading stops"),
     ] = 10_000
     max_inflight_bytes: Annotated[Bytes, Meta(ge=1 << 20, description="the same in bytes")] = 64 << 20
     publish_timeout: Annotated[
         Seconds, Meta(gt=0, description="how long to wait for JetStream's ack before publishing again")
     ] = 5.0
     dedup_tail: Annotated[
-        _Natural | None,
+        _Natural,
         Meta(
-            description="NATS messages of HISTORY to read back at start, to know what the broker will repeat; by "
-            "default twice MAX_INFLIGHT. With several ingests also what the others publish while one is down",
+            description="envelopes of its own that ingest reads back from the journal at start, to know what the "
+            "broker sends again"
         ),
-    ] = None
+    ] = 131_072
     nats: NatsSettings = NatsSettings()
     service: ServiceSettings = ServiceSettings()

@@ -10,17 +10,17 @@ from seve_runtime.lifecycle import Stop, supervise, unless
 from seve_runtime.nats import topology
 from seve_runtime.nats.connection import CONDITION, connected
 from seve_runtime.nats.direct import DirectClient
+from seve_runtime.rate_limit import Quota
 
 from seve_writer import metrics
 from seve_writer.batch import Waiting
-from seve_writer.database.batch_writer import DATABASE, SCHEMA, Writing
+from seve_writer.database.batch_writer import DATABASE, SCHEMA, BatchWriter
 from seve_writer.database.maintenance import maintain
 from seve_writer.database.store import Store
-from seve_writer.deadletters import DeadLetters
-from seve_writer.flush import Flushing
-from seve_writer.journal.consumer import Intake
-from seve_writer.journal.monitor import Watch
-from seve_writer.quota import Quota
+from seve_writer.deadletters import PER_SECOND, DeadLetters
+from seve_writer.flush import FlushLoop
+from seve_writer.journal.consumer import Consumer
+from seve_writer.journal.monitor import Monitor
 from seve_writer.schema import version
 from seve_writer.settings import WriterSettings
 
@@ -43,33 +43,33 @@ async def app(settings: WriterSettings, stop: Stop) -> None:
 
 async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: DirectClient, store: Store) -> None:
     js = client.jetstream()
-    writing = Writing(store, DeadLetters(js, Quota(), lambda: time.time_ns() // 1000), health, stop)
+    batch_writer = BatchWriter(store, DeadLetters(js, Quota(PER_SECOND), lambda: time.time_ns() // 1000), health, stop)
     waiting = Waiting(settings.batch_size, settings.flush_interval, settings.batch_max)
-    watch = Watch(client)
-    await watch.look()
-    flushing = Flushing(waiting, writing, watch)
-    intake = Intake(client, flushing.arrived, most=2 * settings.batch_max, most_bytes=settings.fetch_max_bytes)
-    metrics.HELD.set_function(lambda: intake.held)
+    monitor = Monitor(client, settings.topology.history_max_bytes)
+    await monitor.look()
+    flush_loop = FlushLoop(waiting, batch_writer, monitor)
+    consumer = Consumer(client, flush_loop.arrived, most=2 * settings.batch_max, most_bytes=settings.fetch_max_bytes)
+    metrics.HELD.set_function(lambda: consumer.held)
     metrics.WAITING.set_function(lambda: waiting.rows)
 
     async def pull(stop: Stop) -> None:
         try:
-            await writing.until_ready()
+            await batch_writer.until_ready()
             log.info("ready")
-            await intake.run(stop)
+            await consumer.run(stop)
         except Stopped:
             log.info("stopped before the database could be used")
         finally:
-            flushing.drain()
+            flush_loop.drain()
 
     async def write(_: Stop) -> None:
-        await flushing.run(intake)
+        await flush_loop.run(consumer)
 
     async def keep(stop: Stop) -> None:
-        await intake.keep(stop, watch.ack_wait / 3)
+        await consumer.keep(stop, monitor.ack_wait / 3)
 
     async def observe(stop: Stop) -> None:
-        await watch.run(stop, intake)
+        await monitor.run(stop, consumer)
 
     async def tidy(stop: Stop) -> None:
         await maintain(settings.database_url, settings.retention, settings.maintenance_interval, stop)
@@ -77,5 +77,5 @@ async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: D
     try:
         await supervise(stop, pull, write, keep, observe, tidy, grace=settings.service.shutdown_grace)
     finally:
-        if left := intake.give_back():
+        if left := consumer.nak_all():
             log.warning("given back to the journal", messages=left)

@@ -21,7 +21,7 @@ class Batch(NamedTuple):
 class Waiting:
     """Messages that wait for a flush. Rows are envelopes, whatever their kind.
 
-    Its bound is the caller's: whoever feeds it stops at `FETCH_MAX_BYTES` and `2 x BATCH_MAX` messages (`intake`).
+    Its bound is the caller's: whoever feeds it stops at `FETCH_MAX_BYTES` and `2 x BATCH_MAX` messages (`consumer`).
     """
 
     def __init__(self, size: int, interval: float, most: int) -> None:
@@ -76,25 +76,3 @@ class Waiting:
     def flushed(self) -> None:
         """The flush that `take` began has ended."""
         self._flushing = False
-
-
-class RateLimit:
-    """At most one in `interval` seconds, counting what was held back."""
-
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._next = float("-inf")
-        self._held = 0
-
-    def allows(self, now: float) -> bool:
-        """Whether it is time again."""
-        if now < self._next:
-            self._held += 1
-            return False
-        self._next = now + self._interval
-        return True
-
-    def held_back(self) -> int:
-        """How many were held back since the last call."""
-        held, self._held = self._held, 0
-        return held

@@ -1,5 +1,5 @@
-"""What the database refused goes to the dead-letter stream, with SQLSTATE, error and envelope, under an id that makes
-it one letter however often it is delivered. Bounded to 100 a second and reason; beyond that they are counted.
+"""Publishes what the database refused to the dead-letter stream, with SQLSTATE, error and envelope, under an id that
+makes it one dead letter however often it is delivered. At most 100 per second and reason; the others are counted.
 """
 
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 from nats.js import JetStreamContext
+from seve_runtime.rate_limit import Quota
 from seve_schema.codec import decode_envelopes, encode, split
 from seve_schema.deadletter import JournalDeadLetter, WriterDeadLetter
 from seve_schema.position import Position
@@ -15,9 +16,11 @@ from seve_schema.times import format_time
 
 from seve_writer import metrics
 from seve_writer.decode import Unit, Unreadable
-from seve_writer.quota import Quota
 
 log = structlog.get_logger()
+
+PER_SECOND: Final = 100
+"""Dead letters of each reason per second."""
 
 UNREADABLE: Final = "unreadable"
 _MOST_BYTES: Final = 256 * 1024
@@ -31,14 +34,14 @@ class DeadLetters:
         self._quota = quota
         self._micros = micros
 
-    async def bury(self, unit: Unit, journal: int, sqlstate: str | None, error: str) -> None:
-        """Leave one envelope in the stream, or count it suppressed. Raises nats errors where NATS does not confirm."""
+    async def dead_letter(self, unit: Unit, journal: int, sqlstate: str | None, error: str) -> None:
+        """Publish one envelope, or count it as suppressed. Raises nats errors where NATS does not confirm."""
         reason = UNREADABLE if isinstance(unit.content, Unreadable) else sqlstate or "unknown"
         now = self._micros()
         if not self._quota.allows(reason, now / 1e6):
             metrics.SUPPRESSED.inc()
             return
-        position = str(Position(journal, unit.delivery.sequence))
+        position = str(Position(journal, unit.message.sequence))
         letter = _letter(unit, position, sqlstate, error, format_time(now))
         await self._js.publish(
             deadletter_subject("writer", reason),
@@ -54,7 +57,7 @@ def _letter(
 ) -> WriterDeadLetter | JournalDeadLetter:
     if isinstance(unit.content, Unreadable):
         return _raw(unit, unit.content.raw, position, unit.content.error, failed_at)
-    raw = bytes(split(unit.delivery.data)[unit.index])
+    raw = bytes(split(unit.message.data)[unit.index])
     try:
         envelope = decode_envelopes(b"[" + raw + b"]")[0]
     except ValueError:  # a row, and yet no whole envelope: not ours, so there is nothing to retry
@@ -66,7 +69,7 @@ def _letter(
 
 def _raw(unit: Unit, raw: bytes, position: str, error: str, failed_at: str) -> JournalDeadLetter:
     return JournalDeadLetter(
-        subject=unit.delivery.subject,
+        subject=unit.message.subject,
         payload=raw[:_MOST_BYTES],
         size=len(raw),
         position=position,

@@ -15,7 +15,7 @@ from seve_schema.envelope import IGNORED_BY_THE_WRITER, Kind
 from seve_schema.subjects import SubjectError, parse_subject
 from seve_schema.times import parse_time, to_micros
 
-from seve_writer.journal.message import Delivery
+from seve_writer.journal.message import JournalMessage
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ Content = Row | Report[Any] | Ignored | Unreadable
 class Unit(msgspec.Struct, frozen=True):
     """One envelope with its place: what a batch is cut into, down to one, when the database refuses it."""
 
-    delivery: Delivery
+    message: JournalMessage
     index: int
     content: Content
 
@@ -79,16 +79,16 @@ _reports: Final[dict[Kind, msgspec.json.Decoder[list[Report[Any]]]]] = {
 }
 
 
-def read(delivery: Delivery) -> list[Unit]:
+def read(message: JournalMessage) -> list[Unit]:
     """The envelopes of a message, in order. An empty or broken message is one unreadable unit, so that it is told."""
     try:
-        kind = parse_subject(delivery.subject)[1]
-        contents = _contents(kind, delivery.data)
+        kind = parse_subject(message.subject)[1]
+        contents = _contents(kind, message.data)
     except (SubjectError, ValueError) as error:  # DecodeError and UnicodeDecodeError are ValueErrors
-        contents = _one_by_one(delivery, str(error))
+        contents = _one_by_one(message, str(error))
     if not contents:
-        contents = [Unreadable(delivery.data, "no envelope in the message")]
-    return list(map(Unit, repeat(delivery), count(), contents))
+        contents = [Unreadable(message.data, "no envelope in the message")]
+    return list(map(Unit, repeat(message), count(), contents))
 
 
 def _contents(kind: Kind, data: bytes) -> list[Content]:
@@ -104,13 +104,13 @@ def _contents(kind: Kind, data: bytes) -> list[Content]:
     return list(reports)
 
 
-def _one_by_one(delivery: Delivery, error: str) -> list[Content]:
+def _one_by_one(message: JournalMessage, error: str) -> list[Content]:
     """A message of which something cannot be read: one bad envelope costs one envelope."""
     try:
-        kind = parse_subject(delivery.subject)[1]
-        parts = split(delivery.data)
+        kind = parse_subject(message.subject)[1]
+        parts = split(message.data)
     except (SubjectError, ValueError):
-        return [Unreadable(delivery.data, error)]
+        return [Unreadable(message.data, error)]
     return [_one(kind, bytes(part)) for part in parts]
 
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import structlog
 from seve_runtime.errors import Stopped
+from seve_runtime.rate_limit import Throttle
 
 from seve_writer import metrics
-from seve_writer.batch import Batch, RateLimit, Waiting
-from seve_writer.database.batch_writer import Writing
+from seve_writer.batch import Batch, Waiting
+from seve_writer.database.batch_writer import BatchWriter
 from seve_writer.decode import Unit, read
-from seve_writer.journal.consumer import Intake
-from seve_writer.journal.message import Delivery
-from seve_writer.journal.monitor import Watch
+from seve_writer.journal.consumer import Consumer
+from seve_writer.journal.message import JournalMessage
+from seve_writer.journal.monitor import Monitor
 
 log = structlog.get_logger()
 
@@ -21,40 +22,40 @@ WARN_EVERY = 60.0
 """Seconds between two warnings that the stream is faster than the database."""
 
 
-class Flushing:
-    """Takes what `intake` brings and hands it to `writing`. `watch` knows which journal it came from."""
+class FlushLoop:
+    """Collects the messages of `consumer` and hands batches to `batch_writer`. `monitor` knows the present journal."""
 
-    def __init__(self, waiting: Waiting, writing: Writing, watch: Watch) -> None:
+    def __init__(self, waiting: Waiting, batch_writer: BatchWriter, monitor: Monitor) -> None:
         self._waiting = waiting
-        self._writing = writing
-        self._watch = watch
+        self._batch_writer = batch_writer
+        self._monitor = monitor
         self._drained = False
-        self._settled: int | None = None
+        self._verified: int | None = None
         self._changed = asyncio.Event()
-        self._warnings = RateLimit(WARN_EVERY)
+        self._warnings = Throttle(WARN_EVERY)
 
-    def arrived(self, delivery: Delivery) -> None:
-        """A message to write."""
+    def arrived(self, message: JournalMessage) -> None:
+        """Let a message wait for the next flush."""
         first = self._waiting.rows == 0
-        self._waiting.add(read(delivery), time.monotonic())
+        self._waiting.add(read(message), time.monotonic())
         if first or self._waiting.full:
             self._changed.set()
 
     def drain(self) -> None:
-        """Nothing more arrives: write what is left, and end."""
+        """Nothing more arrives: write what waits, and end."""
         self._drained = True
         self._changed.set()
 
-    async def run(self, intake: Intake) -> None:
-        """Flush what is due until `drain` was called and nothing is left."""
+    async def run(self, consumer: Consumer) -> None:
+        """Flush what is due until `drain` was called and nothing waits."""
         try:
             while await self._due():
-                await self._flush(intake, stopping=self._drained)
+                await self._flush(consumer, stopping=self._drained)
         except Stopped:
             log.warning("stopped with the database away; what was not written stays in the journal")
 
     async def _due(self) -> bool:
-        """Wait for the next flush; False when there is none to come."""
+        """Wait until a flush is due; False when none will be."""
         while True:
             self._changed.clear()
             wait = self._waiting.due_in(time.monotonic())
@@ -66,45 +67,47 @@ class Flushing:
             except TimeoutError:
                 continue
 
-    async def _flush(self, intake: Intake, *, stopping: bool) -> None:
+    async def _flush(self, consumer: Consumer, *, stopping: bool) -> None:
         batch = self._waiting.take(stopping=stopping)
         try:
             began = time.monotonic()
-            units = await self._ours(batch.units, intake)
+            units = await self._of_present_journal(batch.units, consumer)
             if not units:
                 return
-            await self._writing.write(units, self._watch.journal)
-            deliveries = list({unit.delivery.sequence: unit.delivery for unit in units}.values())
-            _observe(batch, deliveries, time.monotonic() - began)
-            await self._present(intake)
-            intake.acknowledge(deliveries)
-            metrics.ACKNOWLEDGED.inc(len(deliveries))
+            await self._batch_writer.write(units, self._monitor.journal)
+            messages = list({unit.message.sequence: unit.message for unit in units}.values())
+            _observe(batch, messages, time.monotonic() - began)
+            await self._verify_journal(consumer)
+            consumer.acknowledge(messages)
+            metrics.ACKNOWLEDGED.inc(len(messages))
             self._warn(batch)
         finally:
             self._waiting.flushed()
 
-    async def _ours(self, units: Sequence[Unit], intake: Intake) -> Sequence[Unit]:
-        """Those of the journal that they will be booked on. Of one that has taken its place the same sequences mean
-        other messages: these are left to the next writer. Where nobody answers, what is in hand came before that.
-        """
-        present = await self._present(intake)
-        if present in (None, self._watch.journal):
-            return units
-        return [unit for unit in units if unit.delivery.stored_ns < present * 1000]
+    async def _of_present_journal(self, units: Sequence[Unit], consumer: Consumer) -> Sequence[Unit]:
+        """Return the units that may be booked on the monitor's journal.
 
-    async def _present(self, intake: Intake) -> int | None:
-        """When the journal was made that is there now; None where nobody says. Where it is another, nothing in hand is
-        acknowledged any more. Asked only in doubt: to ask before each batch cost 1 us a row.
+        If the journal was recreated, messages stored after that are left to the next writer: the same sequences mean
+        other messages there. If NATS does not answer, everything held came before.
         """
-        doubts = intake.doubts
-        if doubts is not None and doubts == self._settled:
-            return self._watch.journal
-        present = await self._watch.present()
-        if present == self._watch.journal:
-            self._settled = doubts
-        elif present is not None:
-            intake.disown()
-        return present
+        created = await self._verify_journal(consumer)
+        if created in (None, self._monitor.journal):
+            return units
+        return [unit for unit in units if unit.message.stored_ns < created * 1000]
+
+    async def _verify_journal(self, consumer: Consumer) -> int | None:
+        """Return the present journal's creation time, or None if NATS does not answer. If it was recreated, stop
+        acknowledging. Asks only when a recreation is possible: a request per batch cost 1 µs per row.
+        """
+        possible = consumer.recreations_possible
+        if possible is not None and possible == self._verified:
+            return self._monitor.journal
+        created = await self._monitor.created_at()
+        if created == self._monitor.journal:
+            self._verified = possible
+        elif created is not None:
+            consumer.stop_acknowledging()
+        return created
 
     def _warn(self, batch: Batch) -> None:
         if batch.trigger == "backlog" and self._warnings.allows(time.monotonic()):
@@ -116,9 +119,9 @@ class Flushing:
             )
 
 
-def _observe(batch: Batch, deliveries: list[Delivery], seconds: float) -> None:
+def _observe(batch: Batch, messages: list[JournalMessage], seconds: float) -> None:
     metrics.BATCHES.labels(batch.trigger).inc()
     metrics.BATCH_ROWS.observe(len(batch.units))
     metrics.FLUSH_SECONDS.observe(seconds)
-    oldest = min(delivery.stored_ns for delivery in deliveries)
+    oldest = min(message.stored_ns for message in messages)
     metrics.AGE_SECONDS.observe(max(0.0, time.time() - oldest / 1e9))

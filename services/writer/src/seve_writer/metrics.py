@@ -28,5 +28,6 @@ HELD = Gauge("seve_writer_held_messages", "Journal messages in this writer's han
 LAG = Gauge("seve_writer_consumer_lag_messages", "Journal messages not yet acknowledged by any writer")
 ACK_PENDING = Gauge("seve_writer_consumer_ack_pending_messages", "Journal messages in the hands of all writers")
 OLDEST_SECONDS = Gauge("seve_writer_oldest_unwritten_seconds", "Age of the oldest journal message that is not stored")
+PURGED = Counter("seve_writer_purged_messages_total", "Stored messages purged beyond HISTORY_MAX_BYTES")
 RETIRED = Counter("seve_writer_retired_rows_total", "Measurements deleted because of their age")
 MERGED = Counter("seve_writer_ledger_merged_rows_total", "Rows of the ledger merged into hours")

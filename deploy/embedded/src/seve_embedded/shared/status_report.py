@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 from nats.aio.client import Client
 from psycopg import sql
-from seve_runtime.nats.topology import DEADLETTER, HISTORY, JOURNAL, LATEST, WRITER
+from seve_runtime.nats.topology import DEADLETTER, JOURNAL, LATEST, WRITER
 
 from seve_embedded.shared.tables import size, table
 
@@ -70,8 +70,7 @@ def ask_servers(report: Report, nats: str, database: str, **credentials: Any) ->
 
 async def _ask_nats(report: Report, url: str, credentials: dict[str, Any]) -> None:
     purposes = {
-        JOURNAL: "waits for the writer",
-        HISTORY: "replay for screens",
+        JOURNAL: "journal, and history for screens",
         LATEST: "newest of each series",
         DEADLETTER: "could not be used",
     }

@@ -8,6 +8,7 @@ private names are used here and nowhere else.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -79,6 +80,7 @@ class DirectClient(Client):
     def publish_direct(self, subject: str, data: bytes, reply: str = "", headers: bytes = b"") -> None:
         """Publish with what goes out next. `headers` is a block as in `Frame`; names are not checked.
 
+        Where nothing waits, the command goes to the transport at once: nats-py's flusher costs a turn of a task.
         Nothing holds a publisher back: how much it has under way is its own affair. Raises as nats-py's `publish`.
         """
         if self.is_closed:
@@ -96,6 +98,10 @@ class DirectClient(Client):
         else:
             line = f"PUB {subject} {reply} {size}\r\n".encode()
         command = b"".join((line, headers, data, CRLF))
+        if connected and not self._pending_data_size:
+            with suppress(RuntimeError):  # uvloop's transport was closed, and nats-py is about to learn it
+                self._transport.write(command)  # type: ignore[union-attr]  # there while it is connected
+                return
         self._pending.append(command)
         self._pending_data_size += len(command)
         if connected and self._flush_queue is not None and self._flush_queue.empty():

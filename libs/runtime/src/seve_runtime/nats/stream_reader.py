@@ -13,7 +13,9 @@ import structlog
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from seve_runtime.nats.ack_subject import parse_ack_subject
 from seve_runtime.nats.direct import DirectClient, Frame
+from seve_runtime.nats.pull import End, PullRequest, encode_request, end_of, request_subject
 
 log = structlog.get_logger()
 
@@ -27,8 +29,6 @@ CHUNK_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 60.0
 """After how long NATS forgets a reader that died."""
 
-_ENDED: Final = ("404", "408")
-
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
     """A message with its sequence in the stream and the time of its storing, nanoseconds since 1970."""
@@ -36,15 +36,6 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     frame: Frame
     sequence: int
     stored_ns: int
-
-
-class _Request(msgspec.Struct):
-    batch: int
-    max_bytes: int
-    no_wait: bool = True
-
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class Pass:
@@ -67,7 +58,8 @@ class Pass:
         self._came, self._fault = [], ""
         self._left = min(CHUNK, self.pending)
         self._done.clear()
-        self._client.publish_direct(self._subject, _encode(_Request(self._left, CHUNK_BYTES)), self._inbox)
+        request = encode_request(PullRequest(self._left, CHUNK_BYTES, no_wait=True))
+        self._client.publish_direct(self._subject, request, self._inbox)
         async with asyncio.timeout(CHUNK_SECONDS):
             await self._done.wait()
         if self._fault:
@@ -75,23 +67,24 @@ class Pass:
         return self._came
 
     async def take(self, frame: Frame) -> None:
-        """What the server answers."""
-        if not frame.reply:
-            self._status(*frame.status)
-            return
-        sequence, _, stored_ns, pending = map(int, frame.reply.split(".")[-4:])
-        self._came.append(Stored(frame, sequence, stored_ns))
-        self.pending = pending
-        self._left -= 1
-        if not self._left:
-            self._done.set()
+        """Take what the server answers: a message, or that the request ended before all came."""
+        end = end_of(frame)
+        if end is None:
+            found = parse_ack_subject(frame.reply)
+            self._came.append(Stored(frame, found.sequence, found.stored_ns))
+            self.pending = found.pending
+            self._left -= 1
+            if not self._left:
+                self._done.set()
+        elif end != "heartbeat":
+            self._ended(end, " ".join(frame.status))
 
-    def _status(self, code: str, description: str) -> None:
-        """A request ended before all came: nothing more is there, or it is too much for one."""
-        if not self._came and code in _ENDED:
+    def _ended(self, end: End, text: str) -> None:
+        """Nothing more is there, or the rest is too much for one request."""
+        if not self._came and end == "expired":
             self.pending = 0
         elif not self._came:
-            self._fault = f"{code} {description}"
+            self._fault = text
         self._done.set()
 
 
@@ -112,7 +105,7 @@ async def reading(
     )
     consumer = await js.add_consumer(stream, config)
     name, inbox = str(consumer.name), client.new_inbox()
-    found = Pass(client, f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}", inbox, consumer.num_pending or 0)
+    found = Pass(client, request_subject(stream, name), inbox, consumer.num_pending or 0)
     subscription = await client.subscribe_direct(inbox, found.take)
     try:
         yield found

@@ -2,6 +2,7 @@
 services, which create nothing: a service with narrow credentials starts only on a topology that is there.
 """
 
+from contextlib import suppress
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -12,7 +13,6 @@ from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
     DiscardPolicy,
-    RePublish,
     RetentionPolicy,
     StorageType,
     StreamConfig,
@@ -26,8 +26,8 @@ from seve_runtime.settings import Bytes, Count, Seconds
 log = structlog.get_logger()
 
 JOURNAL: Final = "TELEMETRY"
-HISTORY: Final = "HISTORY"
 LATEST: Final = "LATEST"
+EARLIER_HISTORY: Final = "HISTORY"
 DEADLETTER: Final = "DEADLETTER"
 WRITER: Final = "writer"
 
@@ -39,17 +39,13 @@ class TopologySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     nats_replicas: Annotated[Literal[1, 3], Meta(description="copies of each stream: 1, or 3 on a cluster")] = 1
     journal_max_bytes: Annotated[
-        Bytes, Meta(description="the journal's size, hence how long an outage of the database it rides out")
+        Bytes, Meta(description="room for messages that no writer has stored yet: how long an outage it rides out")
     ] = 2 << 30
-    history_max_bytes: Annotated[Bytes, Meta(description="size of what WebSocket clients can replay")] = 1 << 30
-    history_max_msgs_per_subject: Annotated[
-        Count, Meta(description="NATS messages kept of each module and kind for replay")
-    ] = 2000
+    history_max_bytes: Annotated[
+        Bytes, Meta(description="room for stored messages that WebSocket clients can still replay")
+    ] = 1 << 30
     latest_max_bytes: Annotated[Bytes, Meta(description="size of the newest-of-each-series stream")] = 256 << 20
     deadletter_max_bytes: Annotated[Bytes, Meta(description="size of the dead-letter stream")] = 256 << 20
-    duplicate_window: Annotated[
-        Seconds, Meta(ge=0.1, description="how long the journal recognises a repeated publish; costs memory in NATS")
-    ] = 30.0
     ack_wait: Annotated[
         Seconds, Meta(gt=0, description="after how long an unacknowledged journal message goes to another writer")
     ] = 30.0
@@ -58,20 +54,14 @@ class TopologySettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 20_000
 
 
+SHORTEST_WINDOW: Final = 0.1
+"""Seconds: the shortest duplicate window that NATS allows. The journal needs none (`seve_ingest.publish`)."""
+
+
 def streams(settings: TopologySettings) -> tuple[StreamConfig, ...]:
-    """The four streams in the order of their creation: HISTORY before the journal that republishes to it."""
+    """Return the three streams. The journal keeps stored messages until a writer purges them; when full, it refuses."""
     common: dict[str, Any] = {"storage": StorageType.FILE, "num_replicas": settings.nats_replicas}
     return (
-        StreamConfig(
-            name=HISTORY,
-            subjects=["live.>"],
-            retention=RetentionPolicy.LIMITS,
-            discard=DiscardPolicy.OLD,
-            max_bytes=settings.history_max_bytes,
-            max_msgs_per_subject=settings.history_max_msgs_per_subject,
-            duplicate_window=0.1,  # the shortest NATS allows: copies keep Nats-Msg-Id, and remembering costs
-            **common,
-        ),
         StreamConfig(
             name=LATEST,
             subjects=["latest.*"],
@@ -95,12 +85,11 @@ def streams(settings: TopologySettings) -> tuple[StreamConfig, ...]:
         ),
         StreamConfig(
             name=JOURNAL,
-            subjects=["telemetry.>"],
-            retention=RetentionPolicy.WORK_QUEUE,
+            subjects=["telemetry.*.>"],
+            retention=RetentionPolicy.LIMITS,
             discard=DiscardPolicy.NEW,
-            max_bytes=settings.journal_max_bytes,
-            duplicate_window=settings.duplicate_window,
-            republish=RePublish(src="telemetry.>", dest="live.>"),
+            max_bytes=settings.journal_max_bytes + settings.history_max_bytes,
+            duplicate_window=SHORTEST_WINDOW,
             **common,
         ),
     )
@@ -118,13 +107,36 @@ def writer_consumer(settings: TopologySettings) -> ConsumerConfig:
 
 
 async def apply(js: JetStreamContext, settings: TopologySettings) -> list[str]:
-    """Create what is missing and update what differs; tells what it did. Raises TopologyError for what NATS refuses."""
-    done = [change for config in streams(settings) if (change := await _apply_stream(js, config))]
+    """Create what is missing and update what differs; return what was done. Raises TopologyError for what NATS refuses,
+    and for a journal of an earlier version that is not empty.
+    """
+    done = await _replace_earlier(js)
+    done += [change for config in streams(settings) if (change := await _apply_stream(js, config))]
     try:
         await js.add_consumer(JOURNAL, writer_consumer(settings))
     except APIError as error:
         raise TopologyError(WRITER, error.description or str(error)) from error
     return done
+
+
+async def _replace_earlier(js: JetStreamContext) -> list[str]:
+    """Delete the streams of the earlier layout (a work queue that was republished to HISTORY), once all is stored."""
+    try:
+        journal = await js.stream_info(JOURNAL)
+    except NotFoundError:
+        return []
+    if journal.config.retention != RetentionPolicy.WORK_QUEUE:
+        return []
+    if journal.state.messages:
+        raise TopologyError(
+            JOURNAL,
+            f"made by an earlier version, and {journal.state.messages} messages are not stored yet: start that version "
+            "until its `status` shows that nothing waits, stop it, then start this one",
+        )
+    await js.delete_stream(JOURNAL)
+    with suppress(NotFoundError):
+        await js.delete_stream(EARLIER_HISTORY)
+    return [f"{JOURNAL} of an earlier version deleted: it was empty"]
 
 
 async def _apply_stream(js: JetStreamContext, config: StreamConfig) -> str | None:
@@ -147,7 +159,7 @@ async def _apply_stream(js: JetStreamContext, config: StreamConfig) -> str | Non
 
 async def verify(js: JetStreamContext) -> None:
     """Raise TopologyError for the first stream or consumer that is not there."""
-    for name in (HISTORY, LATEST, DEADLETTER, JOURNAL):
+    for name in (LATEST, DEADLETTER, JOURNAL):
         try:
             await js.stream_info(name)
         except NotFoundError as error:
@@ -184,7 +196,6 @@ def _differences(there: StreamConfig, wanted: StreamConfig) -> list[str]:
         "max_age",
         "num_replicas",
         "duplicate_window",
-        "republish",
     )
     defaults = {"max_age": 0, "max_msgs_per_subject": -1}
     return [

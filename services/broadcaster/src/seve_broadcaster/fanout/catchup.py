@@ -1,24 +1,23 @@
 """A client on its way to the head of the stream: sent what it is owed, at its own pace, until the hub can push to it.
 
-First what is pending, then what memory holds behind its cursor; what memory does not reach is forwarded from HISTORY by
-`replay`, or declared lost here. Each call is one turn of the loop. Waits for nothing and reads no socket.
+First what is pending, then what memory holds behind its cursor; what memory does not reach comes from the journal
+(`seve_broadcaster.websocket.journal_replay`). Each call is one turn of the loop. Waits for nothing and reads no socket.
 """
 
-from collections import deque
-from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
-from seve_schema.position import Position
+from seve_schema.position import Position, Token
 
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.fanout.subscriber import Client, Pace, States
+from seve_broadcaster.fanout.subscriber import Pace, Snapshot, Subscriber
 from seve_broadcaster.protocol import frames
+from seve_broadcaster.protocol.requests import EVERYTHING
 from seve_broadcaster.stream.message import Message
 from seve_broadcaster.stream.replay_buffer import Gap
 
 STATES_BYTES: Final = 128 * 1024
-"""Most bytes of states in one frame of a client that asked for batches."""
+"""Most bytes of values in one frame of a client that asked for batches."""
 
 
 class Step(Enum):
@@ -29,14 +28,14 @@ class Step(Enum):
     ELSEWHERE = "the next is not in memory"
 
 
-def advance(hub: Hub, client: Client, budget: int) -> Step:
+def advance(hub: Hub, client: Subscriber, budget: int) -> Step:
     """Send about `budget` bytes of what a client that is BEHIND is owed."""
     budget -= flush(hub, client, budget)
     if client.pending:
         return Step.MORE
-    if not hub.recent.reaches(client.cursor):
+    if not hub.buffer.reaches(client.cursor):
         return Step.ELSEWHERE
-    for item in hub.recent.after(client.cursor):
+    for item in hub.buffer.after(client.cursor):
         if budget <= 0:
             return Step.MORE
         budget -= forward(hub, client, item)
@@ -44,88 +43,114 @@ def advance(hub: Hub, client: Client, budget: int) -> Step:
     return Step.DONE
 
 
-def flush(hub: Hub, client: Client, budget: int) -> int:
-    """Send about `budget` bytes of what is pending; gives how many."""
+def flush(hub: Hub, client: Subscriber, budget: int) -> int:
+    """Send about `budget` bytes of what is pending; return how many."""
     sent = 0
     while client.pending and sent < budget:
-        sent += hub.send(client, _next_pending(client))
+        owed = client.pending[0]
+        data = owed if isinstance(owed, bytes) else _next_values(hub, client, owed)
+        if data is None or isinstance(owed, bytes):
+            client.pending.popleft()
+        if data is not None:
+            sent += hub.send(client, data)
     return sent
 
 
-def forward(hub: Hub, client: Client, item: Message | Gap) -> int:
-    """Send a client that is BEHIND the next item of the stream, or the rest of it; gives the bytes.
+def forward(hub: Hub, client: Subscriber, item: Message | Gap) -> int:
+    """Send a client that is BEHIND the next item of the stream, or the rest of it; return the number of bytes.
 
-    Not one behind the head: HISTORY may be ahead of what was taken in here, and that comes when it comes.
+    Never one behind the head: the journal may be ahead of the hub, and that comes when it comes.
     """
     sent = 0
     assert item.position <= hub.head  # noqa: S101  (the caller looked)
-    if isinstance(item, Gap):
-        if client.subscriptions:
-            start = max(client.cursor, frames.end_of(item.start))
-            sent = hub.send(client, frames.gap(start, frames.end_of(item.position)))
-    else:
-        subscription = client.subscription(item.module)
-        if subscription and subscription.owes(item.module, item.kind, item.position):
-            lane = client.lane(subscription)
-            part = client.cursor.position == item.position
-            made = item.wire_after(lane, client.cursor.place) if part else item.wire(lane)
-            sent = hub.send(client, made.data, made.frames) if made.data else 0
+    if isinstance(item, Message):
+        sent = _forward_message(hub, client, item)
+    elif client.owed_before(item.position):
+        start = max(client.cursor, frames.end_of(item.start))
+        sent = hub.send(client, frames.gap(start, frames.end_of(item.position)))
     client.cursor = frames.end_of(item.position)
     return sent
 
 
-def news(hub: Hub, client: Client, after: Position) -> Iterator[tuple[str, str, Position]]:
-    """Modules and kinds that a client is owed with a message behind a position; and from where on it is owed."""
-    for module, kind in hub.present.news(after):
-        subscription = client.subscription(module)
-        if subscription and subscription.owes(module, kind, hub.present.modules[module].kinds[kind]):
-            floor = subscription.floor_of(module, kind)
-            yield module, kind, max(after, floor.position) if floor else after
+def whole_up_to(client: Subscriber) -> int:
+    """Return the sequence up to which a client has every message whole."""
+    position, place = client.cursor
+    return position.sequence - (place != frames.WHOLE)
 
 
-def lose(hub: Hub, client: Client, module: str, kind: str) -> None:
-    """What a client that is BEHIND needs next of a module and kind is gone: say so, and owe it the present."""
-    subscription = client.subscription(module)
-    known = hub.present.modules.get(module)
-    if subscription is None or known is None:
+def replay(hub: Hub, client: Subscriber, message: Message) -> None:
+    """Send a client that is BEHIND the next message of the journal; what it lacks before that is lost."""
+    journal, sequence = message.position
+    if whole_up_to(client) < sequence - 1:
+        lose(hub, client, Position(journal, sequence - 1))
+    elif whole_up_to(client) < sequence:
+        forward(hub, client, message)
+
+
+def lose(hub: Hub, client: Subscriber, position: Position) -> None:
+    """Tell a client that is BEHIND that what it lacks up to `position` is gone, and owe it the newest values of that.
+
+    Values that changed again later are not among them: they come as news.
+    """
+    start, end = client.cursor, frames.end_of(position)
+    if start >= end:
         return
-    hub.counts.lost += 1
-    start, stand = max(client.cursor, subscription.floor_of(module, kind) or client.cursor), frames.end_of(hub.head)
-    subscription.lost = {**(subscription.lost or {}), (module, kind): stand}
-    client.pending.append(frames.gap(start, stand, module, kind))
-    entries = known.entries(subscription.sensors, kind=kind)
-    if entries:
-        client.pending.append(States(module, str(client.cursor), deque(entries)))
+    if client.owed_before(position):
+        hub.counts.lost += 1
+        client.pending.append(frames.gap(start, end))
+        hub.show(client, client.subscriptions, start, after=start, until=end)
+    client.cursor = end
 
 
-def give_up(hub: Hub, client: Client) -> None:
-    """What a client needs next is held nowhere any more: say so, and owe it the present instead."""
-    start, stand = client.cursor, frames.end_of(hub.head)
-    client.pending.append(frames.gap(start, stand))
-    hub.show(client, client.subscriptions, start)
-    client.cursor = stand
+def _forward_message(hub: Hub, client: Subscriber, message: Message) -> int:
+    audience = hub.index.audience(client)
+    if audience is None:
+        return 0
+    partly = client.cursor.position == message.position
+    if not partly and all(one.floor is None for one in client.subscriptions.values()):
+        data = message.encoded.get(audience)
+        places = audience.places(message)
+        if data is None and places:
+            data = message.encoded[audience] = audience.frames(message, places)
+        return hub.send(client, data, audience.count(places)) if data else 0
+    places = [place for place in audience.places(message) if _owed(client, message, place)]
+    return hub.send(client, audience.frames(message, places), audience.count(places)) if places else 0
 
 
-def _next_pending(client: Client) -> bytes:
-    owed = client.pending[0]
-    if isinstance(owed, bytes):
-        client.pending.popleft()
-        return owed
-    taken = [owed.entries.popleft().data]
-    size = len(taken[0])
-    while client.batch and owed.entries and size + len(owed.entries[0].data) <= STATES_BYTES:
-        taken.append(owed.entries.popleft().data)
-        size += len(taken[-1])
-    if not owed.entries:
-        client.pending.popleft()
-    return frames.states(owed.seq, taken) if client.batch else frames.state(owed.seq, taken[0])
+def _owed(client: Subscriber, message: Message, place: int) -> bool:
+    """Whether an envelope that a client wants lies behind its cursor and behind the floor of its subscription."""
+    token = Token(message.position, place)
+    subscription = client.subscription(message.heads[place].module_id)
+    floor = subscription.floor if subscription else None
+    return token > client.cursor and (floor is None or token > floor)
 
 
-def _go_live(hub: Hub, client: Client) -> None:
+def _next_values(hub: Hub, client: Subscriber, snapshot: Snapshot) -> bytes | None:
+    """Return the next frame of a snapshot, None at its end."""
+    while not snapshot.entries:
+        if not snapshot.modules:
+            return None
+        name = snapshot.modules.popleft()
+        module = hub.latest.modules.get(name)
+        subscription = client.subscriptions.get(snapshot.name)
+        if module is None or subscription is None or module.position <= snapshot.after.position:
+            continue
+        if snapshot.name == EVERYTHING and name in client.subscriptions:
+            continue
+        snapshot.entries.extend(module.entries(subscription.sensors, snapshot.after, snapshot.until))
+    data = [snapshot.entries.popleft().data]
+    size = len(data[0])
+    while client.batch and snapshot.entries and size + len(snapshot.entries[0].data) <= STATES_BYTES:
+        data.append(snapshot.entries.popleft().data)
+        size += len(data[-1])
+    return frames.states(snapshot.seq, data) if client.batch else frames.state(snapshot.seq, data[0])
+
+
+def _go_live(hub: Hub, client: Subscriber) -> None:
     client.pace = Pace.LIVE
     client.cursor = frames.end_of(hub.head)
     for subscription in client.subscriptions.values():
-        subscription.floor = subscription.lost = None
+        subscription.floor = None
     if client.greeting:
         client.greeting = False
         for module in hub.silent:

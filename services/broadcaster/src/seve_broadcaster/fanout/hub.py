@@ -11,18 +11,18 @@ from dataclasses import dataclass
 
 from seve_schema.position import Position, Token
 
-from seve_broadcaster.fanout.subscriber import Client, Pace, States, Subscription
-from seve_broadcaster.fanout.subscription_index import Routes
+from seve_broadcaster.fanout.subscriber import Pace, Snapshot, Subscriber, Subscription
+from seve_broadcaster.fanout.subscription_index import SubscriptionIndex
 from seve_broadcaster.protocol import frames
 from seve_broadcaster.protocol.requests import EVERYTHING, Refusal, Subscribe, Unsubscribe
-from seve_broadcaster.snapshot.snapshot import EARLIEST, NEVER, Present
+from seve_broadcaster.snapshot.snapshot import EARLIEST, LatestValues
 from seve_broadcaster.stream.message import Message
-from seve_broadcaster.stream.replay_buffer import Gap, Recent
+from seve_broadcaster.stream.replay_buffer import Gap, ReplayBuffer
 
 
 @dataclass(slots=True)
 class Counts:
-    """What the hub did, since it began."""
+    """What the hub did since the process began."""
 
     messages: int = 0
     envelopes: int = 0
@@ -35,128 +35,130 @@ class Counts:
 
 
 class Hub:
-    """The head of the stream, the present, and the clients."""
+    """The head of the stream, the newest values, and the clients."""
 
-    def __init__(self, head: Position, present: Present, recent: Recent, max_subscriptions: int = 1000) -> None:
+    def __init__(
+        self, head: Position, latest: LatestValues, buffer: ReplayBuffer, max_subscriptions: int = 1000
+    ) -> None:
         self.head = head
-        self.present = present
-        self.recent = recent
-        self.routes = Routes()
-        self.clients: set[Client] = set()
+        self.latest = latest
+        self.buffer = buffer
+        self.index = SubscriptionIndex()
+        self.clients: set[Subscriber] = set()
         self.silent: set[str] = set()
-        self.dark = NEVER  # up to here messages are lost of which not even the module is known
         self.counts = Counts()
         self._max_subscriptions = max_subscriptions
 
     # the stream
 
     def publish(self, message: Message) -> None:
-        """The next message of the stream: into the present, into memory, and to every live client that wants it."""
+        """Take in the next message of the stream, and push it to every live client that wants some of it."""
         self.head = message.position
-        self.present.apply(message)
-        self.recent.append(message)
+        self.latest.apply(message)
+        self.buffer.append(message)
         counts = self.counts
         counts.messages += 1
         counts.envelopes += len(message.parts)
-        for lane, clients in self.routes.of(message.module):
-            made, sent = None, 0
-            for client in clients:
+        for audience, places in self.index.match(message):
+            data, sent = b"", 0
+            for client in audience.clients:
                 if client.pace is Pace.LIVE:
-                    made = made or message.wire(lane)
-                    if not made.envelopes:
-                        break
-                    client.sink.write(made.data)
+                    data = data or audience.frames(message, places)
+                    client.sink.write(data)
                     sent += 1
                 elif client.pace is Pace.SLOW:
-                    client.missed += message.count(lane)
-            if made is not None:
-                counts.frames += sent * made.frames
-                counts.sent_bytes += sent * len(made.data)
+                    client.missed += len(places)
+            counts.frames += sent * audience.count(places)
+            counts.sent_bytes += sent * len(data)
 
     def begin(self, position: Position) -> None:
-        """The stream begins behind a position: what lies before was not taken in here."""
+        """Begin the stream behind a position: what lies before was not taken in here."""
         self.head = position
-        self.recent.restart(position)
-        self.present.interrupted(position)
+        self.buffer.restart(position)
 
     def gap(self, position: Position) -> None:
-        """What lies behind the head, up to and including `position`, will never come."""
+        """Declare that what lies behind the head, up to and including `position`, will never come."""
         item = Gap(self.head, position)
-        self.present.interrupted(position)
         self.head = position
-        self.recent.append(item)
+        self.buffer.append(item)
         self.counts.gaps += 1
-        told = frames.gap(frames.end_of(item.start), frames.end_of(position))
+        frame = frames.gap(frames.end_of(item.start), frames.end_of(position))
         for client in self.clients:
             if client.pace is Pace.LIVE and client.subscriptions:
-                self.send(client, told)
+                self.send(client, frame)
 
     def tell_silence(self, module: str, silent: bool) -> None:
-        """A module fell silent, or speaks again."""
+        """Tell those who watch a module that it fell silent, or speaks again."""
         (self.silent.add if silent else self.silent.discard)(module)
-        told = frames.silence(module, silent)
-        for _, clients in self.routes.of(module):
-            for client in clients:
-                if client.pace is Pace.SLOW:
-                    client.pending.append(told)
-                else:
-                    self.send(client, told)
+        frame = frames.silence(module, silent)
+        for client in self.index.of_module(module):
+            if client.pace is Pace.SLOW:
+                client.pending.append(frame)
+            else:
+                self.send(client, frame)
+
+    def forget(self, before: str) -> list[str]:
+        """Forget modules of which nothing was received since `before` (RFC 3339); return their names."""
+        forgotten = self.latest.forget(before)
+        self.silent.difference_update(forgotten)
+        return forgotten
 
     # clients
 
-    def join(self, client: Client) -> None:
-        """A connection is open; it has asked for nothing yet."""
+    def join(self, client: Subscriber) -> None:
+        """Take in a connection that has asked for nothing yet."""
         self.clients.add(client)
 
-    def leave(self, client: Client) -> None:
-        """A connection is gone."""
-        for name in client.subscriptions:
-            self.routes.remove(client, name)
+    def leave(self, client: Subscriber) -> None:
+        """Forget a connection that is gone."""
         client.subscriptions.clear()
+        self.index.update(client)
         client.pending.clear()
         self.clients.discard(client)
 
-    def subscribe(self, client: Client, asked: Subscribe) -> None:
-        """Grant what may be granted. Fresh modules get the present; with `since`, what came after it follows instead.
+    def subscribe(self, client: Subscriber, asked: Subscribe) -> None:
+        """Grant what may be granted. Fresh modules get a snapshot; with `since`, what came after it follows instead.
 
-        Leaves the client BEHIND, with what it is owed pending; `catchup.advance` brings it on. Raises Refusal where
+        Leaves the client BEHIND, with what it is owed pending; `catchup.advance` brings it on. Raises Refusal if
         nothing of it can be granted; tells the client of the part that is refused.
         """
         granted = self._granted(client, asked)
         stand = self._fall_behind(client)
         client.changes += 1
-        since = asked.since if asked.since is not None and asked.since <= stand else None
+        since = asked.since
+        if since is not None and (since.position.journal != self.head.journal or since > stand):
+            since = None
         self._change(client, asked, granted, since)
         if since is None:
-            shown = frames.snapshot_at(self.head)
-            client.pending.append(frames.subscribed(granted, shown))
-            if asked.since is not None:  # another journal's, or one that was set back
+            at = frames.snapshot_at(self.head)
+            client.pending.append(frames.subscribed(granted, at))
+            if asked.since is not None:  # a token of another journal, or of one that was set back
                 client.pending.append(frames.gap(asked.since, stand))
-            self.show(client, granted, shown)
+            self.show(client, granted, at, until=stand)
         else:
             self._follow(client, granted, since)
         client.greeting = True
 
-    def unsubscribe(self, client: Client, asked: Unsubscribe) -> None:
-        """No more of these modules. Raises Refusal for one that was not subscribed by that name."""
+    def unsubscribe(self, client: Subscriber, asked: Unsubscribe) -> None:
+        """End subscriptions. Raises Refusal for one that does not exist by that name."""
         names = set(client.subscriptions) if EVERYTHING in asked.modules else asked.modules & set(client.subscriptions)
         client.changes += 1
         for name in names:
-            self.routes.remove(client, name)
             del client.subscriptions[name]
-        client.pending = deque(owed for owed in client.pending if _wanted(client, owed))
+        self.index.update(client)
+        self._drop_snapshots(client, names)
         if unknown := asked.modules - names - {EVERYTHING}:
             raise Refusal("not_subscribed", f"not subscribed by that name: {', '.join(sorted(unknown)[:20])}")
 
-    def overflow(self, client: Client) -> None:
-        """The buffer of a client's connection is full. A live one is slow from here on."""
+    def overflow(self, client: Subscriber) -> None:
+        """Note that the buffer of a client's connection is full: a live client is slow from here on."""
         if client.pace is Pace.LIVE:
             client.pace = Pace.SLOW
             client.cursor = frames.end_of(self.head)
             client.missed = 0
 
-    def relieve(self, client: Client) -> None:
-        """A slow client's buffer has emptied: say what it missed, and owe it the newest of what changed."""
+    def relieve(self, client: Subscriber) -> None:
+        """Bring a slow client back whose buffer has emptied: say what it missed, and owe it the newest values of it."""
         if client.pace is not Pace.SLOW:
             return
         client.pace = Pace.BEHIND
@@ -165,35 +167,28 @@ class Hub:
         stand, start = frames.end_of(self.head), client.cursor
         client.pending.append(frames.skipped(start, stand, client.missed))
         self.counts.skipped += client.missed
-        self.show(client, client.subscriptions, start, after=start)
+        self.show(client, client.subscriptions, start, after=start, until=stand)
         client.cursor = stand
         client.missed = 0
 
     def show(
-        self, client: Client, names: Iterable[str], seq: Token, after: Token = EARLIEST, until: Token | None = None
+        self, client: Subscriber, names: Iterable[str], seq: Token, *, until: Token, after: Token = EARLIEST
     ) -> None:
-        """Owe a client the newest of each series of some of its subscriptions, as they are now."""
+        """Owe a client the newest values of some subscriptions, behind `after` and not behind `until`."""
         self.counts.snapshots += 1
         for name in names:
-            for module in self.present.modules if name == EVERYTHING else [name]:
-                known = self.present.modules.get(module)
-                if known is None or (name == EVERYTHING and module in client.subscriptions):
-                    continue
-                if known.position <= after.position:
-                    continue
-                entries = known.entries(client.subscriptions[name].sensors, after, until)
-                if entries:
-                    client.pending.append(States(module, str(seq), deque(entries)))
+            modules = deque(self.latest.modules if name == EVERYTHING else [name])
+            client.pending.append(Snapshot(name, modules, str(seq), after, until))
 
-    def send(self, client: Client, data: bytes, frames: int = 1) -> int:
-        """Write whole frames to a client, and count them; gives the bytes."""
+    def send(self, client: Subscriber, data: bytes, frames: int = 1) -> int:
+        """Write whole frames to a client, and count them; return the number of bytes."""
         client.sink.write(data)
         self.counts.frames += frames
         self.counts.sent_bytes += len(data)
         return len(data)
 
-    def _granted(self, client: Client, asked: Subscribe) -> frozenset[str]:
-        """What a client may have of what it asked for. Tells it of the rest; raises Refusal where nothing is left."""
+    def _granted(self, client: Subscriber, asked: Subscribe) -> frozenset[str]:
+        """Return what a client may have of what it asked for; tell it of the rest. Raises Refusal for all of it."""
         granted, refused = client.grant.resolve(asked.modules)
         if refused:
             refusal = Refusal("forbidden", f"not allowed: {', '.join(sorted(refused)[:20])}")
@@ -204,7 +199,7 @@ class Hub:
             raise Refusal("too_many", f"at most {self._max_subscriptions} subscriptions a connection")
         return granted
 
-    def _follow(self, client: Client, granted: frozenset[str], since: Token) -> None:
+    def _follow(self, client: Subscriber, granted: frozenset[str], since: Token) -> None:
         """Let a client walk on from where it broke off."""
         client.pending.append(frames.subscribed(granted, since))
         if since.place == frames.UNSEEN:  # it broke off within its snapshot: what changed since then is replayed
@@ -212,8 +207,8 @@ class Hub:
             since = frames.end_of(since.position)
         client.cursor = min(client.cursor, since)
 
-    def _fall_behind(self, client: Client) -> Token:
-        """A client stops being pushed to, to be told something first; gives the head."""
+    def _fall_behind(self, client: Subscriber) -> Token:
+        """Stop pushing to a client, to tell it something first; return the head."""
         head = frames.end_of(self.head)
         self.relieve(client)
         if client.pace is Pace.LIVE:
@@ -221,24 +216,20 @@ class Hub:
             client.cursor = head
         return head
 
-    def _change(self, client: Client, asked: Subscribe, granted: frozenset[str], since: Token | None) -> None:
-        for name in client.subscriptions:
-            self.routes.remove(client, name)
-            if name not in granted and since is not None:
+    def _change(self, client: Subscriber, asked: Subscribe, granted: frozenset[str], since: Token | None) -> None:
+        if since is not None:
+            for name in client.subscriptions.keys() - granted:
                 client.subscriptions[name].raise_floor(client.cursor)
         client.batch = client.batch if asked.batch is None else asked.batch
         client.slow = client.slow if asked.slow is None else asked.slow
         floor = since if since is not None else frames.end_of(self.head)
-        client.pending = deque(owed for owed in client.pending if not _of(owed, granted))
+        self._drop_snapshots(client, granted)
         for name in granted:
             client.subscriptions[name] = Subscription(asked.sensors, floor if client.cursor < floor else None)
-        for name in client.subscriptions:
-            self.routes.add(client, name)
+        self.index.update(client)
 
-
-def _wanted(client: Client, owed: bytes | States) -> bool:
-    return isinstance(owed, bytes) or client.subscription(owed.module) is not None
-
-
-def _of(owed: bytes | States, names: frozenset[str]) -> bool:
-    return isinstance(owed, States) and (owed.module in names or EVERYTHING in names)
+    def _drop_snapshots(self, client: Subscriber, names: Iterable[str]) -> None:
+        """Owe a client no values any more of subscriptions that ended or begin again."""
+        client.pending = deque(
+            owed for owed in client.pending if not (isinstance(owed, Snapshot) and owed.name in names)
+        )

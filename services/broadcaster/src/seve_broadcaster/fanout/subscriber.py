@@ -14,7 +14,6 @@ from seve_schema.position import Position, Token
 from seve_broadcaster.auth.grants import Grant
 from seve_broadcaster.protocol.requests import EVERYTHING, Slow
 from seve_broadcaster.snapshot.snapshot import Entry
-from seve_broadcaster.stream.message import Lane
 
 
 class Sink(Protocol):
@@ -37,42 +36,41 @@ class Pace(Enum):
 
 @dataclass(slots=True)
 class Subscription:
-    """Modules that a client receives by one name. What lies up to `floor` it has, or will not get; `lost` has the
-    floors of single modules and kinds.
-    """
+    """Modules that a client receives by one name. It has what lies up to `floor`, or will not get it."""
 
     sensors: frozenset[str] | None = None
     floor: Token | None = None
-    lost: dict[tuple[str, str], Token] | None = None
 
-    def floor_of(self, module: str, kind: str) -> Token | None:
-        """Up to where nothing of a module and kind is owed."""
-        return (self.lost and self.lost.get((module, kind))) or self.floor
-
-    def owes(self, module: str, kind: str, position: Position) -> bool:
+    def owes(self, position: Position) -> bool:
         """Whether a message lies behind the floor, in whole or in part."""
-        floor = self.floor_of(module, kind)
-        return floor is None or position > floor.position
+        return self.floor is None or position > self.floor.position
 
     def raise_floor(self, token: Token) -> None:
-        """Nothing up to `token` is owed any more."""
+        """Owe nothing up to `token` any more."""
         self.floor = token if self.floor is None else max(self.floor, token)
 
 
 @dataclass(slots=True)
-class States:
-    """Entries of a module as they were at one turn, on their way to a client that stands at `seq`."""
+class Snapshot:
+    """The newest values of the modules of one subscription, on their way to a client that stands at `seq`.
 
-    module: str
+    Only those behind `after` and not behind `until`: what is newer than that comes as news. Values are looked up when
+    they are sent, so that a snapshot that waits costs its names and no values.
+    """
+
+    name: str
+    modules: deque[str]
     seq: str
-    entries: deque[Entry]
+    after: Token
+    until: Token
+    entries: deque[Entry] = field(default_factory=deque)
 
 
 @dataclass(slots=True, eq=False)
-class Client:
+class Subscriber:
     """One connection. `cursor` says up to where it has everything, unless it is live: then it has all there is.
 
-    `changes` counts what it asked for: who reads HISTORY for it begins again when that is something else.
+    `changes` counts its requests: whoever reads the journal for it begins again when it asked for something else.
     """
 
     sink: Sink
@@ -82,15 +80,15 @@ class Client:
     slow: Slow = "conflate"
     pace: Pace = Pace.LIVE
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
-    pending: deque[bytes | States] = field(default_factory=deque)
+    pending: deque[bytes | Snapshot] = field(default_factory=deque)
     greeting: bool = False
     missed: int = 0
     changes: int = 0
 
     def subscription(self, module: str) -> Subscription | None:
-        """What the client asked of a module: by its name, or by `*`."""
+        """Return what the client asked of a module: by its name, or by `*`."""
         return self.subscriptions.get(module) or self.subscriptions.get(EVERYTHING)
 
-    def lane(self, subscription: Subscription) -> Lane:
-        """How messages of a subscription are sent."""
-        return Lane(self.batch, subscription.sensors)
+    def owed_before(self, position: Position) -> bool:
+        """Whether any subscription is owed messages up to `position`."""
+        return any(one.floor is None or one.floor.position < position for one in self.subscriptions.values())

@@ -1,47 +1,128 @@
-"""Who receives a module: an index from module and lane to clients, kept up to date as they come, change and go."""
+"""Who receives what: clients that asked for the same in the same form are one audience, found by module."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
 
-from seve_broadcaster.fanout.subscriber import Client
+from seve_broadcaster.fanout.subscriber import Subscriber
+from seve_broadcaster.protocol import frames
 from seve_broadcaster.protocol.requests import EVERYTHING
-from seve_broadcaster.stream.message import Lane
+from seve_broadcaster.stream.message import Message
 
-Lanes = dict[Lane, set[Client]]
+Sensors = frozenset[str] | None
+Key = tuple[bool, frozenset[tuple[str, Sensors]]]
 
 
-class Routes:
-    """Clients by module and lane. One that named a module is not reached a second time by its `*`."""
+@dataclass(slots=True, eq=False)
+class Audience:
+    """Clients that receive the same envelopes, as single frames or as batches.
+
+    `sensors` has, for each module name or `*`, the sensors whose measurements are wanted; None is all.
+    A `whole` audience wants every envelope there is.
+    """
+
+    batch: bool
+    sensors: dict[str, Sensors]
+    clients: set[Subscriber] = field(default_factory=set)
+    whole: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.whole = self.sensors == {EVERYTHING: None}
+
+    def places(self, message: Message) -> range | list[int]:
+        """Return where in a message the envelopes stand that it wants."""
+        if self.whole:
+            return range(len(message.parts))
+        star: Sensors | Literal[False] = self.sensors.get(EVERYTHING, False)
+        measurements = message.kind == "measurement"
+        found = []
+        for place, head in enumerate(message.heads):
+            sensors = self.sensors.get(head.module_id, star)
+            if sensors is None or (sensors is not False and (not measurements or head.sensor_type in sensors)):
+                found.append(place)
+        return found
+
+    def frames(self, message: Message, places: range | list[int]) -> bytes:
+        """Encode the envelopes at `places`."""
+        if not self.batch:
+            return frames.messages(message.position, places, message.parts)
+        return frames.batch(message.position, places, message.parts)
+
+    def count(self, places: range | list[int]) -> int:
+        """Return how many frames `places` make."""
+        return 1 if self.batch else len(places)
+
+
+class SubscriptionIndex:
+    """Audiences by what they want and by module. `subscriptions` counts those of all clients."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Lanes] = {}
-        self._by_star: Lanes = {}
-        self._named: dict[str, set[Client]] = {}
         self.subscriptions = 0
+        self._audiences: dict[Key, Audience] = {}
+        self._of_client: dict[Subscriber, Key] = {}
+        self._by_module: dict[str, dict[Audience, Sensors]] = {}
+        self._of_everything: dict[Audience, None] = {}
 
-    def add(self, client: Client, name: str) -> None:
-        """A client has a subscription `name`, which may be `*`. It must be taken out before its lane changes."""
-        lanes = self._by_star if name == EVERYTHING else self._by_name.setdefault(name, {})
-        lanes.setdefault(client.lane(client.subscriptions[name]), set()).add(client)
-        if name != EVERYTHING:
-            self._named.setdefault(name, set()).add(client)
-        self.subscriptions += 1
+    def update(self, client: Subscriber) -> None:
+        """Move a client to the audience of its subscriptions as they are now; to none if it has none."""
+        self._leave(client)
+        wanted = {name: one.sensors for name, one in client.subscriptions.items()}
+        if not wanted:
+            return
+        key = (client.batch, frozenset(wanted.items()))
+        audience = self._audiences.get(key)
+        if audience is None:
+            audience = self._audiences[key] = Audience(client.batch, wanted)
+            if EVERYTHING in wanted:
+                self._of_everything[audience] = None
+            else:
+                for name, sensors in wanted.items():
+                    self._by_module.setdefault(name, {})[audience] = sensors
+        audience.clients.add(client)
+        self._of_client[client] = key
+        self.subscriptions += len(wanted)
 
-    def remove(self, client: Client, name: str) -> None:
-        """The subscription `name` of a client, as it was added, is over."""
-        lanes = self._by_star if name == EVERYTHING else self._by_name[name]
-        lane = client.lane(client.subscriptions[name])
-        lanes[lane].discard(client)
-        if not lanes[lane]:
-            del lanes[lane]
-        if name != EVERYTHING:
-            self._named[name].discard(client)
-            if not lanes:
-                del self._by_name[name], self._named[name]
-        self.subscriptions -= 1
+    def audience(self, client: Subscriber) -> Audience | None:
+        """Return the audience of a client that has subscriptions."""
+        key = self._of_client.get(client)
+        return None if key is None else self._audiences[key]
 
-    def of(self, module: str) -> Iterator[tuple[Lane, set[Client]]]:
-        """The clients that receive a module, by lane; each once."""
-        yield from self._by_name.get(module, {}).items()
-        named = self._named.get(module)
-        for lane, clients in self._by_star.items():
-            yield lane, clients - named if named else clients
+    def match(self, message: Message) -> Iterator[tuple[Audience, range | list[int]]]:
+        """Yield each audience that wants some of a message, with the places of what it wants."""
+        if self._by_module:
+            yield from self._named(message).items()
+        for audience in self._of_everything:
+            if places := audience.places(message):
+                yield audience, places
+
+    def of_module(self, module: str) -> Iterator[Subscriber]:
+        """Yield the clients that receive a module."""
+        for audience in (*self._by_module.get(module, ()), *self._of_everything):
+            yield from audience.clients
+
+    def _named(self, message: Message) -> dict[Audience, list[int]]:
+        found: dict[Audience, list[int]] = {}
+        measurements = message.kind == "measurement"
+        for place, head in enumerate(message.heads):
+            for audience, sensors in self._by_module.get(head.module_id, {}).items():
+                if sensors is None or not measurements or head.sensor_type in sensors:
+                    found.setdefault(audience, []).append(place)
+        return found
+
+    def _leave(self, client: Subscriber) -> None:
+        key = self._of_client.pop(client, None)
+        if key is None:
+            return
+        audience = self._audiences[key]
+        audience.clients.discard(client)
+        self.subscriptions -= len(audience.sensors)
+        if audience.clients:
+            return
+        del self._audiences[key]
+        self._of_everything.pop(audience, None)
+        for name in audience.sensors:
+            audiences = self._by_module.get(name)
+            if audiences is not None and audience in audiences:
+                del audiences[audience]
+                if not audiences:
+                    del self._by_module[name]

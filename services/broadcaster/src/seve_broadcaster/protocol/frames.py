@@ -5,6 +5,7 @@ once, it is written to each transport as it is. Everything a client reads is mad
 """
 
 from collections.abc import Iterable, Sequence
+from struct import Struct
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,8 @@ UNSEEN: Final = 0xFFFE
 """The place in a token of one who has everything up to its message, but has not been shown all of the snapshot."""
 
 _TEXT: Final = 0x81
+_HEADER_16: Final = Struct(">BBH")
+_HEADER_64: Final = Struct(">BBQ")
 _MIDDLE: Final = b'","data":'
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -29,9 +32,7 @@ def text(payload: bytes) -> bytes:
 def _header(size: int) -> bytes:
     if size < 126:
         return bytes((_TEXT, size))
-    if size < 65536:
-        return b"\x81\x7e" + size.to_bytes(2, "big")
-    return b"\x81\x7f" + size.to_bytes(8, "big")
+    return _HEADER_16.pack(_TEXT, 126, size) if size < 65536 else _HEADER_64.pack(_TEXT, 127, size)
 
 
 def end_of(position: Position) -> Token:
@@ -45,22 +46,25 @@ def snapshot_at(position: Position) -> Token:
 
 
 def messages(position: Position, places: Sequence[int], parts: Sequence[bytes]) -> bytes:
-    """A frame for each envelope of a message that stands at one of `places`, from the bytes that arrived.
+    """Make a frame of each envelope of a message that stands at one of `places`, from the bytes that arrived.
 
-    The last has the token of one who has the whole message: no more of it is to come.
+    The last envelope of the message has the token of one who has the whole message: nothing more of it is to come.
     """
-    head = b'{"event":"mqtt-message","seq":"%s-' % str(position).encode()
-    size, last = len(head) + len(_MIDDLE) + 1, places[-1]
+    prefix = b'{"event":"mqtt-message","seq":"%x-%x-' % position
+    size, last = len(prefix) + len(_MIDDLE) + 1, len(parts) - 1
     pieces: list[bytes] = []
     for place in places:
         seq, part = b"%x" % (place if place != last else WHOLE), parts[place]
-        pieces += (_header(size + len(seq) + len(part)), head, seq, _MIDDLE, part, b"}")
+        pieces += (_header(size + len(seq) + len(part)), prefix, seq, _MIDDLE, part, b"}")
     return b"".join(pieces)
 
 
-def batch(seq: str, data: Iterable[Any]) -> bytes:
-    """Envelopes that arrived together, in one frame."""
-    return text(b"".join((b'{"event":"mqtt-batch","seq":"', seq.encode(), b'","data":[', b",".join(data), b"]}")))
+def batch(position: Position, places: Sequence[int], parts: Sequence[bytes]) -> bytes:
+    """Make one frame of the envelopes of a message that stand at `places`; its token is that of the last."""
+    last = places[-1]
+    seq = str(Token(position, last if last != len(parts) - 1 else WHOLE)).encode()
+    data = b",".join([parts[place] for place in places])
+    return text(b"".join((b'{"event":"mqtt-batch","seq":"', seq, b'","data":[', data, b"]}")))
 
 
 def state(seq: str, data: Any) -> bytes:
@@ -80,10 +84,9 @@ def subscribed(modules: Iterable[str], seq: Token) -> bytes:
     return _event("subscribed", modules=sorted(modules), seq=str(seq))
 
 
-def gap(start: Token, end: Token, module: str | None = None, kind: str | None = None) -> bytes:
-    """What lies behind `start`, up to and including `end`, is lost to this client: all of it, or a kind."""
-    only = {} if module is None else {"module": module, "kind": kind}
-    return _event("gap", **{"from": str(start)}, to=str(end), **only)
+def gap(start: Token, end: Token) -> bytes:
+    """What lies behind `start`, up to and including `end`, is lost to this client."""
+    return _event("gap", **{"from": str(start)}, to=str(end))
 
 
 def skipped(start: Token, end: Token, count: int) -> bytes:

@@ -1,4 +1,4 @@
-"""A module of the present as a document of LATEST: envelopes as they arrived, each with its place in the journal."""
+"""A module as a document of LATEST: its newest envelopes as they arrived, each with its place in the journal."""
 
 from typing import Final
 
@@ -6,8 +6,8 @@ import msgspec
 from seve_schema.envelope import Kind
 from seve_schema.position import Position, Token
 
-from seve_broadcaster.snapshot.snapshot import Entry, Module, series_of
-from seve_broadcaster.stream.message import Head
+from seve_broadcaster.snapshot.snapshot import SERIES_BYTES, Entry, Module, series_of
+from seve_broadcaster.stream.message import TopicHead
 
 
 class _Entry(msgspec.Struct):
@@ -17,12 +17,12 @@ class _Entry(msgspec.Struct):
 
 class _Document(msgspec.Struct):
     position: str
-    kinds: dict[str, str]
     heard: str
     series: list[_Entry]
+    received: str = ""
 
 
-class _Head(Head, frozen=True, rename="camel", kw_only=True):
+class _Head(TopicHead, frozen=True, rename="camel", kw_only=True):
     kind: Kind
 
 
@@ -32,29 +32,27 @@ _head: Final = msgspec.json.Decoder(_Head)
 
 
 def encode_module(module: Module) -> bytes:
-    """The document of a module."""
+    """Return the document of a module."""
     return _encoder.encode(
         _Document(
             position=str(module.position),
-            kinds={kind: str(position) for kind, position in module.kinds.items()},
             heard=module.heard,
+            received=module.received,
             series=[_Entry(str(entry.token), msgspec.Raw(entry.data)) for entry in module.series.values()],
         )
     )
 
 
 def decode_module(document: bytes) -> Module:
-    """The module that `encode_module` wrote. Raises ValueError (msgspec's errors are, and PositionError) for others."""
+    """Read what `encode_module` wrote. Raises ValueError (msgspec's errors are, and PositionError)."""
     read = _document.decode(document)
-    module = Module(
-        kinds={kind: Position.parse(position) for kind, position in read.kinds.items()},
-        position=Position.parse(read.position),
-        heard=read.heard,
-    )
+    position = Position.parse(read.position)
+    module = Module(position=position, heard=read.heard, received=read.received or read.heard, saved=position)
     for saved in read.series:
         head = _head.decode(saved.data)
         key = series_of(head.kind, head)
         if key is not None:
-            module.series[key] = Entry(Token.parse(saved.seq), bytes(saved.data))
-            module.size += len(saved.data)
+            token = Token.parse(saved.seq)
+            module.series[key] = Entry(token.position, token.place, bytes(saved.data))
+            module.size += len(saved.data) + SERIES_BYTES
     return module

@@ -1,66 +1,86 @@
-"""The newest stretch of the stream in memory, for clients that are a little behind. Bounded in bytes; the oldest goes.
+"""The newest stretch of the stream in memory, for clients that are a little behind. Older messages are in the journal.
 
-Holds messages and declared gaps in order. What is no longer here must be read from HISTORY, which is not done here.
+Bound: `limit` bytes, overhead included; overflow rule: the oldest goes; gauge: `recent_bytes`. Messages are held as
+they arrived and decoded again for whoever needs them; the last decoded ones are kept, since clients come in crowds.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+import msgspec
+from seve_schema.envelope import Kind
 from seve_schema.position import Position, Token
 
 from seve_broadcaster.protocol.frames import WHOLE
 from seve_broadcaster.stream.message import Message
 
+OVERHEAD: Final = 250
+"""Bytes that a held message costs beside its data."""
+
+DECODED: Final = 64
+"""Decoded messages that are kept."""
+
 _TRIM: Final = 4096
 
 
 class Gap(NamedTuple):
-    """Messages behind `start`, up to and including `position`, that this broadcaster will never have."""
+    """Messages behind `start`, up to and including `position`, that this broadcaster never had."""
 
     start: Position
     position: Position
 
+
+class _Held(msgspec.Struct, gc=False):
+    """A message as it arrived. Tens of thousands are held: they give the garbage collector nothing to visit."""
+
+    journal: int
+    sequence: int
+    kind: Kind
+    received_at: str
+    data: bytes
+
     @property
-    def size(self) -> int:
-        """Bytes held, roughly."""
-        return 100
+    def position(self) -> Position:
+        return Position(self.journal, self.sequence)
 
 
-Item = Message | Gap
-
-
-def _position(item: Item) -> Position:
+def _position(item: "_Held | Gap") -> Position:
     return item.position
 
 
-class Recent:
-    """Everything behind `floor`, in order. `size` counts the bytes that arrived; frames made of them come on top."""
+class ReplayBuffer:
+    """Everything behind `floor`, in order. `size` is in bytes."""
 
     def __init__(self, limit: int, floor: Position) -> None:
         self.limit = limit
         self.floor = floor
         self.size = 0
-        self._items: list[Item] = []
+        self._items: list[_Held | Gap] = []
         self._first = 0
+        self._decoded: dict[Position, Message] = {}
 
     def __len__(self) -> int:
         return len(self._items) - self._first
 
     def restart(self, floor: Position) -> None:
-        """Let go of everything; what follows lies behind `floor`."""
+        """Drop everything; what follows lies behind `floor`."""
         self._items.clear()
         self._first = 0
         self.size = 0
         self.floor = floor
 
-    def append(self, item: Item) -> None:
-        """Add what follows on everything held; the oldest goes where the limit is passed, the newest stays."""
-        self._items.append(item)
-        self.size += item.size
+    def append(self, item: Message | Gap) -> None:
+        """Add what follows on everything held; drop the oldest while the limit is exceeded, but never the newest."""
+        if isinstance(item, Gap):
+            self._items.append(item)
+        else:
+            received_at = item.heads[0].received_at if item.heads else ""
+            self._items.append(_Held(*item.position, item.kind, received_at, item.data))
+        self.size += _size(self._items[-1])
         while self.size > self.limit and len(self) > 1:
             oldest = self._items[self._first]
-            self.size -= oldest.size
+            self.size -= _size(oldest)
             self.floor = oldest.position
             self._first += 1
             if self._first >= _TRIM:
@@ -72,17 +92,30 @@ class Recent:
         return token.position > self.floor or (token.position == self.floor and token.place == WHOLE)
 
     def before(self, moment: str) -> Position:
-        """The position behind which lies what was received at `moment` or later, as far as it is held."""
+        """Return the position behind which lies what was received at `moment` or later, as far as it is held."""
         for item in reversed(self._items[self._first :]):
-            if isinstance(item, Message) and item.heads and item.heads[0].received_at < moment:
+            if isinstance(item, _Held) and item.received_at and item.received_at < moment:
                 return item.position
         return self.floor
 
-    def after(self, token: Token) -> Iterator[Item]:
-        """What lies behind `token`, beginning with its own message where that was had in part."""
+    def after(self, token: Token) -> Iterator[Message | Gap]:
+        """Yield what lies behind `token`, beginning with its own message if the client had only a part of that."""
         at = bisect_left(self._items, token.position, lo=self._first, key=_position)
         while at < len(self._items):
             item = self._items[at]
             if item.position != token.position or token.place != WHOLE:
-                yield item
+                yield item if isinstance(item, Gap) else self._decode(item)
             at += 1
+
+    def _decode(self, item: _Held) -> Message:
+        message = self._decoded.get(item.position)
+        if message is None:
+            message = Message.decode(item.position, item.kind, item.data)
+            self._decoded[item.position] = message
+            if len(self._decoded) > DECODED:
+                del self._decoded[next(iter(self._decoded))]
+        return message
+
+
+def _size(item: _Held | Gap) -> int:
+    return OVERHEAD if isinstance(item, Gap) else OVERHEAD + len(item.data)

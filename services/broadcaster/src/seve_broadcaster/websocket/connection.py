@@ -21,7 +21,7 @@ from seve_broadcaster.websocket.limits import Rate
 
 if TYPE_CHECKING:
     from seve_broadcaster.auth.grants import Grant
-    from seve_broadcaster.fanout.subscriber import Client
+    from seve_broadcaster.fanout.subscriber import Subscriber
 
 CLOSE_SECONDS = 5.0
 
@@ -96,7 +96,7 @@ class Peer(ServerConnection):
 
     address: str
     grant: "Grant"
-    client: "Client"
+    client: "Subscriber"
     turn: Turn
     heard: float = 0.0
     asked: float = 0.0
@@ -116,7 +116,7 @@ class Peer(ServerConnection):
         self._out: list[bytes] = []
         self.protocol.reject = rejected  # type: ignore[method-assign]  # its own answers speak of the library
 
-    def serve(self, client: "Client", turn: Turn) -> None:
+    def serve(self, client: "Subscriber", turn: Turn) -> None:
         """From here on the connection is a client's: its owner hears when its buffer is full and when it drained."""
         self.client, self.turn, self._serving = client, turn, True
 

@@ -87,7 +87,7 @@ def modules(hub: Hub, grant: Grant, now: int) -> bytes:
 
     `since` resumes a little in the past, as far as memory reaches: the snapshot of then, and what came after it.
     """
-    since = frames.snapshot_at(hub.recent.before(format_time(now - RECENT_MICROS)))
+    since = frames.snapshot_at(hub.buffer.before(format_time(now - RECENT_MICROS)))
     body = [
         {
             "module": name,
@@ -96,7 +96,7 @@ def modules(hub: Hub, grant: Grant, now: int) -> bytes:
             "presence": _presence(module),
             "values": [msgspec.Raw(entry.data) for entry in module.entries()],
         }
-        for name, module in sorted(hub.present.modules.items())
+        for name, module in sorted(hub.latest.modules.items())
         if grant.allows(name)
     ]
     return _encode({"since": str(since), "modules": body})

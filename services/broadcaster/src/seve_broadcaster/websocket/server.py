@@ -14,7 +14,6 @@ from typing import Final, cast
 from urllib.parse import urlsplit
 
 import structlog
-from nats.errors import Error as NatsError
 from seve_runtime.errors import SettingsError
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
@@ -28,14 +27,14 @@ from websockets.typing import Subprotocol
 from seve_broadcaster.auth.jwt import SUBPROTOCOL, Keys
 from seve_broadcaster.fanout import catchup
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.fanout.subscriber import Client, Pace
+from seve_broadcaster.fanout.subscriber import Pace, Subscriber
 from seve_broadcaster.protocol import frames
 from seve_broadcaster.protocol.requests import Refusal, Subscribe, parse, parse_query
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.snapshot.silence import Silence
 from seve_broadcaster.websocket.connection import CLOSE_SECONDS, OPEN_SECONDS, Peer, Turn
 from seve_broadcaster.websocket.descriptors import reserve
-from seve_broadcaster.websocket.history_replay import Replay
+from seve_broadcaster.websocket.journal_replay import JournalReplay
 from seve_broadcaster.websocket.limits import Rate, Sockets, check_names
 from seve_broadcaster.websocket.router import Router
 from seve_broadcaster.websocket.tls import Certificate
@@ -49,7 +48,6 @@ GOING_AWAY: Final = 1001
 POLICY: Final = 1008
 TRY_AGAIN: Final = 1013
 SWEEP_SECONDS: Final = 1.0
-RETRY_SECONDS: Final = 0.5
 BACKLOG: Final = 4096
 """Connections that wait to be accepted: after a restart all clients come back at once."""
 
@@ -70,7 +68,7 @@ RETRY_MS_A_CLIENT: Final = 2
 class Gateway:
     """Connections of one hub. `refused` and `ended` count by reason."""
 
-    def __init__(self, settings: Settings, hub: Hub, replay: Replay, keys: Keys, health: Health) -> None:
+    def __init__(self, settings: Settings, hub: Hub, replay: JournalReplay, keys: Keys, health: Health) -> None:
         self.hub = hub
         self.peers: set[Peer] = set()
         self._router = Router(settings, keys, hub)
@@ -80,7 +78,7 @@ class Gateway:
         self._health = health
         self._replay = replay
         self._keys = keys
-        self._silence = Silence(hub.present, settings.module_silent_after)
+        self._silence = Silence(hub.latest, settings.module_silent_after)
         self._settings = settings
         self._addresses: Counter[str] = Counter()
         cert_file, key_file = settings.ws_tls_cert_file, settings.ws_tls_key_file
@@ -141,7 +139,7 @@ class Gateway:
 
     async def _serve(self, peer: Peer, address: str) -> None:
         self._addresses[address] += 1
-        peer.serve(Client(peer, peer.grant, frames.end_of(self.hub.head)), self._turn)
+        peer.serve(Subscriber(peer, peer.grant, frames.end_of(self.hub.head)), self._turn)
         self.peers.add(peer)
         self.hub.join(peer.client)
         try:
@@ -181,7 +179,7 @@ class Gateway:
         self._bound(peer)
 
     def _bound(self, peer: Peer) -> None:
-        """End a client for which more answers are pending than may wait: HISTORY is away, and it goes on asking."""
+        """End a client for which more answers are pending than may wait: the journal is away, and it goes on asking."""
         pending = sum(len(owed) for owed in peer.client.pending if isinstance(owed, bytes))
         if pending > self._settings.ws_buffer_bytes:
             self._end(peer, TRY_AGAIN, "pending", "too many answers are pending")
@@ -203,17 +201,10 @@ class Gateway:
             while client.pace is Pace.BEHIND and peer.open:
                 await peer.room()
                 if catchup.advance(self.hub, client, BUDGET) is catchup.Step.ELSEWHERE:
-                    await self._replay_for(peer)
+                    await self._replay.bring(peer)
                 await asyncio.sleep(0)
         finally:
             peer.pump = None
-
-    async def _replay_for(self, peer: Peer) -> None:
-        try:
-            await self._replay.bring(peer)
-        except (NatsError, TimeoutError) as error:
-            log.warning("replay interrupted", error=str(error) or type(error).__name__)
-            await asyncio.sleep(RETRY_SECONDS)
 
     # what connections tell and ask
 

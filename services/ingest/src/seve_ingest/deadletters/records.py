@@ -4,16 +4,19 @@ reads and publishes.
 
 import fnmatch
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from seve_schema.codec import encode, join
 from seve_schema.deadletter import DeadLetter, IngestDeadLetter, JournalDeadLetter, WriterDeadLetter
 from seve_schema.envelope import Envelope
-from seve_schema.subjects import telemetry_subject
+from seve_schema.subjects import ingest_name, telemetry_subject
 from seve_schema.times import parse_time, to_micros
 
 from seve_ingest.normalise.normaliser import Normaliser
+
+_INGEST: Final = ingest_name("seve-ingest deadletter retry")
+"""Retried messages have subjects of their own: ingest expects to be alone on its subjects."""
 
 
 class Letter(NamedTuple):
@@ -83,7 +86,7 @@ def messages(letter: Letter, normalise: Normaliser) -> list[tuple[str, bytes]]:
         raise Unretriable("these bytes are no envelope")
     if isinstance(content, WriterDeadLetter):
         envelope = content.envelope
-        return [(telemetry_subject(envelope.module_id, envelope.kind), join([encode(envelope)]))]
+        return [_message(envelope)]
     if content.size > len(content.payload):
         raise Unretriable(f"only {len(content.payload)} of {content.size} bytes were kept")
     key = content.delivery_key
@@ -98,7 +101,11 @@ def messages(letter: Letter, normalise: Normaliser) -> list[tuple[str, bytes]]:
     )
     if verdict.rejection:
         raise Unretriable(f"{verdict.rejection.reason}: {verdict.rejection.error}")
-    return [(verdict.subject, join([encode(_old_news(envelope))])) for envelope in verdict.envelopes]
+    return [_message(_old_news(envelope)) for envelope in verdict.envelopes]
+
+
+def _message(envelope: Envelope) -> tuple[str, bytes]:
+    return telemetry_subject(_INGEST, envelope.kind), join([encode(envelope)])
 
 
 def _old_news(envelope: Envelope) -> Envelope:

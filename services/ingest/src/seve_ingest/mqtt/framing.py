@@ -1,5 +1,5 @@
-"""MQTT's framing on the receiving side: bytes in, whole packets out. PUBLISH packets of QoS 0 and 1 are decoded here;
-others come out as they are, for paho. Pure: knows no socket.
+"""MQTT's framing on the receiving side: bytes in, whole packets out. PUBLISH packets are decoded here; others come
+out as they are, for paho. Pure: knows no socket.
 
 Holds at most one packet that is not whole yet. One larger than MAX_PACKET is not held at all: its payload is digested
 as it passes, and only its beginning is kept, so that a device's 256 MB message costs ingest no memory.
@@ -18,7 +18,6 @@ DUP: Final = 0x08
 QOS: Final = 0x06
 RETAIN: Final = 0x01
 _PUBLISH: Final = 0x30
-_QOS2: Final = 0x04
 
 
 class ProtocolFault(Exception):
@@ -94,11 +93,11 @@ class Framing:
             if stop > end:
                 self._not_whole(data, position, start, length)
                 break
-            if head & 0xF0 != _PUBLISH or head & _QOS2:
+            if head & 0xF0 != _PUBLISH:
                 others.append(Packet(head, data[start:stop]))
             else:
-                if length < 2:
-                    raise ProtocolFault("PUBLISH without a topic")
+                if length < 2 or head & QOS == QOS:
+                    raise ProtocolFault("PUBLISH without a topic, or of QoS 3")
                 topic_end = body = start + 2 + (data[start] << 8 | data[start + 1])
                 mid = 0
                 if head & QOS:

@@ -1,130 +1,91 @@
-"""What HISTORY says was published last: the delivery keys by which a message that the broker brings again is known, and
-the ids of publishes whose ack was lost.
-
-Reads only; waits until HISTORY has caught up with the journal, but not for ever.
+"""What the end of the journal says was published last: the delivery keys by which a message that the broker sends again
+is known. Reads only.
 """
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Final
 
 import msgspec
 import structlog
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.api import StreamState
-from nats.js.errors import NotFoundError
 from seve_runtime.errors import Stopped
 from seve_runtime.lifecycle import Stop, pause
-from seve_runtime.nats.direct import DirectClient, Frame
+from seve_runtime.nats.direct import DirectClient
 from seve_runtime.nats.stream_reader import reading
-from seve_runtime.nats.topology import HISTORY, JOURNAL
+from seve_runtime.nats.topology import JOURNAL
+from seve_schema.subjects import JOURNAL_PREFIX, ingest_name
 
-from seve_ingest.publish.deliveries import KNOWN_BEFORE
+from seve_ingest.publish.redelivery import REMEMBERED, KnownKey, client_digest
 
 log = structlog.get_logger()
-
-CATCH_UP_SECONDS: Final = 15.0
-"""How long HISTORY may lag behind the journal: usually milliseconds; a HISTORY made anew never catches up."""
-
-
-MESSAGE_ID: Final = "Nats-Msg-Id"
 
 FIRST_STRETCH: Final = 500
 
 
-class _Key(msgspec.Struct, rename="camel"):
+class _Envelope(msgspec.Struct, rename="camel"):
     delivery_key: str | None = None
 
 
-_keys: Final = msgspec.json.Decoder(list[_Key]).decode
+_envelopes: Final = msgspec.json.Decoder(list[_Envelope]).decode
 
 
-async def known_keys(client: DirectClient, stop: Stop, tail: int, prefix: str) -> list[str]:
-    """As `delivery_keys`, tried again until NATS answers or `stop` is set."""
+async def published_before(client: DirectClient, stop: Stop, client_id: str, tail: int) -> list[KnownKey]:
+    """As `read_back`, tried again until NATS answers or `stop` is set."""
     while not stop.is_set():
         try:
-            return await delivery_keys(client, tail, prefix)
+            return await read_back(client, client_id, tail)
         except (NatsError, OSError) as error:
-            log.warning("HISTORY could not be read; trying again", reason=str(error) or type(error).__name__)
+            log.warning("the journal could not be read; trying again", reason=str(error) or type(error).__name__)
             await pause(stop, 1.0)
     raise Stopped
 
 
-async def delivery_keys(client: DirectClient, tail: int, prefix: str) -> list[str]:
-    """The keys beginning with `prefix` of the newest `tail` messages, oldest first; no more than can be remembered."""
-    keys: list[str] = []
-    digests: set[str] = set()
-    async for start, end in _stretches(client, tail):
-        stretch: list[str] = []
-        async for message in _read(client, start, end):
-            found = (key.delivery_key for key in _keys(message.data))
-            stretch.extend(key for key in found if key is not None and key.startswith(prefix))
-        keys = stretch + keys
-        digests.update(key.rpartition(":")[0] for key in stretch)
-        if len(digests) >= KNOWN_BEFORE:
+async def read_back(client: DirectClient, client_id: str, tail: int) -> list[KnownKey]:
+    """Return the keys of the newest `tail` envelopes that the ingest of `client_id` published, newest first: no more
+    messages than are remembered. A message that is no envelope is passed over, and told.
+    """
+    subjects = [f"{JOURNAL_PREFIX}.{ingest_name(client_id)}.>"]
+    digest = client_digest(client_id)
+    keys: list[KnownKey] = []
+    messages: set[tuple[int, str]] = set()
+    async for data in _newest_first(client, subjects):
+        if tail <= 0 or len(messages) >= REMEMBERED:
             break
+        found = _decode(data)
+        tail -= len(found)
+        known = [known for key in reversed(found) if key and (known := KnownKey.of(key, digest))]
+        keys += known
+        messages.update((each.mid, each.content) for each in known)
     return keys
 
 
-async def held_ids(client: DirectClient, tail: int, ids: set[str]) -> set[str]:
-    """Those of `ids` under which one of the newest `tail` messages was published."""
-    held: set[str] = set()
-    async for start, end in _stretches(client, tail):
-        async for message in _read(client, start, end):
-            name = message.header(MESSAGE_ID)
-            if name in ids:
-                held.add(name)
-        if held == ids:
-            break
-    return held
+def _decode(data: bytes) -> list[str | None]:
+    try:
+        return [each.delivery_key for each in _envelopes(data)]
+    except msgspec.DecodeError as error:
+        log.warning("a message in the journal is no envelope", error=str(error))
+        return []
 
 
-async def _stretches(client: DirectClient, tail: int) -> AsyncIterator[tuple[int, int]]:
-    """First and last sequences of stretches of HISTORY from its end backwards, each twice as long as the one before: a
+async def _newest_first(client: DirectClient, subjects: list[str]) -> AsyncIterator[bytes]:
+    """The messages of the journal from its end backwards, read in stretches, each twice as long as the one before: a
     message may hold one envelope or hundreds, so that nobody knows how far back is far enough.
     """
-    state = await _caught_up(client.jetstream())
+    state = (await client.jetstream().stream_info(JOURNAL)).state
     end, size = state.last_seq, FIRST_STRETCH
-    while state.messages and end >= state.first_seq and tail > 0:
-        start = max(end - min(size, tail) + 1, state.first_seq)
-        yield start, end
-        tail -= end - start + 1
+    while state.messages and end >= state.first_seq:
+        start = max(end - size + 1, state.first_seq)
+        for data in reversed(await _read(client, subjects, start, end)):
+            yield data
         end, size = start - 1, 2 * size
 
 
-async def _read(client: DirectClient, start: int, end: int) -> AsyncIterator[Frame]:
-    """The messages of HISTORY from sequence `start` to `end`, as far as they are still there."""
-    async with reading(client, HISTORY, start=start) as stored:
+async def _read(client: DirectClient, subjects: list[str], start: int, end: int) -> list[bytes]:
+    """The messages from sequence `start` to `end`, as far as they are still there."""
+    stretch: list[bytes] = []
+    async with reading(client, JOURNAL, start=start, subjects=subjects) as stored:
         while chunk := await stored.chunk():
-            for message in chunk:
-                if message.sequence > end:
-                    return
-                yield message.frame
-
-
-async def _caught_up(js: JetStreamContext) -> StreamState:
-    """HISTORY's state, once its last message is at least as new as the journal's was at the call."""
-    journal = await js.stream_info(JOURNAL)
-    wanted, created = journal.state.last_seq, journal.created
-    deadline = time.monotonic() + CATCH_UP_SECONDS
-    while True:
-        state = (await js.stream_info(HISTORY)).state
-        if wanted == 0 or (state.messages and await _reaches(js, state.last_seq, wanted, created)):
-            return state
-        if time.monotonic() > deadline:
-            log.warning("HISTORY lags behind the journal; messages that the broker repeats may be published twice")
-            return state
-        await asyncio.sleep(0.05)
-
-
-async def _reaches(js: JetStreamContext, last: int, wanted: int, created: datetime | None) -> bool:
-    """Whether message `last` of HISTORY has journal sequence `wanted` or later, of the journal made at `created`."""
-    try:
-        message = await js.get_msg(HISTORY, last)
-    except NotFoundError:
-        return False
-    there = int((message.headers or {}).get("Nats-Sequence", 0))
-    return there >= wanted and (message.time is None or created is None or message.time >= created)
+            stretch += [each.frame.data for each in chunk if each.sequence <= end]
+            if chunk[-1].sequence >= end:
+                break
+    return stretch

@@ -1,11 +1,10 @@
-"""Envelopes on their way to the journal: one NATS message a subject at a time, so that order holds through refusals and
-resends; what arrives meanwhile travels together in the next. Decides what is sent when; sends nothing.
+"""Envelopes on their way to the journal: one NATS message of a subject at a time, so that order holds through refusals
+and resends; what arrives meanwhile travels together in the next. Decides what is sent when; sends nothing.
 
 Queue: envelopes not yet held by JetStream. Bound: the session stops reading at `MAX_INFLIGHT` or
 `MAX_INFLIGHT_BYTES`; overflow rule: block (the broker keeps what is not read); counters: `envelopes`, `size`.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -18,43 +17,49 @@ LONGEST_BACKOFF: Final = 5.0
 
 
 class Publish(msgspec.Struct, eq=False):
-    """One NATS message until it is held: its number (also its reply's and its id's), and the deliveries it carries.
-    `sent_at` (seconds, monotonic) is None while it has to be sent, `known_since` is when JetStream may first have seen
-    its id; `ordered` says whether a lane waits for it, `tried` whether it was ever sent.
+    """One NATS message until it is held: its number (also its reply's), its id, and the deliveries it carries. `queue`
+    is the queue of its subject, None for a dead letter, which needs no order. `sent_at` (seconds, monotonic) is None
+    while it has to be sent; `attempts` counts how often it was.
     """
 
     number: int
     subject: str
     data: bytes
     deliveries: list[Delivery]
-    ordered: bool
     id: str
+    queue: "_SubjectQueue | None" = None
     sent_at: float | None = None
-    known_since: float | None = None
-    tried: bool = False
+    attempts: int = 0
+
+    @property
+    def expected(self) -> int:
+        """The sequence of the last message of this subject in the journal, as far as it is known; else 0."""
+        return 0 if self.queue is None else self.queue.last_sequence or 0
 
 
-class _Lane:
-    """What one subject has in flight and what waits behind it."""
+class _SubjectQueue:
+    """What one subject has in flight, what waits behind it, and the last sequence that the journal told of it."""
 
-    __slots__ = ("deliveries", "encoded", "flying")
+    __slots__ = ("deliveries", "encoded", "in_flight", "last_sequence", "subject")
 
-    def __init__(self) -> None:
-        self.flying = False
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self.in_flight = False
+        self.last_sequence: int | None = None
         self.encoded: list[bytes] = []
         self.deliveries: list[Delivery] = []
 
 
-class Lanes:
+class SubjectQueues:
     """All that is not held yet. The caller brings the time (seconds, monotonic) and the name that makes ids unique."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._number = 0
-        self._lanes: dict[str, _Lane] = {}
-        self._touched: dict[str, _Lane] = {}
+        self._queues: dict[str, _SubjectQueue] = {}
+        self._ready: list[_SubjectQueue] = []
         self._alone: list[Publish] = []
-        self._flying: dict[int, Publish] = {}
+        self._in_flight: dict[int, Publish] = {}
         self._refused_at: float | None = None
         self._backoff = FIRST_BACKOFF
         self.refusal: str | None = None
@@ -63,13 +68,13 @@ class Lanes:
 
     def add(self, subject: str, encoded: bytes, delivery: Delivery) -> None:
         """Queue one envelope behind those of its subject."""
-        lane = self._lanes.get(subject)
-        if lane is None:
-            lane = self._lanes[subject] = self._touched[subject] = _Lane()
-        elif not lane.flying:
-            self._touched[subject] = lane
-        lane.encoded.append(encoded)
-        lane.deliveries.append(delivery)
+        queue = self._queues.get(subject)
+        if queue is None:
+            queue = self._queues[subject] = _SubjectQueue(subject)
+        if not queue.encoded and not queue.in_flight:
+            self._ready.append(queue)
+        queue.encoded.append(encoded)
+        queue.deliveries.append(delivery)
         self.envelopes += 1
         self.size += len(encoded)
 
@@ -77,55 +82,63 @@ class Lanes:
         """Queue one message that needs no order and no company."""
         self.envelopes += 1
         self.size += len(data)
-        self._alone.append(self._launch(subject, data, [delivery], ordered=False, message_id=message_id))
+        self._alone.append(self._launch(subject, data, [delivery], None, message_id))
 
-    def ready(self) -> Iterator[Publish]:
-        """The messages that what was queued since the last call makes, for every subject that has none in flight."""
-        alone, self._alone = self._alone, []
-        touched, self._touched = self._touched, {}
-        yield from alone
-        for subject, lane in touched.items():
-            if lane.encoded and not lane.flying:  # touched anew while this was read: the one before took all
-                yield self._next(subject, lane)
+    def ready(self) -> list[Publish]:
+        """Return the new messages of every subject that has none in flight."""
+        publishes, self._alone = self._alone, []
+        queues, self._ready = self._ready, []
+        publishes += [self._next(queue) for queue in queues]
+        return publishes
 
-    def held(self, number: int) -> tuple[Publish, Publish | None] | None:
-        """JetStream holds message `number`: it, and the next of its subject; None for an ack that came before."""
-        publish = self._flying.pop(number, None)
+    def get(self, number: int) -> Publish | None:
+        """Return a message in flight; None for one that is held already."""
+        return self._in_flight.get(number)
+
+    def held(self, number: int, sequence: int) -> Publish | None:
+        """Take note that the journal holds message `number` as `sequence`, and return it; None if that was known."""
+        publish = self._in_flight.pop(number, None)
         if publish is None:
             return None
         self.refusal, self._refused_at, self._backoff = None, None, FIRST_BACKOFF
         self.envelopes -= len(publish.deliveries)
         self.size -= len(publish.data)
-        if not publish.ordered:
-            return publish, None
-        lane = self._lanes[publish.subject]
-        lane.flying = False
-        if lane.encoded:
-            return publish, self._next(publish.subject, lane)
-        del self._lanes[publish.subject]
-        return publish, None
+        queue = publish.queue
+        if queue is not None:
+            queue.last_sequence = sequence
+            queue.in_flight = False
+            if queue.encoded:
+                self._ready.append(queue)
+        return publish
+
+    def expect(self, publish: Publish, sequence: int) -> bool:
+        """Send a message again behind `sequence`; return whether another publisher must have written that."""
+        publish.sent_at = None
+        queue = publish.queue
+        if queue is None:
+            return False
+        known, queue.last_sequence = queue.last_sequence, sequence
+        return known is not None and sequence > known
 
     def refused(self, number: int, reason: str, now: float) -> None:
-        """JetStream will not take message `number` for `reason`: until it takes one again, one at a time is tried."""
-        publish = self._flying.get(number)
+        """JetStream refused message `number`: it has to be sent again, and everything waits a little."""
+        publish = self._in_flight.get(number)
         if publish is not None:
-            publish.sent_at = publish.known_since = None
+            publish.sent_at = None
             self.refusal = reason
             if self._refused_at is None:
                 self._refused_at = now
 
     def unsent(self) -> None:
         """The connection is lost: whatever is in flight has to be sent again."""
-        for publish in self._flying.values():
+        for publish in self._in_flight.values():
             publish.sent_at = None
 
     def due(self, now: float, timeout: float) -> list[Publish]:
         """What has to be sent, or sent again, at `now`: the oldest alone while the journal refuses, else all that is
         unsent or has waited `timeout` for its ack.
         """
-        late = [
-            publish for publish in self._flying.values() if publish.sent_at is None or now - publish.sent_at >= timeout
-        ]
+        late = [each for each in self._in_flight.values() if each.sent_at is None or now - each.sent_at >= timeout]
         if self._refused_at is None:
             return late
         if now - self._refused_at < self._backoff:
@@ -133,6 +146,7 @@ class Lanes:
         self._refused_at, self._backoff = now, min(2 * self._backoff, LONGEST_BACKOFF)
         return late[:1]
 
+    @property
     def may_send(self) -> bool:
         """Whether a new message is sent at once; otherwise `due` names it when its time comes."""
         return self._refused_at is None
@@ -140,30 +154,35 @@ class Lanes:
     @property
     def in_flight(self) -> int:
         """NATS messages that wait for their ack."""
-        return len(self._flying)
+        return len(self._in_flight)
 
-    def _next(self, subject: str, lane: _Lane) -> Publish:
-        count = _fitting(lane.encoded)
-        encoded, deliveries = lane.encoded[:count], lane.deliveries[:count]
-        del lane.encoded[:count], lane.deliveries[:count]
-        lane.flying = True
+    def _next(self, queue: _SubjectQueue) -> Publish:
+        count = _fitting(queue.encoded)
+        encoded, deliveries = queue.encoded[:count], queue.deliveries[:count]
+        del queue.encoded[:count], queue.deliveries[:count]
+        queue.in_flight = True
         data = join(encoded)
-        self.size += len(data) - sum(map(len, encoded))
-        return self._launch(subject, data, deliveries, ordered=True, message_id=None)
+        self.size += count + 1  # what `join` adds: brackets, and commas between
+        return self._launch(queue.subject, data, deliveries, queue, None)
 
     def _launch(
-        self, subject: str, data: bytes, deliveries: list[Delivery], *, ordered: bool, message_id: str | None
+        self,
+        subject: str,
+        data: bytes,
+        deliveries: list[Delivery],
+        queue: _SubjectQueue | None,
+        message_id: str | None,
     ) -> Publish:
         self._number += 1
         name = message_id or f"{self._name}-{self._number}"
-        publish = Publish(self._number, subject, data, deliveries, ordered, name)
-        self._flying[self._number] = publish
+        publish = Publish(self._number, subject, data, deliveries, name, queue)
+        self._in_flight[self._number] = publish
         return publish
 
 
 def _fitting(encoded: list[bytes]) -> int:
     """How many of the first envelopes fit one message; one at least."""
-    size = 2
+    size = 1  # the brackets, less the comma that the first has none of
     for count, part in enumerate(encoded[:MAX_ENVELOPES]):
         size += len(part) + 1
         if size > MAX_BYTES:

@@ -1,13 +1,12 @@
 """`seve-writer audit`: reads, reconciles, tells. Changes nothing, and may run at any time, beside everything else.
 
-A false alarm is impossible by the order of reading. A message enters the journal, is committed with its row of the
-ledger, and only then acknowledged, which takes it off the journal; nothing leaves the ledger. So at every moment each
-message is in the journal, in the ledger, or in both. The journal is read first, at one moment, and the ledger after it:
-what the journal did not hold by then was committed before, so that the ledger read later has it. (Read the other way
-round, a message committed and acknowledged in between would be in neither.) What the ledger has beyond the end that the
-journal had came in meanwhile and is left out. To find a journal that went back, its end is read once more, after the
-ledger: by then it has reached whatever the ledger has. A journal that was made anew between the first look and the last
-makes all of it invalid, and it is read again.
+The order of reading makes a false alarm impossible. A message enters the journal, is committed with its row of the
+ledger, and only then acknowledged; nothing leaves the ledger, and nothing above the ack floor leaves the journal. So at
+every moment each message is above the ack floor, in the ledger, or both. The ack floor is read first and the ledger
+after it: whatever the floor had passed was committed before, so that the ledger read later has it. Sequences of the
+ledger beyond the end that the journal had came in meanwhile and are left out. To find a journal that went back, its end
+is read once more, after the ledger: by then it has reached whatever the ledger has. If the journal was recreated
+between the first look and the last, all of it is invalid and read again.
 """
 
 import asyncio

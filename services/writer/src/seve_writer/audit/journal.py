@@ -1,17 +1,17 @@
-"""Asks NATS how the journal stands, and what dead letters are kept. Needs `$JS.API.STREAM.INFO.*` and no more.
+"""Asks NATS how the journal stands, and what dead letters are kept. Needs `$JS.API.STREAM.INFO.*`,
+`$JS.API.CONSUMER.INFO.TELEMETRY.writer`, `$JS.API.STREAM.MSG.GET.TELEMETRY`, and no more.
 
-A work queue holds what is not acknowledged: what it holds is what waits. The server names the sequences that are gone
-between the first and the last it holds; all others it holds. These gaps are few, since acknowledgements come nearly in
-order, so that asking costs the same with ten messages waiting as with ten millions: 1 ms, and 0.1 s for a million gaps
-(2 cores; `AT_MOST` of them make an answer of 30 MB in half a second).
+The server names the sequences that are gone between the first and the last it holds: none, unless somebody deleted them
+or its disk lost them. Up to the consumer's ack floor every message is acknowledged.
 """
 
 from typing import Final
 
 from nats.aio.client import Client
+from nats.js.errors import NotFoundError
 from seve_runtime.errors import SeveError
-from seve_runtime.nats.stream_info import Account, State, ask
-from seve_runtime.nats.topology import DEADLETTER, JOURNAL
+from seve_runtime.nats.stream_info import StreamInfo, StreamState, stream_info
+from seve_runtime.nats.topology import DEADLETTER, JOURNAL, WRITER
 from seve_schema.times import to_micros
 
 from seve_writer.audit.ranges import except_for
@@ -33,39 +33,54 @@ class JournalError(SeveError):
 
 
 async def look(client: Client) -> Journal:
-    """The journal at one moment: the server answers out of one state. Raises JournalError and nats errors."""
-    _, state = await _ask(client, JOURNAL)
+    """Return the journal as it stands. Raises JournalError and nats errors.
+
+    The ack floor is read before the state: whatever the floor says was stored by then. The creation time is read first,
+    so that a journal recreated meanwhile is noticed by whoever reads it again (`end`).
+    """
+    first, state = await _ask(client, JOURNAL)
     if state.num_deleted > AT_MOST:
-        raise JournalError(
-            f"{state.num_deleted:,} messages were acknowledged behind sequence {state.first_seq}, which waits since"
-            f" {state.first_ts:%Y-%m-%d %H:%M:%S} UTC: too many to be listed; ask again once that is written"
-        )
-    answer, state = await _ask(client, JOURNAL, deleted_details=True)
-    held = except_for(state.first_seq, state.last_seq, sorted(state.deleted)) if state.messages else ()
+        raise JournalError(f"{state.num_deleted:,} messages are missing in its middle: too many to be listed")
+    consumer = await client.jetstream().consumer_info(JOURNAL, WRITER)
+    floor = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
+    _, state = await _ask(client, JOURNAL, deleted_details=True)
+    missing = sorted({*state.deleted, *((state.lost and state.lost.msgs) or ())})
+    held = except_for(state.first_seq, state.last_seq, missing) if state.messages else ()
+    unstored = (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
     return Journal(
-        created=answer.made,
+        created=first.created_at,
         last=state.last_seq,
         held=held,
-        oldest=to_micros(state.first_ts) if state.messages else None,
+        ack_floor=floor,
+        oldest=await _oldest(client, floor) if unstored else None,
     )
 
 
+async def _oldest(client: Client, floor: int) -> int | None:
+    """Return when the journal took its first message above the ack floor, microseconds since 1970."""
+    try:
+        message = await client.jetstream().get_msg(JOURNAL, floor + 1, next=True, subject=">")
+    except NotFoundError:
+        return None
+    return to_micros(message.time) if message.time else None
+
+
 async def end(client: Client) -> tuple[int, int]:
-    """When the journal was made and its last sequence. Raises as `look`."""
+    """Return when the journal was created, and its last sequence. Raises as `look`."""
     answer, state = await _ask(client, JOURNAL)
-    return answer.made, state.last_seq
+    return answer.created_at, state.last_seq
 
 
 async def letters(client: Client) -> tuple[float, int]:
-    """For how many seconds dead letters are kept, and how many there are of the writer's. Raises as `look`."""
+    """Return for how many seconds dead letters are kept, and how many of the writer's there are. Raises as `look`."""
     answer, state = await _ask(client, DEADLETTER, subjects_filter="deadletter.writer.>")
     return answer.config.max_age / 1e9, sum(state.subjects.values())
 
 
 async def _ask(
     client: Client, stream: str, *, deleted_details: bool = False, subjects_filter: str = ""
-) -> tuple[Account, State]:
-    found = await ask(
+) -> tuple[StreamInfo, StreamState]:
+    found = await stream_info(
         client, stream, patience=_ANSWER, deleted_details=deleted_details, subjects_filter=subjects_filter
     )
     if found.state is None:

@@ -1,12 +1,14 @@
 """The journal against the ledger: which sequences are accounted for, which wait, and which are lost. Pure: decides, and
 reads nothing.
 
-A sequence is accounted for where the ledger has it: the transaction that wrote its envelopes committed. It waits where
-the journal holds it still. Where it is neither, it entered the journal and is nowhere: it is lost.
+A sequence is accounted for if the ledger has it: the transaction that wrote its envelopes committed. It waits if the
+journal holds it and no writer acknowledged all up to it (the ack floor). Otherwise it entered the journal and is
+nowhere in the database: it is lost, even if the journal still holds it as history, from where it can be read
+(`readable`).
 
-What cannot be known is said and not counted as lost: the messages of a journal older than the tables that were taken
-off it before they were made, which another database may have; and how far a journal reached that was replaced. The
-journal's dead letters are beside the point: some are dropped by rule, so that no number of them is a fault.
+What cannot be known is reported and not counted as lost: messages of a journal older than the tables that were
+acknowledged before the tables were made, since another database may have them; and how far a replaced journal reached.
+Dead letters are no evidence: some are dropped by rule, so that no number of them is a fault.
 """
 
 from collections.abc import Iterable
@@ -17,14 +19,20 @@ from seve_writer.audit.ranges import Spans, count, united, within, without
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True):
-    """The journal as it was at one moment. Times are microseconds since 1970; `oldest` is when the first of what it
-    holds came, None where it is empty.
+    """The journal as it was at one moment. Times are microseconds since 1970. `held` is what it has, as history too;
+    everything up to `ack_floor` is acknowledged; `oldest` is when the first message that waits came, None for none.
     """
 
     created: int
     last: int
     held: Spans
+    ack_floor: int = 0
     oldest: int | None = None
+
+    @property
+    def unacknowledged(self) -> Spans:
+        """What it holds above the ack floor."""
+        return within(self.held, self.ack_floor + 1, self.last)
 
 
 class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +80,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What became of the messages of one journal, from `first` to `last`. Counts are of sequences.
 
     `again` is how many more times sequences were accounted for: delivered again because an acknowledgement was lost,
-    which is no fault. `unknown` was taken off the journal before these tables were made. `beyond` is in the ledger and
-    was never in the journal.
+    which is no fault. `readable` is the part of `lost` that the journal still holds. `unknown` was acknowledged before
+    these tables were made. `beyond` is in the ledger and was never in the journal.
     """
 
     created: int
@@ -85,6 +93,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     again: int
     waiting: int
     lost: Spans
+    readable: Spans
     unknown: Spans
     beyond: Spans
     outcomes: Outcomes
@@ -116,11 +125,11 @@ def reconcile(journal: Journal, ledger: Ledger, *, end: int, since: int | None =
     ours = entries.pop(journal.created, Entries(journal=journal.created))
     earlier = sorted(entries) if since is None else ()
     findings = [_replaced(entries[created], ledger.made) for created in earlier]
-    findings.append(_current(journal, ours, _first(ours, journal.held, ledger.made), end, since or 1))
+    findings.append(_current(journal, ours, _first(ours, journal.unacknowledged, ledger.made), end, since or 1))
     return Audit(findings=tuple(findings), unbalanced=ledger.unbalanced, unbalanced_rows=ledger.unbalanced_rows)
 
 
-def _first(entries: Entries, held: Spans, made: int) -> int | None:
+def _first(entries: Entries, unacknowledged: Spans, made: int) -> int | None:
     """The first sequence that this ledger can know; None where that is nothing yet.
 
     A journal that is younger than the tables was written into them from its beginning. Of an older one the messages
@@ -128,7 +137,7 @@ def _first(entries: Entries, held: Spans, made: int) -> int | None:
     """
     if entries.journal >= made:
         return 1
-    return min((first for first, _ in _beginnings(entries.spans, held)), default=None)
+    return min((first for first, _ in _beginnings(entries.spans, unacknowledged)), default=None)
 
 
 def _beginnings(*sets: Spans) -> Iterable[tuple[int, int]]:
@@ -138,7 +147,8 @@ def _beginnings(*sets: Spans) -> Iterable[tuple[int, int]]:
 def _current(journal: Journal, entries: Entries, known: int | None, end: int, since: int) -> Finding:
     first = max(journal.last + 1 if known is None else known, since)
     accounted = within(entries.spans, first, journal.last)
-    waiting = without(within(journal.held, first, journal.last), accounted)
+    waiting = without(within(journal.unacknowledged, first, journal.last), accounted)
+    lost = without(_span(first, journal.last), united(accounted, waiting))
     return Finding(
         created=journal.created,
         current=True,
@@ -148,7 +158,8 @@ def _current(journal: Journal, entries: Entries, known: int | None, end: int, si
         accounted=count(accounted),
         again=entries.named - count(entries.spans),
         waiting=count(waiting),
-        lost=without(_span(first, journal.last), united(accounted, waiting)),
+        lost=lost,
+        readable=without(lost, without(lost, journal.held)),
         unknown=_span(since, first - 1),
         beyond=within(entries.spans, end + 1, max((last for _, last in entries.spans), default=0)),
         outcomes=entries.outcomes,

@@ -36,7 +36,8 @@ def verdict(audit: Audit) -> str:
     if audit.lost:
         lost = [finding for finding in audit.findings if finding.lost]
         where = "; ".join(spelled(finding.lost) + ("" if finding.current else " of an earlier one") for finding in lost)
-        wrong.append(f"LOST: {_messages(audit.lost)} of the journal, neither in the database nor waiting: {where}")
+        what = f"{_messages(audit.lost)} of the journal, neither in the database nor waiting"
+        wrong.append(f"LOST: {what}: {where}{_readable(audit)}")
     if audit.unbalanced_rows:
         wrong.append(f"WRONG: {_rows(audit.unbalanced_rows)} of the ledger whose outcomes are not what it received")
     for finding in audit.findings:
@@ -49,6 +50,12 @@ def verdict(audit: Audit) -> str:
     since = f" from {current.first} on" if current.first > 1 else ""
     waiting = f", but {current.waiting:,} that wait" if current.waiting else ""
     return f"ACCOUNTED FOR: every message{since} is in the database{waiting}."
+
+
+def _readable(audit: Audit) -> str:
+    """What of the lost messages can still be read from the journal."""
+    readable = audit.findings[-1].readable
+    return f"; the journal still holds {spelled(readable)}" if readable else ""
 
 
 def as_json(audit: Audit, journal: Journal, letters: Letters, now: int) -> str:
@@ -76,7 +83,7 @@ def spelled(spans: Spans) -> str:
 def _as_data(finding: Finding) -> dict[str, Any]:
     data: dict[str, Any] = msgspec.to_builtins(finding)
     data["created"] = format_time(finding.created)
-    for name in ("lost", "unknown", "beyond"):
+    for name in ("lost", "readable", "unknown", "beyond"):
         data[name] = {"count": count(getattr(finding, name)), "spans": data[name]}
     return data
 
@@ -107,7 +114,7 @@ def _accounted(finding: Finding) -> str:
 
 
 def _unknown(finding: Finding) -> str:
-    return f"{spelled(finding.unknown)}: gone from the journal before these tables were made"
+    return f"{spelled(finding.unknown)}: acknowledged before these tables were made"
 
 
 def _waiting(finding: Finding, journal: Journal, now: int) -> str:

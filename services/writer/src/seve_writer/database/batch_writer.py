@@ -1,5 +1,5 @@
-"""Gets a batch into the database whatever happens: repeats while the fault is the database's, halves where it is a
-row's, buries the row that is left. Returns when all of it is committed; ends early only by Stopped.
+"""Writes a batch whatever happens: repeats while the fault is the database's, halves the batch if it is a row's, and
+sends the row that is left to the dead letters. Returns when all of it is committed; ends early only by Stopped.
 """
 
 import random
@@ -8,16 +8,16 @@ from collections.abc import Sequence
 import psycopg
 import structlog
 from nats.errors import Error as NatsError
-from seve_runtime.errors import Stopped
+from seve_runtime.backoff import backoff, jittered
+from seve_runtime.errors import Stopped, describe
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
 
 from seve_writer import metrics
-from seve_writer.database.backoff import delay
 from seve_writer.database.retry_policy import Attempt, Step
 from seve_writer.database.sqlstate import Fault, classify
 from seve_writer.database.store import Store
-from seve_writer.database.transaction import Counts, Plan, burial, plan
+from seve_writer.database.transaction import Counts, Plan, dead_letter_plan, plan
 from seve_writer.deadletters import DeadLetters
 from seve_writer.decode import Unit, Unreadable
 from seve_writer.errors import SchemaError
@@ -27,6 +27,10 @@ log = structlog.get_logger()
 DATABASE = "database"
 SCHEMA = "schema"
 """Readiness conditions kept here."""
+
+FIRST_BACKOFF = 0.1
+LONGEST_BACKOFF = 2.0
+"""Seconds between repetitions."""
 
 
 class Refused(Exception):
@@ -38,7 +42,7 @@ class Refused(Exception):
         self.error = error
 
 
-class Writing:
+class BatchWriter:
     """`stop` ends retries: what is not committed by then stays in the journal."""
 
     def __init__(self, store: Store, deadletters: DeadLetters, health: Health, stop: Stop) -> None:
@@ -64,10 +68,12 @@ class Writing:
                 return
 
     async def write(self, units: Sequence[Unit], journal: int) -> None:
-        """Store or bury every unit, in transactions of as many as the database takes at once. Raises Stopped."""
+        """Store every unit or send it to the dead letters, in transactions of as many as the database takes at once.
+        Raises Stopped.
+        """
         for unit in units:
             if isinstance(unit.content, Unreadable):
-                await self._bury(unit, journal, None, unit.content.error)
+                await self._dead_letter(unit, journal, None, unit.content.error)
         parts = [(units, True)]
         while parts:
             part, ending = parts.pop()
@@ -75,12 +81,12 @@ class Writing:
                 await self._commit(plan(part, journal, ending=ending))
             except Refused as refusal:
                 if len(part) == 1:
-                    await self._bury(part[0], journal, refusal.sqlstate, refusal.error)
-                    await self._commit(burial(part[0], journal, ending=ending), last=True)
+                    await self._dead_letter(part[0], journal, refusal.sqlstate, refusal.error)
+                    await self._commit(dead_letter_plan(part[0], journal, ending=ending), last=True)
                     continue
                 metrics.HALVINGS.inc()
                 half = len(part) // 2
-                whole = part[half - 1].delivery.sequence != part[half].delivery.sequence
+                whole = part[half - 1].message.sequence != part[half].message.sequence
                 parts += [(part[half:], ending), (part[:half], whole)]
 
     async def _commit(self, wanted: Plan, *, last: bool = False) -> Counts:
@@ -107,7 +113,7 @@ class Writing:
         if step is Step.REFUSED and last:
             fault, step = Fault.SCHEMA, attempt.failed(Fault.SCHEMA)
         if step is Step.REFUSED:
-            raise Refused(sqlstate, told(error))
+            raise Refused(sqlstate, describe(error))
         metrics.RETRIES.labels(fault.value, sqlstate or "none").inc()
         if step is Step.AGAIN:
             metrics.UPSERTS.labels(fault.value).inc()
@@ -119,18 +125,19 @@ class Writing:
 
     def _tell(self, fault: Fault, sqlstate: str | None, error: Exception, failures: int) -> None:
         condition = SCHEMA if fault is Fault.SCHEMA else DATABASE
-        self._health.fails(condition, told(error))
+        self._health.fails(condition, describe(error))
         say = log.error if fault is Fault.SCHEMA else log.warning
         if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th …: an outage of hours fills no disk
             say(
                 "not written, not acknowledged",
                 sqlstate=sqlstate,
-                error=told(error),
+                error=describe(error),
                 failures=failures,
             )
 
     async def _pause(self, failures: int) -> None:
-        if await pause(self._stop, delay(failures, random.random())):  # noqa: S311  (jitter)
+        wait = backoff(failures, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)
+        if await pause(self._stop, jittered(wait, random.random())):  # noqa: S311  (jitter)
             raise Stopped
 
     async def _answers(self) -> bool:
@@ -140,14 +147,14 @@ class Writing:
             return False
         return True
 
-    async def _bury(self, unit: Unit, journal: int, sqlstate: str | None, error: str) -> None:
+    async def _dead_letter(self, unit: Unit, journal: int, sqlstate: str | None, error: str) -> None:
         failures = 0
         while True:
             try:
-                await self._deadletters.bury(unit, journal, sqlstate, error)
+                await self._deadletters.dead_letter(unit, journal, sqlstate, error)
             except (NatsError, OSError) as failure:
                 failures += 1
-                log.warning("dead letter not confirmed", error=told(failure), failures=failures)
+                log.warning("dead letter not confirmed", error=describe(failure), failures=failures)
                 await self._pause(failures)
             else:
                 return
@@ -161,11 +168,6 @@ def judge(error: Exception) -> tuple[Fault, str | None]:
         return Fault.UNKNOWN, None
     sqlstate = error.sqlstate if isinstance(error, psycopg.Error) else None
     return classify(sqlstate), sqlstate
-
-
-def told(error: Exception) -> str:
-    """The error in one line, never empty."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _count(counts: Counts) -> None:

@@ -1,6 +1,6 @@
 """What has to be done now and then, by one writer at a time: old measurements deleted where no TimescaleDB does it, and
 the ledger of past days merged into hours. Small transactions under a transaction-level lock, which holds behind a
-transaction-pooling PgBouncer too; failures are told and tried again, and never stop a writer from writing.
+transaction-pooling PgBouncer too; failures are told and tried again, and never stop a writer from batch_writer.
 
 What is old is old by two clocks, the database's and this writer's: one that jumped ahead deletes nothing.
 """

@@ -44,7 +44,7 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Plan:
     """The transaction for `units`. A sample that a later one of the batch overwrites counts as replaced; what cannot be
     read, as dead. `ending` tells that the last unit ends its NATS message, which the ledger then names.
     """
-    ordered = sorted(units, key=lambda unit: (unit.delivery.sequence, unit.index)) if _disordered(units) else units
+    ordered = sorted(units, key=lambda unit: (unit.message.sequence, unit.index)) if _disordered(units) else units
     rows: dict[tuple[str, str, str, int], Row] = {}
     found: list[Patch] = []
     samples = reports = ignored = dead = 0
@@ -54,7 +54,7 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Plan:
             samples += 1
             rows[content[:4]] = content
         elif isinstance(content, Report):
-            made = patches(content, (journal, unit.delivery.sequence, unit.index))
+            made = patches(content, (journal, unit.message.sequence, unit.index))
             found += made
             reports += bool(made)
             ignored += not made
@@ -69,11 +69,11 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Plan:
         rounds=rounds(found),
         reports=reports,
         counts=Counts(replaced=samples - len(rows), ignored=ignored, dead=dead),
-        redelivered=any(unit.delivery.delivered > 1 for unit in units),
+        redelivered=any(unit.message.delivered > 1 for unit in units),
     )
 
 
-def burial(unit: Unit, journal: int, *, ending: bool) -> Plan:
+def dead_letter_plan(unit: Unit, journal: int, *, ending: bool) -> Plan:
     """The transaction that accounts for an envelope whose row the database refuses."""
     return Plan(journal, _ended([unit], ending=ending), [], [], 0, Counts(dead=1), redelivered=False)
 
@@ -91,17 +91,15 @@ def outcome(plan: Plan, *, inserted: int, updated: int, fresh: int, changed: int
 def _disordered(units: Sequence[Unit]) -> bool:
     last = 0
     for unit in units:
-        if unit.delivery.sequence < last:
+        if unit.message.sequence < last:
             return True
-        last = unit.delivery.sequence
+        last = unit.message.sequence
     return False
 
 
 def _ended(units: Sequence[Unit], *, ending: bool) -> tuple[tuple[int, int], ...]:
     """Sequences of the NATS messages that end in `units`, as ranges with both ends included."""
-    sequences = sorted(
-        {unit.delivery.sequence for unit in units} - (set() if ending else {units[-1].delivery.sequence})
-    )
+    sequences = sorted({unit.message.sequence for unit in units} - (set() if ending else {units[-1].message.sequence}))
     ranges: list[tuple[int, int]] = []
     for sequence in sequences:
         if ranges and ranges[-1][1] == sequence - 1:

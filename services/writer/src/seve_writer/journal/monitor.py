@@ -1,4 +1,8 @@
-"""Looks at the journal: which one it is, and every few seconds how far the writers are behind. Changes nothing."""
+"""Watches the journal: whether it was recreated, how far the writers are behind, and what of its history has to go.
+
+Purges what is stored and exceeds HISTORY_MAX_BYTES; changes nothing else. Every writer does so, each on its own: a
+purge up to a sequence that is gone already does nothing.
+"""
 
 import time
 from typing import Final
@@ -7,14 +11,16 @@ import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js.errors import APIError
+from nats.js.errors import APIError, NotFoundError
+from seve_runtime.errors import describe
 from seve_runtime.lifecycle import Stop, pause
-from seve_runtime.nats.stream_info import ask
+from seve_runtime.nats.stream_info import StreamState, stream_info
 from seve_runtime.nats.topology import JOURNAL, WRITER
 
 from seve_writer import metrics
 from seve_writer.errors import JournalReplaced
-from seve_writer.journal.consumer import Intake
+from seve_writer.journal.consumer import Consumer
+from seve_writer.journal.purge import purge_before
 
 log = structlog.get_logger()
 
@@ -26,53 +32,77 @@ _PATIENCE: Final = 1.0
 """Seconds that an answer may take; the second where a batch waits for it."""
 
 
-class Watch:
+class Monitor:
     """`journal` is when the journal was created, in microseconds since 1970: the first half of every position.
-    `ack_wait` is the consumer's own, in seconds: what `setup` was told, whatever this writer was.
+    `ack_wait` is the consumer's own, in seconds: what `setup` was told, whatever this writer was. `history` is how many
+    bytes of stored messages the journal keeps.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, history: int) -> None:
         self._client = client
         self._js = client.jetstream()
+        self._history = history
         self.journal = 0
         self.ack_wait = 0.0
 
     async def look(self) -> None:
-        """Ask once. Raises nats errors, and JournalReplaced."""
-        stream = await ask(self._client, JOURNAL, patience=_ANSWER)
+        """Ask once, set the gauges, purge. Raises nats errors, and JournalReplaced."""
+        stream = await stream_info(self._client, JOURNAL, patience=_ANSWER)
         if stream.state is None:
             raise APIError(description=stream.error.description if stream.error else "no state of the journal")
-        created = stream.made
+        created = stream.created_at
         if self.journal not in (0, created):
             raise JournalReplaced(self.journal, created)
         self.journal = created
         consumer = await self._js.consumer_info(JOURNAL, WRITER)
         self.ack_wait = consumer.config.ack_wait or 30.0
-        state = stream.state
-        metrics.LAG.set(state.messages)
-        metrics.OLDEST_SECONDS.set(max(0.0, time.time() - state.first_ts.timestamp()) if state.messages else 0.0)
+        unstored = (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
+        floor = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
+        metrics.LAG.set(unstored)
         metrics.ACK_PENDING.set(consumer.num_ack_pending or 0)
+        metrics.OLDEST_SECONDS.set(await self._age(floor + 1) if unstored else 0.0)
+        await self._purge(stream.state, floor)
 
-    async def present(self) -> int | None:
-        """When the journal was made that is there now; None where nobody says, or there is none."""
+    async def created_at(self) -> int | None:
+        """Return when the present journal was created, or None if NATS does not answer or there is no journal."""
         if not self._client.is_connected:
             return None
         try:
-            stream = await ask(self._client, JOURNAL, patience=_PATIENCE)
+            stream = await stream_info(self._client, JOURNAL, patience=_PATIENCE)
         except (NatsError, OSError) as error:
-            log.warning("the journal cannot be looked at", error=str(error) or type(error).__name__)
+            log.warning("the journal cannot be looked at", error=describe(error))
             return None
-        return stream.made if stream.created else None
+        return stream.created_at if stream.created else None
 
-    async def run(self, stop: Stop, intake: Intake) -> None:
-        """Look until `stop`. Where the journal was replaced, disowns what is in hand and raises JournalReplaced: what
-        came from the old one is written and acknowledged to nobody: its sequences are other messages of the new one.
+    async def run(self, stop: Stop, consumer: Consumer) -> None:
+        """Look every few seconds until `stop`. Raises JournalReplaced, after `consumer` has stopped acknowledging: the
+        sequences in its hands mean other messages of the new journal.
         """
         while not await pause(stop, EVERY):
             try:
                 await self.look()
             except JournalReplaced:
-                intake.disown()
+                consumer.stop_acknowledging()
                 raise
             except (NatsError, OSError, msgspec.DecodeError) as error:
-                log.warning("the journal cannot be looked at", error=str(error) or type(error).__name__)
+                log.warning("the journal cannot be looked at", error=describe(error))
+
+    async def _age(self, sequence: int) -> float:
+        """Return how long ago the journal took its first message from `sequence` on, in seconds."""
+        try:
+            message = await self._js.get_msg(JOURNAL, sequence, next=True, subject=">")
+        except NotFoundError:
+            return 0.0
+        return max(0.0, time.time() - message.time.timestamp()) if message.time else 0.0
+
+    async def _purge(self, state: StreamState, ack_floor: int) -> None:
+        before = purge_before(
+            first=state.first_seq,
+            messages=state.messages,
+            size=state.bytes,
+            ack_floor=ack_floor,
+            history=self._history,
+        )
+        if before is not None:
+            await self._js.purge_stream(JOURNAL, seq=before)
+            metrics.PURGED.inc(before - state.first_seq)

@@ -1,6 +1,9 @@
 """Clients that want the same get the same bytes, made once."""
 
+from seve_broadcaster.protocol import frames
+from seve_schema.position import Position, Token
 from support.broadcasting import envelope
+from support.frames import Reader
 
 from .offline import Sink, a_client, a_hub, events, say, subscribe, values
 
@@ -14,7 +17,7 @@ def test_batches_are_one_frame_for_what_arrived_together():
     assert (events(client)[-1], values(client)) == ("mqtt-batch", [1.0, 2.0])
 
 
-def test_frames_are_made_once_for_all_clients_of_a_lane():
+def test_frames_are_made_once_for_all_clients_of_an_audience():
     """Nothing is encoded for each client: all of them get the very same bytes."""
     hub = a_hub()
 
@@ -28,3 +31,13 @@ def test_frames_are_made_once_for_all_clients_of_a_lane():
         subscribe(hub, client, "a")
     say(hub, envelope("a", 1.0))
     assert len({id(client.sink.last) for client in clients}) == 1
+
+
+def test_the_token_of_a_part_of_a_message_does_not_pass_over_its_rest():
+    """Neither in single frames nor in batches: who resumes from it may have asked for more by then."""
+    parts = [b"1", b"2", b"3"]
+    (single,) = Reader().feed(frames.messages(Position(1, 2), [1], parts))
+    (batch,) = Reader().feed(frames.batch(Position(1, 2), [0, 1], parts))
+    (whole,) = Reader().feed(frames.batch(Position(1, 2), [1, 2], parts))
+    assert [Token.parse(frame["seq"]).place for frame in (single, batch, whole)] == [1, 1, frames.WHOLE]
+    assert batch["data"] == [1, 2]

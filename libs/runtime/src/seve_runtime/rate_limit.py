@@ -1,0 +1,64 @@
+"""Three ways to bound a rate: one in an interval, so many per key and second, and a bucket of tokens. Pure: the caller
+brings the time, in seconds.
+"""
+
+
+class Throttle:
+    """At most one in `interval` seconds, counting what was held back: for log lines that would repeat."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next = float("-inf")
+        self._held_back = 0
+
+    def allows(self, now: float) -> bool:
+        """Whether one may pass at `now`."""
+        if now < self._next:
+            self._held_back += 1
+            return False
+        self._next = now + self._interval
+        return True
+
+    def held_back(self) -> int:
+        """How many were held back since the last call."""
+        held_back, self._held_back = self._held_back, 0
+        return held_back
+
+
+class Quota:
+    """At most `most` of each key in one second of the caller's clock. Bound: the keys of one second."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._second = 0
+        self._used: dict[str, int] = {}
+
+    def allows(self, key: str, now: float) -> bool:
+        """Whether one more of `key` may pass within the second of `now`."""
+        if int(now) != self._second:
+            self._second = int(now)
+            self._used.clear()
+        used = self._used.get(key, 0)
+        self._used[key] = used + 1
+        return used < self._most
+
+
+class TokenBucket:
+    """`rate` per second on average, at most `burst` saved up."""
+
+    __slots__ = ("_burst", "_left", "_rate", "_then")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._left = burst
+        self._then = now
+
+    def allows(self, now: float) -> bool:
+        """Whether one more may pass at `now`; takes a token if so."""
+        self._left = min(self._burst, self._left + (now - self._then) * self._rate)
+        self._then = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

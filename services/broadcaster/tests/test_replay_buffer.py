@@ -1,0 +1,64 @@
+"""The newest stretch of the stream in memory: what it holds, what it lets go, and what it says about that."""
+
+from seve_broadcaster.protocol.frames import end_of
+from seve_broadcaster.stream.message import Message
+from seve_broadcaster.stream.replay_buffer import Gap, ReplayBuffer
+from seve_schema.codec import encode
+from seve_schema.position import Position, Token
+from support.broadcasting import envelope
+
+
+def at(sequence):
+    return Position(1, sequence)
+
+
+def a_buffer(count, limit=1 << 30):
+    buffer = ReplayBuffer(limit, at(0))
+    for sequence in range(1, count + 1):
+        buffer.append(Message.decode(at(sequence), "measurement", encode([envelope("a", float(sequence))])))
+    return buffer
+
+
+def sequences(buffer, token):
+    return [item.position.sequence for item in buffer.after(token)]
+
+
+def test_the_oldest_goes_when_the_limit_is_exceeded_and_the_newest_never():
+    """What goes moves the floor; sizes stay true."""
+    one = a_buffer(1).size
+    buffer = a_buffer(9, limit=3 * one)
+    assert (len(buffer), buffer.floor, buffer.size) == (3, at(6), 3 * one)
+    assert len(a_buffer(5, limit=1)) == 1
+
+
+def test_it_is_right_after_thousands_went():
+    """Places that were let go are cut off now and then; what is held is found before and after that."""
+    buffer = a_buffer(10_000, limit=100 * a_buffer(1).size)
+    floor = buffer.floor.sequence
+    assert sequences(buffer, end_of(buffer.floor)) == list(range(floor + 1, 10_001))
+    assert sequences(buffer, end_of(at(9_998))) == [9_999, 10_000]
+
+
+def test_a_client_that_had_a_part_of_the_last_message_that_went_is_not_reached():
+    """The rest of that message is no longer here; one who had all of it lacks nothing."""
+    buffer = a_buffer(9, limit=3 * a_buffer(1).size)
+    assert not buffer.reaches(Token(buffer.floor, 0))
+    assert buffer.reaches(end_of(buffer.floor))
+    assert buffer.reaches(Token(at(buffer.floor.sequence + 1), 0))
+    assert not buffer.reaches(end_of(at(buffer.floor.sequence - 1)))
+
+
+def test_a_message_that_a_client_had_in_part_comes_again_and_one_it_had_whole_does_not():
+    """The token tells which."""
+    buffer = a_buffer(3)
+    assert sequences(buffer, Token(at(2), 0)) == [2, 3]
+    assert sequences(buffer, end_of(at(2))) == [3]
+
+
+def test_what_is_held_comes_back_as_it_arrived():
+    """Decoded again, with its gaps in their places."""
+    buffer = a_buffer(2)
+    buffer.append(Gap(at(2), at(5)))
+    first, _, gap = buffer.after(end_of(at(0)))
+    assert (first.kind, first.heads[0].module_id, gap) == ("measurement", "a", Gap(at(2), at(5)))
+    assert bytes(first.parts[0]) == encode(envelope("a", 1.0))

@@ -1,0 +1,154 @@
+"""Which MQTT messages the broker has sent before, so that each is published once. Does no I/O.
+
+A broker does not use a packet identifier anew before it has taken the acknowledgement, so the newest message of each
+identifier is all that it can send again: an exact memory, bounded by the 65,535 identifiers. nats-server (2.15) breaks
+the rule twice: a message whose acknowledgement crossed its redelivery comes under a new identifier, and after a restart
+of the server all do. See decision 0106.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from seve_ingest.publish.deliveries import Delivery
+
+IDENTIFIERS: Final = 65_535
+"""Packet identifiers run from 1 to this."""
+
+LARGEST_WINDOW: Final = 16_384
+"""How many messages a broker may have in flight at most, and so the largest `MAX_INFLIGHT`."""
+
+REMEMBERED: Final = IDENTIFIERS - LARGEST_WINDOW
+"""Acknowledged messages that are remembered over a lost connection. Identifiers come round: a message that was lost
+with the connection may have the identifier and the content of one that was acknowledged more than this many before it.
+"""
+
+
+def client_digest(client_id: str) -> str:
+    """Return the four digits that begin the delivery keys of one MQTT client."""
+    return blake2b(client_id.encode(), digest_size=2).hexdigest()
+
+
+def content_digest(topic: bytes, payload: bytes) -> str:
+    """Return 16 digits of a message's topic and payload, by which a redelivery is told from a new message."""
+    return blake2b(b"%d %b%b" % (len(topic), topic, payload), digest_size=8).hexdigest()
+
+
+class KnownKey(msgspec.Struct, frozen=True):
+    """A delivery key of the journal: `{client: 4 digits}{mid: 4 hex digits}{content: 16 digits}:{index}`."""
+
+    mid: int
+    content: str
+    index: int
+
+    @classmethod
+    def of(cls, key: str, client: str) -> "KnownKey | None":
+        """Read a delivery key; None for that of another client, and for text that is no delivery key."""
+        if len(key) < 26 or key[24] != ":" or not key.startswith(client):
+            return None
+        try:
+            return cls(int(key[4:8], 16), key[8:24], int(key[25:]))
+        except ValueError:
+            return None
+
+
+class RedeliveryMemory:
+    """The newest delivery of each of `identifiers` packet identifiers; a broker has at most `window` in flight.
+
+    `_unanswered` are messages by content that were not acknowledged when a connection was lost: each comes again once.
+    `_contents` are the messages of this connection by content, made when they are first asked for. `_newest_mid` is the
+    identifier of the newest message that came over this connection for the first time.
+    """
+
+    def __init__(self, identifiers: int = IDENTIFIERS, window: int = LARGEST_WINDOW) -> None:
+        self._identifiers = identifiers
+        self._remembered = identifiers - window
+        self._newest: list[Delivery | None] = [None] * (identifiers + 1)
+        self._unanswered: dict[str, list[Delivery]] = {}
+        self._contents: dict[str, Delivery] | None = None
+        self._newest_mid: int | None = None
+
+    def add(self, delivery: Delivery) -> None:
+        """Remember a new message as the newest of its identifier."""
+        self._newest[delivery.mid] = delivery
+        self._newest_mid = delivery.mid
+        if self._contents is not None:
+            self._contents[delivery.content] = delivery
+            if len(self._contents) > 2 * self._identifiers:
+                self._contents = None
+
+    def add_repeated(self, delivery: Delivery) -> None:
+        """Remember a message that came with DUP."""
+        self._newest[delivery.mid] = delivery
+
+    def load(self, keys: Iterable[KnownKey]) -> None:
+        """Learn the messages that an earlier process published, from keys of the journal, newest first."""
+        for key in keys:
+            known = self._newest[key.mid]
+            if known is None:
+                held = frozenset((key.index,))
+                self._newest[key.mid] = Delivery(key.mid, 1, 0, 0, key.content, acknowledged=True, held=held)
+            elif known.held is not None and known.content == key.content:
+                known.held |= {key.index}
+
+    def connection_lost(self, unacknowledged: Iterable[Delivery]) -> None:
+        """The broker will send `unacknowledged` again. It may send the newest that were acknowledged again, too; older
+        ones are forgotten.
+        """
+        for delivery in unacknowledged:
+            repeats = self._unanswered.setdefault(delivery.content, [])
+            if delivery not in repeats:
+                repeats.append(delivery)
+        self._contents = self._newest_mid = None
+        acknowledged = [each for each in self._newest if each is not None and each.acknowledged]
+        acknowledged.sort(key=lambda each: each.received_at)
+        for delivery in acknowledged[: max(len(acknowledged) - self._remembered, 0)]:
+            self._newest[delivery.mid] = None
+
+    def session_lost(self) -> bool:
+        """Forget all: the broker has, and its identifiers begin anew. Return whether anything was known."""
+        known = any(self._newest)
+        self._newest = [None] * (self._identifiers + 1)
+        self._unanswered.clear()
+        return known
+
+    def recall(self, mid: int, content: str, connection: int) -> Delivery | None:
+        """Return the delivery that a message with DUP repeats, or None for one that never came before. The delivery has
+        another `mid` if the broker has taken its acknowledgement already.
+        """
+        known = self._newest[mid]
+        if known is not None and known.content == content:
+            if self._unanswered:
+                self._answered(known)
+            return known
+        if content in self._unanswered:
+            return self._renumbered(mid, content)
+        if self._newest_mid is None or (mid - self._newest_mid) % self._identifiers >= self._identifiers // 2:
+            return None  # not numbered after the newest message: it was lost with an earlier connection
+        return self._of_this_connection(connection).get(content)
+
+    def _renumbered(self, mid: int, content: str) -> Delivery:
+        """Give an unanswered message of this content the identifier under which the broker sends it now."""
+        known = self._unanswered[content][0]
+        self._answered(known)
+        if self._newest[known.mid] is known:
+            self._newest[known.mid] = None
+        known.mid = mid
+        self._newest[mid] = known
+        return known
+
+    def _of_this_connection(self, connection: int) -> dict[str, Delivery]:
+        if self._contents is None:
+            newest = (each for each in self._newest if each is not None and each.connection == connection)
+            self._contents = {each.content: each for each in newest}
+        return self._contents
+
+    def _answered(self, delivery: Delivery) -> None:
+        """A message that was to come again has come."""
+        repeats = self._unanswered.get(delivery.content, [])
+        if delivery in repeats:
+            repeats.remove(delivery)
+            if not repeats:
+                del self._unanswered[delivery.content]

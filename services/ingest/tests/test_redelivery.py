@@ -1,0 +1,225 @@
+"""Knowing what the broker sent before: by packet identifier, exactly, in bounded space."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from seve_ingest.publish.deliveries import AckQueue, Delivery
+from seve_ingest.publish.redelivery import (
+    IDENTIFIERS,
+    REMEMBERED,
+    KnownKey,
+    RedeliveryMemory,
+    client_digest,
+    content_digest,
+)
+
+
+def delivery(mid, content="c", *, connection=1, received_at=0, acknowledged=False):
+    return Delivery(mid, 1, connection, received_at, content, acknowledged=acknowledged)
+
+
+@pytest.fixture
+def memory():
+    return RedeliveryMemory()
+
+
+def test_a_content_depends_on_topic_and_payload():
+    """And on where the topic ends."""
+    digests = {content_digest(b"m/co2", b"1"), content_digest(b"m/co", b"21"), content_digest(b"m/co2", b"2")}
+    assert len(digests) == 3
+    assert content_digest(b"m/co2", b"1") in digests
+
+
+def test_a_key_names_client_identifier_content_and_index():
+    """So that one ingest among several finds its own."""
+    mine, content = client_digest("mine"), content_digest(b"m/co2", b"1")
+    assert KnownKey.of(f"{mine}00ff{content}:3", mine) == KnownKey(255, content, 3)
+    assert KnownKey.of(f"{client_digest('other')}00ff{content}:3", mine) is None
+
+
+@pytest.mark.parametrize(
+    "rest", ["", ":", "00ff", "00ff0123456789abcdef", "00ff0123456789abcdef:", "zzzz" + "0" * 16 + ":0"]
+)
+def test_a_text_that_is_no_key_is_none(rest):
+    """Anyone who may publish to the journal may have written it."""
+    assert KnownKey.of(client_digest("mine") + rest, client_digest("mine")) is None
+
+
+def test_the_newest_of_an_identifier_is_known_whatever_came_after_it(memory):
+    """However many messages with other identifiers."""
+    first = delivery(1, "first")
+    memory.add(first)
+    for number in range(2, 50_000):
+        memory.add(delivery(number, f"{number}"))
+    assert memory.recall(1, "first", 1) is first
+
+
+def test_an_identifier_used_anew_knows_the_old_message_no_more(memory):
+    """The broker took the acknowledgement before it used the identifier again."""
+    memory.add(delivery(1, "old"))
+    memory.add(delivery(1, "new"))
+    assert memory.recall(1, "old", 2) is None
+
+
+def test_the_journal_tells_which_parts_of_a_message_are_held(memory):
+    """A message of three envelopes of which two were published before the end; an older message is passed over."""
+    memory.load([KnownKey(1, "new", 2), KnownKey(2, "two", 0), KnownKey(1, "new", 0), KnownKey(1, "old", 1)])
+    assert memory.recall(1, "new", 0).held == frozenset({0, 2})
+    assert memory.recall(2, "two", 0).held == frozenset({0})
+    assert memory.recall(1, "old", 0) is None
+
+
+def test_a_lost_session_is_forgotten(memory):
+    """Identifiers begin anew; the caller learns whether there was anything to lose."""
+    assert memory.session_lost() is False
+    memory.add(delivery(1))
+    assert memory.session_lost() is True
+    assert memory.recall(1, "c", 1) is None
+
+
+def test_over_a_lost_connection_what_is_unacknowledged_is_kept_and_the_oldest_of_the_rest_forgotten(memory):
+    """Identifiers come round: an equal message with an old identifier is a new one that was lost on its way."""
+    owed = delivery(1, "owed", received_at=1)
+    memory.add(owed)
+    for mid in range(2, IDENTIFIERS + 1):
+        memory.add(delivery(mid, received_at=mid, acknowledged=True))
+    memory.connection_lost([owed])
+    assert memory.recall(1, "owed", 2) is owed
+    oldest_known = IDENTIFIERS - REMEMBERED + 1
+    assert memory.recall(oldest_known - 1, "c", 2) is None
+    assert memory.recall(oldest_known, "c", 2) is not None
+
+
+def test_an_unacknowledged_message_is_known_once_under_another_identifier(memory):
+    """nats-server numbers anew after a restart. Two equal messages may change places: they are equal."""
+    owed = delivery(500, "owed")
+    memory.add(owed)
+    memory.connection_lost([owed])
+    assert memory.recall(1, "owed", 2) is owed
+    assert owed.mid == 1
+    assert memory.recall(2, "owed", 2) is None
+    assert memory.recall(500, "owed", 2) is None
+
+
+def test_a_message_whose_acknowledgement_crossed_its_redelivery_is_known_under_its_next_identifier(memory):
+    """nats-server, within a connection; the identifier that it gives is ahead of the newest."""
+    first = delivery(7, "crossed", acknowledged=True)
+    memory.add(first)
+    memory.add(delivery(8, "newer"))
+    assert memory.recall(9, "crossed", 1) is first
+    assert first.mid == 7
+    memory.add(delivery(9, "later"))
+    assert memory.recall(10, "later", 1).mid == 9, "also what came after the contents were first asked for"
+
+
+@pytest.mark.parametrize(("mid", "connection"), [(7, 1), (9, 2)])
+def test_an_equal_message_that_was_lost_on_its_way_is_new(memory, mid, connection):
+    """It was numbered before the newest message, or what it equals came over another connection."""
+    memory.add(delivery(6, "equal", acknowledged=True))
+    memory.add(delivery(8, "newer"))
+    assert memory.recall(mid, "equal", connection) is None
+
+
+class Broker(RuleBasedStateMachine):
+    """A broker of the MQTT standard and the memory: every message that reaches ingest is published exactly once.
+
+    The identifiers are few, so that they come round often; contents are fewer still, so that different messages are
+    often equal.
+    """
+
+    IDENTIFIERS, WINDOW = 12, 4
+
+    def __init__(self):
+        super().__init__()
+        self.memory, self.acks, self.connection = RedeliveryMemory(self.IDENTIFIERS, self.WINDOW), AckQueue(), 1
+        self.in_flight = {}  # by identifier: number and content of the message
+        self.socket = []  # what is on its way to ingest
+        self.acknowledged = []  # identifiers on their way to the broker
+        self.number = self.mid = 0
+        self.sent, self.published, self.clock = Counter(), Counter(), 0
+
+    @rule(content=st.sampled_from("abc"))
+    def publish(self, content):
+        """The broker has a new message, and sends it where an identifier is free."""
+        if len(self.in_flight) < self.WINDOW:
+            self.mid, self.number = self.mid % self.IDENTIFIERS + 1, self.number + 1
+            while self.mid in self.in_flight:
+                self.mid = self.mid % self.IDENTIFIERS + 1
+            self.in_flight[self.mid] = (self.number, content)
+            self.socket.append((self.mid, content, False))
+            self.sent[content] += 1
+
+    @precondition(lambda self: self.in_flight)
+    @rule(data=st.data())
+    def send_again(self, data):
+        """After its ack wait, as 3.1.1 allows, with the same identifier."""
+        mid = data.draw(st.sampled_from(sorted(self.in_flight)))
+        self.socket.append((mid, self.in_flight[mid][1], True))
+
+    @precondition(lambda self: self.socket)
+    @rule()
+    def receive(self):
+        """Ingest reads one message."""
+        mid, content, dup = self.socket.pop(0)
+        self.clock += 1
+        new = delivery(mid, content, connection=self.connection, received_at=self.clock)
+        new.open = 1
+        if not dup:
+            self.memory.add(new)
+        elif known := self.memory.recall(mid, content, self.connection):
+            assert known.mid == mid
+            if known.acknowledged and known.connection != self.connection:
+                new.open = 0
+                self.memory.add_repeated(new)
+                self.acks.add(new)
+            else:
+                known.connection = self.connection
+            return
+        else:
+            self.memory.add_repeated(new)
+        self.acks.add(new)
+        self.published[content] += 1
+
+    @rule(data=st.data())
+    def hold(self, data):
+        """The journal holds some of the messages; what is in order is acknowledged."""
+        for waiting in self.acks.unacknowledged():
+            if data.draw(st.booleans()):
+                waiting.open = 0
+        self.acknowledged += [each.mid for each in self.acks.take(self.connection)]
+
+    @precondition(lambda self: self.acknowledged)
+    @rule()
+    def take_acknowledgement(self):
+        """The broker hears of one."""
+        del self.in_flight[self.acknowledged.pop(0)]
+
+    @rule()
+    def lose_the_connection(self):
+        """What is on its way is lost in both directions; all that the broker has in flight comes again, in order."""
+        self.acknowledged.clear()
+        self.connection += 1
+        self.memory.connection_lost(self.acks.unacknowledged())
+        self.acks.take(self.connection)
+        self.socket = [
+            (mid, content, True) for mid, (_, content) in sorted(self.in_flight.items(), key=lambda each: each[1])
+        ]
+
+    @invariant()
+    def nothing_is_published_twice(self):
+        """Whatever was read so far."""
+        assert all(self.published[content] <= count for content, count in self.sent.items())
+
+    def teardown(self):
+        """In the end, all is published."""
+        self.lose_the_connection()
+        while self.socket:
+            self.receive()
+        assert self.published == self.sent
+
+
+Broker.TestCase.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
+test_every_message_is_published_once_whatever_the_broker_sends_again = Broker.TestCase
