@@ -23,7 +23,7 @@ LAST_BATCHES = 200
 
 
 class Wish(NamedTuple):
-    """What to publish and who watches. `{prefix}` in the query begins the modules' names. Without clients
+    """What to publish and who watches. Modules are named `load-00000` and so on. Without clients
     nobody does; `arrive` is a fleet that connects at once.
     """
 
@@ -65,10 +65,10 @@ class Screens:
             self._process.communicate()
 
 
-def publish(url: str, wish: Wish, log: Path, prefix: str, first: int) -> dict:
+def publish(url: str, wish: Wish, log: Path, first: int) -> dict:
     """Run the load to its end; what came of it. Raises RuntimeError, with its words, for one that broke off."""
     shown = {"rate": wish.rate, "seconds": wish.seconds, "modules": wish.modules, "connections": wish.connections}
-    shown |= {"form": wish.form, "prefix": prefix, "first": first, "log": log}
+    shown |= {"form": wish.form, "first": first, "log": log}
     options = [f"--{name}={value}" for name, value in shown.items()] + ["--arrive"] * wish.arrive
     command = [sys.executable, "-m", "seve_fleet.load.publisher", url, *options]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=wish.seconds * 5 + 300)
@@ -95,12 +95,12 @@ class Run(NamedTuple):
 def observed(pipeline: Pipeline, wish: Wish) -> Run:
     """Publish, watch, wait until all is stored, count."""
     count = round(wish.rate * wish.seconds)
-    first, prefix = pipeline.number(count)
+    first = pipeline.number(count)
     before = accounted(pipeline)
-    with tempfile.TemporaryDirectory() as folder, screened(pipeline, Path(folder), wish, first, prefix) as screens:
+    with tempfile.TemporaryDirectory() as folder, screened(pipeline, Path(folder), wish, first) as screens:
         log = Path(folder) / "sent"
         with Usage(pipeline.processes) as usage:
-            load = publish(pipeline.mqtt_url, wish, log, prefix, first)
+            load = publish(pipeline.mqtt_url, wish, log, first)
             seen = screens.result(load["sent"]) if screens else None
             wait_stored(pipeline, first, count, load["sent"], before=before, patience=wish.patience)
         return Run(
@@ -116,13 +116,12 @@ def observed(pipeline: Pipeline, wish: Wish) -> Run:
 
 
 @contextmanager
-def screened(pipeline: Pipeline, folder: Path, wish: Wish, first: int, prefix: str) -> Iterator[Screens | None]:
+def screened(pipeline: Pipeline, folder: Path, wish: Wish, first: int) -> Iterator[Screens | None]:
     """The screens that a run wishes for, gone after it."""
     if not wish.clients:
         yield None
         return
-    query = wish.query.format(prefix=prefix)
-    url, count = f"{pipeline.ws_url}?{query}", round(wish.rate * wish.seconds)
+    url, count = f"{pipeline.ws_url}?{wish.query}", round(wish.rate * wish.seconds)
     screens = Screens(url, folder / "seen", wish.clients, first, count, wish.patience)
     try:
         yield screens
@@ -136,9 +135,9 @@ def filled(pipeline: Pipeline, rows: int, modules: int, rate: int) -> tuple[int,
     A screen says when the journal holds them all, which is later than the broker's acknowledgement.
     """
     wish = Wish(rate, rows / rate, modules, query="module=*&batch=1")
-    first, prefix = pipeline.number(rows)
-    with tempfile.TemporaryDirectory() as folder, screened(pipeline, Path(folder), wish, first, prefix) as screens:
-        load = publish(pipeline.mqtt_url, wish, Path(folder) / "sent", prefix, first)
+    first = pipeline.number(rows)
+    with tempfile.TemporaryDirectory() as folder, screened(pipeline, Path(folder), wish, first) as screens:
+        load = publish(pipeline.mqtt_url, wish, Path(folder) / "sent", first)
         screens.result(load["sent"])
     return first, load
 

@@ -46,12 +46,11 @@ class Pipeline(EmbeddedStack):
         if wire:
             wire.proxy.target = self.postgres.port
         self._next = FIRST_SAMPLE
-        self._runs = 0
 
-    def number(self, count: int) -> tuple[int, str]:
-        """The first of `count` numbers for samples, and a name for the run that sends them."""
-        first, self._next, self._runs = self._next, self._next + count, self._runs + 1
-        return first, f"run{self._runs}"
+    def number(self, count: int) -> int:
+        """The first of `count` numbers for samples. Modules keep their names from run to run: new ones cost memory."""
+        first, self._next = self._next, self._next + count
+        return first
 
     @property
     def processes(self) -> dict[str, int]:

@@ -30,11 +30,11 @@ def run(bench: Bench) -> list[dict]:
 def emptied(bench: Bench, pipeline: Pipeline, wish: Wish) -> dict:
     """Freeze ingest, publish, and time what follows by the frames that a screen is sent."""
     wish = wish._replace(seconds=bench.options.rows / wish.rate, query="module=*&batch=1")
-    first, prefix = pipeline.number(bench.options.rows)
+    first = pipeline.number(bench.options.rows)
     before, log = accounted(pipeline), bench.folder / "sent"
-    with screened(pipeline, bench.folder, wish, first, prefix) as screens:
+    with screened(pipeline, bench.folder, wish, first) as screens:
         with faults.frozen(pipeline.part("ingest")):
-            load = publish(pipeline.mqtt_url, wish, log, prefix, first)
+            load = publish(pipeline.mqtt_url, wish, log, first)
         with Usage(pipeline.processes) as usage:
             seen = screens.result(load["sent"])
             wait_stored(pipeline, first, bench.options.rows, load["sent"], before=before)

@@ -17,7 +17,7 @@ def run(bench: Bench) -> list[dict]:
             rate = max(1, options.frames // clients)
             bench.say(f"{clients:,} clients, {rate:,} samples per second to each for {options.seconds} s")
             before = resident(pipeline.pid("broadcaster")) / 1e6
-            wish = Wish(rate, options.seconds, modules=1, clients=clients, query="module={prefix}-00000")
+            wish = Wish(rate, options.seconds, modules=1, clients=clients, query="module=load-00000")
             row = measured(pipeline, wish)
             row["clients"] = clients
             row["frames_per_second"] = row["sent_rate"] * clients

@@ -31,8 +31,8 @@ def run(bench: Bench) -> list[dict]:
 
 
 def _publish(pipeline, rate: float, seconds: float, modules: int, log: Path) -> None:
-    first, prefix = pipeline.number(round(rate * seconds))
-    publish(pipeline.mqtt_url, Wish(rate, seconds, modules), log, prefix, first)
+    first = pipeline.number(round(rate * seconds))
+    publish(pipeline.mqtt_url, Wish(rate, seconds, modules), log, first)
 
 
 def shares(usage: Usage, seconds: float) -> dict:
