@@ -69,7 +69,7 @@ class FastPath:
             f'{place.head}{encode(value).decode()},"time":"{time}","clock":"{clock}","receivedAt":"{received}",'
             f'"metadata":null,"deliveryKey":{written_key},"retained":false}}'
         )
-        return Verdict((data.encode(),), place.subject, "measurement", None, None, repairs)
+        return Verdict((data.encode(),), "measurement", None, None, repairs)
 
     def _turn(self, second: int) -> None:
         """Begin a second of receipt: its text, and bounds of a device's time, a second narrower than the rules'."""

@@ -106,7 +106,7 @@ class Normaliser:
                 rejection = rejection or fault
             if fault is None or fault.reason == "not_a_number":
                 encoded.append(_envelope(context, index, moment, sample))
-        return Verdict(tuple(encoded), context.place.subject, "measurement", rejection)
+        return Verdict(tuple(encoded), "measurement", rejection)
 
     def _refused(self, sample: Sample, moment: Moment, received_at: int) -> Rejection | None:
         """Why a sample is refused, or, if it is not a number, kept as a dead letter beside its null."""
@@ -127,7 +127,7 @@ class Normaliser:
             if moment.micros < context.received_at - self._retention:
                 return Verdict(rejection=_too_old(moment))
         data = _envelope(context, 0, moment, metadata=body)
-        return Verdict((data,), context.place.subject, context.place.kind)
+        return Verdict((data,), context.place.kind)
 
 
 class _Context(msgspec.Struct, frozen=True):

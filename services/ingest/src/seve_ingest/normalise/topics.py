@@ -1,4 +1,4 @@
-"""The meaning of a topic, worked out once and cached: its match, its subject, and the beginning of its envelopes.
+"""The meaning of a topic, worked out once and cached: its match and the beginning of its envelopes.
 
 The cache is bounded in bytes. Reads no payload.
 """
@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 from seve_schema.codec import encode
 from seve_schema.envelope import Envelope, Kind
-from seve_schema.subjects import telemetry_subject
 
 from seve_ingest.normalise.coerce import MAX_LEVEL_BYTES, Notes, clean
 from seve_ingest.normalise.lenient_json import decode_text
@@ -28,7 +27,7 @@ PLACE_BYTES: Final = 700
 """Bytes of a cached place besides its text (tracemalloc: 820 in all for a topic of 17 bytes)."""
 
 TEXT_COPIES: Final = 12
-"""Bytes of a place per byte of its topic, at most: the key, topic, module, sensor, subject, and head hold a copy."""
+"""Bytes of a place per byte of its topic, at most: the key, topic, module, sensor, and head hold a copy."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -39,7 +38,6 @@ class Place(msgspec.Struct, frozen=True):
 
     topic: str
     match: Match | None = None
-    subject: str = ""
     verdict: Verdict | None = None
     head: str | None = None
     repairs: tuple[str, ...] = ()
@@ -95,10 +93,9 @@ class Topics(dict[bytes, Place]):
         if match is None or match.route.kind == "ignored":
             return Place(cleaned, match, verdict=Verdict(ignored="route"))
         kind = match.route.kind
-        subject = telemetry_subject(match.module_id, kind)
         plain = kind == "measurement" and match.route.plain and not repairs and match.sensor_type not in self._ranged
         head = _head(cleaned, match) if plain else None
-        return Place(cleaned, match, subject, None, head, repairs, match.module_id, kind)
+        return Place(cleaned, match, None, head, repairs, match.module_id, kind)
 
 
 def _head(topic: str, match: Match) -> str:

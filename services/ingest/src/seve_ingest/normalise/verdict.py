@@ -18,14 +18,13 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """The outcome of one message. `encoded` holds its envelopes as JSON, all of one module and `kind`, for `subject`.
+    """The outcome of one message. `encoded` holds its envelopes as JSON, all of one module and `kind`.
 
     `rejection` may stand beside envelopes: the message is then published as far as it could be read, and kept whole as
     a dead letter. `ignored` says why there is neither. `repairs` are words of `coerce.REPAIRS`.
     """
 
     encoded: tuple[bytes, ...] = ()
-    subject: str = ""
     kind: Kind = "other"
     rejection: Rejection | None = None
     ignored: IgnoredReason | None = None
