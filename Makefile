@@ -37,8 +37,8 @@ psql: ## talk to the database
 clean: ## remove all data, after asking
 	@./seve clean $(if $(YES),--yes)
 
-test: $(VENV)/dev ## the whole suite that this machine can run
-	@$(BIN)/python -m pytest
+test: $(VENV)/dev ## the whole suite that this machine can run (FAST=1: what needs no servers, after each edit)
+	@$(BIN)/python -m pytest $(if $(FAST),-m "not slow")
 
 bench: $(VENV)/dev ## what it carries and what that costs, on this machine, in short; SCENARIO=name for one at length, SCENARIO=help lists them
 	@PYTHONPATH=tests $(BIN)/python -m bench $(foreach word,$(filter-out MAKEFLAGS,$(.VARIABLES)),$(if $(filter command line,$(origin $(word))),'$(word)=$($(word))'))

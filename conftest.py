@@ -12,6 +12,30 @@ from support.stack import EmbeddedStack
 settings.register_profile("seve", deadline=None)  # timing is never asserted: this machine has other work too
 settings.load_profile("seve")
 
+SERVERS = frozenset(
+    {
+        "shared_postgres",
+        "postgres_server",
+        "nats_server",
+        "stack",
+        "make_stack",
+        "own_stack",
+        "project",
+        "broker",
+        "engine",
+    }
+)
+"""Fixtures that start programs. A test that takes one is slow, and so is all that lies in one of these folders."""
+
+SLOW_FOLDERS = frozenset({"bench", "browser", "docker", "examples", "faults", "hostile", "integration"})
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what needs servers as slow; what else takes longer than a second is marked where it stands."""
+    for item in items:
+        if SERVERS.intersection(item.fixturenames) or item.path.parent.name in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def shared_postgres(tmp_path_factory):

@@ -80,6 +80,7 @@ async def test_a_request_that_names_another_host_is_refused(host, status):
         writer.close()
 
 
+@pytest.mark.slow
 async def test_connections_that_ask_nothing_keep_nobody_out():
     """Two hundred of them, and the next request is answered; there are never more threads than requests allowed."""
     async with admin("127.0.0.1:0", Health()) as port:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from itertools import count
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seve_broadcaster.auth.grants import Grant
@@ -13,6 +14,8 @@ from seve_broadcaster.fanout.subscriber import Pace, Subscriber
 from seve_broadcaster.protocol.requests import Refusal, Subscribe, Unsubscribe
 from seve_schema.position import Position, Token
 from support.broadcasting import envelope
+
+pytestmark = pytest.mark.slow
 
 from .offline import JOURNAL, a_client, a_hub, say
 

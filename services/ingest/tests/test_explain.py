@@ -18,6 +18,7 @@ def explain(*arguments, **environ):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -44,6 +45,7 @@ def test_explain(arguments, code, words):
     assert (code, []) == (found, [word for word in words if word not in out])
 
 
+@pytest.mark.slow
 def test_a_file_of_routes_is_checked(tmp_path):
     """A fault names file, line and key, with exit code 2; a good file is listed before the presets."""
     good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
@@ -55,6 +57,7 @@ def test_a_file_of_routes_is_checked(tmp_path):
     assert (code, f"{bad}:3: kind" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_the_tests_of_a_file_are_run(tmp_path):
     """By `explain --test` and by `--check`; a failure names file, line and difference, with exit code 2."""
     path = tmp_path / "routes.toml"

@@ -52,6 +52,7 @@ def _without_surrogates(value):
 EVERY = rules("esphome", "tasmota", "zigbee2mqtt", ranges={"co2": (0.0, 5000.0)})
 
 
+@pytest.mark.slow
 @given(topic=TOPICS, payload=PAYLOADS, retained=st.booleans())
 @example(topic=b"$SYS/broker/publish/messages/dropped", payload=b"9" * 310, retained=False)
 @example(topic=b"$SYS", payload=b"", retained=True)
@@ -100,6 +101,7 @@ TIMES = st.integers(NOW - 100 * DAY, NOW + DAY).flatmap(
 )
 
 
+@pytest.mark.slow
 @given(value=NUMBERS, time=TIMES | st.none(), bare=st.booleans())
 @settings(max_examples=500, deadline=None)
 def test_both_paths_give_the_same_bytes(value, time, bare):
