@@ -15,9 +15,9 @@ from seve_broadcaster.protocol.requests import Refusal, Subscribe, Unsubscribe
 from seve_schema.position import Position, Token
 from support.broadcasting import envelope
 
-pytestmark = pytest.mark.slow
-
 from .offline import JOURNAL, a_client, a_hub, say
+
+pytestmark = pytest.mark.slow
 
 
 @dataclass
