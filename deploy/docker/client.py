@@ -37,8 +37,8 @@ def main() -> int:
 def _status() -> int:
     """Ask the servers; what Compose's logs said of errors comes on stdin, as `container | {event}`."""
     found = status_report.Report(headline="", healthy=True)
-    credentials = {"user": os.environ["NATS_USER"], "password": _secret("NATS_PASSWORD_FILE")}
-    status_report.ask_servers(found, os.environ["NATS_URL"], _secret("DATABASE_URL_FILE"), **credentials)
+    nats = {**os.environ, "NATS_PASSWORD": _secret("NATS_PASSWORD_FILE")}
+    status_report.ask_servers(found, nats, _secret("DATABASE_URL_FILE"))
     for line in sys.stdin:
         name, _, event = line.partition("|")
         day = str((logfile.parsed(event.strip()) or {}).get("timestamp", ""))[:10]

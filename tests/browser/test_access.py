@@ -24,7 +24,7 @@ def another(stack, tmp_path):
 
     def start(**settings):
         port = free_port()
-        environment = {**stack.environment, "WS_LISTEN": f"127.0.0.1:{port}", **settings}
+        environment = {**stack.environment, **stack.login("broadcaster"), "WS_LISTEN": f"127.0.0.1:{port}", **settings}
         started.append(ServiceProcess(tmp_path / "another", "seve_broadcaster", environment))
         started[-1].start()
         wait_until(lambda: accepts(port), "the second broadcaster listening")

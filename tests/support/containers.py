@@ -169,11 +169,12 @@ class ContainerStack(Stack):
 
     def _postgres(self) -> DockerContainer:
         tmpfs = {"/tmp": "", "/var/run/postgresql": ""}
-        image, names = self.images["POSTGRES_IMAGE"], ("postgres_owner", "postgres_writer")
+        image, names = self.images["POSTGRES_IMAGE"], ("postgres_owner", "postgres_writer", "postgres_operator")
         container = self._container(image, "postgres", *names, user="postgres", tmpfs=tmpfs, shm_size="256m")
         container.with_command("postgres -c fsync=off")
-        roles = ROOT / "deploy/docker/postgres/10-roles.sh"
-        container.with_volume_mapping(roles, "/docker-entrypoint-initdb.d/10-roles.sh")
+        roles = ROOT / "deploy/docker/postgres"
+        container.with_volume_mapping(roles / "10-roles.sh", "/docker-entrypoint-initdb.d/10-roles.sh")
+        container.with_volume_mapping(roles / "roles.sql", "/etc/seve/roles.sql")
         container.tmpfs = container._kwargs.pop("tmpfs")
         return container.with_envs(POSTGRES_DB="seve", POSTGRES_PASSWORD_FILE="/run/secrets/postgres_owner")
 
@@ -201,6 +202,7 @@ class ContainerStack(Stack):
         nats = {
             "NATS_URL": "nats://nats:4222",
             "NATS_USER": user,
+            "NATS_INBOX_PREFIX": f"_INBOX_{user}",
             "NATS_PASSWORD_FILE": f"/run/secrets/nats_{user}",
         }
         broker = {

@@ -18,9 +18,13 @@ from pathlib import Path
 
 import psycopg
 from nats.aio.client import Client
+from seve_embedded.logins import Logins
 
 from support.conditions import free_port, wait_until
 from support.embedded import NatsServer, PostgresServer, Server
+
+LOGINS = Logins.of(lambda name: f"{name}-password", "seve-ingest-under-test")
+"""The users that the stack has without Docker; the database trusts everybody here."""
 
 QUICK = {
     "LOG_LEVEL": "info",
@@ -194,24 +198,30 @@ class EmbeddedStack(Stack):
         self._without = set(without)
         for name in ("nats", "postgres"):
             (folder / name).mkdir(parents=True)
-        self.nats = NatsServer(folder / "nats", ingest_password="ingest")
+        self.nats = NatsServer(folder / "nats", passwords=LOGINS.nats, ingest_password=LOGINS.pipeline)
         self.postgres = PostgresServer(folder / "postgres", fsync=fsync)
         self._ws_port = free_port()
-        self.mqtt_url, self.nats_url, self.database_url = self.nats.mqtt_url, self.nats.url, self.postgres.url
+        self.mqtt_url, self.database_url = self.nats.mqtt_url, self.postgres.url
+        self.nats_url = f"nats://operator:{LOGINS.nats['operator']}@127.0.0.1:{self.nats.port}"
         self.ws_url = f"ws://127.0.0.1:{self._ws_port}/ws"
         self.environment = {**(QUICK if quick else {}), **self._addresses(), **environment}
         modules = {"ingest": "seve_ingest", "broadcaster": "seve_broadcaster"}
         modules |= {f"writer-{n}" if n > 1 else "writer": "seve_writer" for n in range(1, writers + 1)}
         self._processes = {
-            name: ServiceProcess(folder / name, module, self.environment) for name, module in modules.items()
+            name: ServiceProcess(folder / name, module, {**self.environment, **self.login(module)})
+            for name, module in modules.items()
         }
+        self._setup = ServiceProcess(folder / "setup", "seve_writer", {**self.environment, **self.login("setup")})
+
+    def login(self, part: str) -> dict[str, str]:
+        """The variables with which a service, or `setup`, connects to NATS."""
+        return LOGINS.nats_environment(part.removeprefix("seve_"), f"127.0.0.1:{self.nats.port}")
 
     def _addresses(self) -> dict[str, str]:
         return {
             "NATS_URL": self.nats_url,
             "MQTT_BROKER": self.mqtt_url,
-            "MQTT_USERNAME": "ingest",
-            "MQTT_PASSWORD": "ingest",
+            **LOGINS.mqtt_environment(),
             "DATABASE_URL": self.database_url,
             "MIGRATION_DATABASE_URL": self.database_url,
             "WS_LISTEN": f"127.0.0.1:{self._ws_port}",
@@ -238,7 +248,7 @@ class EmbeddedStack(Stack):
     def start(self) -> None:
         self.nats.start()
         self.postgres.start()
-        self._processes["writer"].run("setup")
+        self._setup.run("setup")
         for name in self.services:
             self._processes[name].start()
         self.wait_ready()

@@ -1,11 +1,7 @@
 #!/bin/sh
-# Runs once, on an empty data folder. The writer's role may read and change rows and nothing else; the tables belong to
-# the owner, who runs the migrations.
+# Runs on an empty data folder, and again at every `up`.
 set -eu
-psql -q -v ON_ERROR_STOP=1 -v password="$(cat /run/secrets/postgres_writer)" -U postgres -d seve <<'SQL'
-CREATE ROLE seve_writer LOGIN PASSWORD :'password';
-GRANT CONNECT, TEMPORARY ON DATABASE seve TO seve_writer;
-GRANT USAGE ON SCHEMA public TO seve_writer;
-ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO seve_writer;
-ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO seve_writer;
-SQL
+SEVE_WRITER_PASSWORD="$(cat /run/secrets/postgres_writer)"
+SEVE_OPERATOR_PASSWORD="$(cat /run/secrets/postgres_operator)"
+export SEVE_WRITER_PASSWORD SEVE_OPERATOR_PASSWORD
+psql -X -q -U postgres -d seve -f /etc/seve/roles.sql

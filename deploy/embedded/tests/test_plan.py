@@ -2,15 +2,16 @@
 
 import pytest
 from seve_embedded import plan
+from seve_embedded.logins import Logins
 from seve_embedded.settings import StackSettings
 
-INGEST = {"ingest_password": "i", "ingest_client_id": "c"}
+LOGINS = Logins.of(lambda name: f"{name}/@pw", "seve-ingest-0123456789abcdef")
 
 
 def planned(**settings):
     chosen = StackSettings(**settings)
-    found = plan.addresses(chosen, nats_password="n/1", broker_password="b", database_password="d@2")
-    return found, plan.programs(chosen, found, python="/v/python", postgres=["pg"], nats=["nats"], **INGEST)
+    found = plan.addresses(chosen, LOGINS)
+    return found, plan.programs(chosen, LOGINS, python="/v/python", postgres=["pg"], nats=["nats"])
 
 
 def test_services_stop_before_the_servers_they_drain_into():
@@ -35,8 +36,22 @@ def test_writers_count_their_admin_ports_up():
 def test_passwords_are_escaped_in_urls():
     """A password may hold any character."""
     found, _ = planned()
-    assert found.nats == "nats://pipeline:n%2F1@127.0.0.1:4222"
-    assert found.database == "postgresql://postgres:d%402@127.0.0.1:5432/seve"
+    assert found.broker == "nats://broker:broker%2F%40pw@127.0.0.1:4222"
+    assert found.database == "postgresql://seve_operator:postgres_operator%2F%40pw@127.0.0.1:5432/seve"
+
+
+def test_a_service_has_its_own_passwords_and_no_other():
+    """Neither the owner's nor another service's."""
+    _, programs = planned()
+    held = {program.name: " ".join(program.environment.values()) for program in programs}
+    assert "nats_ingest/" in held["ingest"]
+    assert "mqtt_pipeline/" in held["ingest"]
+    assert "postgres" not in held["ingest"]
+    assert "nats_writer/" in held["writer"]
+    assert "seve_writer:" in held["writer"]
+    assert "nats_ingest/" not in held["writer"]
+    assert "nats_broadcaster/" in held["broadcaster"]
+    assert "postgres" not in held["broadcaster"]
 
 
 @pytest.mark.parametrize(

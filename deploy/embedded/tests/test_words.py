@@ -4,18 +4,19 @@ import json
 
 import pytest
 from seve_embedded import plan
+from seve_embedded.logins import Logins
 from seve_embedded.settings import StackSettings
 from seve_embedded.shared import pubsub, welcome
 from seve_embedded.shared.tables import duration, size, table
 from seve_runtime.settings import Secret
 
-INGEST = {"ingest_password": "i", "ingest_client_id": "c"}
+LOGINS = Logins.of(lambda name: f"{name}/@pw", "seve-ingest-0123456789abcdef")
 
 
 def page(networks=("192.168.1.7",), **settings):
     chosen = StackSettings(**settings)
-    found = plan.addresses(chosen, nats_password="nats-pw", broker_password="broker-pw", database_password="db-pw")
-    programs = plan.programs(chosen, found, python="python", postgres=["pg"], nats=["nats"], **INGEST)
+    found = plan.addresses(chosen, LOGINS)
+    programs = plan.programs(chosen, LOGINS, python="python", postgres=["pg"], nats=["nats"])
     whole = plan.Plan(programs=programs, addresses=found, doors=[], writers=chosen.writers, dotenv="")
     return welcome.text(
         whole.rows, mqtt=found.mqtt, listen=chosen.mqtt_listen, username=chosen.mqtt_username, networks=list(networks)

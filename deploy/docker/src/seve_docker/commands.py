@@ -178,7 +178,7 @@ class Containers:
     def _psql(self, arguments: argparse.Namespace) -> int:
         self._need_up()
         return self._compose.call(
-            "exec", *_terminal(), "postgres", "psql", "-U", "postgres", "-d", "seve", *arguments.passed_on
+            "exec", *_terminal(), "postgres", "psql", "-U", "seve_operator", "-d", "seve", *arguments.passed_on
         )
 
     def _clean(self, arguments: argparse.Namespace) -> int:

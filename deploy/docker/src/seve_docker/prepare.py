@@ -20,7 +20,12 @@ from seve_runtime import units
 
 NATS_USERS = ("setup", "ingest", "writer", "broadcaster", "operator")
 NATS_SERVERS = ("nats-1", "nats-2", "nats-3")
-WORDS = (*(f"nats_{user}" for user in NATS_USERS), "nats_route", "postgres_owner", "postgres_writer", "mqtt_pipeline")
+WORDS = (
+    *(f"nats_{user}" for user in NATS_USERS),
+    *(f"postgres_{role}" for role in ("owner", "writer", "operator")),
+    "nats_route",
+    "mqtt_pipeline",
+)
 PIPELINE = "pipeline"
 CLIENT_ID = "seve-ingest"
 PATIENCE = "3m"
@@ -140,10 +145,11 @@ def write_secrets(folder: Path, environ: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     words = {name: _kept(folder / name) for name in WORDS}
-    owner, writer = words["postgres_owner"], words["postgres_writer"]
+    owner, writer, person = (words[f"postgres_{role}"] for role in ("owner", "writer", "operator"))
     _write(folder / "nats_passwords", nats_passwords(words))
     _write(folder / "nats_routes", nats_routes(words["nats_route"]))
     _write(folder / "database_url", f"postgresql://seve_writer:{writer}@postgres:5432/seve")
+    _write(folder / "operator_database_url", f"postgresql://seve_operator:{person}@postgres:5432/seve")
     _write(folder / "migration_database_url", f"postgresql://postgres:{owner}@postgres:5432/seve")
     users = {PIPELINE: words["mqtt_pipeline"]}
     if environ.get("MQTT_PASSWORD"):

@@ -29,7 +29,7 @@ def up(compose: Compose, patience: float) -> None:
     images.build(compose)
     check_services(compose)
     try:
-        code = compose.call("up", "-d", "--remove-orphans", seconds=patience)
+        code = make_roles(compose, patience) or compose.call("up", "-d", "--remove-orphans", seconds=patience)
     except subprocess.TimeoutExpired:
         code = 1
     if code:
@@ -37,6 +37,13 @@ def up(compose: Compose, patience: float) -> None:
         compose.call("ps", "-a")
         raise Failed(f"the containers could not be started within {patience:g} s (START_TIMEOUT)")
     wait_healthy(compose, patience)
+
+
+def make_roles(compose: Compose, patience: float) -> int:
+    """Start the database and bring its roles in line, also in one that is older than they are; gives the exit code."""
+    script = "/docker-entrypoint-initdb.d/10-roles.sh"
+    started = compose.call("up", "-d", "--wait", "postgres", seconds=patience)
+    return started or compose.call("exec", "-T", "postgres", "sh", script, seconds=patience)
 
 
 def check_services(compose: Compose) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from seve_runtime.units import reachable, split_listen
 
+from seve_embedded.logins import OWNER, PERSON, WRITER, Logins
 from seve_embedded.settings import StackSettings
 
 SERVERS: Final = ("postgres", "nats")
@@ -30,13 +31,17 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """How the parts of the stack, and a person on this machine, reach one another."""
+    """How a person on this machine, and the commands, reach the parts of the stack."""
 
     mqtt: str
-    nats: str
+    nats: dict[str, str]
+    """The variables of NATS' user `operator`."""
     broker: str
     """NATS again, as whoever looks after the devices' queue."""
     database: str
+    """As a role that reads and changes rows."""
+    owner: str
+    """The same database, as the tables' owner."""
     websocket: str
 
 
@@ -68,18 +73,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return next((program for program in self.programs if program.name == name), None)
 
 
-def addresses(
-    settings: StackSettings, *, nats_password: str, broker_password: str, database_password: str
-) -> Addresses:
-    """The URLs of the embedded servers."""
+def addresses(settings: StackSettings, logins: Logins) -> Addresses:
+    """Where the embedded servers are, and as whom a person comes."""
     mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
     ws_host, ws_port = split_listen(settings.ws_listen)
-    nats = f"127.0.0.1:{settings.nats_port}"
+    nats, database = f"127.0.0.1:{settings.nats_port}", f"127.0.0.1:{settings.postgres_port}"
     return Addresses(
         mqtt=f"mqtt://{reachable(mqtt_host)}:{mqtt_port}",
-        nats=f"nats://pipeline:{quote(nats_password, safe='')}@{nats}",
-        broker=f"nats://broker:{quote(broker_password, safe='')}@{nats}",
-        database=f"postgresql://postgres:{quote(database_password, safe='')}@127.0.0.1:{settings.postgres_port}/seve",
+        nats=logins.nats_environment("operator", nats),
+        broker=logins.broker_url(nats),
+        database=logins.database_url(PERSON, database),
+        owner=logins.database_url(OWNER, database),
         websocket=f"{'wss' if settings.ws_tls_cert_file else 'ws'}://{reachable(ws_host)}:{ws_port}/ws",
     )
 
@@ -88,50 +92,55 @@ def client_environment(found: Addresses) -> dict[str, str]:
     """The variables with which every command of the project finds this stack."""
     return {
         "MQTT_BROKER": found.mqtt,
-        "NATS_URL": found.nats,
+        **found.nats,
         "DATABASE_URL": found.database,
-        "MIGRATION_DATABASE_URL": found.database,
+        "MIGRATION_DATABASE_URL": found.owner,
         "WS_URL": found.websocket,
     }
 
 
+def setup_environment(settings: StackSettings, logins: Logins) -> dict[str, str]:
+    """The variables of `seve-writer setup`, which owns streams and tables."""
+    owner = logins.database_url(OWNER, f"127.0.0.1:{settings.postgres_port}")
+    nats = logins.nats_environment("setup", f"127.0.0.1:{settings.nats_port}")
+    return {**nats, "DATABASE_URL": owner, "MIGRATION_DATABASE_URL": owner}
+
+
 def programs(
     settings: StackSettings,
-    found: Addresses,
+    logins: Logins,
     *,
     python: str,
     postgres: Sequence[str],
     nats: Sequence[str],
-    ingest_password: str,
-    ingest_client_id: str,
 ) -> list[Program]:
-    """The servers and the services, in the order of their start. Ingest reads as an MQTT user of its own."""
-    common = client_environment(found)
-    session = {
-        "MQTT_CLIENT_ID": ingest_client_id,
-        "MQTT_USERNAME": "ingest",
-        "MQTT_PASSWORD": ingest_password,
-        "MQTT_PASSWORD_FILE": "",
-    }
+    """The servers and the services, in the order of their start. Each service has its own users, and only those."""
+    database = logins.database_url(WRITER, f"127.0.0.1:{settings.postgres_port}")
 
-    def service(name: str, module: str, port: int, priority: int, **extra: str) -> Program:
+    def service(name: str, user: str, port: int, priority: int, **extra: str) -> Program:
         return Program(
             name=name,
-            command=(python, "-m", module),
-            environment={**common, "ADMIN_LISTEN": f"127.0.0.1:{port}", **extra},
+            command=(python, "-m", f"seve_{user}"),
+            environment={
+                **logins.nats_environment(user, f"127.0.0.1:{settings.nats_port}"),
+                "ADMIN_LISTEN": f"127.0.0.1:{port}",
+                **extra,
+            },
             priority=priority,
             admin_port=port,
         )
 
+    mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
+    session = {"MQTT_BROKER": f"mqtt://{reachable(mqtt_host)}:{mqtt_port}", **logins.mqtt_environment()}
     return [
         Program(name="postgres", command=tuple(postgres), priority=10, stop_signal="INT", stop_seconds=60),
         Program(name="nats", command=tuple(nats), environment=NATS_ENVIRONMENT, priority=20),
         *(
-            service(writer_name(number), "seve_writer", settings.writer_admin_port + number - 1, 30)
-            for number in range(1, settings.writers + 1)
+            service(writer_name(n), "writer", settings.writer_admin_port + n - 1, 30, DATABASE_URL=database)
+            for n in range(1, settings.writers + 1)
         ),
-        service("broadcaster", "seve_broadcaster", settings.broadcaster_admin_port, 40, WS_LISTEN=settings.ws_listen),
-        service("ingest", "seve_ingest", settings.ingest_admin_port, 50, **session),
+        service("broadcaster", "broadcaster", settings.broadcaster_admin_port, 40, WS_LISTEN=settings.ws_listen),
+        service("ingest", "ingest", settings.ingest_admin_port, 50, **session),
     ]
 
 

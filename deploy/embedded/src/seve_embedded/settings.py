@@ -7,6 +7,8 @@ from msgspec import Meta
 from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret
 from seve_runtime.units import is_loopback
 
+from seve_embedded.logins import RESERVED
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
@@ -55,7 +57,7 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse doors that nobody meant to open; raises ValueError, which names the setting."""
         if (self.mqtt_username is None) != (self.mqtt_password is None):
             raise ValueError("MQTT_USERNAME and MQTT_PASSWORD: set both or neither")
-        if self.mqtt_username in ("pipeline", "broker", "ingest"):
+        if self.mqtt_username in RESERVED:
             raise ValueError(f"MQTT_USERNAME = {self.mqtt_username!r}: that name belongs to the stack itself")
         if not (is_loopback(self.mqtt_listen) or self.mqtt_password or self.mqtt_allow_anonymous):
             raise ValueError(

@@ -16,6 +16,7 @@ from seve_runtime.settings import load
 from seve_runtime.units import split_listen
 
 from seve_embedded import plan
+from seve_embedded.logins import Logins
 from seve_embedded.plan import Plan
 from seve_embedded.servers import nats, postgres
 from seve_embedded.settings import StackSettings
@@ -61,24 +62,16 @@ class Stack:
     @property
     def wanted(self) -> Plan:
         """What the settings say should run."""
-        found = plan.addresses(
-            self.settings,
-            nats_password=self.state.secret("nats"),
-            broker_password=self.state.secret("broker"),
-            database_password=self.state.secret("postgres"),
-        )
         programs = plan.programs(
             self.settings,
-            found,
+            self.logins,
             python=sys.executable,
             postgres=postgres.command(self.state.postgres_data, self.settings.postgres_port, timezone="UTC"),
             nats=[str(nats.binary()), "--config", str(self.state.nats_config)],
-            ingest_password=self.state.secret("ingest"),
-            ingest_client_id=self.mqtt_client_id,
         )
         return Plan(
             programs=programs,
-            addresses=found,
+            addresses=plan.addresses(self.settings, self.logins),
             doors=plan.doors(self.settings),
             writers=self.settings.writers,
             dotenv=self.dotenv,
@@ -88,6 +81,11 @@ class Stack:
     def mqtt_client_id(self) -> str:
         """The name of ingest's session: the setting, or the stack's own secret."""
         return self.environ.get("MQTT_CLIENT_ID") or self.state.mqtt_client_id
+
+    @property
+    def logins(self) -> Logins:
+        """Who each part is at the servers; passwords are made on first use."""
+        return Logins.of(self.state.secret, self.mqtt_client_id)
 
     @property
     def written(self) -> Plan | None:
@@ -116,6 +114,11 @@ class Stack:
     def client_environ(self) -> dict[str, str]:
         """The environment in which a command finds this stack."""
         return {**self.environ, **plan.client_environment(self.current.addresses)}
+
+    @property
+    def setup_environ(self) -> dict[str, str]:
+        """The environment of `seve-writer setup`."""
+        return {**self.environ, **plan.setup_environment(self.settings, self.logins)}
 
     @property
     def supervisor(self) -> Supervisor:
@@ -150,9 +153,9 @@ class Stack:
             mqtt_host=mqtt_host,
             mqtt_port=mqtt_port,
             sync_interval=settings.nats_sync_interval,
-            pipeline_password=self.state.secret("nats"),
-            ingest_password=self.state.secret("ingest"),
-            broker_password=self.state.secret("broker"),
+            passwords=self.logins.nats,
+            ingest_password=self.logins.pipeline,
+            broker_password=self.logins.broker,
             device=device,
         )
 

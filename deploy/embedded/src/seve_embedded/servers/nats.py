@@ -10,6 +10,7 @@ MQTT user of its own, which may read and not publish.
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +20,11 @@ listen: {host}:{port}
 {http}
 max_payload: 8MB
 jetstream {{ store_dir: {store}, sync_interval: {sync_interval} }}
+{passwords}
 accounts {{
   PIPELINE {{
     jetstream: enabled
-    users: [{{ user: pipeline, password: {pipeline}, allowed_connection_types: [STANDARD] }}]
+    {users}
   }}
   DEVICES {{
     jetstream: enabled
@@ -42,6 +44,9 @@ mqtt {{
 }}
 """
 
+USERS_FILE: Final = Path(__file__).parents[4] / "docker/nats/users.conf"
+ANYBODY: Final = "users: [{ user: anybody, password: anybody, allowed_connection_types: [STANDARD] }]"
+
 SERVER_SUBJECTS: Final = (
     *(f"${name}.>" for name in ("JS", "JSC", "SYS", "SEVE", "SRV", "KV", "O", "OBJ", "NRG", "GR", "ACC")),
     *(f"{name}.>" for name in ("_INBOX", "_R_", "_GR_")),
@@ -57,7 +62,7 @@ COMMANDS: Final = ("cmnd.>", "*.set.>")
 """Commands to devices, `cmnd/#` and `+/set/#`: all that a device reads; deploy/docker/mosquitto/devices.acl too."""
 
 READS_ONLY: Final = json.dumps({"publish": {"deny": [">"]}})
-INGEST: Final = "{{ user: ingest, password: {password}, allowed_connection_types: [MQTT], permissions: {rights} }}"
+INGEST: Final = "{{ user: pipeline, password: {password}, allowed_connection_types: [MQTT], permissions: {rights} }}"
 BROKER: Final = "{{ user: broker, password: {password}, allowed_connection_types: [STANDARD] }}"
 
 
@@ -79,17 +84,17 @@ def config(
     mqtt_host: str = "127.0.0.1",
     http_port: int | None = None,
     sync_interval: str = "2m",
-    pipeline_password: str | None = None,
+    passwords: Mapping[str, str] | None = None,
     ingest_password: str | None = None,
     broker_password: str | None = None,
     device: tuple[str, str] | None = None,
 ) -> str:
     """The server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`.
 
-    Without `pipeline_password` anybody who reaches the port is a service; without `device` (name and password) anybody
-    who reaches the MQTT port is a device. With `ingest_password` the MQTT user `ingest` reads all and devices read
-    commands only; without it they read all, as ingest is one of them. With `broker_password` the user `broker` may see
-    and bound the queue.
+    `passwords` has one for each user of users.conf; without it anybody who reaches the port may do all. Without
+    `device` (name and password) anybody who reaches the MQTT port is a device. With `ingest_password` the MQTT user
+    `pipeline` reads all and devices read commands only; without it they read all, as ingest is one of them. With
+    `broker_password` the user `broker` may see and bound the queue.
     """
     user, password = device or ("device", "device")
     return CONFIG.format(
@@ -99,8 +104,9 @@ def config(
         mqtt_listen=quoted(f"[{mqtt_host}]:{mqtt_port}" if ":" in mqtt_host else f"{mqtt_host}:{mqtt_port}"),
         http=f"http: {host}:{http_port}" if http_port else "",
         sync_interval=quoted(sync_interval),
-        pipeline=quoted(pipeline_password or "pipeline"),
-        pipeline_anonymous="" if pipeline_password else "no_auth_user: pipeline",
+        passwords=_variables(passwords or {}),
+        users=_users() if passwords else ANYBODY,
+        pipeline_anonymous="" if passwords else "no_auth_user: anybody",
         device_rights=_device_rights(may_queue=ingest_password is None),
         ingest=INGEST.format(password=quoted(ingest_password), rights=READS_ONLY) if ingest_password else "",
         broker=BROKER.format(password=quoted(broker_password)) if broker_password else "",
@@ -108,6 +114,16 @@ def config(
         password=quoted(password),
         devices_anonymous="" if device else "no_auth_user: device",
     )
+
+
+def _variables(passwords: Mapping[str, str]) -> str:
+    return "\n".join(f"NATS_{user.upper()}_PASSWORD: {quoted(word)}" for user, word in passwords.items())
+
+
+def _users() -> str:
+    """The services' users and their permissions, as containers have them; their passwords are variables."""
+    lines = USERS_FILE.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("#", "include ")))
 
 
 def _device_rights(*, may_queue: bool) -> str:

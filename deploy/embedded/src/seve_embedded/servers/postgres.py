@@ -3,6 +3,7 @@
 PostgreSQL refuses to run as root; `seve_embedded.servers.unprivileged` says how it is started there.
 """
 
+import os
 import subprocess
 from functools import cache
 from importlib.util import find_spec
@@ -14,6 +15,9 @@ from seve_embedded.servers.unprivileged import own_folder, readable_programs, un
 
 SUPERUSER: Final = "postgres"
 DATABASE: Final = "seve"
+ROLES: Final = Path(__file__).parents[4] / "docker/postgres/roles.sql"
+"""Who may do what in the database, as containers have it too."""
+
 INITDB: Final = ("-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 
 
@@ -59,6 +63,18 @@ def url(port: int, database: str = DATABASE, password: str | None = None) -> str
     """Where the server is reached."""
     user = f"{SUPERUSER}:{quote(password, safe='')}" if password else SUPERUSER
     return f"postgresql://{user}@127.0.0.1:{port}/{database}"
+
+
+def make_roles(owner: str, writer_password: str, operator_password: str) -> None:
+    """Bring the roles in line with roles.sql, as the owner whose URL is `owner`. Raises CalledProcessError."""
+    url, password = without_password(owner)
+    passwords = {
+        "PGPASSWORD": password,
+        "SEVE_WRITER_PASSWORD": writer_password,
+        "SEVE_OPERATOR_PASSWORD": operator_password,
+    }
+    command = [str(binaries() / "psql"), "-X", "-q", "-d", url, "-f", str(ROLES)]
+    subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **passwords})
 
 
 def without_password(database: str) -> tuple[str, str]:

@@ -3,7 +3,8 @@ without Docker and the one in containers are asked alike.
 """
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 import psycopg
@@ -56,10 +57,10 @@ def render(report: Report) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def ask_servers(report: Report, nats: str, database: str, **credentials: Any) -> None:
-    """Ask NATS and the database; whichever does not answer becomes a fault of the report."""
+def ask_servers(report: Report, nats: Mapping[str, str], database: str) -> None:
+    """Ask NATS, by the variables `nats`, and the database; whichever does not answer becomes a fault."""
     try:
-        asyncio.run(_ask_nats(report, nats, credentials))
+        asyncio.run(_ask_nats(report, nats))
     except Exception as error:  # whatever the client raises is the answer; it is shown
         fault(report, "nats", error)
     try:
@@ -68,7 +69,7 @@ def ask_servers(report: Report, nats: str, database: str, **credentials: Any) ->
         fault(report, "postgres", error)
 
 
-async def _ask_nats(report: Report, url: str, credentials: dict[str, Any]) -> None:
+async def _ask_nats(report: Report, nats: Mapping[str, str]) -> None:
     purposes = {
         JOURNAL: "journal, and history for screens",
         LATEST: "newest of each series",
@@ -76,7 +77,15 @@ async def _ask_nats(report: Report, url: str, credentials: dict[str, Any]) -> No
     }
     client = Client()
     await asyncio.wait_for(
-        client.connect(url.split(","), allow_reconnect=False, connect_timeout=PATIENCE, **credentials), PATIENCE
+        client.connect(
+            nats["NATS_URL"].split(","),
+            user=nats["NATS_USER"],
+            password=nats["NATS_PASSWORD"],
+            inbox_prefix=nats["NATS_INBOX_PREFIX"].encode(),
+            allow_reconnect=False,
+            connect_timeout=PATIENCE,
+        ),
+        PATIENCE,
     )
     try:
         js = client.jetstream(timeout=PATIENCE)

@@ -28,6 +28,13 @@ class NatsSettings(msgspec.Struct, frozen=True, kw_only=True):
     )
     nats_user: Annotated[str | None, Meta(description="NATS user, where the URL names none")] = None
     nats_password: Annotated[Secret | None, Meta(description="its password; or NATS_PASSWORD_FILE")] = None
+    nats_inbox_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9_-]+$",
+            description="where answers arrive: one prefix per user, so that no user can be allowed to read another's",
+        ),
+    ] = "_INBOX"
 
 
 @asynccontextmanager
@@ -109,7 +116,12 @@ async def connected_once(settings: NatsSettings, name: str) -> AsyncIterator[Dir
 def _address(settings: NatsSettings) -> dict[str, Any]:
     """Where to connect, and as whom."""
     password = settings.nats_password.reveal() if settings.nats_password else None
-    return {"servers": list(settings.nats_url), "user": settings.nats_user, "password": password}
+    return {
+        "servers": list(settings.nats_url),
+        "user": settings.nats_user,
+        "password": password,
+        "inbox_prefix": settings.nats_inbox_prefix.encode(),
+    }
 
 
 async def _give_up(client: DirectClient) -> None:

@@ -1,5 +1,6 @@
-"""How measurements are laid out: as TimescaleDB does where it can be had, else plainly. Part of `setup`, after the
-migrations; runs every time, since the extension may come later and the retention is a setting. Never runs in a writer.
+"""How measurements are laid out: as TimescaleDB does where it can be had, else plainly; and what each role may do with
+the tables. Part of `setup`, after the migrations; runs every time, since the extension and the roles may come later and
+the retention is a setting. Never runs in a writer.
 """
 
 from importlib.resources import files
@@ -25,6 +26,7 @@ def lay_out(url: str, retention: float) -> list[str]:
         with connection.transaction():
             connection.execute("SELECT set_config('seve.retention', %s, true)", (interval,))
             connection.execute(text.encode())
+            connection.execute((files("seve_writer.schema") / "rights.sql").read_bytes())
         return [layout]
 
 

@@ -1,0 +1,18 @@
+-- Who may do what in the database; may run at every start. The tables belong to the owner, who runs the migrations.
+--   seve_writer    the writer
+--   seve_operator  people and their commands
+-- `seve-writer setup` grants both what they may do with each table. Neither is a superuser, who could run programs,
+-- nor comes into another database. Passwords are in the environment, where psql finds them and no list of processes does.
+\set ON_ERROR_STOP on
+\getenv writer SEVE_WRITER_PASSWORD
+\getenv operator SEVE_OPERATOR_PASSWORD
+
+SELECT format('CREATE ROLE %I', name) FROM unnest(ARRAY['seve_writer', 'seve_operator']) AS name
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
+ALTER ROLE seve_writer LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'writer';
+ALTER ROLE seve_operator LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'operator';
+
+REVOKE CONNECT, TEMPORARY ON DATABASE seve, postgres, template1 FROM PUBLIC;
+GRANT CONNECT ON DATABASE seve TO seve_writer, seve_operator;
+GRANT USAGE ON SCHEMA public TO seve_writer, seve_operator;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;

@@ -1,0 +1,71 @@
+"""Who each part of the stack is at the servers: users, passwords, and the environment that follows for each. Pure."""
+
+from collections.abc import Callable
+from typing import Final, Self
+from urllib.parse import quote
+
+import msgspec
+
+NATS_USERS: Final = ("setup", "ingest", "writer", "broadcaster", "operator")
+"""As in deploy/docker/nats/users.conf."""
+
+PIPELINE: Final = "pipeline"
+"""Ingest's user at the MQTT broker."""
+
+BROKER: Final = "broker"
+"""Whoever looks after the devices' queue, through NATS' own port."""
+
+RESERVED: Final = (*NATS_USERS, PIPELINE, BROKER)
+"""Names that no device may have."""
+
+OWNER, WRITER, PERSON = "postgres", "seve_writer", "seve_operator"
+"""Roles of the database: the tables' owner, the writer's, and that of people and their commands."""
+
+
+class Logins(msgspec.Struct, frozen=True, kw_only=True):
+    """Every password, and the name of ingest's session."""
+
+    nats: dict[str, str]
+    broker: str
+    pipeline: str
+    client_id: str
+    database: dict[str, str]
+
+    @classmethod
+    def of(cls, secret: Callable[[str], str], client_id: str) -> Self:
+        """Made of the stack's secrets, by their names."""
+        names = {OWNER: "postgres", WRITER: "postgres_writer", PERSON: "postgres_operator"}
+        return cls(
+            nats={user: secret(f"nats_{user}") for user in NATS_USERS},
+            broker=secret("broker"),
+            pipeline=secret("mqtt_pipeline"),
+            client_id=client_id,
+            database={role: secret(name) for role, name in names.items()},
+        )
+
+    def nats_environment(self, user: str, place: str) -> dict[str, str]:
+        """How one user connects to NATS at `place`, host and port."""
+        return {
+            "NATS_URL": f"nats://{place}",
+            "NATS_USER": user,
+            "NATS_PASSWORD": self.nats[user],
+            "NATS_PASSWORD_FILE": "",
+            "NATS_INBOX_PREFIX": f"_INBOX_{user}",
+        }
+
+    def mqtt_environment(self) -> dict[str, str]:
+        """How ingest connects to the broker."""
+        return {
+            "MQTT_CLIENT_ID": self.client_id,
+            "MQTT_USERNAME": PIPELINE,
+            "MQTT_PASSWORD": self.pipeline,
+            "MQTT_PASSWORD_FILE": "",
+        }
+
+    def broker_url(self, place: str) -> str:
+        """How the devices' queue is looked after."""
+        return f"nats://{BROKER}:{quote(self.broker, safe='')}@{place}"
+
+    def database_url(self, role: str, place: str) -> str:
+        """How a role connects to the database `seve` at `place`."""
+        return f"postgresql://{role}:{quote(self.database[role], safe='')}@{place}/seve"

@@ -1,0 +1,25 @@
+-- What the roles of deploy/docker/postgres/roles.sql may do with each table, where such a role exists; may run at every
+-- setup. Both read and change rows. The audit trusts the ledger: the writer adds rows to it, and merges them into hours by
+-- deleting and adding, but changes none; people only read it. Which migrations were applied is the owner's affair.
+DO $$
+DECLARE
+    role text;
+    relation record;
+    granted text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY['seve_writer', 'seve_operator'] LOOP
+        CONTINUE WHEN NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role);
+        FOR relation IN SELECT c.relname FROM pg_class c
+                        WHERE c.relnamespace = current_schema::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') LOOP
+            granted := CASE
+                WHEN relation.relname = 'schema_migrations' OR relation.relname LIKE '%yoyo%' THEN 'SELECT'
+                WHEN relation.relname = 'ledger' AND role = 'seve_writer' THEN 'SELECT, INSERT, DELETE'
+                WHEN relation.relname = 'ledger' THEN 'SELECT'
+                ELSE 'SELECT, INSERT, UPDATE, DELETE'
+            END;
+            EXECUTE format('REVOKE ALL ON %I FROM %I', relation.relname, role);
+            EXECUTE format('GRANT %s ON %I TO %I', granted, relation.relname, role);
+        END LOOP;
+        EXECUTE format('GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA %I TO %I', current_schema, role);
+    END LOOP;
+END $$;
