@@ -1,9 +1,11 @@
 """What happens to devices while ingest is away for longer than the broker's disk allows."""
 
 import asyncio
+import contextlib
 
 import paho.mqtt.client as mqtt
 import pytest
+from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 from seve_embedded.servers import mqtt_queue
 from support.conditions import wait_until
@@ -81,6 +83,45 @@ def test_nobody_sees_that_the_queue_is_looked_at(server, broker):
     wait_until(lambda: "a/b" in device.got, "the device's own message")
     device.leave()
     assert device.got == ["subscribed", "a/b"]
+
+
+def test_a_device_fills_no_more_than_its_share_of_the_broker(server, broker, monkeypatch):
+    """Full of sessions and retained messages, the broker still takes samples of those it knows; ingest gets in."""
+    ingest = Session(server, "ingest")
+    ingest.client.subscribe("#", 1)
+    wait_until(lambda: ingest.got == ["subscribed"], "the subscription")
+    ingest.leave()
+    monkeypatch.setattr(mqtt_queue, "OTHERS", dict.fromkeys(mqtt_queue.OTHERS, 16_384))
+    mqtt_queue.bound(broker, BYTES)
+
+    device = Session(server, "honest")
+    device.client.subscribe("cmnd/honest/#", 0)
+    wait_until(lambda: device.got == ["subscribed"], "the device connected")
+    for number in range(300):
+        with contextlib.suppress(ConnectionResetError):
+            Session(server, f"invented-{number}").leave()
+    for number in range(20):
+        device.client.publish(f"r/{number}", PAYLOAD, qos=1, retain=True).wait_for_publish(10)
+    held = asyncio.run(streams(broker))
+    assert all(held[name] <= 16_384 for name in mqtt_queue.OTHERS)
+    assert held["$MQTT_sess"] > 16_000
+    device.client.publish("a/b", b"1", qos=1).wait_for_publish(10)
+    device.leave()
+
+    back = Session(server, "ingest")
+    wait_until(lambda: "a/b" in back.got, "the honest message")
+    assert {f"r/{number}" for number in range(20)} <= set(back.got)
+    back.leave()
+
+
+async def streams(broker):
+    """Bytes that each stream of the broker holds."""
+    client = Client()
+    await client.connect(broker, inbox_prefix=mqtt_queue.UNSEEN)
+    try:
+        return {info.config.name: info.state.bytes for info in await client.jetstream().streams_info()}
+    finally:
+        await client.close()
 
 
 def test_before_the_first_device_there_is_no_queue(broker):

@@ -2,15 +2,24 @@
 
 NATS makes it without a bound; this gives it one. When it is full, NATS acknowledges no more and closes the connection
 of a device that publishes at QoS 1; it takes the message when the device repeats it and there is room again.
+
+What else NATS keeps for MQTT is bounded too, and refuses what is new when full: sessions (a client without one is
+turned away; ingest, which has one, comes in), retained messages (delivered, but not retained), halves of QoS 2.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 from nats.aio.client import Client
-from nats.js.api import DiscardPolicy, StreamInfo
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy
 
 STREAM: Final = "$MQTT_msgs"
+OTHERS: Final = {"$MQTT_sess": 256 << 20, "$MQTT_rmsgs": 64 << 20, "$MQTT_qos2in": 64 << 20, "$MQTT_out": 16 << 20}
+"""Bytes of each stream. A session takes some 170; while the list is full no new client comes in, hence so much."""
+
 PATIENCE: Final = 5
 UNSEEN: Final = b"$SEVE.INBOX"
 """Answers come in the devices' own account: MQTT's `#` sees every subject of it but those that begin with `$`."""
@@ -26,25 +35,31 @@ class Queue(NamedTuple):
 
 async def waiting(broker: str, patience: float = PATIENCE) -> Queue:
     """What waits now. Raises what nats-py raises, NotFoundError before the first MQTT client ever connected."""
-    info = await _ask(broker, None, patience)
+    async with _streams(broker, patience) as js:
+        info = await js.stream_info(STREAM)
     return Queue(info.state.messages, info.state.bytes, info.config.max_bytes or 0)
 
 
 def bound(broker: str, max_bytes: int) -> None:
-    """Bound the queue, where it is not already. Raises as `waiting` does."""
-    asyncio.run(_ask(broker, max_bytes, PATIENCE))
+    """Bound the queue to `max_bytes`, the other streams to OTHERS, where they are not already. Raises as `waiting`."""
+    asyncio.run(_bound(broker, {STREAM: max_bytes, **OTHERS}))
 
 
-async def _ask(broker: str, max_bytes: int | None, patience: float) -> StreamInfo:
+async def _bound(broker: str, limits: Mapping[str, int]) -> None:
+    async with _streams(broker, PATIENCE) as js:
+        for name, max_bytes in limits.items():
+            config = (await js.stream_info(name)).config
+            if (config.max_bytes, config.discard) != (max_bytes, DiscardPolicy.NEW):
+                config.max_bytes, config.discard = max_bytes, DiscardPolicy.NEW
+                await js.update_stream(config)
+
+
+@asynccontextmanager
+async def _streams(broker: str, patience: float) -> AsyncIterator[JetStreamContext]:
     client = Client()
     connecting = client.connect(broker, allow_reconnect=False, connect_timeout=PATIENCE, inbox_prefix=UNSEEN)
     await asyncio.wait_for(connecting, patience)
     try:
-        js = client.jetstream(timeout=patience)
-        info = await js.stream_info(STREAM)
-        if max_bytes is not None and (info.config.max_bytes, info.config.discard) != (max_bytes, DiscardPolicy.NEW):
-            info.config.max_bytes, info.config.discard = max_bytes, DiscardPolicy.NEW
-            info = await js.update_stream(info.config)
-        return info
+        yield client.jetstream(timeout=patience)
     finally:
         await client.close()
