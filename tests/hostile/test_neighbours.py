@@ -75,8 +75,8 @@ OWNERS_COMMANDS = (
 WRITERS_COMMANDS = ("$JS.API.STREAM.PURGE.TELEMETRY", "$JS.API.CONSUMER.MSG.NEXT.TELEMETRY.writer")
 REFUSED = {
     "ingest": (*OWNERS_COMMANDS, *WRITERS_COMMANDS, "latest.m"),
-    "broadcaster": (*OWNERS_COMMANDS, *WRITERS_COMMANDS, "telemetry.m.measurement"),
-    "writer": (*OWNERS_COMMANDS, "telemetry.m.measurement", "latest.m"),
+    "broadcaster": (*OWNERS_COMMANDS, *WRITERS_COMMANDS, "telemetry.test.measurement"),
+    "writer": (*OWNERS_COMMANDS, "telemetry.test.measurement", "latest.m"),
 }
 
 
@@ -106,7 +106,7 @@ async def test_a_service_does_not_read_what_another_is_answered(nats):
             for subject in ("_INBOX.>", "_INBOX_operator.>", "*.>", ">", "telemetry.>", "$JS.>"):
                 await spy.subscribe(subject, cb=hear)
             await spy.flush()
-        await operator.jetstream().publish("telemetry.m.measurement", b"secret")
+        await operator.jetstream().publish("telemetry.test.measurement", b"secret")
         await operator.jetstream().stream_info("TELEMETRY")
         for spy in spies:
             await spy.flush()

@@ -18,7 +18,7 @@ def deployed_mosquitto(folder):
 
 
 def embedded_nats(folder):
-    return NatsServer(folder, ingest_password="secret", device=DEVICE), ("ingest", "secret")
+    return NatsServer(folder, ingest_password="secret", device=DEVICE), ("pipeline", "secret")
 
 
 @pytest.fixture(params=[deployed_mosquitto, embedded_nats])
