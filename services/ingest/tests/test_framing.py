@@ -45,6 +45,14 @@ def test_flags_are_kept():
     assert arrival.head & (DUP | RETAIN) == DUP | RETAIN
 
 
+def test_a_message_of_qos_2_is_one_like_the_others():
+    """Its acknowledgement differs, which is not the framing's; PUBREL comes out as it is."""
+    packet = publish_packet("m/co2", b"1", 7)
+    [arrival], others = arrivals(bytes([0x34]) + packet[1:] + b"\x62\x02\x00\x07", [])
+    assert arrival == Arrival(b"m/co2", b"1", 7, 0x34)
+    assert others == [Packet(0x62, b"\x00\x07")]
+
+
 def test_properties_of_mqtt_5_are_skipped():
     """They stand between the packet identifier and the payload."""
     body = struct.pack("!H", 5) + b"m/co2" + b"\x00\x07" + b"\x05\x02\x00\x00\x00\x3c" + b"450.5"
@@ -88,6 +96,7 @@ def test_a_packet_too_long_costs_no_memory():
         b"\x30\x03\x00\x09a",
         b"\x32\x04\x00\x02ab",
         b"\x32\x06\x00\x02ab\x00\x00",
+        b"\x36\x06\x00\x02ab\x00\x01",
         b"\x30\xff\xff\xff\xff\x01",
     ],
 )
