@@ -163,3 +163,25 @@ def test_a_gap_before_all_that_a_subscription_is_owed_is_not_told():
     client = a_client(hub)
     subscribe(hub, client, "a", since=end_of(Position(JOURNAL, 10)))
     assert events(client) == ["subscribed", "live"]
+
+
+def test_a_single_lost_message_is_a_gap():
+    """Of the length of one."""
+    hub = a_hub(recent_bytes=1)
+    lost = say(hub, envelope("a", 1.0)).position
+    kept = say(hub, envelope("a", 2.0))
+    client = a_client(hub)
+    assert subscribe(hub, client, "a", since=end_of(START)) is Step.ELSEWHERE
+    replay(hub, client, kept)
+    advance(hub, client, 1 << 20)
+    assert [frame["to"] for frame in client.sink.frames if frame["event"] == "gap"] == [str(end_of(lost))]
+
+
+def test_a_token_of_a_journal_that_is_not_known_here_brings_the_whole_snapshot():
+    """Also what is older than that journal: the client never had it."""
+    hub = a_hub()
+    say(hub, envelope("a", 1.0))
+    hub.gap(Position(JOURNAL + 10, 0))
+    client = a_client(hub)
+    subscribe(hub, client, "a", since=Token(Position(JOURNAL + 5, 3), 0))
+    assert events(client) == ["subscribed", "gap", "mqtt-message", "live"]
