@@ -24,7 +24,7 @@ decision, and the headings Context, Decision, Rejected, Consequences. It is not 
 page supersedes it. The first two digits are the area; take the next free number in it, and run `make format`, which
 writes this index.
 """
-HEAD = re.compile(r"# (\d{4}): (.+)\n\n- Status: (.+)\n- Date: (\d{4}-\d\d-\d\d)\n\n## Context\n")
+HEAD = re.compile(r"# (\d{4}): (.+)\n\n- Status: (.+(?:\n  .+)*)\n- Date: (\d{4}-\d\d-\d\d)\n\n## Context\n")
 
 
 def pages():
@@ -47,6 +47,7 @@ def _row(path):
     if head is None:
         raise ValueError(f"{path.name} does not begin with number, title, status, date and context")
     number, title, status, date = head.groups()
+    status = " ".join(status.split())
     return f"| [{number}]({path.name}) | {title} | {status} | {date} |\n"
 
 

@@ -28,12 +28,13 @@ def mqtt_client():
 
 
 CLIENT = (
-    *("_ps", "_sid", "_remove_sub", "_process_msg", "_error_cb", "_flush_queue"),
+    *("_ps", "_sid", "_remove_sub", "_process_msg", "_error_cb", "_flush_queue", "_transport"),
     *("_pending", "_pending_data_size", "_max_pending_size", "_max_payload"),
 )
 PARSER = ("parse", "reset", "buf", "nc")
 PAHO = (
     *("_packet_read", "_packet_handle", "_packet_queue", "_in_packet", "_create_socket", "_sock", "_sock_recv"),
+    *("_sock_send", "_out_packet"),
     *("_loop_rc_handle", "_last_bytes_received", "_ping_t"),
 )
 WEBSOCKETS = ("process_event", "send_data", "recv_messages", "paused", "protocol", "transport", "loop")
