@@ -1,9 +1,9 @@
 """How a client comes to the head: one that resumes, from memory or from the journal, and one that was too slow."""
 
 import pytest
-from seve_broadcaster.fanout.catchup import Step, advance, forward, replay
+from seve_broadcaster.fanout.catchup import Step, advance, flush, forward, lose, replay
 from seve_broadcaster.protocol.frames import WHOLE, end_of
-from seve_broadcaster.protocol.requests import Subscribe
+from seve_broadcaster.protocol.requests import Subscribe, Unsubscribe
 from seve_broadcaster.stream.message import Message
 from seve_schema.codec import encode
 from seve_schema.position import Position, Token
@@ -185,3 +185,22 @@ def test_a_token_of_a_journal_that_is_not_known_here_brings_the_whole_snapshot()
     client = a_client(hub)
     subscribe(hub, client, "a", since=Token(Position(JOURNAL + 5, 3), 0))
     assert events(client) == ["subscribed", "gap", "mqtt-message", "live"]
+
+
+def test_a_gap_is_told_only_if_a_subscription_could_have_had_messages_in_it():
+    """Whether it is in memory or declared from the journal; at the head no subscription has a floor any more."""
+    for in_memory in (True, False):
+        hub = a_hub()
+        say(hub, envelope("a", 1.0))
+        hub.gap(Position(JOURNAL, 5))
+        client = a_client(hub)
+        hub.subscribe(client, Subscribe(modules=frozenset({"a"}), since=end_of(START)))
+        hub.subscribe(client, Subscribe(modules=frozenset({"b"})))
+        hub.unsubscribe(client, Unsubscribe(modules=frozenset({"a"})))
+        assert client.subscriptions["b"].floor == end_of(hub.head)
+        if not in_memory:
+            flush(hub, client, 1 << 20)
+            lose(hub, client, hub.head)
+        assert advance(hub, client, 1 << 20) is Step.DONE
+        assert "gap" not in events(client)
+        assert client.subscriptions["b"].floor is None
