@@ -147,6 +147,24 @@ async def test_thousands_of_redeliveries_behind_newer_messages(nats_server, jour
         assert list(map(float, range(flow.sent))) == rows(found)
 
 
+@pytest.mark.parametrize("equal", [False, True], ids=["different", "equal"])
+async def test_a_restart_of_nats_listener_numbers_what_is_unacknowledged_anew(nats_server, journal, run_ingest, equal):
+    """It keeps the session and forgets the identifiers. Samples without a time, whose rows would be two."""
+    ingest = run_ingest(nats_server, journal)
+    ingest.start()
+    journal.process.send_signal(signal.SIGSTOP)
+    with Flow(nats_server, 1000, timed=False, equal=equal) as flow:
+        wait_until(lambda: ingest.count("unacknowledged_messages") > 1000, "messages waiting")
+    nats_server.kill()
+    nats_server.start()
+    journal.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: ingest.count("mqtt_connections_total") == 2, "connected again")
+    found = await drain(journal, at_least=flow.sent)
+    wait_until(lambda: ingest.count("outcomes_total", outcome="duplicate") >= 1000, "sent again", 60)
+    wait_until(lambda: ingest.count("unacknowledged_messages") == 0, "all acknowledged")
+    assert len(found + await drain(journal)) == flow.sent
+
+
 async def test_journal_full(mosquitto, nats_server, run_ingest):
     """The journal refuses: ingest says so, stops acknowledging, and goes on when there is room, in order."""
     await set_up(nats_server, journal_max_bytes=1_000_000, history_max_bytes=0)

@@ -155,16 +155,17 @@ class Pipeline:
         if head & QOS:
             delivery.content = content = content_digest(topic, payload)
             key = f"{self._client}{mid:04x}{content}"
-            if not head & DUP:
-                self._memory.add(delivery)
-            elif known := self._memory.recall(mid, content, self.connection):
-                if known.held is None:
+            dup = head & DUP != 0
+            if dup or self._memory.unanswered:
+                known = self._memory.recall(mid, content, self.connection, dup=dup)
+                if known and known.held is None:
                     self._repeated(known, delivery)
                     return
-                held = known.held
+                held = known.held if known else None
+            if dup:
                 self._memory.add_repeated(delivery)
             else:
-                self._memory.add_repeated(delivery)
+                self._memory.add(delivery)
             self.acks.add(delivery)
         retained = head & RETAIN != 0
         verdict = self._normalise(topic, payload, received_at=delivery.received_at, retained=retained, key=key)

@@ -57,7 +57,7 @@ class KnownKey(msgspec.Struct, frozen=True):
 class RedeliveryMemory:
     """The newest delivery of each of `identifiers` packet identifiers; a broker has at most `window` in flight.
 
-    `_unanswered` are messages by content that were not acknowledged when a connection was lost: each comes again once.
+    `unanswered` are messages by content that were not acknowledged when a connection was lost: each comes again once.
     `_contents` are the messages of this connection by content, made when they are first asked for. `_newest_mid` is the
     identifier of the newest message that came over this connection for the first time.
     """
@@ -66,7 +66,7 @@ class RedeliveryMemory:
         self._identifiers = identifiers
         self._remembered = identifiers - window
         self._newest: list[Delivery | None] = [None] * (identifiers + 1)
-        self._unanswered: dict[str, list[Delivery]] = {}
+        self.unanswered: dict[str, list[Delivery]] = {}
         self._contents: dict[str, Delivery] | None = None
         self._newest_mid: int | None = None
 
@@ -98,7 +98,7 @@ class RedeliveryMemory:
         ones are forgotten.
         """
         for delivery in unacknowledged:
-            repeats = self._unanswered.setdefault(delivery.content, [])
+            repeats = self.unanswered.setdefault(delivery.content, [])
             if delivery not in repeats:
                 repeats.append(delivery)
         self._contents = self._newest_mid = None
@@ -111,27 +111,29 @@ class RedeliveryMemory:
         """Forget all: the broker has, and its identifiers begin anew. Return whether anything was known."""
         known = any(self._newest)
         self._newest = [None] * (self._identifiers + 1)
-        self._unanswered.clear()
+        self.unanswered.clear()
         return known
 
-    def recall(self, mid: int, content: str, connection: int) -> Delivery | None:
-        """Return the delivery that a message with DUP repeats, or None for one that never came before. The delivery has
-        another `mid` if the broker has taken its acknowledgement already.
+    def recall(self, mid: int, content: str, connection: int, *, dup: bool) -> Delivery | None:
+        """Return the delivery that a message repeats, or None for one that never came before. Without DUP only what is
+        unanswered can be repeated. The delivery has another `mid` if the broker has taken its acknowledgement already.
         """
         known = self._newest[mid]
-        if known is not None and known.content == content:
-            if self._unanswered:
+        if dup and known is not None and known.content == content:
+            if self.unanswered:
                 self._answered(known)
             return known
-        if content in self._unanswered:
+        if content in self.unanswered:
             return self._renumbered(mid, content)
+        if not dup:
+            return None
         if self._newest_mid is None or (mid - self._newest_mid) % self._identifiers >= self._identifiers // 2:
             return None  # not numbered after the newest message: it was lost with an earlier connection
         return self._of_this_connection(connection).get(content)
 
     def _renumbered(self, mid: int, content: str) -> Delivery:
         """Give an unanswered message of this content the identifier under which the broker sends it now."""
-        known = self._unanswered[content][0]
+        known = self.unanswered[content][0]
         self._answered(known)
         if self._newest[known.mid] is known:
             self._newest[known.mid] = None
@@ -147,8 +149,8 @@ class RedeliveryMemory:
 
     def _answered(self, delivery: Delivery) -> None:
         """A message that was to come again has come."""
-        repeats = self._unanswered.get(delivery.content, [])
+        repeats = self.unanswered.get(delivery.content, [])
         if delivery in repeats:
             repeats.remove(delivery)
             if not repeats:
-                del self._unanswered[delivery.content]
+                del self.unanswered[delivery.content]
