@@ -36,7 +36,7 @@ def test_clients_may_leave_while_they_are_counted():
     gateway = SimpleNamespace(hub=hub, peers=set(), refused=Counter(), ended=Counter())
     hub.clients.update(Leaving(hub.clients) for _ in range(3))
     gateway.peers.update(Leaving(gateway.peers) for _ in range(3))
-    counters = SimpleNamespace(malformed=0, healed=0, clients=0, messages=0)
+    counters = SimpleNamespace(malformed=0, consumers=0, clients=0, messages=0)
     samples = {
         (sample.name, *sample.labels.values()): sample.value
         for metric in Observed(gateway, counters, counters).collect()
