@@ -3,7 +3,6 @@
 import subprocess
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from seve_embedded.shared import welcome
@@ -56,8 +55,8 @@ def check_services(compose: Compose) -> None:
             raise Failed(f"the settings of {service} could not be checked:\n{done.stderr.strip()}")
         return lines
 
-    with ThreadPoolExecutor(len(CHECKED)) as pool:
-        faults = [fault for several in pool.map(ask, CHECKED) for fault in several]
+    # One at a time: the first creates the project's networks, which several would create under the same name.
+    faults = [fault for service in CHECKED for fault in ask(service)]
     if faults:
         raise Refused(list(dict.fromkeys(faults)))
 
