@@ -1,5 +1,6 @@
 """A device with the devices' password reads nothing but commands, at both brokers."""
 
+import psutil
 import pytest
 from seve_docker import prepare
 from support.attacker import attacking
@@ -73,3 +74,15 @@ def test_a_device_cannot_write_to_the_brokers_topics(broker):
         wait_until(lambda: ("honest/end", b"1") in reader.received, "the last message")
 
         assert b"forged" not in [payload for _, payload in reader.received]
+
+
+def test_mosquitto_opens_one_port(tmp_path):
+    """A limit written outside a listener would open a second one, on 1883, beside the one with a password."""
+    server, _ = deployed_mosquitto(tmp_path)
+    server.start()
+    try:
+        sockets = psutil.Process(server.process.pid).net_connections("tcp")
+        listening = {one.laddr.port for one in sockets if one.status == psutil.CONN_LISTEN}
+    finally:
+        server.stop()
+    assert listening == {server.port}

@@ -61,6 +61,7 @@ class Attacker:
         """Disconnect as a client should."""
         self._client.disconnect()
         self._client.loop_stop()
+        self._client._reset_sockets()  # paho keeps them of a client that was refused
 
     def _on_connect(self, _client: Client, _data: object, _flags: object, reason: ReasonCode, _: Properties) -> None:
         self._connected.append(not reason.is_failure)
