@@ -3,7 +3,7 @@
 A broker does not use a packet identifier anew before it has taken the acknowledgement, so the newest message of each
 identifier is all that it can send again: an exact memory, bounded by the 65,535 identifiers. nats-server (2.15) breaks
 the rule twice: a message whose acknowledgement crossed its redelivery comes under a new identifier, and after a restart
-of the server all do. See decision 0107.
+of the server all do. See decision 0109.
 """
 
 from collections.abc import Iterable
