@@ -136,7 +136,7 @@ def test_a_fleet_is_stored_and_seen_sample_by_sample(up, tmp_path):
 def test_every_message_of_the_journal_is_accounted_for(up):
     """`make audit`, in the container of the tools; the writer's own credentials would do as well."""
     assert "\nACCOUNTED FOR: every message" in up.run("audit")
-    assert json.loads(up.run("audit", "--json"))["journals"][-1]["accounted"] >= 1200
+    assert json.loads(up.run("audit", "--json"))["journals"][-1]["outcomes"]["received"] >= 1200
     assert "\nACCOUNTED FOR: every message" in up.compose("exec", "-T", "writer", "seve-writer", "audit")
 
 

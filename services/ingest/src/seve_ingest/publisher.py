@@ -5,7 +5,7 @@ own.
 Each message of the journal says behind which message of its subject it belongs
 (`Nats-Expected-Last-Subject-Sequence`), so that one that is sent twice is stored once, however long the first ack is
 missing. Where the server names another message, that message tells by its `Seve-Publish` whether it is this one. See
-decision 0106.
+decision 0108.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The WebSocket server: connections in, hub out, and everything that needs a clock or a socket between them.
 
-Decides nothing that `hub`, `protocol` or `access` can decide.
+Decides nothing that `fanout.hub`, `protocol` or `auth` can decide.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from seve_broadcaster.fanout import catchup
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Pace, Subscriber
 from seve_broadcaster.protocol import frames
+from seve_broadcaster.protocol.close_codes import GOING_AWAY, POLICY, TRY_AGAIN
 from seve_broadcaster.protocol.requests import Refusal, Subscribe, parse, parse_query
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.snapshot.silence import Silence
@@ -44,9 +45,6 @@ log = structlog.get_logger()
 CONDITION: Final = "websocket"
 """The readiness condition that the gateway keeps."""
 
-GOING_AWAY: Final = 1001
-POLICY: Final = 1008
-TRY_AGAIN: Final = 1013
 SWEEP_SECONDS: Final = 1.0
 BACKLOG: Final = 4096
 """Connections that wait to be accepted: after a restart all clients come back at once."""

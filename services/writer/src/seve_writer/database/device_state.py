@@ -1,5 +1,5 @@
 """What reports mean for the tables of states: patches of rows, ordered by journal position, and of those only the ones
-that can matter. No clock decides, and what a report did not carry is not touched. Knows no SQL (`statements` does).
+that can matter. No clock decides, and what a report did not carry is not touched. Knows no SQL (`sql` does).
 """
 
 from collections.abc import Iterable, Iterator

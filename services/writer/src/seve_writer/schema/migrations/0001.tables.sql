@@ -1,3 +1,4 @@
+-- Never changed: a recorded migration is not run again, so that a new column is a new file, 0002.<what>.sql.
 -- IF NOT EXISTS: earlier versions of `setup` committed these tables before they recorded that they had; one that was
 -- killed in between left tables without a mark. Later migrations need no such care: they commit together with their mark.
 
