@@ -74,7 +74,7 @@ class SnapshotStore:
                 return Position.parse(msgspec.json.decode(data, type=_Checkpoint).position)
             name, module = module_of_token(subject.partition(".")[2]), decode_module(data)
         except ValueError as error:  # msgspec's and our own alike
-            log.warning("unreadable document", subject=subject, error=str(error))
+            log.warning("unreadable document", subject=subject, error=describe(error))
             return NEVER
         module.revision = revision
         self._hub.latest.restore(name, module)

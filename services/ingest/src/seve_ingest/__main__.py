@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import nats.errors
-from seve_runtime.errors import SettingsError
+from seve_runtime.errors import SettingsError, describe
 from seve_runtime.service import check, load_or_exit, parser, report_faults, run
 
 from seve_ingest.app import app
@@ -76,7 +76,7 @@ def _deadletter(options: argparse.Namespace) -> int:
     try:
         return asyncio.run(command.run(options, settings.nats, normaliser(settings.rules), print))
     except (nats.errors.Error, OSError) as error:
-        print(f"NATS cannot be asked (NATS_URL): {str(error) or type(error).__name__}", file=sys.stderr)
+        print(f"NATS cannot be asked (NATS_URL): {describe(error)}", file=sys.stderr)
         return 1
 
 

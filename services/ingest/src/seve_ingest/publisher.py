@@ -17,6 +17,7 @@ import structlog
 from nats.errors import ConnectionDrainingError, MaxPayloadError, OutboundBufferLimitError
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
+from seve_runtime.errors import describe
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import first_of
 from seve_runtime.nats.direct import DirectClient, Frame
@@ -147,7 +148,7 @@ class Publisher:
             try:
                 last, sequence = await self._last_message(publish.subject)
             except (NatsError, OSError) as error:
-                log.warning("the journal could not be asked", reason=str(error) or type(error).__name__)
+                log.warning("the journal could not be asked", reason=describe(error))
                 return
             del self._misplaced[number]
             if last == publish.id:

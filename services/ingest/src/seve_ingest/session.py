@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from seve_runtime.errors import Stopped
+from seve_runtime.errors import Stopped, describe
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, first_of, pause, unless
 
@@ -91,7 +91,7 @@ class MqttSession:
             except Stopped:
                 break
             except OSError as error:
-                self._fails(f"cannot connect: {str(error) or type(error).__name__}")
+                self._fails(f"cannot connect: {describe(error)}")
             await pause(stop, self._retries.after(self._stood()) * random.uniform(1, 1.25))  # noqa: S311  (jitter)
 
     def _stood(self) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 import psycopg
+from seve_runtime.errors import describe
 
 from seve_fleet.simulate.tally import Key
 
@@ -40,7 +41,7 @@ class DatabaseDoor:
             ) as connection:
                 return list(await (await connection.execute(sql.encode())).fetchall())
         except psycopg.OperationalError as error:
-            raise Unreachable(str(error).strip()) from error
+            raise Unreachable(describe(error)) from error
 
 
 class CommandDoor:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from seve_runtime.errors import describe
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
@@ -88,7 +89,7 @@ class Screen:
                     await self._watch(connection)
                     backoff = 0.1
             except (OSError, WebSocketException, TimeoutError) as error:
-                self.errors.append(str(error) or type(error).__name__)
+                self.errors.append(describe(error))
             await asyncio.sleep(backoff * random.uniform(0.5, 1.5))  # noqa: S311  (jitter)
             backoff = min(backoff * 2, MOST_BACKOFF_SECONDS)
 

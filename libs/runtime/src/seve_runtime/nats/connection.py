@@ -9,6 +9,7 @@ import structlog
 from msgspec import Meta
 from nats.errors import Error as NatsError
 
+from seve_runtime.errors import describe
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, unless
 from seve_runtime.nats.direct import DirectClient
@@ -55,7 +56,7 @@ async def connected(settings: NatsSettings, name: str, health: Health, stop: Sto
         log.info("nats connected", server=_server(client))
 
     async def fault(error: Exception) -> None:
-        log.warning("nats error", error=str(error) or type(error).__name__)
+        log.warning("nats error", error=describe(error))
 
     health.fails(CONDITION, "connecting")
     await unless(
@@ -129,7 +130,7 @@ async def _give_up(client: DirectClient) -> None:
     try:
         await client.close()
     except (OSError, RuntimeError) as error:  # uvloop's transport raises RuntimeError where it is closed
-        log.warning("nats closed while disconnected", error=str(error) or type(error).__name__)
+        log.warning("nats closed while disconnected", error=describe(error))
 
 
 def _server(client: DirectClient) -> str | None:

@@ -13,6 +13,7 @@ import structlog
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from seve_runtime.errors import describe
 from seve_runtime.nats.ack_subject import parse_ack_subject
 from seve_runtime.nats.direct import DirectClient, Frame
 from seve_runtime.nats.pull import End, PullRequest, encode_request, end_of, request_subject
@@ -114,4 +115,4 @@ async def reading(
             await subscription.unsubscribe()
             await js.delete_consumer(stream, name)
         except (NatsError, TimeoutError) as error:  # NATS forgets it by itself, in a minute
-            log.debug("a reader's consumer was not deleted", error=str(error) or type(error).__name__)
+            log.debug("a reader's consumer was not deleted", error=describe(error))

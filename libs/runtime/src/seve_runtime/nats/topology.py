@@ -19,7 +19,7 @@ from nats.js.api import (
 )
 from nats.js.errors import APIError, NotFoundError
 
-from seve_runtime.errors import TopologyError
+from seve_runtime.errors import TopologyError, describe
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.settings import Bytes, Count, Seconds
 
@@ -115,7 +115,7 @@ async def apply(js: JetStreamContext, settings: TopologySettings) -> list[str]:
     try:
         await js.add_consumer(JOURNAL, writer_consumer(settings))
     except APIError as error:
-        raise TopologyError(WRITER, error.description or str(error)) from error
+        raise TopologyError(WRITER, error.description or describe(error)) from error
     return done
 
 
@@ -153,7 +153,7 @@ async def _apply_stream(js: JetStreamContext, config: StreamConfig) -> str | Non
             await js.update_stream(config)
             return f"{name} updated: {', '.join(_differences(there, config))}"
     except APIError as error:
-        raise TopologyError(name, error.description or str(error)) from error
+        raise TopologyError(name, error.description or describe(error)) from error
     return None
 
 
@@ -177,7 +177,7 @@ async def wait_for(js: JetStreamContext, stop: Stop, *, poll: float = 1.0) -> No
         try:
             await verify(js)
         except (TopologyError, APIError, TimeoutError, OSError) as error:
-            reason = str(error) or type(error).__name__
+            reason = describe(error)
             if reason != told:
                 log.warning("waiting for the topology", reason=reason)
                 told = reason

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import structlog
 from msgspec import DecodeError
 from nats.js import JetStreamContext
+from seve_runtime.errors import describe
 from seve_runtime.nats.direct import Frame
 from seve_runtime.nats.topology import JOURNAL
 from seve_schema.position import Position
@@ -45,5 +46,5 @@ def read_message(frame: Frame, position: Position) -> Message:
         _, kind = parse_subject(frame.subject)
         return Message.decode(position, kind, frame.data)
     except (DecodeError, SubjectError, UnicodeError) as error:
-        log.warning("unreadable message", subject=frame.subject, sequence=position.sequence, error=str(error))
+        log.warning("unreadable message", subject=frame.subject, sequence=position.sequence, error=describe(error))
         return Message.unreadable(position)

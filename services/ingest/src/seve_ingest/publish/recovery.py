@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import structlog
 from nats.errors import Error as NatsError
-from seve_runtime.errors import Stopped
+from seve_runtime.errors import Stopped, describe
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.nats.direct import DirectClient
 from seve_runtime.nats.stream_reader import reading
@@ -35,7 +35,7 @@ async def published_before(client: DirectClient, stop: Stop, client_id: str, tai
         try:
             return await read_back(client, client_id, tail)
         except (NatsError, OSError) as error:
-            log.warning("the journal could not be read; trying again", reason=str(error) or type(error).__name__)
+            log.warning("the journal could not be read; trying again", reason=describe(error))
             await pause(stop, 1.0)
     raise Stopped
 
@@ -63,7 +63,7 @@ def _decode(data: bytes) -> list[str | None]:
     try:
         return [each.delivery_key for each in _envelopes(data)]
     except msgspec.DecodeError as error:
-        log.warning("a message in the journal is no envelope", error=str(error))
+        log.warning("a message in the journal is no envelope", error=describe(error))
         return []
 
 

@@ -17,7 +17,7 @@ from typing import Final
 import psycopg
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from seve_runtime.errors import SeveError
+from seve_runtime.errors import SeveError, describe
 from seve_runtime.nats.connection import connected_once
 
 from seve_writer.audit import journal, ledger, report
@@ -35,9 +35,8 @@ _DAY: Final = 86400
 class Unreachable(SeveError):
     """NATS or the database did not answer; `setting` says which of them that is."""
 
-    def __init__(self, what: str, setting: str, error: Exception | str) -> None:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        super().__init__(f"{what} cannot be asked ({setting}): {reason}")
+    def __init__(self, what: str, setting: str, error: Exception) -> None:
+        super().__init__(f"{what} cannot be asked ({setting}): {describe(error)}")
         self.setting = setting
 
 

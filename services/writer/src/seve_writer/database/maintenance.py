@@ -11,6 +11,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 from psycopg import AsyncConnection
+from seve_runtime.errors import describe
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.settings import Secret
 
@@ -66,7 +67,7 @@ async def maintain(url: Secret, retention: float, interval: float, stop: Stop) -
                     metrics.RETIRED.inc(await _retire(connection, retention, stop))
                 metrics.MERGED.inc(await _merge(connection, stop))
         except psycopg.Error as error:
-            log.warning("maintenance failed; it is tried again", sqlstate=error.sqlstate, error=str(error).strip())
+            log.warning("maintenance failed; it is tried again", sqlstate=error.sqlstate, error=describe(error))
 
 
 async def _plain(connection: AsyncConnection[Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import psycopg
 import structlog
 from psycopg import Connection
+from seve_runtime.errors import describe
 
 from seve_writer.schema.migrate import alone
 
@@ -53,6 +54,6 @@ def _extended(connection: Connection[Any]) -> bool:
     try:
         connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
     except psycopg.errors.InsufficientPrivilege as error:
-        log.warning("TimescaleDB is offered but this role may not create it: plain tables", error=str(error).strip())
+        log.warning("TimescaleDB is offered but this role may not create it: plain tables", error=describe(error))
         return False
     return True

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import Connection
+from seve_runtime.errors import describe
 
 from seve_writer.errors import MigrationError
 from seve_writer.schema.version import number, packaged
@@ -68,7 +69,7 @@ def _apply(connection: Connection[Any], name: str, statements: bytes) -> None:
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
-        raise MigrationError(name, " ".join(str(error).split())) from error
+        raise MigrationError(name, describe(error)) from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import structlog
 from nats.errors import Error as NatsError
-from seve_runtime.errors import Stopped
+from seve_runtime.errors import Stopped, describe
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.nats import topology
@@ -46,7 +46,7 @@ async def _once_up(work: Callable[[], Awaitable[list[str]]], what: str, stop: St
         try:
             return await work()
         except (psycopg.OperationalError, NatsError, OSError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = describe(error)
             if reason != told:
                 log.warning("waiting", what=what, reason=reason)
                 told = reason
