@@ -1,22 +1,9 @@
-"""Limits as values: rates, sockets, and the names in subscriptions."""
+"""Limits as values: sockets, and the names in subscriptions."""
 
 import pytest
 from seve_broadcaster.fanout.subscriber import Subscription
 from seve_broadcaster.protocol.requests import Refusal, Subscribe
-from seve_broadcaster.websocket.limits import Rate, Sockets, check_names
-
-
-def allowed(rate, now, tries=1000):
-    return sum(rate.allows(now) for _ in range(tries))
-
-
-def test_a_rate_allows_its_burst_and_then_so_many_per_second():
-    """The burst is never more than saved up, however long nothing was sent."""
-    rate = Rate(10, 100, 0.0)
-    assert allowed(rate, 0.0) == 100
-    assert allowed(rate, 1.0) == 10
-    assert allowed(rate, 10_000.0) == 100
-    assert allowed(rate, 10_000.05) == 0
+from seve_broadcaster.websocket.limits import Sockets, check_names
 
 
 def test_sockets_are_counted_in_total_and_per_address():

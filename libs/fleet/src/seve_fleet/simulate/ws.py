@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from seve_runtime.backoff import backoff, jittered
 from seve_runtime.errors import describe
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-MOST_BACKOFF_SECONDS: Final = 2.0
+FIRST_BACKOFF: Final = 0.1
+LONGEST_BACKOFF: Final = 2.0
 
 
 class Shown(msgspec.Struct, frozen=True, rename="camel"):
@@ -79,19 +81,20 @@ class Screen:
 
     async def run(self) -> None:
         """Until cancelled."""
-        backoff = 0.1
+        failures = 0
         while True:
+            failures += 1
             try:
                 async with connect(
                     self._url, additional_headers=self._headers, compression=None, max_size=None, max_queue=1024
                 ) as connection:
                     self.connections += 1
                     await self._watch(connection)
-                    backoff = 0.1
+                    failures = 1
             except (OSError, WebSocketException, TimeoutError) as error:
                 self.errors.append(describe(error))
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.5))  # noqa: S311  (jitter)
-            backoff = min(backoff * 2, MOST_BACKOFF_SECONDS)
+            wait = backoff(failures, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)
+            await asyncio.sleep(jittered(wait, random.random()))  # noqa: S311  (no secret)
 
     async def _watch(self, connection: ClientConnection) -> None:
         request: dict[str, Any] = {"action": "subscribe", "modules": self._modules, "batch": True}

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from seve_runtime.rate_limit import TokenBucket
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame
 from websockets.http11 import Response
@@ -17,7 +18,6 @@ from websockets.protocol import Event, State
 
 from seve_broadcaster.fanout.subscriber import Pace
 from seve_broadcaster.websocket.http import rejected
-from seve_broadcaster.websocket.limits import Rate
 
 if TYPE_CHECKING:
     from seve_broadcaster.auth.grants import Grant
@@ -76,7 +76,7 @@ class Owner(Protocol):
     def cut(self, peer: "Peer", reason: str) -> None:
         """A socket is about to be cut: its request is `unfinished`, or its HTTP answer `unread`."""
 
-    def rate(self, now: float) -> Rate:
+    def rate(self, now: float) -> TokenBucket:
         """Return the allowance for the frames of a new connection."""
 
     def full(self, peer: "Peer") -> None:

@@ -17,6 +17,7 @@ import structlog
 from seve_runtime.errors import SettingsError
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
+from seve_runtime.rate_limit import TokenBucket
 from seve_runtime.units import split_listen
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
@@ -36,7 +37,7 @@ from seve_broadcaster.snapshot.silence import Silence
 from seve_broadcaster.websocket.connection import CLOSE_SECONDS, OPEN_SECONDS, Peer, Turn
 from seve_broadcaster.websocket.descriptors import reserve
 from seve_broadcaster.websocket.journal_replay import JournalReplay
-from seve_broadcaster.websocket.limits import Rate, Sockets, check_names
+from seve_broadcaster.websocket.limits import Sockets, check_names
 from seve_broadcaster.websocket.router import Router
 from seve_broadcaster.websocket.tls import Certificate
 
@@ -224,10 +225,10 @@ class Gateway:
         """Count a socket that is cut before it became a client."""
         self.ended[reason] += 1
 
-    def rate(self, now: float) -> Rate:
+    def rate(self, now: float) -> TokenBucket:
         """Return the allowance for the frames of a new connection."""
         per_second = self._settings.ws_max_message_rate
-        return Rate(per_second, per_second * BURST_SECONDS, now)
+        return TokenBucket(per_second, per_second * BURST_SECONDS, now)
 
     def flooded(self, peer: Peer) -> None:
         """End a client that sends more frames than its rate allows."""

@@ -8,6 +8,7 @@ Queue: envelopes not yet held by JetStream. Bound: the session stops reading at 
 from typing import Final
 
 import msgspec
+from seve_runtime.backoff import backoff
 from seve_schema.codec import MAX_BYTES, MAX_ENVELOPES, join
 
 from seve_ingest.publish.deliveries import Delivery
@@ -61,7 +62,7 @@ class SubjectQueues:
         self._alone: list[Publish] = []
         self._in_flight: dict[int, Publish] = {}
         self._refused_at: float | None = None
-        self._backoff = FIRST_BACKOFF
+        self._retries = 0
         self.refusal: str | None = None
         self.envelopes = 0
         self.size = 0
@@ -100,7 +101,7 @@ class SubjectQueues:
         publish = self._in_flight.pop(number, None)
         if publish is None:
             return None
-        self.refusal, self._refused_at, self._backoff = None, None, FIRST_BACKOFF
+        self.refusal, self._refused_at, self._retries = None, None, 0
         self.envelopes -= len(publish.deliveries)
         self.size -= len(publish.data)
         queue = publish.queue
@@ -141,9 +142,9 @@ class SubjectQueues:
         late = [each for each in self._in_flight.values() if each.sent_at is None or now - each.sent_at >= timeout]
         if self._refused_at is None:
             return late
-        if now - self._refused_at < self._backoff:
+        if now - self._refused_at < backoff(self._retries + 1, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF):
             return []
-        self._refused_at, self._backoff = now, min(2 * self._backoff, LONGEST_BACKOFF)
+        self._refused_at, self._retries = now, self._retries + 1
         return late[:1]
 
     @property
