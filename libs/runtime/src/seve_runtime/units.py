@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+DAY: Final = 86400.0
 DURATION: Final = "a duration with its unit, such as 500ms, 5s, 10m, 2h or 90d"
 SIZE: Final = "a size with its unit, such as 64KiB, 256MiB or 2GiB"
 LISTEN_ADDRESS: Final = "host:port, such as 127.0.0.1:1883, or 0.0.0.0:1883 for every address; a port is at most 65535"
 
-_SECONDS_OF: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS_OF: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 _BYTES_OF: Final = {"B": 1.0, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 _LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):([0-9]{1,5})")

@@ -7,10 +7,9 @@ from msgspec import Meta
 from seve_runtime.nats.connection import NatsSettings
 from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret
-from seve_runtime.units import is_loopback
+from seve_runtime.units import DAY, is_loopback
 
 MIN_SECRET_BYTES: Final = 32
-DAY: Final = 86400.0
 
 
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,10 +4,10 @@ import argparse
 import asyncio
 import os
 import sys
-import time
 from pathlib import Path
 
 import nats.errors
+from seve_runtime.clock import micros
 from seve_runtime.errors import SettingsError, describe
 from seve_runtime.service import check, load_or_exit, parser, report_faults, run
 
@@ -60,7 +60,7 @@ def _explain(options: argparse.Namespace) -> int:
     rules = normaliser(settings)
     payload = _payload(options.payload or "")
     topic = options.topic.encode(errors="surrogateescape")
-    now = time.time_ns() // 1000
+    now = micros()
     print(explain(rules, topic, payload, received_at=now, retained=options.retained))
     return 1 if rules(topic, payload, received_at=now, retained=options.retained).rejection else 0
 

@@ -1,11 +1,12 @@
 """The rules that settings ask for: routes of the file, then of the presets as listed, then `native`."""
 
-import time
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from seve_runtime.clock import micros
 from seve_runtime.errors import SettingsError
+from seve_runtime.units import DAY
 
 from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.normalise.route_tests import failures
@@ -13,7 +14,7 @@ from seve_ingest.routing import route_file
 from seve_ingest.routing.presets import PRESETS
 from seve_ingest.routing.route_file import RouteFile
 from seve_ingest.routing.routes import RouteTable
-from seve_ingest.settings import DAY, RuleSettings
+from seve_ingest.settings import RuleSettings
 
 EVER: Final = 10_000 * 365.0 * DAY
 """Seconds of a retention of 0: no sample is too old."""
@@ -59,7 +60,7 @@ def with_routes_file(settings: RuleSettings, path: str) -> RuleSettings:
 def run_route_tests(settings: RuleSettings) -> int:
     """Run the tests of the file of routes; gives how many there are. Raises SettingsError with each that fails."""
     tests = read_route_file(settings).tests
-    failed = failures(normaliser(settings), tests, now=time.time_ns() // 1000)
+    failed = failures(normaliser(settings), tests, now=micros())
     if failed:
         raise SettingsError([f"ROUTES_FILE: {settings.routes_file}:{fault}" for fault in failed])
     return len(tests)

@@ -3,12 +3,12 @@ acknowledgements. The meeting point of the pure parts: it reads no socket and se
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 import structlog
+from seve_runtime.clock import micros
 from seve_schema.envelope import KINDS
 from seve_schema.subjects import deadletter_subject, telemetry_subject
 from seve_schema.times import MICROS
@@ -43,11 +43,6 @@ class _Key(msgspec.Struct, rename="camel"):
 _key_of: Final = msgspec.json.Decoder(_Key).decode
 
 
-def wall_clock() -> int:
-    """Microseconds since 1970."""
-    return time.time_ns() // 1000
-
-
 class Pipeline:
     """Messages of one session, over all its connections; `ingest` names it in subjects, `connection` numbers the
     current connection. `progress` is set when deliveries may have become acknowledgeable: the session waits for it.
@@ -63,7 +58,7 @@ class Pipeline:
         client_id: str,
         max_inflight: int,
         max_bytes: int,
-        clock: Callable[[], int] = wall_clock,
+        clock: Callable[[], int] = micros,
     ) -> None:
         self._normalise = normaliser
         self._memory = memory

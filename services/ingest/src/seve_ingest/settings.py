@@ -8,14 +8,13 @@ from msgspec import Meta
 from seve_runtime.nats.connection import NatsSettings
 from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import Bytes, Seconds, Secret
+from seve_runtime.units import DAY
 
 from seve_ingest.publish.redelivery import LARGEST_WINDOW
 
 _RANGE: Final = re.compile(r"([^=]+)=(-?[0-9.]+)\.\.(-?[0-9.]+)")
 _FILTER: Final = re.compile(r"(?:(?:[^/+#]*|\+)/)*(?:[^/+#]+|\+|#)")
 _Natural = Annotated[int, Meta(ge=0)]
-
-DAY: Final = 86400.0
 
 
 class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):

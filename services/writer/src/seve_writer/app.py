@@ -1,9 +1,8 @@
 """Wires a writer. Everything with a decision in it lives elsewhere."""
 
-import time
-
 import structlog
 from seve_runtime.admin import admin
+from seve_runtime.clock import micros
 from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, supervise, unless
@@ -43,7 +42,7 @@ async def app(settings: WriterSettings, stop: Stop) -> None:
 
 async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: DirectClient, store: Store) -> None:
     js = client.jetstream()
-    batch_writer = BatchWriter(store, DeadLetters(js, Quota(PER_SECOND), lambda: time.time_ns() // 1000), health, stop)
+    batch_writer = BatchWriter(store, DeadLetters(js, Quota(PER_SECOND), micros), health, stop)
     waiting = Waiting(settings.batch_size, settings.flush_interval, settings.batch_max)
     monitor = Monitor(client, settings.topology.history_max_bytes)
     await monitor.look()

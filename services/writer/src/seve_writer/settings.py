@@ -5,9 +5,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 from seve_runtime.nats.connection import NatsSettings
-from seve_runtime.nats.topology import DAY, TopologySettings
+from seve_runtime.nats.topology import TopologySettings
 from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import Bytes, Count, Seconds, Secret
+from seve_runtime.units import DAY
 
 DatabaseUrl = Annotated[
     Secret, Meta(description="PostgreSQL 15 or later, also behind PgBouncer: `postgresql://user:password@host/db`")

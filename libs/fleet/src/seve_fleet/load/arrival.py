@@ -6,10 +6,11 @@ broker may hold the first copy: a sample that was repeated is told, so that a se
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
+
+from seve_runtime.clock import micros
 
 from seve_fleet.load.connection import Connection, Message
 from seve_fleet.simulate.device import Module
@@ -79,7 +80,7 @@ class Arrival:
 
 def introduction(prefix: str, number: int) -> list[Message]:
     """Birth, configurations and status, as a device publishes them once it is connected."""
-    now = time.time_ns() // 1000
+    now = micros()
     module = Module(f"{prefix}-{number:05d}", number, boot=now)
     messages = (module.birth(), *module.configs(), *module.reports(now))
     return [Message(each.topic.encode(), each.payload, retain=each.retain) for each in messages]

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
+from seve_runtime.clock import micros
 
 from seve_fleet.load.arrival import Arrival
 from seve_fleet.load.connection import Connection, Message, Tally
@@ -140,7 +141,7 @@ class Publisher:
             most = min(MOST_A_TICK, MOST_A_TICK if load.arrive else load.window - tally.waiting) if ready else 0
             numbers = pace.take(time.monotonic() - started, most)
             if numbers:
-                now = time.time_ns() // 1000
+                now = micros()
                 send(numbers, now)
                 self.log.extend([now] * len(numbers))
             await asyncio.sleep(0 if len(numbers) == MOST_A_TICK else TICK_SECONDS)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
+from seve_runtime.clock import micros
 
 from seve_fleet.load.frames import CLOSE, NUMBER, PING, Frame, Reader, pong, request
 
@@ -49,7 +50,7 @@ class Watch:
 
     def take(self, frames: list[Frame], counted: bytearray) -> None:
         """Note the samples in what one client read just now; `counted` has a byte for each sample it may see."""
-        now = time.time_ns() // 1000
+        now = micros()
         for _, payload in frames:
             if payload.startswith((b'{"event":"gap"', b'{"event":"skipped"')):
                 self.gaps += payload.startswith(b'{"event":"gap"')

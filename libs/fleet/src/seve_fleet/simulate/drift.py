@@ -6,7 +6,8 @@ Nothing is remembered between samples, so any moment of any series can be comput
 import math
 from typing import Final, NamedTuple
 
-DAY: Final = 86400.0
+from seve_runtime.units import DAY
+
 _MASK: Final = (1 << 64) - 1
 
 

@@ -10,6 +10,8 @@ from functools import partial
 from itertools import count
 from typing import Final, NamedTuple
 
+from seve_runtime.clock import micros
+
 from seve_fleet.simulate.device import Message, Module
 from seve_fleet.simulate.drift import COURSES
 from seve_fleet.simulate.mqtt import Link
@@ -74,7 +76,7 @@ class Fleet:
         turn, module_index = divmod(number, len(self._modules))
         module = self._modules[module_index]
         link = await self._link_with_room(module_index)
-        message, moment = module.sample(turn % len(COURSES), now())
+        message, moment = module.sample(turn % len(COURSES), micros())
         if module.clock:
             key = (message.topic, moment)
             self._account.send(key)
@@ -88,7 +90,7 @@ class Fleet:
         start = time.monotonic()
         for turn in count():
             index = turn % len(self._modules)
-            await self.say([(index, message) for message in self._modules[index].reports(now())])
+            await self.say([(index, message) for message in self._modules[index].reports(micros())])
             self.reporters.add(index)
             await asyncio.sleep(max(0.0, start + (turn + 1) * every / len(self._modules) - time.monotonic()))
 
@@ -100,11 +102,6 @@ class Fleet:
 
     def _reported(self) -> None:
         self._account.reports_acknowledged += 1
-
-
-def now() -> int:
-    """Microseconds since 1970."""
-    return time.time_ns() // 1000
 
 
 def _first(module: Module) -> list[Message]:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from seve_runtime.clock import micros
 from seve_schema.times import parse_time, to_micros
 
 from seve_fleet.settings import FleetSettings
 from seve_fleet.simulate.database import CommandDoor, DatabaseDoor, Stored, Unreachable
 from seve_fleet.simulate.device import KNOWN_MODELS, Module
-from seve_fleet.simulate.fleet import Fleet, Plan, now
+from seve_fleet.simulate.fleet import Fleet, Plan
 from seve_fleet.simulate.mqtt import Link
 from seve_fleet.simulate.report import Viewing, closing, progress
 from seve_fleet.simulate.result import Outcome, outcome
@@ -47,7 +48,7 @@ class Run:
         self.account = Account()
         self._reporters = 0
         self.modules = [
-            Module(f"{self.name}-{i:03d}", i, clock=i >= shape.clockless, boot=now()) for i in range(shape.modules)
+            Module(f"{self.name}-{i:03d}", i, clock=i >= shape.clockless, boot=micros()) for i in range(shape.modules)
         ]
         names = [module.name for module in self.modules]
         self._names = frozenset(names)

@@ -5,12 +5,12 @@ Tells its audience each envelope once it is live; snapshots are not news. Reconn
 
 import asyncio
 import random
-import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from seve_runtime.backoff import backoff, jittered
+from seve_runtime.clock import micros
 from seve_runtime.errors import describe
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
@@ -102,7 +102,7 @@ class Screen:
             request["since"] = self._since
         await connection.send(msgspec.json.encode(request).decode())
         async for text in connection:
-            self._take(_decoder.decode(text), time.time_ns() // 1000)
+            self._take(_decoder.decode(text), micros())
 
     def _take(self, frame: Frame, arrived: int) -> None:
         match frame.event:

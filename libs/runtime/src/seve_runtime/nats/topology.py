@@ -22,6 +22,7 @@ from nats.js.errors import APIError, NotFoundError
 from seve_runtime.errors import TopologyError, describe
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.settings import Bytes, Count, Seconds
+from seve_runtime.units import DAY
 
 log = structlog.get_logger()
 
@@ -30,8 +31,6 @@ LATEST: Final = "LATEST"
 EARLIER_HISTORY: Final = "HISTORY"
 DEADLETTER: Final = "DEADLETTER"
 WRITER: Final = "writer"
-
-DAY: Final = 86400.0
 
 
 class TopologySettings(msgspec.Struct, frozen=True, kw_only=True):

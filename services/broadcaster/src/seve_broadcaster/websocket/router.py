@@ -1,11 +1,11 @@
 """HTTP on the port of the WebSockets: which request gets which answer. Decides who may ask through `admission`."""
 
-import time
 from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import urlsplit
 
+from seve_runtime.clock import micros
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
@@ -43,7 +43,7 @@ class Router:
 
     async def _modules(self, peer: Peer) -> Response:
         try:
-            answer = self._answers.take(peer.grant, peer.loop.time(), time.time_ns() // 1000)
+            answer = self._answers.take(peer.grant, peer.loop.time(), micros())
         except Busy:
             self.refused["busy"] += 1
             later = {"Retry-After": "1"}

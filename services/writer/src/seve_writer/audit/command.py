@@ -10,15 +10,16 @@ between the first look and the last, all of it is invalid and read again.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Final
 
 import psycopg
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from seve_runtime.clock import micros
 from seve_runtime.errors import SeveError, describe
 from seve_runtime.nats.connection import connected_once
+from seve_runtime.units import DAY
 
 from seve_writer.audit import journal, ledger, report
 from seve_writer.audit.journal import JournalError
@@ -29,7 +30,6 @@ _TIMES: Final = 3
 """How often a journal may be replaced while it is read."""
 _PATIENCE: Final = 120.0
 """Seconds that the database has for a ledger."""
-_DAY: Final = 86400
 
 
 class Unreachable(SeveError):
@@ -44,7 +44,7 @@ async def command(settings: AuditSettings, *, since: int | None, as_json: bool, 
     """The whole command; gives the exit code: 0 where every message is accounted for, else 1. Raises as `examine`."""
     audit, found, letters = await examine(settings, since)
     tell = report.as_json if as_json else report.report
-    say(tell(audit, found, letters, time.time_ns() // 1000))
+    say(tell(audit, found, letters, micros()))
     return 0 if audit.sound else 1
 
 
@@ -66,7 +66,7 @@ async def _examine(client: Client, settings: AuditSettings, since: int | None) -
         created, end = await journal.end(client)
         if created == found.created:
             _, kept = await journal.letters(client)
-            letters = report.Letters(days=age / _DAY, counted=dead, kept=kept)
+            letters = report.Letters(days=age / DAY, counted=dead, kept=kept)
             return reconcile(found, entries, end=end, since=since), found, letters
     raise JournalError("the journal was replaced again and again while it was read")
 
