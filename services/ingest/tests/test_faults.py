@@ -222,7 +222,7 @@ async def test_a_hostile_device_changes_nothing_for_its_neighbours(broker, strea
     assert ingest.count("outcomes_total", outcome="deadletter", reason="too_large") == 5
     assert ingest.count("outcomes_total", outcome="deadletter", reason="bad_topic") == 50
     kept = ingest.count("outcomes_total", outcome="deadletter", reason="malformed")
-    assert 100 <= kept < 5000
+    assert 15 <= kept < 1000  # 20 per second, of which the five above may take theirs
     assert 20_000 <= kept + ingest.count("outcomes_total", outcome="suppressed", reason="malformed") <= 20_050
     assert ingest.count("outcomes_total") == ingest.count("received_total")
     assert ingest.count("mqtt_connections_total") == 1

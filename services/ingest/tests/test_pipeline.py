@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
-from seve_ingest.deadletters.build import PER_SECOND
+from seve_ingest.deadletters.build import PER_SECOND, PER_SECOND_OF_MODULE
 from seve_ingest.mqtt.framing import DUP, Arrival, Cut
 from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.pipeline import DROPPED, Pipeline
@@ -164,11 +164,19 @@ def test_a_dead_letter_of_a_payload_too_long_is_cut(fixture):
 
 
 def test_dead_letters_beyond_the_bound_are_counted_and_acknowledged(fixture):
-    """A mad device fills no disk."""
-    publishes = fixture.take(*[(b"a/system", b"no json", mid, QOS1) for mid in range(1, PER_SECOND + 51)])
+    """Many faulty devices do not fill the stream of dead letters."""
+    publishes = fixture.take(*[(b"m%d/system" % mid, b"no json", mid, QOS1) for mid in range(1, PER_SECOND + 51)])
     assert len(publishes) == PER_SECOND
     assert len(fixture.hold(publishes)) == PER_SECOND + 50
     assert fixture.outcomes() == {("deadletter", "malformed"): PER_SECOND, ("suppressed", "malformed"): 50}
+
+
+def test_dead_letters_of_one_module_leave_room_for_those_of_others(fixture):
+    """A module's surplus takes nothing from the reason's quota."""
+    fixture.take(*[(b"loud/system", b"no json", mid, QOS1) for mid in range(1, PER_SECOND + 51)])
+    assert len(fixture.take((b"quiet/system", b"no json", 1000, QOS1))) == 1
+    suppressed = PER_SECOND + 50 - PER_SECOND_OF_MODULE
+    assert fixture.outcomes()["suppressed", "malformed"] == suppressed
 
 
 def test_what_is_ignored_waits_for_its_turn(fixture):

@@ -26,7 +26,7 @@ class Throttle:
 
 
 class Quota:
-    """At most `most` of each key in one second of the caller's clock. Bound: the keys of one second."""
+    """At most `most` of each key in one second of the caller's clock. Bound: the keys asked about in one second."""
 
     def __init__(self, most: int) -> None:
         self._most = most

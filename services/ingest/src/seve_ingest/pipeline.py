@@ -9,12 +9,13 @@ from typing import Final
 import msgspec
 import structlog
 from seve_runtime.clock import micros
+from seve_runtime.rate_limit import Quota
 from seve_schema.envelope import KINDS
 from seve_schema.subjects import deadletter_subject, telemetry_subject
 from seve_schema.times import MICROS
 
 from seve_ingest import metrics
-from seve_ingest.deadletters.build import Allowance, letter
+from seve_ingest.deadletters.build import PER_SECOND, PER_SECOND_OF_MODULE, letter
 from seve_ingest.mqtt.framing import DUP, QOS, RETAIN, Arrival
 from seve_ingest.normalise.normaliser import Normaliser, Rejection, Verdict
 from seve_ingest.publish.deliveries import DUPLICATE, PUBLISHED, AckQueue, Delivery
@@ -68,7 +69,8 @@ class Pipeline:
         self._last = 0
         self._max_inflight = max_inflight
         self._max_bytes = max_bytes
-        self._allowance = Allowance()
+        self._of_reason = Quota(PER_SECOND)
+        self._of_module = Quota(PER_SECOND_OF_MODULE)
         self._totals = metrics.totals
         self.queues = queues
         self.acks = AckQueue()
@@ -222,11 +224,12 @@ class Pipeline:
         self.progress.set()
 
     def _refuse(self, arrival: Arrival, delivery: Delivery, rejection: Rejection, key: str | None) -> None:
-        if not self._allowance.take(rejection.reason, delivery.received_at):
+        place = self._normalise.place(arrival.topic)
+        if not self._keeps(place.module_id, rejection.reason, delivery.received_at / MICROS):
             delivery.outcome = ("suppressed", rejection.reason)
             return
         data = letter(
-            self._normalise.place(arrival.topic).topic,
+            place.topic,
             arrival,
             rejection,
             received_at=delivery.received_at,
@@ -237,6 +240,12 @@ class Pipeline:
         delivery.open += 1
         subject = deadletter_subject("ingest", rejection.reason)
         self.queues.add_alone(subject, data, delivery, key and f"{key}:{rejection.reason}")
+
+    def _keeps(self, module: str, reason: str, second: float) -> bool:
+        """Whether a dead letter is kept. The module is asked first: its surplus takes nothing from the reason's quota.
+        A topic that names no module has the reason's quota only.
+        """
+        return not (module and not self._of_module.allows(module, second)) and self._of_reason.allows(reason, second)
 
 
 def _index(part: bytes) -> int:

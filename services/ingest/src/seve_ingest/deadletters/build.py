@@ -1,17 +1,20 @@
-"""Dead letters of ingest: the content of one, and how many may be kept. Pure; `pipeline` sends them."""
+"""The content of a dead letter of ingest, and how many are kept. Pure; `pipeline` counts and sends them."""
 
 from hashlib import blake2b
 from typing import Final
 
 from seve_schema.codec import encode
 from seve_schema.deadletter import IngestDeadLetter
-from seve_schema.times import MICROS, format_time
+from seve_schema.times import format_time
 
 from seve_ingest.mqtt.framing import MAX_PAYLOAD, Arrival, Cut
 from seve_ingest.normalise.normaliser import Rejection
 
 PER_SECOND: Final = 100
-"""Most dead letters kept per second and reason, against a faulty device. The rest is counted as suppressed."""
+"""Most dead letters kept per second and reason. The rest is counted as suppressed."""
+
+PER_SECOND_OF_MODULE: Final = 20
+"""Most dead letters kept per second and module, so that one faulty device leaves room for those of the others."""
 
 
 def letter(
@@ -32,18 +35,3 @@ def letter(
             delivery_key=key,
         )
     )
-
-
-class Allowance:
-    """PER_SECOND dead letters of each reason in each second of receipt."""
-
-    def __init__(self) -> None:
-        self._second: dict[str, tuple[int, int]] = {}
-
-    def take(self, reason: str, received_at: int) -> bool:
-        """Return whether one more of `reason` may be kept at `received_at` (microseconds)."""
-        second = received_at // MICROS
-        last, count = self._second.get(reason, (second, 0))
-        count = count + 1 if last == second else 1
-        self._second[reason] = (second, count)
-        return count <= PER_SECOND
