@@ -165,7 +165,7 @@ class ContainerStack(Stack):
         return container
 
     def _nats(self) -> DockerContainer:
-        return self._container(f"seve/nats:{TAG}", "nats", "nats_passwords").with_env("NATS_SYNC_INTERVAL", '"2m"')
+        return self._container(f"seve/nats:{TAG}", "nats", "nats_passwords").with_env("NATS_SYNC_INTERVAL", '"always"')
 
     def _postgres(self) -> DockerContainer:
         tmpfs = {"/tmp": "", "/var/run/postgresql": ""}

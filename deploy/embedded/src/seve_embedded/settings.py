@@ -41,9 +41,9 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             pattern=r"^(always|[0-9]+(ms|s|m|h))$",
             extra={"expected": "always, or a duration such as 500ms, 2m or 1h"},
-            description="how often JetStream calls fsync: what a power loss may take; `always` costs a factor of ten",
+            description="how often JetStream calls fsync: what a power loss may take; `always`: before each ack",
         ),
-    ] = "2m"
+    ] = "1s"
     postgres_port: Annotated[Port, Meta(description="PostgreSQL, on loopback only")] = 5432
     ingest_admin_port: Annotated[Port, Meta(description="health and metrics of ingest, on loopback only")] = 9101
     broadcaster_admin_port: Annotated[Port, Meta(description="health and metrics of broadcaster")] = 9102
