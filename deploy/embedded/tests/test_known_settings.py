@@ -25,3 +25,9 @@ def test_without_the_checkout_nothing_is_known_and_nothing_is_refused(tmp_path):
 def test_a_name_in_a_compose_override_is_known(tmp_path):
     (tmp_path / "compose.override.yaml").write_text("environment: { HOUSE: ${HOUSE} }")
     assert "HOUSE" in known_settings.known(tmp_path)
+
+
+def test_a_setting_of_an_earlier_version_is_refused_with_the_reason():
+    """It would be ignored without a word."""
+    [fault] = known_settings.faults(["HISTORY_MAX_MSGS_PER_SUBJECT"], known_settings.known())
+    assert fault.startswith("HISTORY_MAX_MSGS_PER_SUBJECT is no longer a setting: the journal keeps")

@@ -13,6 +13,12 @@ FILES: Final = (".env.example", "compose*.yaml")
 _NAME: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b")
 _CLOSE: Final = 0.75
 
+RETIRED: Final = {
+    "DUPLICATE_WINDOW": "the journal recognises a repeated publish by its expected sequence, without a window",
+    "HISTORY_MAX_MSGS_PER_SUBJECT": "the journal keeps stored messages up to HISTORY_MAX_BYTES, whatever their module",
+}
+"""Settings of earlier versions, and why they mean nothing any more."""
+
 
 def known(root: Path = ROOT) -> set[str]:
     """Return every name that could be a setting; empty where the files are not there, as in an installed wheel."""
@@ -22,11 +28,14 @@ def known(root: Path = ROOT) -> set[str]:
 
 
 def faults(names: Iterable[str], settings: set[str]) -> list[str]:
-    """Return one fault for each name that is not among `settings` and is close to one that is."""
+    """Return one fault for each name that is retired, or is not among `settings` and close to one that is."""
+    unknown = [name for name in names if name not in settings]
     return [
-        f"{name} is unknown: did you mean {near[0]}?"
-        for name in names
-        if name not in settings and (near := get_close_matches(name.upper(), sorted(settings), 1, _CLOSE))
+        f"{name} is no longer a setting: {RETIRED[name]}"
+        if name in RETIRED
+        else f"{name} is unknown: did you mean {near[0]}?"
+        for name in unknown
+        if name in RETIRED or (near := get_close_matches(name.upper(), sorted(settings), 1, _CLOSE))
     ]
 
 
