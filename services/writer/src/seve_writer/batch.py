@@ -1,5 +1,5 @@
-"""The 5 s / 100 rule: what waits to be written and when it is due. No I/O: the caller brings the time (seconds,
-monotonic). A NATS message is never split over two batches, since it is acknowledged as a whole.
+"""The 5 s / 100 rule: which rows wait and when a batch is due. No I/O: the caller passes the time (seconds, monotonic).
+A NATS message is never split over two batches, since it is acknowledged as a whole.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ Trigger = Literal["size", "interval", "backlog", "shutdown"]
 
 
 class Batch(NamedTuple):
-    """What one flush writes. The trigger `backlog` means that the database was slower than the stream."""
+    """The rows of one flush. The trigger `backlog` means that the database was slower than the stream."""
 
     units: list[Unit]
     trigger: Trigger
@@ -21,7 +21,8 @@ class Batch(NamedTuple):
 class Waiting:
     """Messages that wait for a flush. Rows are envelopes, whatever their kind.
 
-    Its bound is the caller's: whoever feeds it stops at `FETCH_MAX_BYTES` and `2 x BATCH_MAX` messages (`consumer`).
+    Bound: set by the caller, `journal.consumer`, which stops fetching at `FETCH_MAX_BYTES` and `2 x BATCH_MAX`
+    messages. Overflow rule: block. Counter: `rows`.
     """
 
     def __init__(self, size: int, interval: float, most: int) -> None:
@@ -35,30 +36,30 @@ class Waiting:
 
     @property
     def rows(self) -> int:
-        """Rows that wait."""
+        """The number of waiting rows."""
         return self._rows
 
     @property
     def full(self) -> bool:
-        """Whether a flush is due whatever the time."""
+        """Whether enough rows wait for a flush before the interval ends."""
         return self._rows >= self._size
 
     def add(self, units: list[Unit], now: float) -> None:
-        """Let the envelopes of one message wait."""
+        """Queue the envelopes of one message."""
         self._outrun = self._outrun or (self._flushing and self.full)
         self._messages.append((now, units))
         self._rows += len(units)
 
     def due_in(self, now: float) -> float | None:
-        """Seconds until a flush is due, 0 when it is; None while nothing waits."""
+        """Return the seconds until a flush is due: 0 if it is, None if no row waits."""
         if not self._messages:
             return None
         return 0.0 if self.full else max(0.0, self._messages[0][0] + self._interval - now)
 
     def take(self, *, stopping: bool = False) -> Batch:
-        """What the flush that begins now writes: everything, up to the most; at least one message. `flushed` ends it.
+        """Begin a flush and return its batch: all waiting rows up to BATCH_MAX, at least one message.
 
-        Call it when something waits and a flush is due, or when `stopping`.
+        Call it when rows wait and a flush is due, or when `stopping`; call `flushed` when the flush has ended.
         """
         trigger: Trigger = "interval"
         if stopping:
@@ -74,5 +75,5 @@ class Waiting:
         return Batch(units, trigger, oldest)
 
     def flushed(self) -> None:
-        """The flush that `take` began has ended."""
+        """End the flush that `take` began."""
         self._flushing = False

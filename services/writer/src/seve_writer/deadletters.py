@@ -1,5 +1,5 @@
-"""Publishes what the database refused to the dead-letter stream, with SQLSTATE, error and envelope, under an id that
-makes it one dead letter however often it is delivered. At most 100 per second and reason; the others are counted.
+"""Publishes envelopes that the database refused to the dead-letter stream, with SQLSTATE and error. A redelivered
+envelope is one dead letter, by its message id. At most 100 per second and reason; the others are counted.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""From a journal message to what its envelopes mean for the tables: decoded once, into no more than a row needs.
+"""Decodes a journal message once, into the fields that the tables need.
 
-Total: whatever a message holds, each envelope becomes a row, a report, ignored, or unreadable with the reason. Judges
-no value: what is no row is the database's to say.
+Total: each envelope of any message becomes a row, a report, ignored, or unreadable with the reason. Checks no value
+against the tables: the database does.
 """
 
 from functools import lru_cache
@@ -20,7 +20,7 @@ from seve_writer.journal.message import JournalMessage
 T = TypeVar("T")
 
 Row = tuple[str, str, str, int, float | None]
-"""Of `measurements`: module, sensor type, hardware or "", time in microseconds since 1970, value."""
+"""A row of `measurements`: module, sensor type, hardware or "", time in microseconds since 1970, value."""
 
 
 class _Sample(msgspec.Struct, rename="camel", gc=False):
@@ -32,7 +32,7 @@ class _Sample(msgspec.Struct, rename="camel", gc=False):
 
 
 class Report(msgspec.Struct, Generic[T], rename="camel"):
-    """An envelope of any other kind that has a table; `metadata` is its body, `received_at` text of the wire."""
+    """An envelope of any other kind that has a table. `metadata` is its body, `received_at` its time as text."""
 
     module_id: str
     received_at: str
@@ -45,7 +45,7 @@ class Ignored(msgspec.Struct, frozen=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """Bytes that are no envelope of their subject's kind."""
+    """Bytes that do not decode as an envelope of the subject's kind."""
 
     raw: bytes
     error: str
@@ -55,7 +55,7 @@ Content = Row | Report[Any] | Ignored | Unreadable
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """One envelope with its place: what a batch is cut into, down to one, when the database refuses it."""
+    """One envelope and its place in the journal: the smallest part of a batch that can be retried or refused."""
 
     message: JournalMessage
     index: int
@@ -80,7 +80,7 @@ _reports: Final[dict[Kind, msgspec.json.Decoder[list[Report[Any]]]]] = {
 
 
 def read(message: JournalMessage) -> list[Unit]:
-    """The envelopes of a message, in order. An empty or broken message is one unreadable unit, so that it is told."""
+    """Return the envelopes of a message, in order. An empty or broken message is one unreadable unit, never nothing."""
     try:
         kind = parse_subject(message.subject)[1]
         contents = _contents(kind, message.data)
@@ -105,7 +105,7 @@ def _contents(kind: Kind, data: bytes) -> list[Content]:
 
 
 def _one_by_one(message: JournalMessage, error: str) -> list[Content]:
-    """A message of which something cannot be read: one bad envelope costs one envelope."""
+    """Decode envelope by envelope, so that one bad envelope costs the message no other."""
     try:
         kind = parse_subject(message.subject)[1]
         parts = split(message.data)
@@ -127,7 +127,7 @@ def _second(text: str) -> int:
 
 
 def micros(text: str) -> int:
-    """A timestamp of the wire as microseconds since 1970. Raises ValueError. Seconds are cached: clocks repeat."""
+    """Parse a timestamp into microseconds since 1970. Raises ValueError. Seconds are cached: messages share them."""
     if len(text) == 27 and text[19] == "." and text[26] == "Z" and text[20:26].isdecimal():
         return _second(text[:19]) + int(text[20:26])
     moment = parse_time(text)

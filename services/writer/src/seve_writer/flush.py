@@ -1,4 +1,4 @@
-"""The writer's loop: wait until a batch is due, write it, acknowledge it. One flush at a time."""
+"""The writer's loop: waits until a batch is due, writes it, acknowledges it. Runs one flush at a time."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ WARN_EVERY = 60.0
 
 
 class FlushLoop:
-    """Collects the messages of `consumer` and hands batches to `batch_writer`. `monitor` knows the present journal."""
+    """Collects the messages of `consumer` and hands batches to `batch_writer`. `monitor` knows the current journal."""
 
     def __init__(self, waiting: Waiting, batch_writer: BatchWriter, monitor: Monitor) -> None:
         self._waiting = waiting
@@ -35,27 +35,27 @@ class FlushLoop:
         self._warnings = Throttle(WARN_EVERY)
 
     def arrived(self, message: JournalMessage) -> None:
-        """Let a message wait for the next flush."""
+        """Queue a message for the next flush."""
         first = self._waiting.rows == 0
         self._waiting.add(read(message), time.monotonic())
         if first or self._waiting.full:
             self._changed.set()
 
     def drain(self) -> None:
-        """Nothing more arrives: write what waits, and end."""
+        """Tell the loop that no message will follow: it writes the waiting rows and ends."""
         self._drained = True
         self._changed.set()
 
     async def run(self, consumer: Consumer) -> None:
-        """Flush what is due until `drain` was called and nothing waits."""
+        """Flush due batches until `drain` was called and no row waits."""
         try:
             while await self._due():
                 await self._flush(consumer, stopping=self._drained)
         except Stopped:
-            log.warning("stopped with the database away; what was not written stays in the journal")
+            log.warning("stopped while the database was down; unwritten messages stay in the journal")
 
     async def _due(self) -> bool:
-        """Wait until a flush is due; False when none will be."""
+        """Wait until a flush is due. Return False if none will be."""
         while True:
             self._changed.clear()
             wait = self._waiting.due_in(time.monotonic())
@@ -71,7 +71,7 @@ class FlushLoop:
         batch = self._waiting.take(stopping=stopping)
         try:
             began = time.monotonic()
-            units = await self._of_present_journal(batch.units, consumer)
+            units = await self._of_current_journal(batch.units, consumer)
             if not units:
                 return
             await self._batch_writer.write(units, self._monitor.journal)
@@ -84,11 +84,11 @@ class FlushLoop:
         finally:
             self._waiting.flushed()
 
-    async def _of_present_journal(self, units: Sequence[Unit], consumer: Consumer) -> Sequence[Unit]:
-        """Return the units that may be booked on the monitor's journal.
+    async def _of_current_journal(self, units: Sequence[Unit], consumer: Consumer) -> Sequence[Unit]:
+        """Return the units that the ledger may count for the monitor's journal.
 
-        If the journal was recreated, messages stored after that are left to the next writer: the same sequences mean
-        other messages there. If NATS does not answer, everything held came before.
+        If the journal was recreated, messages stored after that are left to the next writer: their sequences mean other
+        messages in the new journal. If NATS does not answer, every message held is of the old one.
         """
         created = await self._verify_journal(consumer)
         if created in (None, self._monitor.journal):
@@ -96,7 +96,7 @@ class FlushLoop:
         return [unit for unit in units if unit.message.stored_ns < created * 1000]
 
     async def _verify_journal(self, consumer: Consumer) -> int | None:
-        """Return the present journal's creation time, or None if NATS does not answer. If it was recreated, stop
+        """Return the current journal's creation time, or None if NATS does not answer. If it was recreated, stop
         acknowledging. Asks only when a recreation is possible: a request per batch cost 1 µs per row.
         """
         possible = consumer.recreations_possible

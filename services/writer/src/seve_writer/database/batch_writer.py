@@ -1,5 +1,5 @@
-"""Writes a batch whatever happens: repeats while the fault is the database's, halves the batch if it is a row's, and
-sends the row that is left to the dead letters. Returns when all of it is committed; ends early only by Stopped.
+"""Writes a batch until all of it is committed: retries if the fault is the database's, halves the batch if it is a
+row's, and publishes a single refused row as a dead letter. Ends early only by raising Stopped.
 """
 
 import random
@@ -30,11 +30,11 @@ SCHEMA = "schema"
 
 FIRST_BACKOFF = 0.1
 LONGEST_BACKOFF = 2.0
-"""Seconds between repetitions."""
+"""Seconds between retries."""
 
 
 class Refused(Exception):
-    """The database will not take something in this part."""
+    """The database refuses at least one row of this part."""
 
     def __init__(self, sqlstate: str | None, error: str) -> None:
         super().__init__(error)
@@ -43,7 +43,7 @@ class Refused(Exception):
 
 
 class BatchWriter:
-    """`stop` ends retries: what is not committed by then stays in the journal."""
+    """`stop` ends retries: messages not committed by then stay in the journal."""
 
     def __init__(self, store: Store, deadletters: DeadLetters, health: Health, stop: Stop) -> None:
         self._store = store
@@ -52,7 +52,7 @@ class BatchWriter:
         self._stop = stop
 
     async def until_ready(self) -> None:
-        """Wait until the database answers and its schema can be used. Raises Stopped."""
+        """Wait until the database answers with a usable schema. Raises Stopped."""
         attempt = Attempt(upsert=False)
         while True:
             try:
@@ -68,7 +68,7 @@ class BatchWriter:
                 return
 
     async def write(self, units: Sequence[Unit], journal: int) -> None:
-        """Store every unit or send it to the dead letters, in transactions of as many as the database takes at once.
+        """Store every unit or publish it as a dead letter, in transactions as large as the database accepts.
         Raises Stopped.
         """
         for unit in units:
@@ -90,8 +90,8 @@ class BatchWriter:
                 parts += [(part[half:], ending), (part[:half], whole)]
 
     async def _commit(self, wanted: Plan, *, last: bool = False) -> Counts:
-        """One transaction, repeated until it is committed. Raises Stopped, and Refused unless it is the `last` that can
-        be done: where even the ledger is refused, the schema is not ours.
+        """Retry one transaction until it is committed. Raises Stopped, and Refused unless `last`: a transaction of the
+        ledger alone that is refused is a fault of the schema.
         """
         attempt = Attempt(upsert=wanted.redelivered)
         if wanted.redelivered:
@@ -129,7 +129,7 @@ class BatchWriter:
         say = log.error if fault is Fault.SCHEMA else log.warning
         if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th …: an outage of hours fills no disk
             say(
-                "not written, not acknowledged",
+                "batch not written and not acknowledged; retrying",
                 sqlstate=sqlstate,
                 error=describe(error),
                 failures=failures,
@@ -154,14 +154,14 @@ class BatchWriter:
                 await self._deadletters.dead_letter(unit, journal, sqlstate, error)
             except (NatsError, OSError) as failure:
                 failures += 1
-                log.warning("dead letter not confirmed", error=describe(failure), failures=failures)
+                log.warning("dead letter not confirmed; retrying", error=describe(failure), failures=failures)
                 await self._pause(failures)
             else:
                 return
 
 
 def judge(error: Exception) -> tuple[Fault, str | None]:
-    """Whose fault an exception of the store is, and its SQLSTATE."""
+    """Return whose fault an exception of the store is, and its SQLSTATE."""
     if isinstance(error, SchemaError):
         return Fault.SCHEMA, None
     if isinstance(error, psycopg.Error) and error.sqlstate is None and not isinstance(error, psycopg.OperationalError):

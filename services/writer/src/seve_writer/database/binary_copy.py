@@ -1,4 +1,4 @@
-"""Rows as PostgreSQL's binary COPY wants them. The names of a series repeat, so their bytes are made once and kept.
+"""Encodes rows for PostgreSQL's binary COPY. The names of a series repeat, so their encoding is cached.
 
 Format: https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY
 """
@@ -11,12 +11,12 @@ from typing import Final
 from seve_writer.decode import Row
 
 COPY: Final = "COPY measurements (module_id, sensor_type, hardware_id, time, value) FROM STDIN (FORMAT binary)"
-"""The statement whose data `encode` makes."""
+"""The statement that takes the data of `encode`."""
 
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _EPOCH: Final = 946_684_800_000_000
-"""2000-01-01 in microseconds since 1970: where PostgreSQL counts from."""
+"""2000-01-01 in microseconds since 1970: PostgreSQL's epoch."""
 _tail: Final = Struct("!iqid")
 _null: Final = Struct("!iqi")
 _length: Final = Struct("!i")
@@ -29,7 +29,7 @@ def _series(module_id: str, sensor_type: str, hardware_id: str) -> bytes:
 
 
 def encode(rows: Iterable[Row]) -> bytes:
-    """Rows, in this order, as the whole of a COPY's data."""
+    """Return all data of a COPY of `rows`, in their order."""
     series, tail, null = _series, _tail.pack, _null.pack
     parts = [_HEADER]
     for module_id, sensor_type, hardware_id, time, value in rows:

@@ -1,5 +1,5 @@
-"""What reports mean for the tables of states: patches of rows, ordered by journal position, and of those only the ones
-that can matter. No clock decides, and what a report did not carry is not touched. Knows no SQL (`sql` does).
+"""Turns reports into patches of the state tables, ordered by journal position, without patches that a newer one covers.
+No clock decides which report is newer. A patch leaves columns alone that its report did not carry. Writes no SQL.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,11 +12,11 @@ from seve_schema.bodies import HardwareConfig, Presence, SensorConfig, SensorSta
 from seve_writer.decode import Report
 
 Place = tuple[int, int, int]
-"""Journal, sequence and place in the message: what decides which of two reports is newer."""
+"""Journal, sequence and index in the message. The greater of two places is the newer report."""
 
 
 class Patch(NamedTuple):
-    """Columns of one row that one report sets. `position` names the column that guards them."""
+    """The columns of one row that one report sets. `position` names the column that guards them."""
 
     table: str
     key: tuple[str, ...]
@@ -45,7 +45,7 @@ _PRESENCE: Final = {"status": "status"}
 
 
 def patches(report: Report[Any], place: Place) -> list[Patch]:
-    """The rows one report touches: one of a module, or one for each sensor it names."""
+    """Return the patches of one report: one for its module, or one for each sensor it names."""
     module, when, retained = report.module_id, report.received_at, report.retained
 
     def patch(table: str, columns: dict[str, Any], position: str = "position", *key: str) -> Patch:
@@ -76,7 +76,7 @@ def _of_sensor(patch: Any, sensor: str, body: SensorStatus | SensorConfig | None
 
 
 def _set(body: msgspec.Struct | msgspec.UnsetType | None, columns: dict[str, str]) -> dict[str, Any]:
-    """Columns that a body carries. A group that is null as a whole says that none of its parts is known."""
+    """Return the columns that a body carries. A group that is null sets each of its columns to null."""
     if body is UNSET:
         return {}
     if body is None:
@@ -85,25 +85,25 @@ def _set(body: msgspec.Struct | msgspec.UnsetType | None, columns: dict[str, str
 
 
 def rounds(everything: Iterable[Patch]) -> list[list[Patch]]:
-    """The patches to apply, oldest first: at most one a row and position in each round, in the order of their keys.
+    """Return the patches to apply in rounds, oldest first. A round has at most one per row and position, sorted by key.
 
     Nearly always one round. A patch whose columns a newer one sets as well changes nothing and is left out; a retained
-    one counts only where nothing is known, so it is left out behind any other of its row.
+    one counts only for a row that does not exist yet, so it is left out after any other patch of its row.
     """
     chains: dict[tuple[str, tuple[str, ...], str], list[Patch]] = {}
     for patch in sorted(everything, key=lambda patch: patch.place):
         chains.setdefault((patch.table, patch.key, patch.position), []).append(patch)
     result: list[list[Patch]] = []
     for _, chain in sorted(chains.items()):
-        for depth, patch in enumerate(_that_matter(chain)):
+        for depth, patch in enumerate(_uncovered(chain)):
             if depth == len(result):
                 result.append([])
             result[depth].append(patch)
     return result
 
 
-def _that_matter(chain: list[Patch]) -> list[Patch]:
-    """Of one row's patches, oldest first, those that change what the newest do not."""
+def _uncovered(chain: list[Patch]) -> list[Patch]:
+    """Return those of one row's patches, oldest first, that set a column which no newer patch sets."""
     news = [patch for place, patch in enumerate(chain) if place == 0 or not patch.retained]
     kept: list[Patch] = []
     covered: set[str] = set()

@@ -1,8 +1,8 @@
-"""What has to be done now and then, by one writer at a time: old measurements deleted where no TimescaleDB does it, and
-the ledger of past days merged into hours. Small transactions under a transaction-level lock, which holds behind a
-transaction-pooling PgBouncer too; failures are told and tried again, and never stop a writer from batch_writer.
+"""Periodic work of one writer at a time: deletes old measurements unless TimescaleDB does, merges the ledger of past
+days into hours. Runs small transactions under a transaction-level lock, which works behind a transaction-pooling
+PgBouncer too. Failures are logged and retried; they never stop a writer from writing batches.
 
-What is old is old by two clocks, the database's and this writer's: one that jumped ahead deletes nothing.
+A measurement is old if two clocks agree, the database's and this writer's: a clock that jumped ahead deletes nothing.
 """
 
 import time
@@ -27,10 +27,10 @@ _LOCK: Final = 0x5E7E_0002
 _ALONE: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 
 _PLAIN: Final = "SELECT to_regclass('measurements_time') IS NOT NULL"
-"""The index that `layouts/plain.sql` makes: without it TimescaleDB drops what is old."""
+"""The index that `layouts/plain.sql` creates. Without it, TimescaleDB drops old measurements."""
 
 _WITHOUT_SEQSCAN: Final = "SET LOCAL enable_seqscan = off"
-"""A LIMIT makes the planner hope to find old rows soon anywhere; the index knows that there are none."""
+"""With a LIMIT the planner expects a sequential scan to find old rows soon. The index shows that there are none."""
 
 _DELETE: Final = """
 DELETE FROM measurements WHERE ctid = ANY (ARRAY(
@@ -57,7 +57,7 @@ WITH slot AS (
 
 
 async def maintain(url: Secret, retention: float, interval: float, stop: Stop) -> None:
-    """Do it every `interval` seconds until `stop`; `retention` in seconds, 0 keeps every measurement."""
+    """Run every `interval` seconds until `stop`. `retention` is in seconds; 0 keeps every measurement."""
     while not await pause(stop, interval):
         try:
             async with await AsyncConnection.connect(
@@ -67,7 +67,7 @@ async def maintain(url: Secret, retention: float, interval: float, stop: Stop) -
                     metrics.RETIRED.inc(await _retire(connection, retention, stop))
                 metrics.MERGED.inc(await _merge(connection, stop))
         except psycopg.Error as error:
-            log.warning("maintenance failed; it is tried again", sqlstate=error.sqlstate, error=describe(error))
+            log.warning("maintenance failed; it will be retried", sqlstate=error.sqlstate, error=describe(error))
 
 
 async def _plain(connection: AsyncConnection[Any]) -> bool:
@@ -77,7 +77,7 @@ async def _plain(connection: AsyncConnection[Any]) -> bool:
 
 
 async def _retire(connection: AsyncConnection[Any], retention: float, stop: Stop) -> int:
-    """Delete what is older than `retention`, some at a time; how many rows that was."""
+    """Delete measurements older than `retention`, DELETED_AT_ONCE per transaction; return the number of rows."""
     total = 0
     while True:
         async with connection.transaction():
@@ -91,7 +91,7 @@ async def _retire(connection: AsyncConnection[Any], retention: float, stop: Stop
 
 
 async def _merge(connection: AsyncConnection[Any], stop: Stop) -> int:
-    """Merge hour after hour, oldest first; how many rows went into others."""
+    """Merge ledger rows hour by hour, oldest first; return the number of rows merged."""
     total = 0
     while True:
         async with connection.transaction():

@@ -1,4 +1,4 @@
-"""Whose fault an error of PostgreSQL is, by its SQLSTATE. Decides; retries, halves and reports nothing.
+"""Classifies PostgreSQL errors by SQLSTATE. Retries, halves and reports nothing.
 
 Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
@@ -8,20 +8,20 @@ from typing import Final
 
 
 class Fault(Enum):
-    """What a writer does about an error."""
+    """The cause of an error, which decides how the writer reacts."""
 
     DATABASE = "database"
-    """Away, busy, full or shutting down: the same batch again, later."""
+    """Down, busy, full or shutting down: retry the same batch later."""
     CONFLICT = "conflict"
-    """A key that is there already: the same batch as an upsert."""
+    """A key exists already: retry the same batch as an upsert."""
     ROW = "row"
-    """Something in the batch that the tables refuse: halve it."""
+    """The tables refuse a row of the batch: halve the batch."""
     SCHEMA = "schema"
-    """A table, column or permission that is missing, or a fault of ours: not ready, loud, nothing acknowledged."""
+    """A table, column or permission is missing, or this writer is wrong: not ready, logged as an error, no acks."""
     DECOMPRESSION = "decompression"
-    """TimescaleDB's limit on decompressing in one statement: the same batch without that limit."""
+    """TimescaleDB's limit on decompression per statement: retry the same batch without that limit."""
     UNKNOWN = "unknown"
-    """Anything else: a few times again, then as a row's."""
+    """Anything else: retry a few times, then treat it as ROW."""
 
 
 _BY_CODE: Final = {
@@ -54,7 +54,7 @@ _BY_CLASS: Final = {
 
 
 def classify(sqlstate: str | None) -> Fault:
-    """Whose fault it is; None stands for a connection that could not be made or broke."""
+    """Return the fault. None stands for a connection that failed or broke."""
     if sqlstate is None:
         return Fault.DATABASE
     return _BY_CODE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2], Fault.UNKNOWN)
