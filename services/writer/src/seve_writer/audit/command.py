@@ -1,4 +1,4 @@
-"""`seve-writer audit`: reads, reconciles, tells. Changes nothing, and may run at any time, beside everything else.
+"""`seve-writer audit`: reads, reconciles, reports. Changes nothing, and may run at any time beside running services.
 
 The order of reading makes a false alarm impossible. A message enters the journal, is committed with its row of the
 ledger, and only then acknowledged; nothing leaves the ledger, and nothing above the ack floor leaves the journal. So at
@@ -27,13 +27,13 @@ from seve_writer.audit.reconcile import Audit, Journal, Ledger, reconcile
 from seve_writer.settings import AuditSettings
 
 _TIMES: Final = 3
-"""How often a journal may be replaced while it is read."""
+"""Attempts to read a journal that is replaced while it is read."""
 _PATIENCE: Final = 120.0
-"""Seconds that the database has for a ledger."""
+"""Seconds that reading the ledger may take."""
 
 
 class Unreachable(SeveError):
-    """NATS or the database did not answer; `setting` says which of them that is."""
+    """NATS or the database did not answer; `setting` names the setting with its address."""
 
     def __init__(self, what: str, setting: str, error: Exception) -> None:
         super().__init__(f"{what} cannot be asked ({setting}): {describe(error)}")
@@ -41,7 +41,7 @@ class Unreachable(SeveError):
 
 
 async def command(settings: AuditSettings, *, since: int | None, as_json: bool, say: Callable[[str], None]) -> int:
-    """The whole command; gives the exit code: 0 where every message is accounted for, else 1. Raises as `examine`."""
+    """Run the command and return its exit code: 0 if every message is accounted for, else 1. Raises as `examine`."""
     audit, found, letters = await examine(settings, since)
     tell = report.as_json if as_json else report.report
     say(tell(audit, found, letters, micros()))
@@ -49,7 +49,7 @@ async def command(settings: AuditSettings, *, since: int | None, as_json: bool, 
 
 
 async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Audit, Journal, report.Letters]:
-    """The audit, the journal it is of, and the dead letters. Raises Unreachable, JournalError and SettingsError."""
+    """Return the audit, its journal and the dead letters. Raises Unreachable, JournalError and SettingsError."""
     ledger.check(settings.database_url)
     try:
         async with connected_once(settings.nats, "seve-writer audit") as client:

@@ -1,7 +1,7 @@
-"""Asks NATS how the journal stands, and what dead letters are kept. Needs `$JS.API.STREAM.INFO.*`,
+"""Reads the state of the journal and of the dead-letter stream. Needs `$JS.API.STREAM.INFO.*`,
 `$JS.API.CONSUMER.INFO.TELEMETRY.writer`, `$JS.API.STREAM.MSG.GET.TELEMETRY`, and no more.
 
-The server names the sequences that are gone between the first and the last it holds: none, unless somebody deleted them
+The server lists the sequences missing between the first and the last it holds: none, unless somebody deleted messages
 or its disk lost them. Up to the consumer's ack floor every message is acknowledged.
 """
 
@@ -18,7 +18,7 @@ from seve_writer.audit.ranges import except_for
 from seve_writer.audit.reconcile import Journal
 
 AT_MOST: Final = 4_000_000
-"""Gaps to ask for: beyond twice this the server cuts the connection for an answer that is too long."""
+"""Most missing sequences to ask for. Beyond twice as many, the server closes the connection: its answer is too long."""
 
 _ANSWER: Final = 30.0
 """Seconds."""

@@ -1,6 +1,6 @@
-"""Reads the ledger, in one read-only transaction that sees one moment of it. Needs SELECT on the tables, as a writer
-has; holds behind a transaction-pooling PgBouncer too. The database makes the spans: what crosses the wire does not grow
-with the number of transactions.
+"""Reads the ledger in one read-only transaction with one snapshot. Needs SELECT on the tables, as a writer has; works
+behind a transaction-pooling PgBouncer too. The database computes the spans, so the answer does not grow with the number
+of transactions.
 """
 
 from datetime import UTC, datetime
@@ -54,7 +54,7 @@ WHERE %(age)s = 0 OR committed_at > now() - make_interval(secs => %(age)s)
 
 
 def check(url: Secret) -> None:
-    """Raise SettingsError where `url` is no connection string: psycopg's own words about that may show a password."""
+    """Raise SettingsError if `url` is no connection string. psycopg's own error text may show a password."""
     try:
         conninfo_to_dict(url.reveal())
     except psycopg.ProgrammingError:
@@ -62,7 +62,7 @@ def check(url: Secret) -> None:
 
 
 async def read(url: Secret, age: float) -> tuple[Ledger, int]:
-    """The ledger, and how many envelopes it counts as dead within the last `age` seconds, or ever where that is 0.
+    """Return the ledger, and the envelopes it counts as dead within the last `age` seconds (0: ever).
 
     Raises psycopg.Error.
     """

@@ -1,6 +1,6 @@
-"""Sets of sequences as spans: pairs of first and last, both included; in order, none touching another. Pure.
+"""Sets of sequences as spans: pairs of first and last, both included, sorted and never adjacent. Pure.
 
-A journal has millions of sequences and few spans, so that nothing here costs more than the spans do.
+A journal has millions of sequences and few spans. The cost of each function grows with the spans only.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ Spans = tuple[Span, ...]
 
 
 def united(*sets: Iterable[Span]) -> Spans:
-    """What is in any of them; these may touch, overlap and stand in any order."""
+    """Return the union of sets. Their spans may touch, overlap and come in any order."""
     whole: list[Span] = []
     for first, last in sorted(span for spans in sets for span in spans):
         if whole and first <= whole[-1][1] + 1:
@@ -21,7 +21,7 @@ def united(*sets: Iterable[Span]) -> Spans:
 
 
 def without(spans: Spans, taken: Spans) -> Spans:
-    """What is in `spans` and not in `taken`."""
+    """Return the sequences of `spans` that are not in `taken`."""
     left: list[Span] = []
     place = 0
     for first, last in spans:
@@ -38,24 +38,24 @@ def without(spans: Spans, taken: Spans) -> Spans:
 
 
 def _from(spans: Spans, place: int, last: int) -> Iterator[Span]:
-    """Those from `place` on that begin by `last`."""
+    """Yield the spans from index `place` on that begin no later than `last`."""
     while place < len(spans) and spans[place][0] <= last:
         yield spans[place]
         place += 1
 
 
 def within(spans: Spans, first: int, last: int) -> Spans:
-    """What of them lies between `first` and `last`, both included."""
+    """Return the part of `spans` between `first` and `last`, both included."""
     return tuple((max(a, first), min(b, last)) for a, b in spans if a <= last and b >= first)
 
 
 def count(spans: Spans) -> int:
-    """How many sequences they are."""
+    """Return the number of sequences in `spans`."""
     return sum(last - first + 1 for first, last in spans)
 
 
 def except_for(first: int, last: int, missing: Iterable[int]) -> Spans:
-    """All from `first` to `last` but the `missing`, which stand in order."""
+    """Return the sequences from `first` to `last` without `missing`, which are sorted."""
     left: list[Span] = []
     start = first
     for sequence in missing:

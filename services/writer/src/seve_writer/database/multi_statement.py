@@ -1,6 +1,6 @@
-"""Several statements in one message of the simple protocol, one of which may be a COPY, in two round trips. psycopg's
-own `copy` takes one statement a message, which on a distant database costs a round trip each; so this drives libpq
-through psycopg's generators, as its cursors do. Knows no table.
+"""Runs several statements in one message of the simple protocol, at most one a COPY, in two round trips. psycopg's own
+`copy` takes one statement per message, each a round trip to a distant database; so this drives libpq through psycopg's
+generators, as its cursors do. Knows no table.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ _CHUNK: Final = 1 << 18
 
 
 async def run(connection: AsyncConnection[Any], statements: Sequence[str], copied: bytes = b"") -> list[PGresult]:
-    """Run `statements` in one message, feeding `copied` to the COPY among them; gives a result for each.
+    """Run `statements` in one message, send `copied` to the COPY among them, and return a result for each.
 
-    Raises psycopg.Error for the first that failed; those behind it did not run.
+    Raises psycopg.Error for the first statement that failed; later ones did not run.
     """
     text = ";".join(statements).encode()
     async with connection.lock:

@@ -1,5 +1,5 @@
-"""What to do about a failed transaction, step by step, as a pure decision: repeat, upsert, lift a limit, probe or give
-the part up as refused. Waits for nothing and knows no connection.
+"""Decides the next step after a failed transaction: retry, upsert, lift a limit, probe, or refuse the part. Pure: it
+waits for nothing and knows no connection.
 """
 
 from dataclasses import dataclass, field
@@ -8,20 +8,20 @@ from enum import Enum
 from seve_writer.database.sqlstate import Fault
 
 UNKNOWN_ATTEMPTS = 3
-"""How often an error of unknown cause is repeated while the database answers a probe."""
+"""Retries after an error of unknown cause, counted only while the database answers a probe."""
 
 
 class Step(Enum):
-    """What comes next."""
+    """The next step of an attempt."""
 
     AGAIN = "again"
-    """At once, differently."""
+    """Retry at once with the changed attempt."""
     LATER = "later"
-    """The same, after a backoff."""
+    """Retry after a backoff."""
     PROBE = "probe"
-    """The same after a backoff, if the database answers; told apart from LATER because only then it counts."""
+    """Retry after a backoff, and probe: the failure counts only if the database answers."""
     REFUSED = "refused"
-    """Not at all: something in this part cannot be stored."""
+    """Do not retry: at least one row of this part cannot be stored."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Attempt:
     unknown: int = field(default=0)
 
     def failed(self, fault: Fault) -> Step:
-        """Take note of a failure; tells what comes next."""
+        """Record a failure and return the next step."""
         if fault is Fault.CONFLICT and not self.upsert:
             self.upsert = True
             return Step.AGAIN
@@ -49,5 +49,5 @@ class Attempt:
         return Step.LATER
 
     def probed(self, *, answered: bool) -> None:
-        """Whether the database answered after a failure of unknown cause: only then the failure counts."""
+        """Record whether the database answered after a failure of unknown cause: only then the failure counts."""
         self.unknown += answered

@@ -1,5 +1,5 @@
 """The SQL of one transaction, as text for the simple protocol: several statements travel in one message, and nothing is
-prepared, which is what a transaction-pooling PgBouncer asks for. Texts of devices enter as one quoted JSON literal.
+prepared, which is what a transaction-pooling PgBouncer requires. Text of devices is passed as one quoted JSON literal.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,10 +36,10 @@ WITH put AS (
 
 
 def states(plan: Plan, quote: Quote) -> list[str]:
-    """The statements that apply a plan's patches: tables rise, and keys within a statement.
+    """Return the statements that apply a plan's patches, ordered by table, and by key within a statement.
 
-    Rows of one table that set different columns are in different statements, so that two writers may lock them
-    crosswise: PostgreSQL then ends one of the two transactions, and that one comes again.
+    Patches of one table that set different columns are in different statements, so two writers may deadlock on their
+    rows: PostgreSQL then aborts one of the two transactions, and its writer retries it.
 
     Each returns, for every row it applied, the position that now guards it and whether the row is new.
     """
@@ -79,7 +79,7 @@ def _record(patch: Patch, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def ledger(plan: Plan, counts: Counts) -> str:
-    """The row that accounts for the transaction."""
+    """Return the statement that inserts the transaction's ledger row."""
     sequences = ",".join(f"[{first},{last}]" for first, last in plan.sequences)
     return (
         "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored) VALUES"  # noqa: S608

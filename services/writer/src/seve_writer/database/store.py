@@ -1,5 +1,5 @@
-"""The database side of a writer: one connection, made when it is needed, one transaction at a time. A transaction is
-states, ledger and rows together; it commits or leaves nothing. Decides nothing about errors: it raises them.
+"""The writer's database connection: opened when needed, one transaction at a time. A transaction writes states, ledger
+and rows together, or nothing. Handles no error: it raises them.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ Verify = Callable[[AsyncConnection[Any]], Awaitable[None]]
 
 
 class Store:
-    """Writes plans. `verify` is asked about every connection before it is used."""
+    """Writes plans. Calls `verify` with every new connection before using it."""
 
     def __init__(self, url: Secret, timeout: float, verify: Verify) -> None:
         self._url = url
@@ -29,10 +29,10 @@ class Store:
         self._connection: AsyncConnection[Any] | None = None
 
     async def write(self, plan: Plan, *, upsert: bool = False, unlimited: bool = False) -> Counts:
-        """Run one transaction. `upsert` where rows may be there already, `unlimited` to lift TimescaleDB's limit.
+        """Run one transaction: with `upsert` if rows may exist already, with `unlimited` to lift TimescaleDB's limit.
 
-        Raises psycopg.Error, SchemaError or TimeoutError; only after a lost connection or a timeout is it unknown
-        whether it committed.
+        Raises psycopg.Error, SchemaError or TimeoutError. After a lost connection or a timeout it is unknown whether
+        the transaction committed; after any other error it did not.
         """
         async with asyncio.timeout(self._timeout):
             connection = await self._open()
@@ -43,7 +43,7 @@ class Store:
                 raise
 
     async def probe(self) -> None:
-        """Ask the database for anything at all. Raises as `write`."""
+        """Run an empty query. Raises as `write`."""
         async with asyncio.timeout(self._timeout):
             connection = await self._open()
             try:
@@ -95,7 +95,7 @@ class Store:
         return self._connection
 
     async def _abandon(self, connection: AsyncConnection[Any]) -> None:
-        """After a failure: back to an idle connection, or to none."""
+        """Roll back after a failure; close the connection if it is not idle then."""
         if connection.pgconn.transaction_status == pq.TransactionStatus.INERROR:
             try:
                 await run(connection, ["ROLLBACK"])
@@ -111,7 +111,7 @@ def _quote(connection: AsyncConnection[Any]) -> sql.Quote:
 
 
 def _applied(results: list[PGresult]) -> tuple[int, int]:
-    """How many reports made a row, and how many changed one: told apart by the position each left behind."""
+    """Count the reports that created a row and those that changed one, by the position that each left in its rows."""
     made: dict[bytes, bool] = {}
     for result in results:
         if result.status != pq.ExecStatus.TUPLES_OK:

@@ -1,5 +1,5 @@
-"""What one transaction does: rows of `measurements` with unique keys in order, patches of states, and the ledger's
-counts. Made from units; executes nothing (`store` does).
+"""Plans one transaction from units: rows of `measurements`, sorted and with unique keys, patches of states, and the
+ledger's counts. Executes nothing (`store` does).
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One transaction. `counts` is what is known before it runs, without its rows and reports; `reports` is how many
-    envelopes the patches come from. `redelivered` tells that rows may well be there already.
+    """One transaction. `counts` has the outcomes known before it runs, without rows and reports; `reports` counts the
+    envelopes behind the patches. With `redelivered`, its rows may exist already.
     """
 
     journal: int
@@ -41,8 +41,8 @@ class Plan:
 
 
 def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Plan:
-    """The transaction for `units`. A sample that a later one of the batch overwrites counts as replaced; what cannot be
-    read, as dead. `ending` tells that the last unit ends its NATS message, which the ledger then names.
+    """Return the transaction for `units`. A sample that a later one of the batch overwrites counts as replaced, an
+    unreadable envelope as dead. With `ending`, the last unit ends its NATS message, and the ledger names that message.
     """
     ordered = sorted(units, key=lambda unit: (unit.message.sequence, unit.index)) if _disordered(units) else units
     rows: dict[tuple[str, str, str, int], Row] = {}
@@ -74,12 +74,12 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Plan:
 
 
 def dead_letter_plan(unit: Unit, journal: int, *, ending: bool) -> Plan:
-    """The transaction that accounts for an envelope whose row the database refuses."""
+    """Return the transaction that counts one envelope as dead, after the database refused its row."""
     return Plan(journal, _ended([unit], ending=ending), [], [], 0, Counts(dead=1), redelivered=False)
 
 
 def outcome(plan: Plan, *, inserted: int, updated: int, fresh: int, changed: int) -> Counts:
-    """The counts once it ran: rows inserted and updated, reports that made a row (`fresh`) or changed one."""
+    """Return the counts after the plan ran: rows inserted and updated, reports that created (`fresh`) or changed a row."""
     return replace(
         plan.counts,
         inserted=inserted + fresh,

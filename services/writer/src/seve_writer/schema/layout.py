@@ -1,6 +1,6 @@
-"""How measurements are laid out: as TimescaleDB does where it can be had, else plainly; and what each role may do with
-the tables. Part of `setup`, after the migrations; runs every time, since the extension and the roles may come later and
-the retention is a setting. Never runs in a writer.
+"""Lays out `measurements` as a hypertable if TimescaleDB is available, else as a plain table; grants roles rights.
+Part of `setup`, after the migrations. Runs every time, since the extension and the roles may come later and the
+retention is a setting. Never runs in a writer.
 """
 
 from importlib.resources import files
@@ -19,7 +19,7 @@ Layout = Literal["plain", "timescaledb"]
 
 
 def lay_out(url: str, retention: float) -> list[str]:
-    """Apply the layout this database can have; gives its name. `retention` is in seconds; 0 keeps everything."""
+    """Apply the best available layout and return its name. `retention` is in seconds; 0 keeps everything."""
     with alone(url) as connection:
         layout = _possible(connection)
         text = (files("seve_writer.schema") / "layouts" / f"{layout}.sql").read_text(encoding="utf-8")

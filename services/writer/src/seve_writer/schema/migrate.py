@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at_utc timestamp
 )
 """
-"""As yoyo-migrations, which applied the migrations before, made it: its databases are used as they are."""
+"""The table of yoyo-migrations, which earlier versions used: their databases need no conversion."""
 
 _MARK: Final = """
 INSERT INTO schema_migrations (migration_hash, migration_id, applied_at_utc)

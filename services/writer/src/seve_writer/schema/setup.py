@@ -1,8 +1,8 @@
-"""`seve-writer setup`: the database's migrations, then the topology of NATS. May run before every start, and twice at
-once. Waits for what it needs, with one line a change of reason; starts no service.
+"""`seve-writer setup`: applies the database migrations, then the NATS topology. May run before every start, and twice
+at once. Waits for the database and NATS, with one log line per change of reason; starts no service.
 
-In this order a journal is younger than the tables it is written into, unless these took the place of others: so that
-an audit knows from which message on the ledger must have all.
+In this order a journal is younger than its tables, unless the tables were replaced. From that an audit knows the first
+message that the ledger must have.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from seve_writer.settings import WriterSettings
 log = structlog.get_logger()
 
 POLL = 1.0
-"""Seconds between attempts to reach what is away."""
+"""Seconds between attempts to connect."""
 
 
 async def setup(settings: WriterSettings, stop: Stop) -> None:
-    """Apply all of it. Raises Stopped where `stop` comes first, TopologyError, MigrationError or psycopg.Error."""
+    """Apply migrations, layout and topology. Raises Stopped, TopologyError, MigrationError or psycopg.Error."""
     url = settings.migration_database_url or settings.database_url
     names = await _once_up(lambda: asyncio.to_thread(migrate, url.reveal()), "the database", stop)
     log.info("migrations applied", names=names or "none")
@@ -40,7 +40,7 @@ async def setup(settings: WriterSettings, stop: Stop) -> None:
 
 
 async def _once_up(work: Callable[[], Awaitable[list[str]]], what: str, stop: Stop) -> list[str]:
-    """The result of `work`, repeated while what it needs is away."""
+    """Return the result of `work`, retried while the server it needs is down."""
     told = ""
     while True:
         try:

@@ -1,5 +1,5 @@
-"""Which schema this writer can use. The newest migration's number is the version; a writer works with its own version
-and with the next one, since migrations stay compatible with the version before. Changes nothing.
+"""Checks that this writer can use the database's schema. The newest migration's number is the version; a writer works
+with its own version and with the next one, since migrations stay compatible with the version before. Changes nothing.
 """
 
 from importlib.resources import files
@@ -11,13 +11,13 @@ from seve_writer.errors import SchemaError
 
 
 def packaged() -> list[str]:
-    """The names of the migrations this writer was made with, in order."""
+    """Return the names of the migrations packaged with this writer, in order."""
     folder = files("seve_writer.schema") / "migrations"
     return sorted(path.name.removesuffix(".sql") for path in folder.iterdir() if path.name.endswith(".sql"))
 
 
 def number(name: str) -> int:
-    """The version a migration leads to: `0001.tables` to 1."""
+    """Return the version that a migration leads to: 1 for `0001.tables`."""
     return int(name.partition(".")[0])
 
 
@@ -27,7 +27,7 @@ _VERSION: Final = "SELECT max(split_part(migration_id, '.', 1)::int) FROM schema
 
 
 async def verify(connection: AsyncConnection[Any]) -> None:
-    """Raise SchemaError where the version is not this writer's or the next. Raises psycopg.Error where none is told."""
+    """Raise SchemaError unless the version is this writer's or the next; psycopg.Error if it cannot be read."""
     row = await (await connection.execute(_VERSION)).fetchone()
     judge(row[0] if row else None)
 
