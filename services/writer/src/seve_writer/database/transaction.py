@@ -79,7 +79,7 @@ def dead_letter_plan(unit: Unit, journal: int, *, ending: bool) -> Plan:
 
 
 def outcome(plan: Plan, *, inserted: int, updated: int, fresh: int, changed: int) -> Counts:
-    """Return the counts after the plan ran: rows inserted and updated, reports that created (`fresh`) or changed a row."""
+    """Return the counts after the run: rows inserted and updated, reports that created (`fresh`) or changed a row."""
     return replace(
         plan.counts,
         inserted=inserted + fresh,
