@@ -2,16 +2,16 @@
 
 
 def describe(error: BaseException) -> str:
-    """Return the text of an error in one line; its class where it has no text."""
+    """Return the text of an error in one line, or its class name if it has no text."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 class SeveError(Exception):
-    """Root of what Sève raises on purpose."""
+    """Base class of the errors that Sève raises."""
 
 
 class SettingsError(SeveError):
-    """Settings that cannot be used; `faults` has one line for each, naming the variable."""
+    """Settings that cannot be used. `faults` has a line for each fault, naming the variable."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -19,7 +19,7 @@ class SettingsError(SeveError):
 
 
 class Stopped(SeveError):
-    """A stop was asked for while something was awaited."""
+    """A stop was requested during a wait."""
 
 
 class ShutdownTimeout(SeveError):

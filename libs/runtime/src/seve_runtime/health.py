@@ -8,7 +8,7 @@ STALLED_SECONDS = 30.0
 
 
 class Health:
-    """What a service waits for. Ready when every condition holds; live while its loop turns.
+    """The conditions of a service. Ready if every condition holds; live while its event loop runs.
 
     A condition is a name and, while it does not hold, the reason. Services set conditions as they gain and lose what
     they depend on; liveness never asks a dependency.
@@ -20,11 +20,11 @@ class Health:
         self._beat = clock()
 
     def holds(self, condition: str) -> None:
-        """`condition` is fulfilled."""
+        """Record that `condition` holds."""
         self._reasons[condition] = None
 
     def fails(self, condition: str, reason: str) -> None:
-        """`condition` is not fulfilled, for `reason`."""
+        """Record that `condition` does not hold, for `reason`."""
         self._reasons[condition] = reason
 
     @property

@@ -1,4 +1,4 @@
-"""Logs through structlog: JSON lines for machines, colours on a terminal. One line an event, never one a message."""
+"""Logs through structlog: JSON lines for machines, colours on a terminal. One line per event, never one per message."""
 
 import logging
 import sys

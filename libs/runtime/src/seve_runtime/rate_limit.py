@@ -1,10 +1,10 @@
-"""Three ways to bound a rate: one in an interval, so many per key and second, and a bucket of tokens. Pure: the caller
-brings the time, in seconds.
+"""Three rate limits: one per interval, a quota per key and second, and a token bucket. Pure: the caller passes the time
+in seconds.
 """
 
 
 class Throttle:
-    """At most one in `interval` seconds, counting what was held back: for log lines that would repeat."""
+    """At most one in `interval` seconds, counting those held back: for log lines that would repeat."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval

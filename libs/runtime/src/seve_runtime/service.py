@@ -1,4 +1,4 @@
-"""The way into every service: `--help`, settings and their faults, logs, uvloop, and an exit code that tells the truth.
+"""The entry point of every service: `--help`, settings and their faults, logs, uvloop, exit code.
 
 0: stopped as asked. 1: failed, with the error logged. 2: settings that cannot be used, each named on stderr.
 """
@@ -25,7 +25,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every service can be told. A service's own settings hold one of these in a field named `service`."""
+    """Settings of every service. A service's own settings hold one of these in a field named `service`."""
 
     log_level: Annotated[logs.Level, Meta(description="debug, info, warning or error")] = "info"
     log_format: Annotated[logs.Format, Meta(description="json, console, or auto: console on a terminal")] = "auto"
@@ -58,7 +58,7 @@ def parser(prog: str, summary: str, cls: type[msgspec.Struct]) -> argparse.Argum
 
 
 def load_or_exit(cls: type[T]) -> T:
-    """The settings of this process, or every fault on stderr and exit code 2."""
+    """Return the settings of this process; with faults, print each on stderr and exit with 2."""
     try:
         return load(cls, os.environ)
     except SettingsError as error:

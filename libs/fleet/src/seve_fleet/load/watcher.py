@@ -26,7 +26,7 @@ OPENING: Final = 64
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What all clients together were sent; `repeated` has the numbers of samples that a client was sent before."""
+    """The frames that all clients received. `repeated` has the numbers of samples that a client received before."""
 
     clients: int
     seen: int
@@ -99,7 +99,7 @@ class Client(asyncio.Protocol):
                 self.live.set_result(None)
 
     def close(self) -> None:
-        """Leave without a word."""
+        """Close without a close frame."""
         self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:

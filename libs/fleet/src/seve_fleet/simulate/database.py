@@ -1,6 +1,6 @@
-"""What the database holds of a run, asked in SQL through one of two doors: a connection, or a command that takes SQL.
+"""Counts the rows of a run by SQL, over a connection or through a command that takes SQL.
 
-The command serves where the database is published to nobody: it gets the statement on its standard input and answers
+The command is for a database without a reachable port: it gets the statement on its standard input and answers
 as `psql -qAt` does, a line a row and `|` between columns. Reads only.
 """
 
@@ -61,7 +61,7 @@ class CommandDoor:
 
 
 class Stored:
-    """What is stored of the modules of a run."""
+    """The stored samples and rows of a run's modules."""
 
     def __init__(self, door: Door, modules: Sequence[str]) -> None:
         self._door = door

@@ -23,7 +23,7 @@ MOST_A_TICK: Final = 200
 
 
 class Plan(NamedTuple):
-    """What a fleet does: samples a second of the whole fleet, for how long, and seconds between a module's reports."""
+    """The work of a fleet: samples per second of all modules, seconds of it, and seconds between a module's reports."""
 
     rate: float
     seconds: float

@@ -1,8 +1,8 @@
-"""How many messages are due: an even rate against the clock of the caller, never more than the total."""
+"""Numbers the messages that are due at an even rate, by the caller's clock, never more than the total."""
 
 
 class Pace:
-    """`rate` a second for `seconds`; what was missed is due at once, so that the total comes out exactly."""
+    """`rate` per second for `seconds`. Late messages are due at once, so the total is exact."""
 
     def __init__(self, rate: float, seconds: float) -> None:
         self.rate = rate

@@ -1,4 +1,4 @@
-"""The connection to NATS: found again for ever, its state told to health. Publishes and subscribes nothing itself."""
+"""The connection to NATS: reconnects for ever and reports its state to health. Publishes and subscribes nothing."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -40,7 +40,7 @@ class NatsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def connected(settings: NatsSettings, name: str, health: Health, stop: Stop) -> AsyncIterator[DirectClient]:
-    """A NATS connection that reconnects for ever and is drained last. Raises Stopped if `stop` comes before it stands.
+    """Open a NATS connection that reconnects for ever and is drained last. Raises Stopped if `stop` is set before that.
 
     Keeps the health condition `nats`; services that publish while it is lost are bounded by their own windows.
     """
@@ -86,9 +86,9 @@ async def connected(settings: NatsSettings, name: str, health: Health, stop: Sto
 
 @asynccontextmanager
 async def connected_once(settings: NatsSettings, name: str) -> AsyncIterator[DirectClient]:
-    """A NATS connection for a command, which would rather fail than wait: tried once a server, and not found again.
+    """Open a NATS connection for a command that should fail rather than wait: one attempt per server, no reconnects.
 
-    Raises nats.errors.Error and OSError, with what the connection was told last as the reason where it was told any.
+    Raises nats.errors.Error and OSError: the last error of the connection, if it reported one, is the reason.
     """
     client = DirectClient()
     told: list[Exception] = []
@@ -115,7 +115,7 @@ async def connected_once(settings: NatsSettings, name: str) -> AsyncIterator[Dir
 
 
 def _address(settings: NatsSettings) -> dict[str, Any]:
-    """Where to connect, and as whom."""
+    """Return nats-py's options for servers and credentials."""
     password = settings.nats_password.reveal() if settings.nats_password else None
     return {
         "servers": list(settings.nats_url),
@@ -126,7 +126,7 @@ def _address(settings: NatsSettings) -> dict[str, Any]:
 
 
 async def _give_up(client: DirectClient) -> None:
-    """Close what is broken already: what it had not sent is lost with it, and nobody waits for it any more."""
+    """Close a broken connection. Unsent messages are lost with it; no caller waits for them any more."""
     try:
         await client.close()
     except (OSError, RuntimeError) as error:  # uvloop's transport raises RuntimeError where it is closed

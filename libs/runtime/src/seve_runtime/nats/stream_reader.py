@@ -1,6 +1,6 @@
-"""One pass over what a stream holds, in chunks, through a consumer of its own that NATS keeps in memory and forgets.
+"""Reads the messages that a stream holds once, in chunks, through an ephemeral consumer that NATS keeps in memory.
 
-Acknowledges nothing, takes nothing out, and does not wait for what is still to come.
+Acknowledges nothing, removes nothing, and does not wait for new messages.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from seve_runtime.nats.pull import End, PullRequest, encode_request, end_of, req
 log = structlog.get_logger()
 
 CHUNK: Final = 500
-"""Messages asked for at once, and held until they are used."""
+"""Messages per request, held until they are used."""
 
 CHUNK_BYTES: Final = 16 << 20
-"""And their bytes, more than NATS takes in one message."""
+"""Bytes per request, more than NATS accepts in one message."""
 
 CHUNK_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 60.0
-"""After how long NATS forgets a reader that died."""
+"""Seconds after which NATS deletes the consumer of a reader that died."""
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
@@ -40,7 +40,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pass:
-    """`pending` is what it has not read yet, as of the last chunk."""
+    """One reading of the stream. `pending` counts the messages not read yet, as of the last chunk."""
 
     def __init__(self, client: DirectClient, subject: str, inbox: str, pending: int) -> None:
         self.pending = pending
@@ -53,7 +53,7 @@ class Pass:
         self._done = asyncio.Event()
 
     async def chunk(self) -> list[Stored]:
-        """The next messages, in order; none at the end. Raises nats.errors.Error and TimeoutError: the pass is over."""
+        """Return the next messages in order, none at the end. nats.errors.Error and TimeoutError end the pass."""
         if not self.pending:
             return []
         self._came, self._fault = [], ""
@@ -68,7 +68,7 @@ class Pass:
         return self._came
 
     async def take(self, frame: Frame) -> None:
-        """Take what the server answers: a message, or that the request ended before all came."""
+        """Take an answer of the server: a message, or the early end of the request."""
         end = end_of(frame)
         if end is None:
             found = parse_ack_subject(frame.reply)
@@ -81,7 +81,7 @@ class Pass:
             self._ended(end, " ".join(frame.status))
 
     def _ended(self, end: End, text: str) -> None:
-        """Nothing more is there, or the rest is too much for one request."""
+        """Finish the chunk: the stream has no more messages, or the rest exceeds one request."""
         if not self._came and end == "expired":
             self.pending = 0
         elif not self._came:
@@ -93,7 +93,7 @@ class Pass:
 async def reading(
     client: DirectClient, stream: str, *, start: int = 1, subjects: Sequence[str] = ()
 ) -> AsyncIterator[Pass]:
-    """A pass over what is there of `subjects` (all of them where none is named) from a sequence of the stream on."""
+    """Open a pass over the messages of `subjects` (all if empty) from sequence `start` on."""
     js = client.jetstream()
     config = ConsumerConfig(
         filter_subjects=list(subjects) or None,
@@ -114,5 +114,5 @@ async def reading(
         try:
             await subscription.unsubscribe()
             await js.delete_consumer(stream, name)
-        except (NatsError, TimeoutError) as error:  # NATS forgets it by itself, in a minute
-            log.debug("a reader's consumer was not deleted", error=describe(error))
+        except (NatsError, TimeoutError) as error:  # NATS deletes it after IDLE_SECONDS
+            log.debug("consumer of a reader not deleted", error=describe(error))

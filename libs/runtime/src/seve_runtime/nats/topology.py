@@ -1,5 +1,5 @@
-"""The streams and the consumer of contracts between services, declared once. `apply` is for `setup`, `verify` for the
-services, which create nothing: a service with narrow credentials starts only on a topology that is there.
+"""The streams and the consumer that services share, declared once. `apply` is for `setup`. Services call `verify` and
+create nothing: a service with narrow credentials starts only if the topology exists.
 """
 
 from contextlib import suppress
@@ -106,8 +106,8 @@ def writer_consumer(settings: TopologySettings) -> ConsumerConfig:
 
 
 async def apply(js: JetStreamContext, settings: TopologySettings) -> list[str]:
-    """Create what is missing and update what differs; return what was done. Raises TopologyError for what NATS refuses,
-    and for a journal of an earlier version that is not empty.
+    """Create missing streams, update differing ones, return the changes. Raises TopologyError if NATS refuses one or if
+    a journal of an earlier version is not empty.
     """
     done = await _replace_earlier(js)
     done += [change for config in streams(settings) if (change := await _apply_stream(js, config))]
@@ -119,7 +119,7 @@ async def apply(js: JetStreamContext, settings: TopologySettings) -> list[str]:
 
 
 async def _replace_earlier(js: JetStreamContext) -> list[str]:
-    """Delete the streams of the earlier layout (a work queue that was republished to HISTORY), once all is stored."""
+    """Delete the streams of the earlier layout (a work queue, republished to HISTORY) once every message is stored."""
     try:
         journal = await js.stream_info(JOURNAL)
     except NotFoundError:
@@ -157,7 +157,7 @@ async def _apply_stream(js: JetStreamContext, config: StreamConfig) -> str | Non
 
 
 async def verify(js: JetStreamContext) -> None:
-    """Raise TopologyError for the first stream or consumer that is not there."""
+    """Raise TopologyError for the first stream or consumer that is missing."""
     for name in (LATEST, DEADLETTER, JOURNAL):
         try:
             await js.stream_info(name)
@@ -170,16 +170,16 @@ async def verify(js: JetStreamContext) -> None:
 
 
 async def wait_for(js: JetStreamContext, stop: Stop, *, poll: float = 1.0) -> None:
-    """Wait, with one log line a change of reason, until `verify` is content or `stop` is set."""
-    told = ""
+    """Wait until `verify` passes or `stop` is set, with one log line per change of reason."""
+    logged = ""
     while not stop.is_set():
         try:
             await verify(js)
         except (TopologyError, APIError, TimeoutError, OSError) as error:
             reason = describe(error)
-            if reason != told:
+            if reason != logged:
                 log.warning("waiting for the topology", reason=reason)
-                told = reason
+                logged = reason
             await pause(stop, poll)
         else:
             return
