@@ -82,3 +82,18 @@ def test_every_port_is_known_by_its_setting():
         ("WRITER_ADMIN_PORT", 9111),
         ("WRITER_ADMIN_PORT", 9112),
     ]
+
+
+def whole(**settings):
+    found, programs = planned(**settings)
+    chosen = StackSettings(**settings)
+    return plan.Plan(
+        programs=programs, addresses=found, doors=plan.doors(chosen), writers=chosen.writers, dotenv="digest"
+    )
+
+
+@pytest.mark.parametrize(("had", "wanted"), [(1, 3), (3, 1), (2, 2)])
+def test_a_rescaled_plan_is_that_of_the_start_with_other_writers(had, wanted):
+    """Ports, logins and the digest of `.env` stay those that run, whatever the environment says by now."""
+    odd = {"writer_admin_port": 9200, "nats_port": 4300, "ws_listen": "127.0.0.1:8099"}
+    assert plan.rescaled(whole(writers=had, **odd), wanted) == whole(writers=wanted, **odd)

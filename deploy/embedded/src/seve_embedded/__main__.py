@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import psutil
 from paho.mqtt import MQTTException
 from seve_runtime.errors import SettingsError, SeveError
@@ -121,10 +120,8 @@ def _clean(stack: Stack, arguments: argparse.Namespace) -> int:
 
 
 def _scale(stack: Stack, arguments: argparse.Namespace) -> None:
-    wanted = msgspec.structs.replace(stack.settings, writers=arguments.writers)
-    scaled = stack.with_settings(wanted)
-    with up.alone(scaled):
-        scale.scale(scaled, _say)
+    with up.alone(stack):
+        scale.scale(stack, arguments.writers, _say)
     many = "one writer" if arguments.writers == 1 else f"{arguments.writers} writers"
     _say(f"Sève runs {many}. WRITERS={arguments.writers} in .env makes it last.")
 

@@ -18,6 +18,9 @@ NATS_ENVIRONMENT: Final = {"GOGC": "400", "GOMEMLIMIT": "850MiB"}
 """For Go's collector: a collection holds messages up for some 20 ms, and by default comes several times a second."""
 
 
+WRITER_DOOR: Final = "WRITER_ADMIN_PORT"
+
+
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """One supervised process. `priority` orders the start, and backwards the stop; `stop_signal` drains it."""
 
@@ -149,6 +152,32 @@ def writer_name(number: int) -> str:
     return f"writer-{number}" if number > 1 else "writer"
 
 
+def rescaled(running: Plan, writers: int) -> Plan:
+    """Return the plan of a running stack with another number of writers: each is the first one on a port of its own.
+
+    Nothing else changes, whatever the settings say by now: what runs was made from those of its start.
+    """
+    first = next(program for program in running.programs if program.name == writer_name(1))
+    port = first.admin_port or 0
+    copies = [
+        msgspec.structs.replace(
+            first,
+            name=writer_name(number),
+            environment={**first.environment, "ADMIN_LISTEN": f"127.0.0.1:{port + number - 1}"},
+            admin_port=port + number - 1,
+        )
+        for number in range(1, writers + 1)
+    ]
+    others = [program for program in running.programs if not program.name.startswith(writer_name(1))]
+    places = [door for door in running.doors if door[0] != WRITER_DOOR]
+    return msgspec.structs.replace(
+        running,
+        programs=sorted([*others, *copies], key=lambda program: program.priority),
+        doors=[*places, *((WRITER_DOOR, "127.0.0.1", port + number) for number in range(writers))],
+        writers=writers,
+    )
+
+
 def doors(settings: StackSettings) -> list[tuple[str, str, int]]:
     """Every place the stack listens at, as setting, host and port."""
     mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
@@ -161,5 +190,5 @@ def doors(settings: StackSettings) -> list[tuple[str, str, int]]:
         ("POSTGRES_PORT", local, settings.postgres_port),
         ("INGEST_ADMIN_PORT", local, settings.ingest_admin_port),
         ("BROADCASTER_ADMIN_PORT", local, settings.broadcaster_admin_port),
-        *(("WRITER_ADMIN_PORT", local, settings.writer_admin_port + number) for number in range(settings.writers)),
+        *((WRITER_DOOR, local, settings.writer_admin_port + number) for number in range(settings.writers)),
     ]

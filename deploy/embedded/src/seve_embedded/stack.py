@@ -53,12 +53,6 @@ class Stack:
             raise SettingsError(error.faults) from error
         return cls(load(StackSettings, every), State(root / ".seve"), every, text)
 
-    def with_settings(self, settings: StackSettings) -> Self:
-        """The same stack under other settings."""
-        other = type(self)(settings, self.state, self.environ)
-        other.dotenv = self.dotenv
-        return other
-
     @property
     def wanted(self) -> Plan:
         """What the settings say should run."""
@@ -136,9 +130,13 @@ class Stack:
 
     def write(self) -> None:
         """Bring the files that the supervisor and the servers read in line with the settings."""
-        write_private(self.state.plan, msgspec.json.encode(self.wanted).decode())
         write_private(self.state.nats_config, self._nats_config())
-        text = config.render(self.wanted.programs, root=os.geteuid() == 0, files=_open_files())
+        self.write_plan(self.wanted)
+
+    def write_plan(self, wanted: Plan) -> None:
+        """Write down what is to run, for the supervisor; the configurations of the servers stay as they are."""
+        write_private(self.state.plan, msgspec.json.encode(wanted).decode())
+        text = config.render(wanted.programs, root=os.geteuid() == 0, files=_open_files())
         write_private(self.state.supervisor_config, text)
 
     def _nats_config(self) -> str:

@@ -6,24 +6,24 @@ from collections.abc import Callable
 from seve_runtime.errors import SettingsError
 
 from seve_embedded.commands.up import NotReady
-from seve_embedded.plan import writer_name
+from seve_embedded.plan import WRITER_DOOR, Plan, rescaled, writer_name
 from seve_embedded.stack import Stack
 from seve_embedded.supervision import ports, readiness
 
 Say = Callable[[str], None]
 
 
-def scale(stack: Stack, say: Say) -> None:
-    """Bring the running stack to `settings.writers` writers; those that go drain first.
+def scale(stack: Stack, writers: int, say: Say) -> None:
+    """Bring the running stack to that many writers, as it was planned at its start; those that go drain first.
 
     Raises NotReady where the stack is not up, SettingsError where a new writer's admin port is taken.
     """
-    written = stack.written
-    if written is None or not stack.supervised:
+    running = stack.written
+    if running is None or not stack.supervised:
         raise NotReady("the stack is not up")
-    had, wanted = written.writers, stack.settings.writers
-    _check_ports(stack, had)
-    stack.write()
+    had, wanted, plan = running.writers, writers, rescaled(running, writers)
+    _check_ports(plan, had)
+    stack.write_plan(plan)
     stack.supervisor.reread()
     for number in range(had, wanted, -1):
         stack.supervisor.remove(writer_name(number))
@@ -31,20 +31,20 @@ def scale(stack: Stack, say: Say) -> None:
     for number in range(had + 1, wanted + 1):
         stack.supervisor.add(writer_name(number))
     for number in range(had + 1, wanted + 1):
-        _wait_ready(stack, writer_name(number))
+        _wait_ready(stack, plan, writer_name(number))
         say(f"  {writer_name(number)} ready")
 
 
-def _check_ports(stack: Stack, had: int) -> None:
-    new = [door for door in stack.wanted.doors if door[0] == "WRITER_ADMIN_PORT"][had:]
-    others = {port for setting, _, port in stack.wanted.doors if setting != "WRITER_ADMIN_PORT"}
+def _check_ports(plan: Plan, had: int) -> None:
+    new = [door for door in plan.doors if door[0] == WRITER_DOOR][had:]
+    others = {port for setting, _, port in plan.doors if setting != WRITER_DOOR}
     if clash := [port for _, _, port in new if port in others]:
         raise SettingsError([f"WRITER_ADMIN_PORT: port {clash[0]} of a further writer is given by another setting"])
     ports.check(new)
 
 
-def _wait_ready(stack: Stack, name: str) -> None:
-    program = stack.wanted.program(name)
+def _wait_ready(stack: Stack, plan: Plan, name: str) -> None:
+    program = plan.program(name)
     deadline = time.monotonic() + stack.settings.start_timeout
     while program and program.admin_port and not (answer := readiness.ask(program.admin_port)).ready:
         if time.monotonic() > deadline:
