@@ -10,13 +10,16 @@ from pathlib import Path
 import psutil
 from paho.mqtt import MQTTException
 from seve_runtime.errors import SettingsError, SeveError
+from seve_runtime.settings import load
 from websockets.exceptions import WebSocketException
 
 from seve_embedded.cli.arguments import parse
 from seve_embedded.commands import check, clean, down, logs, scale, status, up
 from seve_embedded.servers import postgres
+from seve_embedded.settings import StackSettings
 from seve_embedded.shared import pubsub, status_report, welcome
 from seve_embedded.stack import Stack
+from seve_embedded.state import State
 
 PROGRAMS = {
     "audit": ("-m", "seve_writer", "audit"),
@@ -44,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "up":
             check.check(os.environ, Path.cwd(), _say)
-        stack = Stack.open(os.environ, Path.cwd())
+        stack = _open(arguments.command, Path.cwd())
         if arguments.command in ONLY_WHEN_UP and not stack.running:
             raise NotUp
         return int(COMMANDS[arguments.command](stack, arguments) or 0)
@@ -60,6 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _open(command: str, root: Path) -> Stack:
+    """The stack of the project; `down` stops it whatever its settings say by now. Raises SettingsError."""
+    try:
+        return Stack.open(os.environ, root)
+    except SettingsError:
+        if command != "down":
+            raise
+        return Stack(load(StackSettings, {}), State(root / ".seve"), os.environ)
 
 
 def _say(line: str) -> None:

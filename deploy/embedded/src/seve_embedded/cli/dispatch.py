@@ -58,8 +58,7 @@ def _run(
     root: Path,
     engine: Callable[[Path, Mapping[str, str]], Engine],
 ) -> int:
-    file = root / ".env"
-    environ = env_file.merged(os.environ, file.read_text(encoding="utf-8") if file.exists() else "")
+    environ = _environ(arguments.command, root / ".env")
     containers = engine(root, environ)
     if arguments.command in ONLY_CONTAINERS:
         return containers.run(arguments)
@@ -69,6 +68,16 @@ def _run(
     if chosen == mode.DOCKER:
         return containers.run(arguments)
     return _become_embedded(root, argv)
+
+
+def _environ(command: str, file: Path) -> dict[str, str]:
+    """The environment with the variables of `.env`; `down` works whatever stands in that. Raises EnvFileError."""
+    try:
+        return env_file.merged(os.environ, file.read_text(encoding="utf-8") if file.exists() else "")
+    except env_file.EnvFileError:
+        if command != "down":
+            raise
+        return dict(os.environ)
 
 
 def _become_embedded(root: Path, argv: Sequence[str]) -> NoReturn:
