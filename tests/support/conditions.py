@@ -9,17 +9,20 @@ from collections.abc import Callable
 from contextlib import suppress
 
 _dice = random.SystemRandom()  # a seed, such as Hypothesis sets, would give the same port again
+_given: set[int] = set()  # a port that is given and not yet bound would be free to the next who asks
 
 
 def free_port() -> int:
     """A port of 127.0.0.1 that was free a moment ago, below those that systems give to outgoing connections: nobody's
-    connection takes it before a server does.
+    connection takes it before a server does. No port is given twice in one run.
     """
     while True:
         port = _dice.randrange(16_384, 32_768)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
