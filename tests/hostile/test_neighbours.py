@@ -139,7 +139,12 @@ FORBIDDEN = [
     "CREATE TABLE mine (i int)",
     "CREATE TEMPORARY TABLE mine (i int)",
     "UPDATE ledger SET dead = 0",
+    "DELETE FROM ledger",
     "TRUNCATE ledger",
+    "INSERT INTO ledger (committed_at) VALUES ('2020-01-01')",
+    "ALTER FUNCTION merge_ledger() SECURITY INVOKER",
+    "SELECT lo_create(0)",
+    "SELECT lo_from_bytea(0, 'kept for later')",
     "DELETE FROM schema_migrations",
     "SET ROLE postgres",
     "SET SESSION AUTHORIZATION postgres",
@@ -159,9 +164,29 @@ def test_a_role_is_no_owner(roles, role):
         psycopg.connect(roles(role).replace("/seve", "/postgres"))
 
 
+ROW = "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored)"
+
+
 def test_people_do_not_add_to_the_ledger(roles):
     with psycopg.connect(roles(PERSON), autocommit=True) as connection:
         connection.execute("SELECT count(*) FROM ledger")
-        for statement in ("DELETE FROM ledger", "INSERT INTO ledger (journal) VALUES (now())"):
+        for statement in (f"{ROW} VALUES (now(), '{{}}', 0, 0, 0, 0, 0, 0)", "SELECT merge_ledger()"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
+
+
+def test_the_writers_ledger_only_grows(roles, postgres_server):
+    """Merging, all that its role may do to a row that is there, keeps what the row says."""
+    rows = (
+        f"{ROW} SELECT '2025-01-01', int8multirange(int8range(i, i + 1)), 1, 1, 0, 0, 0, 0 FROM generate_series(1, 9) i"
+    )
+    says = "SELECT range_agg(sequences)::text, sum(received)::int, sum(inserted)::int FROM ledger"
+    with psycopg.connect(roles(WRITER), autocommit=True) as writer:
+        writer.execute(rows)
+        before = writer.execute(says).fetchall()
+        with psycopg.connect(postgres_server.url, autocommit=True) as owner:
+            owner.execute("UPDATE ledger SET committed_at = now() - interval '50 hours'")
+
+        assert writer.execute("SELECT merge_ledger(), merge_ledger()").fetchall() == [(9, 0)]
+        assert writer.execute(says).fetchall() == before == [("{[1,10)}", 9, 9)]
+        assert writer.execute("SELECT count(*) FROM ledger").fetchall() == [(1,)]

@@ -16,3 +16,7 @@ REVOKE CONNECT, TEMPORARY ON DATABASE seve, postgres, template1 FROM PUBLIC;
 GRANT CONNECT ON DATABASE seve TO seve_writer, seve_operator;
 GRANT USAGE ON SCHEMA public TO seve_writer, seve_operator;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
+-- Large objects belong to whoever makes them and are deleted by nobody: no role makes one.
+REVOKE EXECUTE ON FUNCTION pg_catalog.lo_creat(integer), pg_catalog.lo_create(oid), pg_catalog.lo_from_bytea(oid, bytea)
+FROM PUBLIC;

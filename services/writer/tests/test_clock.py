@@ -29,6 +29,7 @@ def step(query, migrated):
     )
     query(f"ALTER DATABASE {migrated.rpartition('/')[2]} SET search_path = clock, pg_catalog, public")
     query("ALTER TABLE ledger ALTER committed_at SET DEFAULT clock.now()")
+    query("ALTER FUNCTION merge_ledger() SET search_path = clock, pg_catalog, public, pg_temp")
     return lambda days: query("UPDATE clock.ahead SET days = %s", days)
 
 

@@ -1,4 +1,4 @@
-"""Old measurements go, the ledger shrinks and still says the same: against real PostgreSQL, by one writer at a time."""
+"""Old rows go, the ledger shrinks and still says the same: against real PostgreSQL, by one writer at a time."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -31,6 +31,29 @@ async def test_measurements_beyond_the_retention_are_deleted(query, maintained):
     )
     query("INSERT INTO measurements SELECT now() - i * interval '1 day', 'a', 'b', '', i FROM generate_series(0, 89) i")
     await eventually(lambda: query("SELECT count(*) FROM measurements") == [(90,)], "only the young ones left")
+
+
+async def test_states_of_modules_that_are_gone_are_deleted(query, maintained):
+    """All that is stored of a module is old. What lives keeps a report that it made once, long ago."""
+    query("INSERT INTO measurements SELECT now() - interval '1 day', 'measures', 'co2', '', 1")
+    for age, module in ((91, "gone"), (91, "measures"), (91, "reports"), (89, "late")):
+        when = f"now() - interval '{age} days'"
+        query(f"INSERT INTO device_hardware (module_id, updated_at) VALUES ('{module}', {when})")
+        query(f"INSERT INTO sensor_config (module_id, sensor_type, updated_at) VALUES ('{module}', 'co2', {when})")
+    query("INSERT INTO device_presence (module_id, updated_at) VALUES ('reports', now())")
+    kept = [("late",), ("measures",), ("reports",)]
+    for table in ("device_hardware", "sensor_config"):
+        by_name = f"SELECT module_id FROM {table} ORDER BY 1"
+        await eventually(lambda by_name=by_name: query(by_name) == kept, f"the gone one's row of {table} deleted")
+
+
+async def test_a_sensor_that_its_module_names_no_more_is_deleted(query, maintained):
+    """A device that invents a name in each report keeps those of one retention."""
+    query(
+        "INSERT INTO sensor_status (module_id, sensor_type, updated_at)"
+        " SELECT 'm', 's' || i, now() - interval '1 day' * i FROM generate_series(0, 12000) i"
+    )
+    await eventually(lambda: query("SELECT count(*) FROM sensor_status") == [(90,)], "only the young ones left")
 
 
 async def test_past_days_of_the_ledger_are_merged_into_hours(query, maintained):

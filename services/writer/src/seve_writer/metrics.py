@@ -30,4 +30,5 @@ ACK_PENDING = Gauge("seve_writer_consumer_ack_pending_messages", "Journal messag
 OLDEST_SECONDS = Gauge("seve_writer_oldest_unwritten_seconds", "Age of the oldest journal message that is not stored")
 PURGED = Counter("seve_writer_purged_messages_total", "Stored messages purged beyond HISTORY_MAX_BYTES")
 RETIRED = Counter("seve_writer_retired_rows_total", "Measurements deleted because of their age")
+RETIRED_STATES = Counter("seve_writer_retired_states_total", "State rows deleted because of their age")
 MERGED = Counter("seve_writer_ledger_merged_rows_total", "Rows of the ledger merged into hours")

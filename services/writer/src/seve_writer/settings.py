@@ -45,9 +45,12 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
             gt=0, description="how long a connection, or one transaction, may take before it is given up and repeated"
         ),
     ] = 30.0
-    retention: Annotated[Seconds, Meta(description="measurements older than this are deleted; 0 keeps all")] = 90 * DAY
+    retention: Annotated[
+        Seconds,
+        Meta(description="rows older than this are deleted, states once their module is gone; 0 keeps all"),
+    ] = 90 * DAY
     maintenance_interval: Annotated[
-        Seconds, Meta(gt=0, description="how often old measurements are deleted and the ledger is merged")
+        Seconds, Meta(gt=0, description="how often old rows are deleted and the ledger is merged")
     ] = 60.0
 
     def __post_init__(self) -> None:

@@ -1,8 +1,9 @@
-"""Periodic work of one writer at a time: deletes old measurements unless TimescaleDB does, merges the ledger of past
-days into hours. Runs small transactions under a transaction-level lock, which works behind a transaction-pooling
-PgBouncer too. Failures are logged and retried; they never stop a writer from writing batches.
+"""Periodic work of one writer at a time: deletes old measurements unless TimescaleDB does, and the states of modules
+that are gone; merges the ledger of past days into hours. Runs small transactions under a transaction-level lock, which
+works behind a transaction-pooling PgBouncer too. Failures are logged and retried; they never stop a writer from writing
+batches.
 
-A measurement is old if two clocks agree, the database's and this writer's: a clock that jumped ahead deletes nothing.
+A row is old if two clocks agree, the database's and this writer's: a clock that jumped ahead deletes nothing.
 """
 
 import time
@@ -32,28 +33,17 @@ _PLAIN: Final = "SELECT to_regclass('measurements_time') IS NOT NULL"
 _WITHOUT_SEQSCAN: Final = "SET LOCAL enable_seqscan = off"
 """With a LIMIT the planner expects a sequential scan to find old rows soon. The index shows that there are none."""
 
-_DELETE: Final = """
-DELETE FROM measurements WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM measurements
-    WHERE time < least(now(), to_timestamp(%s)) - make_interval(secs => %s) LIMIT %s))
-"""
+_MERGE: Final = "SELECT merge_ledger()"
+"""One journal's hour in each call, by a function of the tables' owner: a writer may not delete from the ledger."""
 
-_MERGE: Final = """
-WITH slot AS (
-    SELECT journal, date_trunc('hour', committed_at, 'UTC') AS hour
-    FROM ledger WHERE committed_at < now() - interval '1 day'
-    GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 2 LIMIT 1
-), gone AS (
-    DELETE FROM ledger USING slot
-    WHERE ledger.journal = slot.journal AND committed_at >= hour AND committed_at < hour + interval '1 hour'
-    RETURNING ledger.*
-), merged AS (
-    INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored, committed_at)
-    SELECT journal, range_agg(sequences), sum(received), sum(inserted), sum(updated), sum(replaced), sum(dead),
-           sum(ignored), max(committed_at)
-    FROM gone GROUP BY journal
-) SELECT count(*) FROM gone
-"""
+_STATES: Final = ("device_system_status", "device_hardware", "device_presence", "sensor_status", "sensor_config")
+_OF_SENSORS: Final = ("sensor_status", "sensor_config")
+_CUT: Final = "least(now(), to_timestamp(%(now)s)) - make_interval(secs => %(retention)s)"
+"""What is older is old: by the database's clock and by this writer's."""
+
+_DELETE: Final = f"""
+DELETE FROM measurements WHERE ctid = ANY (ARRAY(SELECT ctid FROM measurements WHERE time < {_CUT} LIMIT %(most)s))
+"""  # noqa: S608  (constants of this module)
 
 
 async def maintain(url: Secret, retention: float, interval: float, stop: Stop) -> None:
@@ -64,7 +54,9 @@ async def maintain(url: Secret, retention: float, interval: float, stop: Stop) -
                 url.reveal(), prepare_threshold=None, connect_timeout=10, application_name="seve-writer maintenance"
             ) as connection:
                 if retention and await _plain(connection):
-                    metrics.RETIRED.inc(await _retire(connection, retention, stop))
+                    metrics.RETIRED.inc(await _retire(connection, _DELETE, retention, stop))
+                for table in _STATES if retention else ():
+                    metrics.RETIRED_STATES.inc(await _retire(connection, _delete_states(table), retention, stop))
                 metrics.MERGED.inc(await _merge(connection, stop))
         except psycopg.Error as error:
             log.warning("maintenance failed; it will be retried", sqlstate=error.sqlstate, error=describe(error))
@@ -76,18 +68,37 @@ async def _plain(connection: AsyncConnection[Any]) -> bool:
         return row == (True,)
 
 
-async def _retire(connection: AsyncConnection[Any], retention: float, stop: Stop) -> int:
-    """Delete measurements older than `retention`, DELETED_AT_ONCE per transaction; return the number of rows."""
+async def _retire(connection: AsyncConnection[Any], statement: str, retention: float, stop: Stop) -> int:
+    """Delete what is older than `retention`, DELETED_AT_ONCE per transaction; return the number of rows."""
     total = 0
     while True:
         async with connection.transaction():
             if not await _alone(connection):
                 return total
             await connection.execute(_WITHOUT_SEQSCAN)
-            gone = (await connection.execute(_DELETE, (time.time(), retention, DELETED_AT_ONCE))).rowcount
+            bounds = {"now": time.time(), "retention": retention, "most": DELETED_AT_ONCE}
+            gone = (await connection.execute(statement, bounds)).rowcount
         total += gone
         if gone < DELETED_AT_ONCE or await pause(stop, BETWEEN):
             return total
+
+
+def _delete_states(table: str) -> str:
+    """Return the statement that deletes old rows of one state table: those of a module of which nothing younger is
+    stored anywhere, and those of a sensor that its module's later reports do not name any more.
+
+    A device may report its hardware once and then run for years: such a row stays while the module says anything.
+    """
+    of_module = f"SELECT FROM {{}} AS young WHERE young.module_id = old.module_id AND young.updated_at >= {_CUT}"
+    heard = [of_module.format(each) for each in _STATES]
+    heard.append("SELECT FROM measurements AS young WHERE young.module_id = old.module_id")
+    gone = " AND ".join(f"NOT EXISTS ({each})" for each in heard)
+    unnamed = f" OR EXISTS ({of_module.format(table)})" if table in _OF_SENSORS else ""
+    old = f"updated_at < {_CUT}"
+    return (
+        f"DELETE FROM {table} WHERE {old} AND ctid = ANY (ARRAY("  # noqa: S608  (constants of this module)
+        f"SELECT ctid FROM {table} AS old WHERE {old} AND ({gone}{unnamed}) LIMIT %(most)s))"
+    )
 
 
 async def _merge(connection: AsyncConnection[Any], stop: Stop) -> int:

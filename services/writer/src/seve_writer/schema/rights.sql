@@ -1,6 +1,7 @@
 -- What the roles of deploy/docker/postgres/roles.sql may do with each table, where such a role exists; may run at every
--- setup. Both read and change rows. The audit trusts the ledger: the writer adds rows to it, and merges them into hours by
--- deleting and adding, but changes none; people only read it. Which migrations were applied is the owner's affair.
+-- setup. Both read and change rows. The audit trusts the ledger: the writer adds rows to it, at the database's own time,
+-- and merges them into hours by a function of the owner's; people only read it. Nobody but the owner deletes from it.
+-- Which migrations were applied is the owner's affair.
 DO $$
 DECLARE
     role text;
@@ -12,9 +13,7 @@ BEGIN
         FOR relation IN SELECT c.relname FROM pg_class c
                         WHERE c.relnamespace = current_schema::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') LOOP
             granted := CASE
-                WHEN relation.relname = 'schema_migrations' OR relation.relname LIKE '%yoyo%' THEN 'SELECT'
-                WHEN relation.relname = 'ledger' AND role = 'seve_writer' THEN 'SELECT, INSERT, DELETE'
-                WHEN relation.relname = 'ledger' THEN 'SELECT'
+                WHEN relation.relname IN ('schema_migrations', 'ledger') OR relation.relname LIKE '%yoyo%' THEN 'SELECT'
                 ELSE 'SELECT, INSERT, UPDATE, DELETE'
             END;
             EXECUTE format('REVOKE ALL ON %I FROM %I', relation.relname, role);
@@ -22,4 +21,8 @@ BEGIN
         END LOOP;
         EXECUTE format('GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA %I TO %I', current_schema, role);
     END LOOP;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'seve_writer') THEN
+        GRANT INSERT (journal, sequences, received, inserted, updated, replaced, dead, ignored) ON ledger TO seve_writer;
+        GRANT EXECUTE ON FUNCTION merge_ledger() TO seve_writer;
+    END IF;
 END $$;
