@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PREPARE = f"""
 import os, pathlib, sys
@@ -16,15 +18,25 @@ sys.exit(dispatch.main(["prepare"], pathlib.Path.cwd(), Containers))
 OPEN = "MQTT_LISTEN=0.0.0.0:1883\nMQTT_USERNAME=device\nMQTT_PASSWORD=long-enough\n"
 
 
+def write(path, text, mode=0o600):
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def run(folder, **environ):
+    command = [sys.executable, "-I", "-S", "-c", PREPARE]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+
+
 def prepared(folder, **environ):
     """The settings that it prints, and what it says besides."""
-    command = [sys.executable, "-I", "-S", "-c", PREPARE]
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=True)
+    done = run(folder, **environ)
+    assert done.returncode == 0, done.stderr
     return dict(line.removeprefix("export ").split("=", 1) for line in done.stdout.splitlines()), done.stderr
 
 
 def test_no_device_guesses_the_name_of_ingests_session(tmp_path):
-    (tmp_path / ".env").write_text(OPEN)
+    write(tmp_path / ".env", OPEN)
     first, said = prepared(tmp_path)
     again, _ = prepared(tmp_path)
 
@@ -40,6 +52,41 @@ def test_an_older_installation_keeps_its_session_and_is_warned(tmp_path):
 
     assert prepared(tmp_path)[0]["MQTT_CLIENT_ID"] == "seve-ingest"
     assert prepared(tmp_path)[1] == ""
-    (tmp_path / ".env").write_text(OPEN)
+    write(tmp_path / ".env", OPEN)
     assert "MQTT_CLIENT_ID = 'seve-ingest' is known to everybody" in prepared(tmp_path)[1]
     assert prepared(tmp_path, MQTT_CLIENT_ID="mine")[0]["MQTT_CLIENT_ID"] == "mine"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_file_of_secrets_that_others_may_read_is_told(tmp_path, mode):
+    """By the names of its secrets, never by their values; for `up` too, in either mode."""
+    write(tmp_path / ".env", f"{OPEN}JWT_SECRET={'s' * 32}\nWRITERS=2\n", mode)
+    said = prepared(tmp_path)[1]
+    assert said == (
+        "warning: .env: other users of this machine may read MQTT_PASSWORD, JWT_SECRET in it: chmod 600 .env\n"
+    )
+
+
+def test_a_file_without_secrets_may_be_read(tmp_path):
+    write(tmp_path / ".env", "WRITERS=2\nJWT_SECRET=\n", 0o644)
+    assert prepared(tmp_path)[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("environ", "fault"),
+    [
+        ({"MQTT_USERNAME": "device:x"}, "MQTT_USERNAME: expected a name without a colon"),
+        ({"MQTT_USERNAME": "device\npipeline"}, "MQTT_USERNAME: expected a name without a colon"),
+        ({"SEVE_PROJECT": "../../elsewhere"}, "SEVE_PROJECT = '../../elsewhere': expected lower-case letters"),
+        ({"SEVE_PROJECT": "a/b"}, "SEVE_PROJECT = 'a/b': expected lower-case letters"),
+        ({"JWT_SECRET": "short"}, "JWT_SECRET is shorter than 32 bytes"),
+    ],
+)
+def test_a_name_that_would_leave_its_line_or_its_folder_is_refused(tmp_path, environ, fault):
+    """Nothing is written before it."""
+    inner = tmp_path / "project"
+    inner.mkdir()
+    done = run(inner, **{"MQTT_PASSWORD": "long-enough", "MQTT_USERNAME": "device", **environ})
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"setting {fault}")
+    assert [path.name for path in tmp_path.rglob("*")] == ["project"]

@@ -21,6 +21,13 @@ def test_a_line_of_another_program_stays_as_it_is():
         assert logfile.readable(line) == line
 
 
+def test_no_line_steers_the_terminal():
+    """Neither ours, with a topic in it, nor a server's, with the name of a client."""
+    event = '{"event":"odd\\u001b[2J","level":"error","topic":"a\\u009b31m","timestamp":"2026-01-01T10:11:12.345678Z"}'
+    assert logfile.readable(event) == "10:11:12.345 error   odd\\u001b[2J topic=a\\u009b31m"
+    assert logfile.readable('[1] mid:7 - "odd\x1b[2J" - error') == '[1] mid:7 - "odd\\u001b[2J" - error'
+
+
 def test_only_errors_are_errors(tmp_path):
     """The last of them, oldest first; a log that is not there has none."""
     path = tmp_path / "writer.log"

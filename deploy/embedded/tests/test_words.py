@@ -78,3 +78,11 @@ def test_a_frame_is_one_line():
         'T  a/co2  450.5\nT  a/system  {"rssi": -45}'
     )
     assert pubsub.line('{"event":"live"}') == '{"event": "live"}'
+
+
+def test_what_a_device_says_does_not_steer_the_terminal():
+    """In topics, values and names of a frame."""
+    data = {"topic": "odd\x1b[31m/co2\n", "time": "T", "kind": "log", "value": None, "metadata": {"text": "\x9b31m"}}
+    frame = json.dumps({"event": "mqtt-message", "seq": "1", "data": data})
+    assert pubsub.line(frame) == 'T  odd\\u001b[31m/co2\\u000a  {"text": "\\u009b31m"}'
+    assert pubsub.line('{"event":"silent","module":"\\u009b2J"}') == '{"event": "silent", "module": "\\u009b2J"}'

@@ -179,6 +179,9 @@ def test_every_setting_is_described_with_its_default():
         ("[::1]:2", ("::1", 2), True),
         (":3", ("0.0.0.0", 3), False),
         ("localhost:4", ("localhost", 4), True),
+        ("127.9.9.9:5", ("127.9.9.9", 5), True),
+        ("127.evil.example:6", ("127.evil.example", 6), False),
+        ("localhost.example:7", ("localhost.example", 7), False),
     ],
 )
 def test_listen_addresses(listen, address, loopback):

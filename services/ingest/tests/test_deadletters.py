@@ -6,6 +6,7 @@ import sys
 
 import nats
 import pytest
+from seve_ingest.deadletters.records import Letter, line, whole
 from seve_runtime.nats import topology
 from seve_schema.codec import encode
 from seve_schema.deadletter import IngestDeadLetter, JournalDeadLetter, WriterDeadLetter
@@ -34,7 +35,7 @@ def refused(topic, payload, reason, **more):
         size=more.pop("size", len(payload)),
         digest="d",
         reason=reason,
-        error="as told",
+        error=more.pop("error", "as told"),
         received_at=RECEIVED,
         **more,
     )
@@ -119,6 +120,13 @@ async def test_show_tells_all_of_one(letters, tool):
     """The payload as it came."""
     _, lines, _ = await tool("show", "1")
     assert any("b'no json'" in line for line in lines)
+
+
+def test_no_letter_steers_the_terminal():
+    """Its topic and its error are text of the device."""
+    letter = Letter(1, "malformed", refused("odd\x1b[2J/co2", b"", "malformed", error="\x9b31m"))
+    assert line(letter).isprintable()
+    assert all(each.isprintable() for each in whole(letter).split("\n"))
 
 
 async def test_retry_normalises_anew_and_keeps_the_time_of_receipt(letters, tool, streams):

@@ -99,7 +99,8 @@ class Containers:
     def _settle(self, faults: list[str]) -> dict[str, str]:
         """Make the passwords and put what Compose needs besides into its environment. Raises Refused."""
         if faults:
-            raise prepare.Refused([*faults, *prepare.doors(self._compose.environ)[0]])
+            environ = self._compose.environ
+            raise prepare.Refused([*faults, *prepare.doors(environ)[0], *prepare.names(environ)])
         settings = prepare.prepare(self._root, self._compose.environ)
         self._compose.environ.update(settings)
         return settings

@@ -9,6 +9,7 @@ through a mount.
 
 import base64
 import hashlib
+import re
 import secrets
 import sys
 from collections.abc import Mapping
@@ -29,6 +30,19 @@ WORDS = (
 PIPELINE = "pipeline"
 CLIENT_ID = "seve-ingest"
 PATIENCE = "3m"
+MIN_SECRET_BYTES = 32
+"""What the broadcaster asks of JWT_SECRET, told before anything is written."""
+
+_USER = re.compile(r"[^:\x00-\x1f\x7f]*")
+"""A line of Mosquitto's password file ends the name at a colon, and itself at a line break."""
+
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
+"""As Compose has it; the name is part of a path."""
+
+ROUNDS = 101
+"""Of PBKDF2, as mosquitto_passwd has it. Each CONNECT, also a stranger's, costs the broker's one thread as many: 10,000
+would be 20 ms each, and fifty connections per second would take all of it. The file is closed to other users instead.
+"""
 
 
 class Refused(ValueError):
@@ -42,6 +56,7 @@ class Refused(ValueError):
 def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Make the passwords; return the settings that Compose needs besides. Raises Refused, and then changes nothing."""
     faults, settings = doors(environ)
+    faults += names(environ)
     try:
         patience(environ)
     except ValueError as error:
@@ -54,6 +69,18 @@ def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
         print(KNOWN_SESSION, file=sys.stderr)
     write_secrets(folder, environ)
     return settings
+
+
+def names(environ: Mapping[str, str]) -> list[str]:
+    """Return the faults of what becomes part of a path or of a password file, and of a secret that is too short."""
+    faults = []
+    if not _USER.fullmatch(environ.get("MQTT_USERNAME", "")):
+        faults.append("MQTT_USERNAME: expected a name without a colon, line breaks and other control characters")
+    if not _PROJECT.fullmatch(project := environ.get("SEVE_PROJECT") or "seve"):
+        faults.append(f"SEVE_PROJECT = {project!r}: expected lower-case letters, digits, - and _")
+    if 0 < len(environ.get("JWT_SECRET", "").encode()) < MIN_SECRET_BYTES:
+        faults.append(f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes, which RFC 7518 asks of HS256")
+    return faults
 
 
 def secrets_folder(root: Path, environ: Mapping[str, str]) -> Path:
@@ -168,7 +195,7 @@ def nats_routes(password: str) -> str:
     return f'NATS_ROUTE_PASSWORD: "{password}"\nNATS_ROUTES: [{routes}]\n'
 
 
-def mosquitto_line(user: str, password: str, iterations: int = 101) -> str:
+def mosquitto_line(user: str, password: str, iterations: int = ROUNDS) -> str:
     """A line of Mosquitto's password file: PBKDF2 of SHA-512, as mosquitto_passwd writes it."""
     salt = secrets.token_bytes(12)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations)

@@ -5,6 +5,7 @@ Imports the standard library only: the container side of the stack runs on a bar
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Final
 
 DAY: Final = 86400.0
@@ -55,7 +56,10 @@ def split_listen(text: str) -> tuple[str, int]:
 def is_loopback(text: str) -> bool:
     """Return whether a listen address is reachable from this machine alone."""
     host, _ = split_listen(text)
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name: who knows where it leads
+        return False
 
 
 def reachable(host: str) -> str:

@@ -18,6 +18,10 @@ ONLY_CONTAINERS: Final = ("possible", "prepare")
 """Commands that are about the containers, whatever the mode."""
 
 
+SETTLING: Final = ("up", "prepare")
+"""Commands that put the settings into force."""
+
+
 class Engine(Protocol):
     """The stack in containers."""
 
@@ -59,6 +63,8 @@ def _run(
     engine: Callable[[Path, Mapping[str, str]], Engine],
 ) -> int:
     environ = _environ(arguments.command, root / ".env")
+    if arguments.command in SETTLING:
+        _tell_readers(root / ".env")
     containers = engine(root, environ)
     if arguments.command in ONLY_CONTAINERS:
         return containers.run(arguments)
@@ -78,6 +84,15 @@ def _environ(command: str, file: Path) -> dict[str, str]:
         if command != "down":
             raise
         return dict(os.environ)
+
+
+def _tell_readers(file: Path) -> None:
+    """Tell that other users of this machine may read the secrets in `.env`."""
+    if not file.exists() or not file.stat().st_mode & 0o077:
+        return
+    if names := env_file.secrets(env_file.parse(file.read_text(encoding="utf-8"))):
+        told = f"other users of this machine may read {', '.join(names)} in it: chmod 600 {file.name}"
+        print(f"warning: {file.name}: {told}", file=sys.stderr)
 
 
 def _become_embedded(root: Path, argv: Sequence[str]) -> NoReturn:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
+_SECRET: Final = re.compile(r"_(PASSWORD|SECRET|TOKEN)")
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*$")
 
 
@@ -44,6 +45,11 @@ def parse(text: str, name: str = ".env") -> dict[str, str]:
 def merged(environ: Mapping[str, str], text: str) -> dict[str, str]:
     """Return the environment with the file's variables added. A variable that is set, and not empty, wins."""
     return {**parse(text), **{name: value for name, value in environ.items() if value}}
+
+
+def secrets(variables: Mapping[str, str]) -> list[str]:
+    """Return the names of those variables whose values are secrets."""
+    return [name for name, value in variables.items() if value and _SECRET.search(name) and not name.endswith("_FILE")]
 
 
 def _value(raw: str) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from seve_runtime.terminal import visible
+
 TAIL_BYTES: Final = 256 * 1024
 _ASIDE: Final = frozenset({"event", "level", "timestamp", "service"})
 
@@ -27,13 +29,15 @@ def tail(path: Path, count: int = 15, since: int = 0) -> str:
 
 
 def readable(line: str) -> str:
-    """One line for a person: time, level and event first, then what else it says. Lines of others stay as they are."""
+    """One line for a person: time, level and event first, then what else it says. Lines of others stay as they are, but
+    for what would steer the terminal: servers write the names of devices into them too.
+    """
     event = parsed(line)
     if event is None:
-        return line
+        return visible(line)
     rest = " ".join(f"{key}={_shown(value)}" for key, value in event.items() if key not in _ASIDE)
     clock = str(event.get("timestamp", ""))[11:23]
-    return f"{clock} {event.get('level', ''):<7} {event.get('event', '')} {rest}".rstrip()
+    return visible(f"{clock} {event.get('level', ''):<7} {event.get('event', '')} {rest}".rstrip())
 
 
 def parsed(line: str) -> dict[str, Any] | None:

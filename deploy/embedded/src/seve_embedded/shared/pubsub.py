@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote, urlsplit
 
 from paho.mqtt import publish as paho
+from seve_runtime.terminal import visible
 from websockets.sync.client import connect
 
 
@@ -43,14 +44,14 @@ def watch(url: str, modules: Sequence[str], environ: Mapping[str, str], show: Ca
 
 
 def line(frame: str | bytes) -> str:
-    """One frame in one line: messages as topic, value and time, anything else as it came."""
+    """One frame in one line: messages as topic, value and time, anything else as it came; nothing steers a terminal."""
     said = json.loads(frame)
     if said.get("event") not in ("mqtt-message", "mqtt-batch"):
-        return json.dumps(said, ensure_ascii=False)
+        return visible(json.dumps(said, ensure_ascii=False))
     several = said["data"] if isinstance(said["data"], list) else [said["data"]]
     return "\n".join(_message(data) for data in several)
 
 
 def _message(data: dict[str, object]) -> str:
     value = data["value"] if data["kind"] == "measurement" else data["metadata"]
-    return f"{data['time']}  {data['topic']}  {json.dumps(value, ensure_ascii=False)}"
+    return visible(f"{data['time']}  {data['topic']}  {json.dumps(value, ensure_ascii=False)}")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import msgspec
+from seve_runtime.terminal import visible
 from seve_schema.codec import encode, join
 from seve_schema.deadletter import DeadLetter, IngestDeadLetter, JournalDeadLetter, WriterDeadLetter
 from seve_schema.envelope import Envelope
@@ -115,12 +116,14 @@ def _old_news(envelope: Envelope) -> Envelope:
 def line(letter: Letter) -> str:
     """Return a dead letter in one line."""
     error = letter.content.error.splitlines()[0][:80] if letter.content.error else ""
-    return f"{letter.sequence}  {letter.time}  {letter.service}/{letter.reason}  {letter.topic[:80]!r}  {error}"
+    return visible(
+        f"{letter.sequence}  {letter.time}  {letter.service}/{letter.reason}  {letter.topic[:80]!r}  {error}"
+    )
 
 
 def whole(letter: Letter) -> str:
     """Return the whole content of a dead letter as text."""
-    parts = [line(letter), msgspec.json.format(encode(letter.content), indent=2).decode()]
+    parts = [line(letter), *map(visible, msgspec.json.format(encode(letter.content), indent=2).decode().split("\n"))]
     if isinstance(letter.content, IngestDeadLetter):
         parts.append(f"payload: {letter.content.payload[:1000]!r}")
     return "\n".join(parts)
