@@ -99,4 +99,4 @@ def _all(position: Position, data: bytes) -> list[Carried]:
 def _one(token: Token, envelope) -> Carried:
     sample = envelope.kind == "measurement"
     key = (envelope.topic, to_micros(parse_time(envelope.time))) if sample else None
-    return Carried(token, key, envelope.module_id, envelope.kind, envelope.delivery_key)
+    return Carried(token, key, envelope.delivery_key)

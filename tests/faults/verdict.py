@@ -7,29 +7,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from seve_fleet.simulate.account import Key
 from seve_fleet.simulate.result import Outcome
-from seve_fleet.simulate.tally import Key
 from seve_fleet.simulate.ws import Missed
 from seve_schema.position import Token
 
 
 class Carried(NamedTuple):
-    """An envelope of the run in the journal; `key` is None for what is no sample."""
+    """An envelope of the run in the journal; `key` is None for one that is no sample."""
 
     token: Token
     key: Key | None
-    module: str
-    kind: str
     delivery: str | None
 
     def declared(self, gaps: Iterable[Missed]) -> bool:
-        """Whether the client was told that it missed this."""
-        return any(
-            Token.parse(gap.start) < self.token <= Token.parse(gap.end)
-            and gap.module in (None, self.module)
-            and gap.kind in (None, self.kind)
-            for gap in gaps
-        )
+        """Whether a gap was declared that includes this envelope."""
+        return any(Token.parse(gap.start) < self.token <= Token.parse(gap.end) for gap in gaps)
 
 
 class Cell(NamedTuple):
@@ -52,7 +45,7 @@ class Cell(NamedTuple):
     @property
     def stored(self) -> int | None:
         """Samples with a row; None where the database could not be asked."""
-        return None if self.outcome.untold else self.outcome.sent - len(self.outcome.unstored)
+        return None if self.outcome.unreadable else self.outcome.sent - len(self.outcome.unstored)
 
     @property
     def twice(self) -> int:
@@ -102,8 +95,8 @@ class Cell(NamedTuple):
             "never acknowledged": unacknowledged,
         }
         rows = [] if self.lost_by_broker else self.outcome.missing_rows
-        untold = [self.outcome.untold] if self.outcome.untold else []
-        return [f"{count} {what}" for what, count in counted.items() if count] + [*rows, *untold, *self.troubles]
+        unreadable = [self.outcome.unreadable] if self.outcome.unreadable else []
+        return [f"{count} {what}" for what, count in counted.items() if count] + [*rows, *unreadable, *self.troubles]
 
     @property
     def verdict(self) -> str:

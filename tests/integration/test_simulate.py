@@ -73,7 +73,7 @@ def test_an_interrupted_run_ends_at_once_without_an_account(stack, tmp_path):
         run.wait_until_at_work()
         run.process.send_signal(signal.SIGINT)
         assert run.process.wait(30) == 1
-        assert "interrupted: no account was drawn" in run.text
+        assert "interrupted: there is no account" in run.text
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,6 @@ def test_the_account_can_be_had_as_a_value(stack, tmp_path):
     file = tmp_path / "account.json"
     with simulated(stack, tmp_path, *SMALL, f"--account={file}") as run:
         assert run.process.wait(60) == 0, run.text
-    told = msgspec.json.decode(file.read_bytes(), type=Outcome)
-    assert (told.sent, told.acknowledged, told.seen) == (400, 400, 400)
-    assert (told.unstored, told.unseen, told.strange, told.missing_rows) == ([], [], 0, [])
+    account = msgspec.json.decode(file.read_bytes(), type=Outcome)
+    assert (account.sent, account.acknowledged, account.seen) == (400, 400, 400)
+    assert (account.unstored, account.unseen, account.strange, account.missing_rows) == ([], [], 0, [])

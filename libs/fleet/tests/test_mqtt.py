@@ -63,7 +63,7 @@ async def test_messages_survive_the_death_of_the_broker(nats_server):
         assert link.room == 2000
 
 
-async def test_a_link_that_breaks_off_leaves_its_last_will(nats_server):
+async def test_a_link_that_is_cut_leaves_its_last_will(nats_server):
     with subscriber(nats_server) as got:
         async with linked(nats_server) as link:
             link._client.socket().shutdown(2)
@@ -71,7 +71,7 @@ async def test_a_link_that_breaks_off_leaves_its_last_will(nats_server):
     assert got[0] == ("serre/status", b"offline")
 
 
-async def test_room_shrinks_with_what_waits(nats_server):
+async def test_unacknowledged_messages_take_room(nats_server):
     async with linked(nats_server) as link:
         nats_server.kill()
         await eventually(lambda: not link.connected.is_set(), "the loss noticed")

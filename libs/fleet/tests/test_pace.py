@@ -5,18 +5,18 @@ from hypothesis import strategies as st
 from seve_fleet.simulate.pace import Pace
 
 
-def test_what_is_due_follows_the_clock():
+def test_messages_are_due_at_an_even_rate():
     pace = Pace(rate=100, seconds=2)
     assert [range(10), range(10, 10), range(10, 50)] == [pace.take(t, 1000) for t in (0.1, 0.1, 0.5)]
 
 
-def test_what_was_missed_is_due_at_once_but_bounded():
+def test_late_messages_are_due_at_once_within_the_bound():
     pace = Pace(rate=100, seconds=2)
     assert [range(30), range(30, 60)] == [pace.take(1.0, 30), pace.take(1.0, 30)]
 
 
 @given(st.floats(0.5, 5000), st.floats(0.1, 60), st.lists(st.floats(0, 5), max_size=50))
-def test_the_total_comes_out_exactly(rate, seconds, steps):
+def test_the_total_is_exact(rate, seconds, steps):
     """However unevenly the caller comes round, no number is taken twice and none is left out."""
     pace, at, taken = Pace(rate, seconds), 0.0, []
     for step in steps:

@@ -18,11 +18,11 @@ def test_publish_at_qos_1_has_a_packet_identifier():
     assert bytes.fromhex("3207 0001 74 0102 3432") == publish(b"t", b"42", 0x0102)
 
 
-def test_what_is_sent_again_says_so():
+def test_a_repeated_publish_has_the_dup_flag():
     assert publish(b"t", b"42", 1, retain=True, dup=True)[0] == 0x3B
 
 
-def test_publish_at_qos_0_has_none():
+def test_publish_at_qos_0_has_no_packet_identifier():
     assert bytes.fromhex("3005 0001 74 3432") == publish(b"t", b"42", 0)
 
 
@@ -43,7 +43,7 @@ def test_a_refusal_has_its_code():
     assert answers.refused == 5
 
 
-def test_anything_else_is_an_error():
+def test_an_unexpected_packet_is_an_error():
     with pytest.raises(ProtocolError) as caught:
         Answers().feed(bytes.fromhex("30020000"))
     assert caught.value.packet == 0x30

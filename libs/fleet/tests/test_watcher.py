@@ -39,13 +39,13 @@ def test_a_refused_handshake_is_an_error():
         Reader().feed(b"HTTP/1.1 403 Forbidden\r\n\r\n")
 
 
-def test_samples_outside_the_load_do_not_count_and_repeated_ones_are_told():
+def test_samples_outside_the_load_do_not_count_and_repeated_ones_are_listed():
     watch, counted = Watch(100, 10), bytearray(10)
     watch.take([Frame(Opcode.TEXT, sample(value).encode()) for value in (99, 100, 109, 110, 109)], counted)
     assert (watch.seen, watch.repeated, watch.log[0], watch.log[2]) == (2, [9], 0, 9)
 
 
-def test_what_was_skipped_is_told():
+def test_skipped_messages_are_counted():
     watch = Watch(0, 1)
     watch.take([Frame(Opcode.TEXT, b'{"event":"gap","from":"1"}'), Frame(Opcode.TEXT, b'{"event":"skipped"}')], b"")
     assert (watch.gaps, watch.skipped) == (1, 1)

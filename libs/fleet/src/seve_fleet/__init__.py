@@ -1,4 +1,4 @@
-"""Simulated devices and load: what `make simulate`, the benches and the stories of the tests publish and count.
+"""Simulated devices and load for `make simulate`, benchmarks and tests: publishes samples and counts what arrives.
 
-Speaks to the pipeline from outside only: MQTT in, WebSocket and table out. Knows no service and no NATS subject.
+Uses the pipeline from outside only: MQTT in, WebSocket and table out. Knows no service and no NATS subject.
 """

@@ -1,6 +1,6 @@
 """`seve-simulate`: a fleet of simulated modules against a running stack, with a closing account.
 
-Exit code 0 where the account closes, 1 where something is missing or cannot be reached, 2 for settings and arguments.
+Exit code 0 if the account closes, 1 if something is missing or cannot be reached, 2 for faulty settings or arguments.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import msgspec
 from seve_runtime.service import load_or_exit, parser
 
 from seve_fleet.settings import FleetSettings
-from seve_fleet.simulate.fleet import Plan
+from seve_fleet.simulate.fleet import Workload
 from seve_fleet.simulate.mqtt import BrokerRefused
 from seve_fleet.simulate.result import Outcome
 from seve_fleet.simulate.run import Run, Shape
@@ -25,17 +25,17 @@ T = TypeVar("T", int, float)
 def main() -> int:
     """Run the command."""
     arguments = _arguments().parse_args()
-    plan = Plan(arguments.rate, arguments.seconds, arguments.report_every)
-    shape = Shape(arguments.modules, arguments.clockless, arguments.connections, plan)
+    workload = Workload(arguments.rate, arguments.seconds, arguments.report_every)
+    shape = Shape(arguments.modules, arguments.clockless, arguments.connections, workload)
     try:
-        code, drawn = asyncio.run(_run(load_or_exit(FleetSettings), shape))
+        code, outcome = asyncio.run(_run(load_or_exit(FleetSettings), shape))
     except* (ConnectionError, BrokerRefused) as group:
         print(f"cannot simulate: {'; '.join(map(str, group.exceptions))}", file=sys.stderr)
     except* KeyboardInterrupt:
-        print("\ninterrupted: no account was drawn", file=sys.stderr)
+        print("\ninterrupted: there is no account", file=sys.stderr)
     else:
         if arguments.account:
-            arguments.account.write_bytes(msgspec.json.encode(drawn))
+            arguments.account.write_bytes(msgspec.json.encode(outcome))
         return code
     return 1
 
@@ -46,19 +46,21 @@ async def _run(settings: FleetSettings, shape: Shape) -> tuple[int, Outcome | No
 
 
 def _arguments() -> argparse.ArgumentParser:
-    words = parser(
-        "seve-simulate", "Simulated modules publish against a running stack; the account is drawn.", FleetSettings
+    options = parser(
+        "seve-simulate",
+        "Simulated modules publish to a running stack; the account at the end says whether everything arrived.",
+        FleetSettings,
     )
-    words.add_argument("--modules", type=_positive(int), default=50, help="how many modules (50)")
-    words.add_argument("--rate", type=_positive(float), default=500, help="samples a second of all modules (500)")
-    words.add_argument("--seconds", type=_positive(float), default=20, help="how long samples are sent (20)")
-    words.add_argument(
+    options.add_argument("--modules", type=_positive(int), default=50, help="how many modules (50)")
+    options.add_argument("--rate", type=_positive(float), default=500, help="samples per second of all modules (500)")
+    options.add_argument("--seconds", type=_positive(float), default=20, help="how long samples are sent (20)")
+    options.add_argument(
         "--report-every", type=_positive(float), default=10, help="seconds between reports of a module (10)"
     )
-    words.add_argument("--clockless", type=int, default=0, help="modules without a clock, at QoS 0 (0)")
-    words.add_argument("--connections", type=int, default=0, help="MQTT connections the modules share (0: one each)")
-    words.add_argument("--account", type=Path, help="a file for the closing account in JSON, sample by sample")
-    return words
+    options.add_argument("--clockless", type=int, default=0, help="modules without a clock, at QoS 0 (0)")
+    options.add_argument("--connections", type=int, default=0, help="MQTT connections the modules share (0: one each)")
+    options.add_argument("--account", type=Path, help="a file for the closing account in JSON, sample by sample")
+    return options
 
 
 def _positive(kind: type[T]) -> Callable[[str], T]:

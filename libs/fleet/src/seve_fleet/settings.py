@@ -8,7 +8,7 @@ from seve_runtime.settings import Seconds, Secret
 
 
 class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The defaults are those of a stack on this machine."""
+    """The defaults fit a stack on this machine."""
 
     mqtt_broker: Annotated[str, Meta(description="the broker the fleet publishes to, mqtt:// or mqtts://")] = (
         "mqtt://localhost:1883"
@@ -25,5 +25,6 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="instead of DATABASE_URL: a shell command that takes SQL on stdin and answers as `psql -qAt`"),
     ] = None
     patience: Annotated[
-        Seconds, Meta(description="how long stragglers are awaited after the last sample; above the writers' ACK_WAIT")
+        Seconds,
+        Meta(description="how long to wait for missing samples after the last one; longer than the writers' ACK_WAIT"),
     ] = 90.0

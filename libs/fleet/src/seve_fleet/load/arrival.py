@@ -1,7 +1,7 @@
-"""A fleet that arrives at once: each device connects, introduces itself, and is there for samples.
+"""A fleet that connects all at once: each device connects, publishes its introduction, and then sends samples.
 
-A device whose connection the broker closes connects again and repeats what was not acknowledged, as devices do. The
-broker may hold the first copy: a sample that was repeated is told, so that a second row of it is nobody's fault.
+A device whose connection the broker closes reconnects and repeats its unacknowledged messages, as real devices do. The
+broker may hold the first copy, so the result lists repeated samples: a second row of one is no fault.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from seve_fleet.load.connection import Connection, Message
 from seve_fleet.simulate.device import Module
 
 BACK_AFTER: Final = (1.0, 3.0)
-"""Seconds until a device connects again: evenly between these."""
+"""Seconds until a device reconnects: uniformly distributed between these."""
 OPEN_SECONDS: Final = 30.0
 
 
-class Arrival:
-    """Devices numbered from 0; `here` are those connected now, `repeated` the numbers of samples sent again."""
+class ArrivingFleet:
+    """Devices numbered from 0. `here` has the connected ones, `repeated` the numbers of repeated samples."""
 
     def __init__(self, prefix: str, connect: Callable[[int], Awaitable[Connection]]) -> None:
         self._prefix = prefix
@@ -34,17 +34,17 @@ class Arrival:
         self.repeated: set[int] = set()
 
     def start(self, devices: int) -> None:
-        """All of them connect."""
+        """Let all devices connect."""
         self._first = [asyncio.Event() for _ in range(devices)]
         self._tasks = [asyncio.create_task(self._live(number)) for number in range(devices)]
 
     async def complete(self) -> None:
-        """Until each device was connected once."""
+        """Wait until each device was connected once."""
         for event in self._first:
             await event.wait()
 
     async def close(self) -> None:
-        """All devices leave."""
+        """Disconnect all devices."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -55,7 +55,7 @@ class Arrival:
         unacknowledged: list[Message] = []
         while True:
             connection = None
-            with suppress(OSError):  # TimeoutError included: a broker that is busy; the device tries again
+            with suppress(OSError):  # TimeoutError included, from a busy broker; the device tries again
                 async with asyncio.timeout(OPEN_SECONDS):
                     connection = await self._connect(number)
             if connection:
@@ -64,7 +64,7 @@ class Arrival:
             await asyncio.sleep(random.uniform(*BACK_AFTER))  # noqa: S311  (no secret)
 
     async def _use(self, number: int, connection: Connection, unacknowledged: list[Message]) -> list[Message]:
-        """Until the connection is lost; gives what it has no PUBACK for."""
+        """Use a connection until it is lost; return the messages without PUBACK."""
         if unacknowledged:
             self.repeated.update(message.number for message in unacknowledged if message.number >= 0)
             connection.send(unacknowledged, 1, again=True)
@@ -79,7 +79,7 @@ class Arrival:
 
 
 def introduction(prefix: str, number: int) -> list[Message]:
-    """Birth, configurations and status, as a device publishes them once it is connected."""
+    """Return birth, configurations and status, as a device publishes them after it has connected."""
     now = micros()
     module = Module(f"{prefix}-{number:05d}", number, boot=now)
     messages = (module.birth(), *module.configs(), *module.reports(now))

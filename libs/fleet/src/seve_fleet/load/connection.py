@@ -1,4 +1,4 @@
-"""One MQTT connection of a load. It does not connect again by itself; `arrival` has devices that do."""
+"""One MQTT connection of a load. It does not reconnect by itself; the devices in `arrival` do."""
 
 import asyncio
 from typing import Final, NamedTuple, cast
@@ -9,7 +9,7 @@ LAST_PACKET_ID: Final = 65535
 
 
 class Message(NamedTuple):
-    """What is published; `number` is that of a sample, -1 for anything else."""
+    """A message to publish; `number` is the sample's number, -1 for other messages."""
 
     topic: bytes
     payload: bytes
@@ -18,7 +18,7 @@ class Message(NamedTuple):
 
 
 class Tally:
-    """What all connections of a load did together; `error` is that of the first one lost."""
+    """Counts of all connections of a load together; `error` is that of the first lost connection."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -27,14 +27,14 @@ class Tally:
 
     @property
     def waiting(self) -> int:
-        """How many messages wait for their PUBACK."""
+        """Return how many messages wait for their PUBACK."""
         return self.sent - self.acknowledged
 
 
 class Connection(asyncio.Protocol):
-    """Publishes at QoS 0 or 1 and counts PUBACKs in the tally. The caller bounds how many wait.
+    """Publishes at QoS 0 or 1 and counts PUBACKs in the tally. The caller bounds how many messages wait.
 
-    With `keep` it knows which messages wait, for a device that repeats them; else it only counts, which is cheaper.
+    With `keep` it remembers the waiting messages, for a device that repeats them. Counting alone is cheaper.
     """
 
     def __init__(self, client_id: str, tally: Tally, credentials: tuple[str | None, str | None], *, keep: bool) -> None:
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def unacknowledged(self) -> list[Message]:
-        """The messages that wait for their PUBACK, in their order."""
+        """Return the messages that wait for their PUBACK, in the order of sending."""
         return list(self._unacknowledged.values())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(self._hello)
 
     def data_received(self, data: bytes) -> None:
-        """Count what the broker acknowledged."""
+        """Count PUBACKs."""
         acknowledged = self._answers.feed(data)
         self._tally.acknowledged += len(acknowledged)
         if self._keep:
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
                 self.open.set_result(None)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """End `lost`. Unless a device is behind it that comes back, the load has failed: the tally has the reason."""
+        """Complete `lost`. Unless a device uses this connection and reconnects, the load failed: the tally says why."""
         if not self._closing and not self._keep:
             self._tally.error = self._tally.error or error or ConnectionResetError("the broker closed the connection")
         if not self.open.done():
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
         self.lost.set_result(None)
 
     def send(self, messages: list[Message], qos: int, *, again: bool = False) -> None:
-        """Publish, in one write; `again` what an earlier connection published already."""
+        """Publish in one write. With `again` these are messages that an earlier connection published already."""
         packets = []
         for message in messages:
             self._packet_id = self._packet_id % LAST_PACKET_ID + 1
@@ -89,14 +89,14 @@ class Connection(asyncio.Protocol):
                 self._unacknowledged[self._packet_id] = message
             packet_id = self._packet_id if qos else 0
             packets.append(publish(message.topic, message.payload, packet_id, retain=message.retain, dup=again))
-        if not self._transport.is_closing():  # lost a moment ago: what is kept goes with the next connection
+        if not self._transport.is_closing():  # lost a moment ago: kept messages are sent by the next connection
             self._transport.write(b"".join(packets))
         self._tally.sent += 0 if again else len(messages)
         if not qos:
             self._tally.acknowledged += len(messages)
 
     def close(self) -> None:
-        """Send DISCONNECT; the loss that follows is none."""
+        """Send DISCONNECT; the loss of the connection that follows is not counted."""
         self._closing = True
         if not self._transport.is_closing():
             self._transport.write(DISCONNECT)

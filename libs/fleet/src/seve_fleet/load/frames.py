@@ -1,4 +1,4 @@
-"""The little of RFC 6455 that a screen under load needs, on bytes. Reads what a server sends; checks nothing."""
+"""The part of RFC 6455 that a screen under load needs, on bytes. Reads a server's frames; validates nothing."""
 
 import re
 from typing import Final, NamedTuple
@@ -11,14 +11,14 @@ END_OF_HEADERS: Final = b"\r\n\r\n"
 
 
 class Frame(NamedTuple):
-    """One whole frame."""
+    """One complete frame."""
 
     opcode: int
     payload: bytes
 
 
 def request(host: str, path: str) -> bytes:
-    """The opening handshake."""
+    """Return the opening handshake."""
     return (
         f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -26,19 +26,19 @@ def request(host: str, path: str) -> bytes:
 
 
 def pong(payload: bytes) -> bytes:
-    """The answer to a ping, masked with zeros."""
+    """Return the answer to a ping, masked with zeros."""
     return bytes((0x8A, 0x80 | len(payload), 0, 0, 0, 0)) + payload
 
 
 class Reader:
-    """Takes bytes as they come, gives whole frames; the answer to the handshake is left out."""
+    """Turns bytes as they arrive into complete frames; leaves out the answer to the handshake."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._open = False
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The frames that `data` completes. Raises ConnectionError if the handshake was refused."""
+        """Return the frames that `data` completes. Raises ConnectionError if the handshake was refused."""
         data = self._rest + data
         at = 0
         if not self._open:
@@ -50,15 +50,15 @@ class Reader:
                 raise ConnectionError(data.split(b"\r\n", 1)[0].decode(errors="replace"))
             self._open, at = True, end + len(END_OF_HEADERS)
         frames: list[Frame] = []
-        while found := _frame(data, at):
-            frame, at = found
+        while parsed := _frame(data, at):
+            frame, at = parsed
             frames.append(frame)
         self._rest = data[at:]
         return frames
 
 
 def _frame(data: bytes, at: int) -> tuple[Frame, int] | None:
-    """The frame at that place and the place behind it, or None where it is not whole yet."""
+    """Return the frame at an offset and the offset behind it, or None if the frame is incomplete."""
     left = len(data) - at
     if left < 2:
         return None

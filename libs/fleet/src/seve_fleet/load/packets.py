@@ -1,7 +1,7 @@
 """The few packets of MQTT 3.1.1 that a load generator needs, as bytes. Publishes at QoS 0 and 1; reads PUBACKs only.
 
-Not a client: devices are simulated with paho (`link`). Load is not, because paho takes 69 us of CPU time to publish a
-message and have it acknowledged where these functions take 2.4, and that on the cores of the pipeline that is measured.
+Not a client: devices are simulated with paho (`simulate.mqtt`). The load is not, because paho takes 69 us of CPU to
+publish a message and receive its PUBACK, these functions 2.4, on the cores of the pipeline that is measured.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ DISCONNECT: Final = b"\xe0\x00"
 
 
 class ProtocolError(Exception):
-    """The broker sent a packet that a load generator does not expect; `packet` has its first byte."""
+    """The broker sent a packet that a load generator does not expect; `packet` is its first byte."""
 
     def __init__(self, packet: int) -> None:
         super().__init__(f"unexpected packet of type 0x{packet:02x}")
@@ -20,7 +20,7 @@ class ProtocolError(Exception):
 
 
 def connect(client_id: str, *, username: str | None = None, password: str | None = None) -> bytes:
-    """CONNECT with a clean session and without keep-alive."""
+    """Return CONNECT with a clean session and without keep-alive."""
     flags = 0x02 | (0x80 if username else 0) | (0x40 if password else 0)
     texts = [client_id, *(text for text in (username, password) if text)]
     body = _text("MQTT") + bytes((4, flags, 0, 0)) + b"".join(map(_text, texts))
@@ -28,7 +28,7 @@ def connect(client_id: str, *, username: str | None = None, password: str | None
 
 
 def publish(topic: bytes, payload: bytes, packet_id: int, *, retain: bool = False, dup: bool = False) -> bytes:
-    """PUBLISH at QoS 1, or at QoS 0 where `packet_id` is 0; `dup` where it is sent again."""
+    """Return PUBLISH at QoS 1, or at QoS 0 if `packet_id` is 0; `dup` marks a repetition."""
     identifier = packet_id.to_bytes(2, "big") if packet_id else b""
     size = 2 + len(topic) + len(identifier) + len(payload)
     head = bytes(((0x32 if packet_id else 0x30) | retain | dup << 3,))
@@ -36,14 +36,14 @@ def publish(topic: bytes, payload: bytes, packet_id: int, *, retain: bool = Fals
 
 
 class Answers:
-    """What the broker says back, fed as it comes: whether it took us in, and which packets it acknowledged."""
+    """Parses the broker's answers as they arrive: CONNACK and PUBACK."""
 
     def __init__(self) -> None:
         self._rest = b""
         self.refused: int | None = None
 
     def feed(self, data: bytes) -> list[int]:
-        """The packet identifiers acknowledged in `data`; CONNACK sets `refused` to its code (0: taken in).
+        """Return the packet identifiers acknowledged in `data`. CONNACK sets `refused` to its code (0: accepted).
 
         Raises ProtocolError for anything else.
         """
@@ -68,7 +68,7 @@ def _text(text: str) -> bytes:
 
 
 def _length(size: int) -> bytes:
-    """The variable length of MQTT: seven bits a byte, the lowest first."""
+    """Return a length in MQTT's variable form: seven bits per byte, the lowest first."""
     encoded = bytearray()
     while size > 127:
         encoded.append(size & 0x7F | 0x80)

@@ -1,10 +1,10 @@
-"""A publisher at high rates, `python -m seve_fleet.load.publisher`: a process of its own that benchmarks start.
+"""A publisher at high rates, `python -m seve_fleet.load.publisher`: a process that benchmarks start.
 
-Every sample's value is its number, so that rows and frames can be matched with the log, which has the time each was
-sent (64-bit integers, microseconds since 1970, in order). At QoS 1 at most `window` messages wait for their PUBACK
-(overflow rule: wait; the rate falls behind and the result says so). With `--arrive` each connection is a device that
-connects, publishes its birth, configurations and status, and then takes its turn with samples; all connect at once.
-The last line of its output is the result in JSON.
+The value of a sample is its number, so that rows and frames can be matched with the log, which has the time of sending
+of each sample (64-bit integers, microseconds since 1970, in order). At QoS 1 at most `window` messages wait for their
+PUBACK (overflow rule: block; the rate falls behind and the result says so). With `--arrive` each connection is a device
+that connects, publishes its birth, configurations and status, and then sends samples in turn; all connect at once. The
+last line of the output is the result in JSON.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import msgspec
 import uvloop
 from seve_runtime.clock import micros
 
-from seve_fleet.load.arrival import Arrival
+from seve_fleet.load.arrival import ArrivingFleet
 from seve_fleet.load.connection import Connection, Message, Tally
 from seve_fleet.load.samples import FORMS, Samples
 from seve_fleet.simulate.pace import Pace
@@ -29,11 +29,11 @@ from seve_fleet.simulate.pace import Pace
 TICK_SECONDS: Final = 0.001
 MOST_A_TICK: Final = 500
 OPENING: Final = 256
-"""Connections under way at once: as many as brokers let wait to be accepted."""
+"""Most connections that are being opened at once: a broker's usual backlog of connections to accept."""
 
 
 class Load(NamedTuple):
-    """What to publish: samples per second in all, for how long, of how many modules, on how many connections."""
+    """The load to publish: samples per second in all, for how long, of how many modules, on how many connections."""
 
     broker: str
     rate: float = 1000
@@ -51,9 +51,9 @@ class Load(NamedTuple):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of a load. Sending took `seconds`; a load that kept its pace takes `planned`. `connecting` is how long
-    the connections took; `ceiling` the samples per second at which this process would need a core for itself.
-    Of a fleet that arrives: how often devices connected again, and the numbers of the samples that they repeated.
+    """The result of a load. Sending took `seconds`; a load that kept its rate takes `planned`. `connecting` is how long
+    connecting took; `ceiling` the samples per second at which this process would need a whole core. With `--arrive`:
+    `reconnects` counts reconnections of devices, `repeated` has the numbers of the samples that they repeated.
     """
 
     sent: int
@@ -69,7 +69,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Publisher:
-    """One load under way."""
+    """Publishes one load."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
@@ -77,7 +77,7 @@ class Publisher:
         self.pace = Pace(load.rate, load.seconds)
         self.tally = Tally()
         self.log = array("q")
-        self.arrival = Arrival(load.prefix, self._connect)
+        self.arrival = ArrivingFleet(load.prefix, self._connect)
         self._connections: list[Connection] = []
         self._gate = asyncio.Semaphore(OPENING)
 
@@ -110,7 +110,7 @@ class Publisher:
         return result
 
     async def _open_all(self) -> float:
-        """Connect everything; how long that took."""
+        """Open all connections; return how long that took (seconds)."""
         started = time.monotonic()
         if self.load.arrive:
             self.arrival.start(self.load.connections)
@@ -120,7 +120,7 @@ class Publisher:
         return time.monotonic() - started
 
     async def _connect(self, number: int) -> Connection:
-        """A connection that the broker has accepted."""
+        """Return a connection that the broker has accepted."""
         address, name = urlsplit(self.load.broker), f"{self.load.prefix}-{os.getpid()}-{number}"
         async with self._gate:
             _, connection = await asyncio.get_running_loop().create_connection(
@@ -147,7 +147,7 @@ class Publisher:
             await asyncio.sleep(0 if len(numbers) == MOST_A_TICK else TICK_SECONDS)
 
     def _send(self, numbers: range, now: int) -> None:
-        """Each sample on its module's connection, in one write per connection."""
+        """Send each sample on its module's connection, in one write per connection."""
         samples, among, together = self.samples, len(self._connections), dict[int, list[Message]]()
         for number in numbers:
             message = Message(samples.topic(number), samples.payload(number, now))
@@ -156,7 +156,7 @@ class Publisher:
             self._connections[place].send(messages, self.load.qos)
 
     def _send_arrived(self, numbers: range, now: int) -> None:
-        """Each sample by one of the devices that are there, in turn."""
+        """Send each sample by one of the connected devices, in turn."""
         samples, here = self.samples, self.arrival.here
         for number in numbers:
             device, connection = here[number % len(here)]
@@ -170,28 +170,28 @@ class Publisher:
 
 
 def main() -> int:
-    """Run the command: exit code 1 where something was not acknowledged."""
-    words = argparse.ArgumentParser(prog="python -m seve_fleet.load.publisher", description=__doc__)
+    """Run the command: exit code 1 if a message was not acknowledged."""
+    options = argparse.ArgumentParser(prog="python -m seve_fleet.load.publisher", description=__doc__)
     plain = Load("")
-    words.add_argument("broker", help="mqtt://[user:password@]host:port")
-    words.add_argument("--rate", type=float, default=plain.rate, help="samples per second (1000)")
-    words.add_argument("--seconds", type=float, default=plain.seconds, help="for how long (10)")
-    words.add_argument("--modules", type=int, default=plain.modules, help="modules that take turns (2000)")
-    words.add_argument("--connections", type=int, default=plain.connections, help="MQTT connections (4)")
-    words.add_argument("--window", type=int, default=plain.window, help="most messages without PUBACK (8000)")
-    words.add_argument("--qos", type=int, choices=(0, 1), default=plain.qos)
-    words.add_argument("--prefix", default=plain.prefix, help="modules are named PREFIX-00000 and so on")
-    words.add_argument("--form", choices=FORMS, default=plain.form, help="of the payload (bare)")
-    words.add_argument("--first", type=int, default=plain.first, help="value of the first sample (1000000)")
-    words.add_argument("--arrive", action="store_true", help="devices arrive at once, and introduce themselves")
-    words.add_argument("--patience", type=float, default=plain.patience, help="seconds to wait for PUBACKs (60)")
-    words.add_argument("--log", type=Path, help="file for the times of sending")
+    options.add_argument("broker", help="mqtt://[user:password@]host:port")
+    options.add_argument("--rate", type=float, default=plain.rate, help="samples per second (1000)")
+    options.add_argument("--seconds", type=float, default=plain.seconds, help="for how long (10)")
+    options.add_argument("--modules", type=int, default=plain.modules, help="modules that send in turn (2000)")
+    options.add_argument("--connections", type=int, default=plain.connections, help="MQTT connections (4)")
+    options.add_argument("--window", type=int, default=plain.window, help="most messages without PUBACK (8000)")
+    options.add_argument("--qos", type=int, choices=(0, 1), default=plain.qos)
+    options.add_argument("--prefix", default=plain.prefix, help="modules are named PREFIX-00000 and so on")
+    options.add_argument("--form", choices=FORMS, default=plain.form, help="of the payload (bare)")
+    options.add_argument("--first", type=int, default=plain.first, help="value of the first sample (1000000)")
+    options.add_argument("--arrive", action="store_true", help="devices connect all at once and publish introductions")
+    options.add_argument("--patience", type=float, default=plain.patience, help="seconds to wait for PUBACKs (60)")
+    options.add_argument("--log", type=Path, help="file for the times of sending")
     publisher = None
     try:
-        publisher = Publisher(Load(**vars(words.parse_args())))
+        publisher = Publisher(Load(**vars(options.parse_args())))
         result = uvloop.run(publisher.run())
     except OSError as error:
-        print(f"the load broke off: {error}", file=sys.stderr)  # noqa: T201  (a command prints)
+        print(f"the load failed: {error}", file=sys.stderr)  # noqa: T201  (a command prints)
         return 1
     if publisher.load.log:
         publisher.load.log.write_bytes(publisher.log.tobytes())

@@ -1,6 +1,6 @@
-"""The samples of a load: which module and sensor each has, and its payload. The value of a sample is its number.
+"""The samples of a load: module, sensor and payload of each. The value of a sample is its number.
 
-So whoever reads a row or a frame knows which sample it is, whatever the payload's form, and when it was sent.
+So a row or a frame identifies its sample, and through the log its time of sending, whatever the payload's form.
 """
 
 from typing import Final
@@ -9,15 +9,15 @@ from seve_schema.times import format_time
 
 SENSORS: Final = ("temperature", "humidity", "co2", "pressure", "light")
 FORMS: Final = ("bare", "value", "timed")
-"""`42` · `{"value":42}` · `{"value":42,"time":"…"}`: what devices send most, in that order."""
+"""`42` · `{"value":42}` · `{"value":42,"time":"…"}`: the most common payloads of devices, in that order."""
 
 
 class Samples:
-    """Modules take turns, each with its sensors in turn. Times of the form `timed` strictly increase."""
+    """Modules send in turn, each for its sensors in turn. Times of the form `timed` strictly increase."""
 
     def __init__(self, prefix: str, modules: int, form: str, first: int) -> None:
         if form not in FORMS:
-            raise ValueError(f"form: {form!r} is none of {', '.join(FORMS)}")
+            raise ValueError(f"form is {form!r}; use one of {', '.join(FORMS)}")
         self._names = [f"{prefix}-{module:05d}/".encode() for module in range(modules)]
         self._sensors = [sensor.encode() for sensor in SENSORS]
         self._form = form
@@ -25,15 +25,15 @@ class Samples:
         self._last = 0
 
     def topic(self, number: int) -> bytes:
-        """The topic of sample `number`, counted from 0."""
+        """Return the topic of sample `number`, counted from 0."""
         return self.of(number % len(self._names), number // len(self._names))
 
     def of(self, module: int, turn: int) -> bytes:
-        """The topic of a module's sample, in its turn."""
+        """Return the topic of a module's sample in its `turn`."""
         return self._names[module] + self._sensors[turn % len(self._sensors)]
 
     def payload(self, number: int, now: int) -> bytes:
-        """The payload of sample `number`, sent at `now` (microseconds since 1970)."""
+        """Return the payload of sample `number`, sent at `now` (microseconds since 1970)."""
         value = self._first + number
         if self._form == "bare":
             return b"%d" % value

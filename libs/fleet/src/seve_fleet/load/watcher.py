@@ -1,8 +1,9 @@
 """Screens under load: `python -m seve_fleet.load.watcher`, a process that benchmarks start beside `publisher`.
 
-Counts the samples of one load that each of its WebSocket clients is sent, by their numbers, and notes when each came.
-Prints `live` when all clients are; then reads one line, how many samples to wait for; its last line is the result in
-JSON. The log is pairs of 64-bit integers: the sample's number, and when its frame was read (microseconds since 1970).
+Counts by their numbers the samples of one load that each of its WebSocket clients receives, with the time of arrival.
+Prints `live` once all clients are live. Then reads one line: how many samples to wait for. The last line of the output
+is the result in JSON. The log is pairs of 64-bit integers: the sample's number, and the time its frame was read
+(microseconds since 1970).
 """
 
 import argparse
@@ -22,11 +23,11 @@ from seve_fleet.load.frames import CLOSE, NUMBER, PING, Frame, Reader, pong, req
 
 POLL_SECONDS: Final = 0.02
 OPENING: Final = 64
-"""Handshakes under way at once."""
+"""Most handshakes at once."""
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """The frames that all clients received. `repeated` has the numbers of samples that a client received before."""
+class WatchResult(msgspec.Struct, frozen=True):
+    """Counts of the frames that all clients received. `repeated` has the numbers of samples that a client got twice."""
 
     clients: int
     seen: int
@@ -38,7 +39,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """The samples numbered from `first`, at most `count`, as every client sees them."""
+    """Counts the samples numbered from `first`, at most `count`, of every client."""
 
     def __init__(self, first: int, count: int) -> None:
         self.first = first
@@ -87,7 +88,7 @@ class Client(asyncio.Protocol):
         self._transport.write(self._hello)
 
     def data_received(self, data: bytes) -> None:
-        """Count what came, answer pings."""
+        """Count samples and answer pings."""
         frames = self._reader.feed(data)
         self._watch.take(frames, self._counted)
         for opcode, payload in frames:
@@ -103,14 +104,14 @@ class Client(asyncio.Protocol):
         self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """A client that is lost sees no more; the result says how many were."""
+        """Count the client as lost; the result says how many were."""
         self._watch.lost += 1
         if not self.live.done():
             self.live.set_exception(error or ConnectionResetError("the broadcaster closed the connection"))
 
 
 async def connect_all(url: str, clients: int, watch: Watch) -> list[Client]:
-    """Connect every client, and come back when each is live."""
+    """Connect every client and return once all are live."""
     address, opening = urlsplit(url), asyncio.Semaphore(OPENING)
     hello = request(address.netloc, f"{address.path}?{address.query}")
 
@@ -125,37 +126,37 @@ async def connect_all(url: str, clients: int, watch: Watch) -> list[Client]:
     return await asyncio.gather(*(one() for _ in range(clients)))
 
 
-async def run(url: str, clients: int, watch: Watch, patience: float) -> Seen:
-    """Watch until every client has seen what standard input says, or nothing came for `patience` seconds."""
+async def run(url: str, clients: int, watch: Watch, patience: float) -> WatchResult:
+    """Watch until every client has as many samples as standard input says, or none came for `patience` seconds."""
     await connect_all(url, clients, watch)
     print("live", flush=True)  # noqa: T201  (a command prints)
     used = time.process_time()
     expected = clients * int(await asyncio.to_thread(sys.stdin.readline) or 0)
-    told = time.monotonic()
-    while watch.seen < expected and time.monotonic() - max(watch.newest, told) < patience:  # noqa: ASYNC110
+    started = time.monotonic()
+    while watch.seen < expected and time.monotonic() - max(watch.newest, started) < patience:  # noqa: ASYNC110
         await asyncio.sleep(POLL_SECONDS)
     spent = time.process_time() - used
-    return Seen(clients, watch.seen, watch.repeated, watch.gaps, watch.skipped, watch.lost, spent)
+    return WatchResult(clients, watch.seen, watch.repeated, watch.gaps, watch.skipped, watch.lost, spent)
 
 
 def main() -> int:
     """Run the command."""
-    words = argparse.ArgumentParser(prog="python -m seve_fleet.load.watcher", description=__doc__)
-    words.add_argument("url", help="ws://host:port/ws?module=…")
-    words.add_argument("--clients", type=int, default=1, help="WebSocket connections (1)")
-    words.add_argument("--first", type=int, required=True, help="value of the first sample")
-    words.add_argument("--count", type=int, required=True, help="most samples that will come")
-    words.add_argument("--patience", type=float, default=20, help="seconds without a sample that end it (20)")
-    words.add_argument("--log", type=Path, help="file for numbers and arrival times")
-    asked = words.parse_args()
-    watch = Watch(asked.first, asked.count)
+    arguments = argparse.ArgumentParser(prog="python -m seve_fleet.load.watcher", description=__doc__)
+    arguments.add_argument("url", help="ws://host:port/ws?module=…")
+    arguments.add_argument("--clients", type=int, default=1, help="WebSocket connections (1)")
+    arguments.add_argument("--first", type=int, required=True, help="value of the first sample")
+    arguments.add_argument("--count", type=int, required=True, help="most samples that will come")
+    arguments.add_argument("--patience", type=float, default=20, help="seconds without a sample before it ends (20)")
+    arguments.add_argument("--log", type=Path, help="file for numbers and arrival times")
+    options = arguments.parse_args()
+    watch = Watch(options.first, options.count)
     try:
-        result = uvloop.run(run(asked.url, asked.clients, watch, asked.patience))
+        result = uvloop.run(run(options.url, options.clients, watch, options.patience))
     except OSError as error:
-        print(f"the watch broke off: {error}", file=sys.stderr)  # noqa: T201
+        print(f"the watcher failed: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    if asked.log:
-        asked.log.write_bytes(watch.log.tobytes())
+    if options.log:
+        options.log.write_bytes(watch.log.tobytes())
     print(msgspec.json.encode(result).decode(), flush=True)  # noqa: T201
     return 0
 

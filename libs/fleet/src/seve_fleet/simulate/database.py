@@ -1,7 +1,7 @@
-"""Counts the rows of a run by SQL, over a connection or through a command that takes SQL.
+"""Counts the rows of a run by SQL, over a connection or through a command that takes SQL. Reads only.
 
-The command is for a database without a reachable port: it gets the statement on its standard input and answers
-as `psql -qAt` does, a line a row and `|` between columns. Reads only.
+The command is for a database without a reachable port: it gets the statement on its standard input and answers like
+`psql -qAt`, one line per row and `|` between columns.
 """
 
 import asyncio
@@ -11,30 +11,30 @@ from typing import Final, Protocol
 import psycopg
 from seve_runtime.errors import describe
 
-from seve_fleet.simulate.tally import Key
+from seve_fleet.simulate.account import Key
 
 DEVICE_TABLES: Final = ("device_system_status", "device_hardware", "sensor_status", "sensor_config", "device_presence")
 
 
 class Unreachable(Exception):
-    """The database did not answer now; it may later."""
+    """The database did not answer this time; it may answer later."""
 
 
-class Door(Protocol):
-    """A way to the database."""
+class Database(Protocol):
+    """Runs SQL."""
 
     async def rows(self, sql: str) -> list[Sequence[object]]:
-        """The rows of a statement. Raises Unreachable."""
+        """Return the rows of a statement. Raises Unreachable."""
 
 
-class DatabaseDoor:
-    """Over a PostgreSQL URL; a connection for each question, so that a restart of the server costs one answer."""
+class UrlDatabase:
+    """Connects by URL, once per statement, so that a restart of the server costs one answer."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     async def rows(self, sql: str) -> list[Sequence[object]]:
-        """The rows of a statement. Raises Unreachable."""
+        """Return the rows of a statement. Raises Unreachable."""
         try:
             async with await psycopg.AsyncConnection.connect(
                 self._url, autocommit=True, connect_timeout=5
@@ -44,14 +44,14 @@ class DatabaseDoor:
             raise Unreachable(describe(error)) from error
 
 
-class CommandDoor:
-    """Through a shell command of the operator's choice."""
+class CommandDatabase:
+    """Runs a shell command of the operator's choice per statement."""
 
     def __init__(self, command: str) -> None:
         self._command = command
 
     async def rows(self, sql: str) -> list[Sequence[object]]:
-        """The rows of a statement. Raises Unreachable."""
+        """Return the rows of a statement. Raises Unreachable."""
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_shell(self._command, stdin=pipe, stdout=pipe, stderr=pipe)
         out, err = await process.communicate(sql.encode())
@@ -60,21 +60,21 @@ class CommandDoor:
         return [line.split("|") for line in out.decode().splitlines()]
 
 
-class Stored:
-    """The stored samples and rows of a run's modules."""
+class RunRows:
+    """The rows of a run's modules."""
 
-    def __init__(self, door: Door, modules: Sequence[str]) -> None:
-        self._door = door
+    def __init__(self, database: Database, modules: Sequence[str]) -> None:
+        self._database = database
         self._where = "module_id = ANY (ARRAY[" + ",".join(f"'{_plain(name)}'" for name in modules) + "])"
 
     async def samples(self) -> int:
-        """How many samples there are of the run."""
-        (row,) = await self._door.rows(f"SELECT count(*) FROM measurements WHERE {self._where}")  # noqa: S608  (plain names)
+        """Return how many samples of the run are stored."""
+        (row,) = await self._database.rows(f"SELECT count(*) FROM measurements WHERE {self._where}")  # noqa: S608  (plain names)
         return int(str(row[0]))
 
     async def keys(self) -> list[Key]:
-        """Every sample of the run."""
-        rows = await self._door.rows(
+        """Return every stored sample of the run."""
+        rows = await self._database.rows(
             "SELECT module_id, hardware_id, sensor_type, (extract(epoch FROM time) * 1000000)::bigint"  # noqa: S608
             f" FROM measurements WHERE {self._where}"
         )
@@ -84,12 +84,12 @@ class Stored:
         ]
 
     async def device_rows(self) -> dict[str, int]:
-        """Rows of the run in each table that describes devices."""
+        """Return how many rows of the run each table has that describes devices."""
         parts = [f"SELECT '{table}', count(*) FROM {table} WHERE {self._where}" for table in DEVICE_TABLES]  # noqa: S608
-        return {str(table): int(str(count)) for table, count in await self._door.rows(" UNION ALL ".join(parts))}
+        return {str(table): int(str(count)) for table, count in await self._database.rows(" UNION ALL ".join(parts))}
 
 
 def _plain(name: str) -> str:
     if not name.replace("-", "").isalnum():
-        raise ValueError(f"not a name of a simulated module: {name!r}")
+        raise ValueError(f"not the name of a simulated module: {name!r}")
     return name

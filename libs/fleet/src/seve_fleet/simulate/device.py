@@ -1,6 +1,6 @@
-"""One simulated module: the messages it publishes, as an ESP32-class device would. Publishes nothing itself.
+"""Builds the messages of one simulated module, an ESP32-class device. Publishes nothing itself.
 
-Birth and last will on `{module}/status`; retained configurations; a status now and then; samples of each sensor. A
+Birth and last will on `{module}/status`; retained configurations; regular status reports; samples of each sensor. A
 module without a clock sends bare numbers at QoS 0, as many small firmwares do.
 """
 
@@ -23,7 +23,7 @@ HEAP_KB: Final = 320
 
 
 class Message(NamedTuple):
-    """What goes to the broker."""
+    """A message for the broker."""
 
     topic: str
     payload: bytes
@@ -32,10 +32,9 @@ class Message(NamedTuple):
 
 
 class Module:
-    """A device with one sensor of each type. Every other one names the hardware that senses (`dht22/temperature`).
+    """A device with one sensor of each type. Every second module names its hardware (`dht22/temperature`).
 
-    `seed` decides what it measures; `clock` whether it knows the time and uses QoS 1. Times are microseconds since
-    1970.
+    `seed` determines its values; with `clock` it knows the time and uses QoS 1. Times are microseconds since 1970.
     """
 
     def __init__(self, name: str, seed: int, *, clock: bool = True, boot: int = 0) -> None:
@@ -50,15 +49,15 @@ class Module:
         self._last = [0] * len(COURSES)
 
     def birth(self) -> Message:
-        """Said first."""
+        """Return the message that a module publishes first."""
         return Message(f"{self.name}/status", b"online", 1, retain=True)
 
     def will(self) -> Message:
-        """Left with the broker, and said on leaving."""
+        """Return the last will, which a module also publishes before it disconnects."""
         return Message(f"{self.name}/status", b"offline", 1, retain=True)
 
     def configs(self) -> list[Message]:
-        """What a module tells once, retained."""
+        """Return the configurations, which a module publishes once, retained."""
         serial = self.seed % 254 + 1
         return [
             self._retained(
@@ -85,7 +84,7 @@ class Module:
         ]
 
     def reports(self, now: int) -> list[Message]:
-        """What a module tells every so often: signal, memory, and how its sensors do."""
+        """Return the regular reports: signal and memory, and the status of the sensors."""
         at = now / MICROS
         free = HEAP_KB // 2 - int(at / 60 + self.seed) % 40
         system = {"rssi": -45 - self.seed % 30, "memory": {"heapFreeKb": free, "heapMinFreeKb": free - 12}}
@@ -95,7 +94,7 @@ class Module:
         return [self._report("system", system), self._report("sensors/status", sensors)]
 
     def sample(self, sensor: int, now: int) -> tuple[Message, int]:
-        """A sample of the sensor of that index, and its time: `now`, or later where that one was used before."""
+        """Return a sample of the sensor with that index, and its time: `now`, or later if `now` was used before."""
         time = self._last[sensor] = max(now, self._last[sensor] + 1)
         measured = value(self._courses[sensor], self.seed, time / MICROS)
         payload = f'{{"value": {measured}, "time": "{format_time(time)}"}}' if self.clock else str(measured)

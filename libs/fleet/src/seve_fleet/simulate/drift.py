@@ -1,6 +1,6 @@
-"""How sensors drift: a day's swing, slow weather and a little jitter, as a pure function of series, seed and time.
+"""Simulated sensor values: a daily swing, slow weather and a little jitter, as a pure function of type, seed and time.
 
-Nothing is remembered between samples, so any moment of any series can be computed again.
+Keeps no state between samples, so that the value of any series at any time can be computed again.
 """
 
 import math
@@ -12,8 +12,8 @@ _MASK: Final = (1 << 64) - 1
 
 
 class Course(NamedTuple):
-    """The habit of a sensor type: mean, swing of a day with its peak (hour, UTC), weather (amplitude, and seconds
-    between its turns), jitter of a single sample, limits and decimals shown.
+    """Parameters of a sensor type: mean, daily swing and the hour of its peak (UTC), weather (amplitude, and seconds
+    between its turns), jitter of a single sample, limits, and decimals of a value.
     """
 
     mean: float
@@ -38,7 +38,7 @@ COURSES: Final[dict[str, Course]] = {
 
 
 def value(course: Course, seed: int, at: float) -> float:
-    """What the sensor `seed` reads at `at` (seconds since 1970), within the limits of its course."""
+    """Return the value of sensor `seed` at `at` (seconds since 1970), within the limits of its course."""
     day = math.cos((at / DAY - course.peak_hour / 24) * 2 * math.pi)
     weather = _smooth(seed, at / course.turn_seconds)
     jitter = _noise(seed + 1, int(at * 1000))
@@ -47,7 +47,7 @@ def value(course: Course, seed: int, at: float) -> float:
 
 
 def _smooth(seed: int, at: float) -> float:
-    """Noise in -1..1 that passes smoothly from one knot to the next."""
+    """Return noise in -1..1, interpolated smoothly between whole numbers."""
     knot = math.floor(at)
     part = at - knot
     eased = part * part * (3 - 2 * part)
@@ -55,7 +55,7 @@ def _smooth(seed: int, at: float) -> float:
 
 
 def _noise(seed: int, knot: int) -> float:
-    """A number in -1..1 that depends on its arguments alone (the finaliser of SplitMix64)."""
+    """Return a number in -1..1 that depends on the arguments alone (the finaliser of SplitMix64)."""
     mixed = (seed * 0x9E3779B97F4A7C15 + knot * 0xD1B54A32D192ED03) & _MASK
     mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK

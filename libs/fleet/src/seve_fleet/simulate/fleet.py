@@ -1,6 +1,6 @@
-"""A fleet at work: births and configurations, samples at an even pace, reports now and then, farewells at the end.
+"""A working fleet: births and configurations, samples at an even rate, regular reports, `offline` at the end.
 
-Writes into the account what it sends and what is acknowledged; whether it arrives is for others to see.
+Counts in the account what it sends and what is acknowledged. Does not look at the WebSocket or the table.
 """
 
 import asyncio
@@ -12,18 +12,18 @@ from typing import Final, NamedTuple
 
 from seve_runtime.clock import micros
 
+from seve_fleet.simulate.account import Account
 from seve_fleet.simulate.device import Message, Module
 from seve_fleet.simulate.drift import COURSES
 from seve_fleet.simulate.mqtt import Link
 from seve_fleet.simulate.pace import Pace
-from seve_fleet.simulate.tally import Account
 
 TICK_SECONDS: Final = 0.005
 MOST_A_TICK: Final = 200
 
 
-class Plan(NamedTuple):
-    """The work of a fleet: samples per second of all modules, seconds of it, and seconds between a module's reports."""
+class Workload(NamedTuple):
+    """Samples per second of all modules, for how many seconds, and seconds between two reports of a module."""
 
     rate: float
     seconds: float
@@ -38,28 +38,28 @@ class Fleet:
         self._links = links
         self._account = account
         self.reporters: set[int] = set()
-        """The modules that have told how their sensors do."""
+        """Indices of the modules that have reported the status of their sensors."""
 
     async def say(self, messages: Sequence[tuple[int, Message]]) -> None:
-        """Publish reports, each of the module of that index, as links have room."""
+        """Publish reports, each of the module with that index, as links have room."""
         for module, message in messages:
             link = await self._link_with_room(module)
             self._account.reports_sent += 1
             link.publish(message, self._reported)
 
     async def introduce(self) -> None:
-        """Births and retained configurations."""
+        """Publish births and retained configurations."""
         await self.say([(i, message) for i, module in enumerate(self._modules) for message in _first(module)])
 
     async def leave(self) -> None:
-        """Every module says offline, as its last will would."""
+        """Publish `offline` of every module, as its last will would."""
         await self.say([(i, module.will()) for i, module in enumerate(self._modules)])
 
-    async def work(self, plan: Plan) -> None:
-        """Samples and reports until the plan's total of samples is sent."""
-        reporter = asyncio.create_task(self._report(plan.report_seconds))
+    async def work(self, workload: Workload) -> None:
+        """Publish samples and reports until all samples of the workload are sent."""
+        reporter = asyncio.create_task(self._report(workload.report_seconds))
         try:
-            await self._sample(Pace(plan.rate, plan.seconds))
+            await self._sample(Pace(workload.rate, workload.seconds))
         finally:
             reporter.cancel()
             await asyncio.wait((reporter,))
@@ -72,7 +72,7 @@ class Fleet:
             await asyncio.sleep(TICK_SECONDS)
 
     async def _send_sample(self, number: int) -> None:
-        """Sample `number` of the run: modules take turns, each with its sensors in turn."""
+        """Publish sample `number` of the run: modules send in turn, each for its sensors in turn."""
         turn, module_index = divmod(number, len(self._modules))
         module = self._modules[module_index]
         link = await self._link_with_room(module_index)
@@ -86,7 +86,7 @@ class Fleet:
             link.publish(message, _nothing)
 
     async def _report(self, every: float) -> None:
-        """Each module once in `every` seconds, spread evenly by the clock."""
+        """Publish the reports of each module every `every` seconds, spread evenly."""
         start = time.monotonic()
         for turn in count():
             index = turn % len(self._modules)
@@ -109,4 +109,4 @@ def _first(module: Module) -> list[Message]:
 
 
 def _nothing() -> None:
-    """What follows from a message at QoS 0: nothing is promised."""
+    """Do nothing when a message at QoS 0 is sent: nothing is promised for it."""

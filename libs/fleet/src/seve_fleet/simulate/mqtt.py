@@ -1,7 +1,7 @@
-"""An MQTT connection of simulated modules: paho driven from the event loop, found again for ever, QoS 1 until PUBACK.
+"""An MQTT connection of simulated modules: paho driven from the event loop, reconnected for ever, QoS 1 until PUBACK.
 
-What was not acknowledged when a connection broke is sent again on the next, as paho does. At most `MOST_OUTSTANDING`
-messages wait for their PUBACK; whoever publishes asks for `room` first and waits (overflow rule: block).
+Messages that were unacknowledged when a connection broke are sent again on the next, as paho does. At most
+`MOST_OUTSTANDING` messages wait for their PUBACK; the caller checks `room` first and waits (overflow rule: block).
 """
 
 import asyncio
@@ -24,7 +24,7 @@ Acknowledged = Callable[[], None]
 
 
 class BrokerRefused(Exception):
-    """The broker answered CONNECT with a refusal; the text is its reason."""
+    """The broker refused CONNECT; the text is its reason."""
 
 
 class Link:
@@ -55,11 +55,11 @@ class Link:
 
     @property
     def room(self) -> int:
-        """How many QoS 1 messages may be published now."""
+        """Return how many QoS 1 messages may be published now."""
         return MOST_OUTSTANDING - len(self._waiting)
 
     def publish(self, message: Message, acknowledged: Acknowledged) -> None:
-        """Hand a message to the client; `acknowledged` is called at its PUBACK, at QoS 0 when it is on its way."""
+        """Publish a message; `acknowledged` is called at its PUBACK, at QoS 0 once it is handed to the socket."""
         info: MQTTMessageInfo = self._client.publish(message.topic, message.payload, message.qos, message.retain)
         if message.qos == 0:
             if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -68,7 +68,7 @@ class Link:
         self._waiting[info.mid] = acknowledged
 
     async def run(self) -> None:
-        """Connect, and connect again a second after every loss. Raises BrokerRefused where trying again is no use."""
+        """Connect, and reconnect a second after every loss. Raises BrokerRefused if the broker refuses the client."""
         loop = asyncio.get_running_loop()
         misc = asyncio.create_task(self._misc())
         try:
@@ -78,7 +78,7 @@ class Link:
                     await loop.run_in_executor(None, self._client.connect, self._host, self._port, KEEPALIVE_SECONDS)
                     await self._broken.wait()
                 except OSError:
-                    pass  # the broker is away: what waits is sent when it is back
+                    pass  # the broker is away: waiting messages are sent when it is back
                 if self._refused:
                     raise BrokerRefused(self._refused)
                 await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  (jitter)
@@ -94,7 +94,7 @@ class Link:
             self._client.loop_misc()
 
     def _wire(self) -> None:
-        """What paho calls where it opens and closes sockets; connecting happens on another thread."""
+        """Set the callbacks with which paho opens and closes sockets; connecting runs in another thread."""
         loop = asyncio.get_running_loop()
         client = self._client
 

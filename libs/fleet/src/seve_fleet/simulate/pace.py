@@ -1,4 +1,4 @@
-"""Numbers the messages that are due at an even rate, by the caller's clock, never more than the total."""
+"""Numbers the messages that are due at an even rate, by the caller's clock. Never exceeds the total."""
 
 
 class Pace:
@@ -11,11 +11,11 @@ class Pace:
 
     @property
     def done(self) -> bool:
-        """Whether the total was taken."""
+        """Return whether the total was taken."""
         return self.taken >= self.total
 
     def take(self, elapsed: float, most: int) -> range:
-        """The numbers of the messages due `elapsed` seconds after the start, at most `most` of them, now taken."""
+        """Take the messages due `elapsed` seconds after the start, at most `most`; return their numbers."""
         until = min(self.total, int(elapsed * self.rate), self.taken + most)
         taken = range(self.taken, max(until, self.taken))
         self.taken = taken.stop

@@ -1,16 +1,16 @@
-"""The words of a run: a line while it lasts and the account at its end. Pure text."""
+"""Text about a run: a line of progress, and the account at the end. Pure."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from seve_fleet.simulate.tally import Account, Latency
+from seve_fleet.simulate.account import Account, Latency
 
 RECENT: Final = 2000
-"""Samples that the latency of the progress line is of: few enough to sort while frames come."""
+"""The latency in the progress line is that of this many newest samples: few enough to sort while frames arrive."""
 
 
 def progress(account: Account, elapsed: float, stored: str) -> str:
-    """One line on how it goes."""
+    """Return the line of progress."""
     latency = account.latency(newest=RECENT)
     shown = f"  p50 {_ms(latency.p50)}  p99 {_ms(latency.p99)}" if latency else ""
     return (
@@ -20,9 +20,9 @@ def progress(account: Account, elapsed: float, stored: str) -> str:
 
 
 class Viewing(NamedTuple):
-    """How the WebSocket fared: connections made, and what the broadcaster declared as missed.
+    """The WebSocket's connections and the gaps that the broadcaster declared.
 
-    A declared gap is no fault by itself: where a journal message was lost from sight, its samples may have come again.
+    A declared gap is no fault by itself: samples of a missed journal message may have arrived in a later one.
     """
 
     connections: int
@@ -30,7 +30,7 @@ class Viewing(NamedTuple):
 
 
 def closing(account: Account, stored: int | None, seconds: float, screen: Viewing, faults: Sequence[str]) -> list[str]:
-    """The account, and whether it closes."""
+    """Return the lines of the account; the last ones say whether it closes."""
     shown = "?" if stored is None else str(stored)
     link = ", " if faults else " = "
     samples = [
@@ -48,7 +48,7 @@ def closing(account: Account, stored: int | None, seconds: float, screen: Viewin
         lines.append(f"repeated  {account.repeated} frames came twice")
     lines.append(f"latency   {_latency(latency) if latency else 'nothing was seen'}")
     lines.append(
-        f"rate      {account.sent / seconds:.0f} samples a second; WebSocket connections made: {screen.connections}"
+        f"rate      {account.sent / seconds:.0f} samples per second; WebSocket connections made: {screen.connections}"
     )
     lines.extend(f"declared  {gap}" for gap in screen.gaps)
     if not faults:

@@ -1,13 +1,13 @@
-"""The closing account of a run as a value, for a program that judges for itself. Names samples; draws no conclusion."""
+"""The closing account of a run as a value, for programs. Names samples; does not judge."""
 
 import msgspec
 
-from seve_fleet.simulate.tally import Account, Key
+from seve_fleet.simulate.account import Account, Key
 from seve_fleet.simulate.ws import Missed, Screen
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a run's samples, and of its reports (all other messages). A sample is its topic and its time
+    """Counts of a run's samples and of its reports (all other messages). A sample is its topic and its time
     (microseconds since 1970). `strange` counts rows of the run's modules that are no sample of the run.
     """
 
@@ -23,12 +23,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     missing_rows: list[str]
     connections: int
     gaps: list[Missed]
-    untold: str | None
-    """Why the database could not be asked, where it could not; what it holds is then unknown."""
+    unreadable: str | None
+    """Why the database could not be read; what it holds is then unknown. None if it was read."""
 
 
-def outcome(account: Account, screen: Screen, keys: list[Key], missing_rows: list[str], untold: str | None) -> Outcome:
-    """The account, with what the database holds."""
+def outcome(
+    account: Account, screen: Screen, keys: list[Key], missing_rows: list[str], unreadable: str | None
+) -> Outcome:
+    """Return the account, compared with the database's rows."""
     return Outcome(
         sent=account.sent,
         acknowledged=account.acknowledged,
@@ -42,5 +44,5 @@ def outcome(account: Account, screen: Screen, keys: list[Key], missing_rows: lis
         missing_rows=missing_rows,
         connections=screen.connections,
         gaps=screen.gaps,
-        untold=untold,
+        unreadable=unreadable,
     )

@@ -1,4 +1,4 @@
-"""A run of the simulated fleet against a stack, from births to the closing account. Wires; decides nothing itself."""
+"""Runs the simulated fleet against a stack, from births to the closing account. Only wires the other modules."""
 
 import asyncio
 import secrets
@@ -12,38 +12,38 @@ from seve_runtime.clock import micros
 from seve_schema.times import parse_time, to_micros
 
 from seve_fleet.settings import FleetSettings
-from seve_fleet.simulate.database import CommandDoor, DatabaseDoor, Stored, Unreachable
+from seve_fleet.simulate.account import Account, describe_samples
+from seve_fleet.simulate.database import CommandDatabase, RunRows, Unreachable, UrlDatabase
 from seve_fleet.simulate.device import KNOWN_MODELS, Module
-from seve_fleet.simulate.fleet import Fleet, Plan
+from seve_fleet.simulate.fleet import Fleet, Workload
 from seve_fleet.simulate.mqtt import Link
 from seve_fleet.simulate.report import Viewing, closing, progress
 from seve_fleet.simulate.result import Outcome, outcome
-from seve_fleet.simulate.tally import Account, told
 from seve_fleet.simulate.ws import Screen, Shown
 
 POLL_SECONDS: Final = 0.25
 LINE_SECONDS: Final = 2.0
-"""Between lines of progress that stay; a terminal shows one that changes every second."""
+"""Seconds between two lines of progress. A terminal shows one line that changes every second instead."""
 
 
 class Shape(NamedTuple):
-    """The fleet of a run: how many modules, of which some have no clock, on how many connections (0: one each)."""
+    """The fleet of a run: how many modules, how many of them without a clock, how many connections (0: one each)."""
 
     modules: int
     clockless: int
     connections: int
-    plan: Plan
+    workload: Workload
 
 
 class Run:
-    """One run; its modules are named after it, so that it counts only its own."""
+    """One run. Its modules are named after it, so that it counts only its own."""
 
     def __init__(self, settings: FleetSettings, shape: Shape, out: Callable[[str], None]) -> None:
         self._settings = settings
         self._shape = shape
         self._out = out
         self.outcome: Outcome | None = None
-        """Once the account is drawn."""
+        """Set at the end of the run."""
         self.name = f"sim-{secrets.token_hex(3)}"
         self.account = Account()
         self._reporters = 0
@@ -53,13 +53,13 @@ class Run:
         names = [module.name for module in self.modules]
         self._names = frozenset(names)
         command, url = settings.query_command, settings.database_url.reveal()
-        door = CommandDoor(command) if command else DatabaseDoor(url)
-        self.stored = Stored(door, names)
+        database = CommandDatabase(command) if command else UrlDatabase(url)
+        self.stored = RunRows(database, names)
         token = settings.ws_token.reveal() if settings.ws_token else None
         self.screen = Screen(settings.ws_url, self._see, modules=["*"], token=token)
 
     async def go(self) -> int:
-        """The exit code: 0 where the account closes."""
+        """Run; return the exit code, 0 if the account closes."""
         async with asyncio.TaskGroup() as group:
             await self._stored_now()
             background = [group.create_task(self.screen.run())]
@@ -75,17 +75,17 @@ class Run:
         return await self._close(worked)
 
     async def _work(self, fleet: Fleet) -> float:
-        """All that the fleet does; gives how long its samples took (seconds)."""
+        """Let the fleet do its work; return how long its samples took (seconds)."""
         await fleet.introduce()
         started = time.monotonic()
-        await fleet.work(self._shape.plan)
+        await fleet.work(self._shape.workload)
         worked = time.monotonic() - started
         await fleet.leave()
         self._reporters = len(fleet.reporters)
         return worked
 
     async def _stored_now(self) -> None:
-        """Raises ConnectionError where the database does not answer: there would be no account."""
+        """Raise ConnectionError if the database does not answer: there would be no account."""
         try:
             await self.stored.samples()
         except Unreachable as error:
@@ -139,10 +139,10 @@ class Run:
             self._out(f"\r\x1b[K{line}" if terminal else line)
 
     async def _settle(self) -> None:
-        """Until everything arrived everywhere, or patience is over."""
+        """Wait until everything arrived everywhere, at most `PATIENCE`."""
         deadline = time.monotonic() + self._settings.patience
         while time.monotonic() < deadline:
-            if self.account.settled(lost_sight=bool(self.screen.gaps)):
+            if self.account.settled(gaps=bool(self.screen.gaps)):
                 with suppress(Unreachable):
                     if await self._all_stored():
                         return
@@ -164,17 +164,17 @@ class Run:
 
     async def _close(self, worked: float) -> int:
         faults = self.account.faults()
-        keys, rows, untold = [], [], None
+        keys, rows, unreadable = [], [], None
         try:
             keys = await self.stored.keys()
             rows = self._missing_rows(await self.stored.device_rows())
         except Unreachable as error:
-            untold = f"what is stored cannot be told: {error}"
-        self.outcome = outcome(self.account, self.screen, keys, rows, untold)
-        missing = [] if untold else self.outcome.unstored
-        stored = None if untold else self.account.sent - len(missing)
-        faults += [told("never stored", missing)] if missing else []
-        faults += [untold] if untold else rows
+            unreadable = f"the database cannot be read: {error}"
+        self.outcome = outcome(self.account, self.screen, keys, rows, unreadable)
+        missing = [] if unreadable else self.outcome.unstored
+        stored = None if unreadable else self.account.sent - len(missing)
+        faults += [describe_samples("never stored", missing)] if missing else []
+        faults += [unreadable] if unreadable else rows
         screen = Viewing(self.screen.connections, self.screen.gaps)
         for line in closing(self.account, stored, worked, screen, faults):
             self._out(line)

@@ -1,6 +1,6 @@
-"""A WebSocket client as a screen would be: subscribes, takes every frame, and resumes where a connection broke off.
+"""A WebSocket client like a screen: subscribes, reads every frame, and resumes after a lost connection.
 
-Tells its audience each envelope once it is live; snapshots are not news. Reconnects for ever, with backoff and jitter.
+Passes each live envelope to a callback, and no snapshots. Reconnects for ever, with backoff and jitter.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ LONGEST_BACKOFF: Final = 2.0
 
 
 class Shown(msgspec.Struct, frozen=True, rename="camel"):
-    """What of an envelope a screen needs here."""
+    """The fields of an envelope that the account needs."""
 
     topic: str
     module_id: str
@@ -31,7 +31,7 @@ class Shown(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Frame(msgspec.Struct, frozen=True, rename={"from_": "from"}):
-    """Any frame the broadcaster sends."""
+    """Any frame of the broadcaster."""
 
     event: str
     seq: str | None = None
@@ -39,38 +39,33 @@ class Frame(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     snapshot: bool = False
     from_: Any = None
     to: Any = None
-    module: str | None = None
-    kind: str | None = None
     code: str | None = None
     message: str | None = None
 
 
 class Missed(NamedTuple):
-    """What was declared as missed behind `start`, up to and including `end`; only of `module` and `kind` if named."""
+    """A declared gap: messages behind `start`, up to and including `end`. `event` is `gap` or `skipped`."""
 
     event: str
     start: str
     end: str
-    module: str | None = None
-    kind: str | None = None
 
     def __str__(self) -> str:
-        only = f", {self.module}'s {self.kind} only" if self.module else ""
-        return f"{self.event} from {self.start} to {self.end}{only}"
+        return f"{self.event} from {self.start} to {self.end}"
 
 
-Audience = Callable[[Shown, int], None]
+OnEnvelope = Callable[[Shown, int], None]
 _decoder: Final = msgspec.json.Decoder(Frame)
 
 
 class Screen:
-    """Watches `modules` (names, or `*` for all) at `url`; `audience` gets each envelope and when it came
+    """Watches `modules` (names, or `*` for all) at `url`. `on_envelope` gets each envelope and its time of arrival
     (microseconds since 1970).
     """
 
-    def __init__(self, url: str, audience: Audience, *, modules: list[str], token: str | None = None) -> None:
+    def __init__(self, url: str, on_envelope: OnEnvelope, *, modules: list[str], token: str | None = None) -> None:
         self._url = url
-        self._audience = audience
+        self._on_envelope = on_envelope
         self._modules = modules
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._since: str | None = None
@@ -80,7 +75,7 @@ class Screen:
         self.errors: list[str] = []
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Watch until cancelled."""
         failures = 0
         while True:
             failures += 1
@@ -111,12 +106,12 @@ class Screen:
                 shown = frame.data if isinstance(frame.data, list) else [frame.data]
                 for envelope in shown:
                     if envelope is not None:
-                        self._audience(envelope, arrived)
+                        self._on_envelope(envelope, arrived)
             case "subscribed":
                 self._since = self._since or frame.seq
             case "live":
                 self.live.set()
             case "gap" | "skipped":
-                self.gaps.append(Missed(frame.event, str(frame.from_), str(frame.to), frame.module, frame.kind))
+                self.gaps.append(Missed(frame.event, str(frame.from_), str(frame.to)))
             case "error":
                 self.errors.append(f"{frame.code}: {frame.message}")

@@ -1,13 +1,13 @@
-"""The account closes when every sample arrived everywhere, and names what is missing where it did not."""
+"""The account closes if every sample arrived everywhere, and names the missing samples otherwise."""
 
+from seve_fleet.simulate.account import Account
 from seve_fleet.simulate.report import Viewing, closing
-from seve_fleet.simulate.tally import Account
 
 STEADY = Viewing(1, [])
 A, B = ("serre/co2", 1_764_500_000_000_000), ("serre/light", 1_764_500_000_000_001)
 
 
-def test_what_was_sent_acknowledged_and_seen_leaves_no_fault():
+def test_samples_that_were_acknowledged_and_seen_are_no_fault():
     account = Account()
     account.send(A)
     account.acknowledge(A)
@@ -16,7 +16,7 @@ def test_what_was_sent_acknowledged_and_seen_leaves_no_fault():
     assert account.settled()
 
 
-def test_what_is_missing_is_named():
+def test_missing_samples_are_named():
     """By topic and time, so that it can be looked for."""
     account = Account()
     account.send(A)
@@ -29,7 +29,7 @@ def test_what_is_missing_is_named():
     ]
 
 
-def test_a_loss_is_not_made_good_by_a_repetition():
+def test_a_repetition_does_not_hide_a_loss():
     """Counts alone would agree."""
     account = Account()
     account.send(A)
@@ -44,7 +44,7 @@ def test_a_declared_gap_ends_the_wait_for_frames():
     account = Account()
     account.send(A)
     account.acknowledge(A)
-    assert (account.settled(), account.settled(lost_sight=True)) == (False, True)
+    assert (account.settled(), account.settled(gaps=True)) == (False, True)
 
 
 def test_a_sample_nobody_sent_is_a_fault():
@@ -53,14 +53,14 @@ def test_a_sample_nobody_sent_is_a_fault():
     assert account.faults() == ["1 samples on the WebSocket that this run never sent"]
 
 
-def test_what_is_not_stored_is_found():
+def test_samples_without_a_row_are_named():
     account = Account()
     account.send(A)
     account.send(B)
     assert account.unstored([A]) == [B]
 
 
-def test_a_report_that_did_not_come_is_a_fault():
+def test_a_report_that_never_arrived_is_a_fault():
     account = Account()
     account.reports_sent, account.reports_acknowledged, account.reports_seen = 3, 3, 2
     assert account.faults() == ["1 reports never seen on the WebSocket"]
@@ -74,7 +74,7 @@ def test_latency_is_from_the_time_of_the_sample_to_its_frame():
     assert account.latency() == (0.051, 0.1, 0.1)
 
 
-def test_the_closing_lines_say_which_way_it_went():
+def test_the_last_lines_say_whether_the_account_closes():
     account = Account()
     account.send(A)
     account.acknowledge(A)
@@ -84,7 +84,7 @@ def test_the_closing_lines_say_which_way_it_went():
     assert closing(account, 0, 2.0, STEADY, ["1 is missing"])[-2:] == ["THE ACCOUNT DOES NOT CLOSE", "  1 is missing"]
 
 
-def test_a_declared_gap_is_told_though_the_account_closes():
+def test_a_declared_gap_is_shown_although_the_account_closes():
     account = Account()
     lines = closing(account, 0, 2.0, Viewing(2, ["gap from 1-2-0 to 1-3-0"]), [])
     assert "declared  gap from 1-2-0 to 1-3-0" in lines

@@ -1,7 +1,7 @@
-"""The account of a run: sent = acknowledged = stored = seen, sample by sample, and what is missing where it is not.
+"""The account of a run: sent = acknowledged = stored = seen, sample by sample, and which samples are missing.
 
-Pure: it is told what happened and when. A sample is its topic and its time (microseconds since 1970), which no other
-sample of the run shares; so a sample seen or stored twice counts once, and one that is lost has a name.
+Pure: the caller reports events with their times. Topic and time (microseconds since 1970) identify a sample within the
+run. So a sample that is seen or stored twice counts once, and the account names a lost one.
 """
 
 from array import array
@@ -23,7 +23,7 @@ class Latency(NamedTuple):
 
 
 class Account:
-    """What became of each sample with a device's time, and how many reports (all other messages) went and came."""
+    """The state of each sample with a device's time, and counts of reports (all other messages)."""
 
     def __init__(self) -> None:
         self._sent: dict[Key, None] = {}
@@ -36,31 +36,31 @@ class Account:
 
     @property
     def sent(self) -> int:
-        """Samples handed to the MQTT client."""
+        """Return how many samples were handed to the MQTT client."""
         return len(self._sent)
 
     @property
     def acknowledged(self) -> int:
-        """Samples whose PUBACK came."""
+        """Return how many samples have their PUBACK."""
         return len(self._sent) - len(self._unacknowledged)
 
     @property
     def seen(self) -> int:
-        """Samples that came on the WebSocket."""
+        """Return how many samples arrived on the WebSocket."""
         return len(self._sent) - len(self._unseen)
 
     def send(self, key: Key) -> None:
-        """A sample was handed to the MQTT client."""
+        """Note that a sample was handed to the MQTT client."""
         self._sent[key] = None
         self._unacknowledged.add(key)
         self._unseen.add(key)
 
     def acknowledge(self, key: Key) -> None:
-        """The broker has the sample."""
+        """Note the PUBACK of a sample."""
         self._unacknowledged.discard(key)
 
     def see(self, key: Key, at: int) -> None:
-        """The sample came on the WebSocket at `at` (microseconds since 1970); a second time is noted as such."""
+        """Note that a sample arrived on the WebSocket at `at` (microseconds since 1970); repetitions are counted."""
         if key in self._unseen:
             self._unseen.discard(key)
             self._latencies.append((at - key[1]) / 1e6)
@@ -70,49 +70,49 @@ class Account:
             self.strangers += 1
 
     def latency(self, newest: int | None = None) -> Latency | None:
-        """Of the samples seen so far, or of the newest of them."""
+        """Return the latency of the samples seen so far, or of the `newest` of them; None if there are none."""
         if not self._latencies:
             return None
         ranked = sorted(self._latencies[-newest:] if newest else self._latencies)
         last = len(ranked) - 1
         return Latency(ranked[len(ranked) // 2], ranked[min(last, len(ranked) * 99 // 100)], ranked[last])
 
-    def settled(self, *, lost_sight: bool = False) -> bool:
-        """Whether everything that was sent was acknowledged and seen; what was lost from sight is awaited no longer."""
-        seen = lost_sight or (not self._unseen and self.reports_seen >= self.reports_sent)
+    def settled(self, *, gaps: bool = False) -> bool:
+        """Return whether everything sent was acknowledged and seen. With declared `gaps`, seen does not matter."""
+        seen = gaps or (not self._unseen and self.reports_seen >= self.reports_sent)
         return seen and not self._unacknowledged
 
     @property
     def unseen(self) -> list[Key]:
-        """The samples that never came on the WebSocket, in the order of sending."""
+        """Return the samples that never arrived on the WebSocket, in the order of sending."""
         return [key for key in self._sent if key in self._unseen]
 
     def strange(self, stored: Iterable[Key]) -> int:
-        """How many of those stored were never sent: a sample that was given another time would be one."""
+        """Return how many of the stored samples were never sent, such as a sample stored with another time."""
         return sum(key not in self._sent for key in stored)
 
     def unstored(self, stored: Iterable[Key]) -> list[Key]:
-        """The samples sent that are not among those stored, in the order of sending."""
-        there = set(stored)
-        return [key for key in self._sent if key not in there]
+        """Return the sent samples that are not among the stored ones, in the order of sending."""
+        rows = set(stored)
+        return [key for key in self._sent if key not in rows]
 
     def faults(self) -> list[str]:
-        """What keeps the account from closing, as far as the broker and the WebSocket go; empty if nothing does."""
-        found = []
+        """Return why the account does not close, for the broker and the WebSocket; empty if it closes."""
+        faults = []
         if self._unacknowledged:
-            found.append(told("never acknowledged by the broker", list(self._unacknowledged)))
+            faults.append(describe_samples("never acknowledged by the broker", list(self._unacknowledged)))
         if self._unseen:
-            found.append(told("never seen on the WebSocket", list(self._unseen)))
+            faults.append(describe_samples("never seen on the WebSocket", list(self._unseen)))
         if self.reports_acknowledged < self.reports_sent:
-            found.append(f"{self.reports_sent - self.reports_acknowledged} reports never acknowledged by the broker")
+            faults.append(f"{self.reports_sent - self.reports_acknowledged} reports never acknowledged by the broker")
         if self.reports_seen < self.reports_sent:
-            found.append(f"{self.reports_sent - self.reports_seen} reports never seen on the WebSocket")
+            faults.append(f"{self.reports_sent - self.reports_seen} reports never seen on the WebSocket")
         if self.strangers:
-            found.append(f"{self.strangers} samples on the WebSocket that this run never sent")
-        return found
+            faults.append(f"{self.strangers} samples on the WebSocket that this run never sent")
+        return faults
 
 
-def told(what: str, keys: list[Key]) -> str:
-    """A count of samples with a few of their names."""
+def describe_samples(what: str, keys: list[Key]) -> str:
+    """Return a count of samples with the names of a few."""
     names = ", ".join(f"{topic} at {format_time(time)}" for topic, time in sorted(keys)[:EXAMPLES])
     return f"{len(keys)} samples {what}: {names}{', ...' if len(keys) > EXAMPLES else ''}"
