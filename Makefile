@@ -52,8 +52,8 @@ fuzz: $(VENV)/dev ## a million arbitrary messages through the normalisation (INP
 lint: $(VENV)/dev ## ruff and the type checker
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m mypy
 
-format: $(VENV)/dev ## format the code; write the README's table of settings and the index of decisions
-	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/python tests/settings_table.py && $(BIN)/python tests/decisions_index.py
+format: $(VENV)/dev ## format the code; write the tables of settings and of metrics, and the index of decisions
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/python tests/settings_table.py && $(BIN)/python tests/metrics_table.py && $(BIN)/python tests/decisions_index.py
 
 sbom: $(VENV)/dev ## list what the locks install, with hashes, as CycloneDX documents in dist/
 	@$(BIN)/python deploy/sbom.py

@@ -97,7 +97,7 @@ async def test_an_answer_that_is_not_read_is_cut_off(nats_server, journal):
             assert f"Content-Length: {len(body)}" in head
             assert len(json.loads(body)["modules"]) == 100
             metric = url.broadcaster.metric
-            await eventually(lambda: metric("disconnected_total", reason="unread") == len(deaf), "all cut off")
+            await eventually(lambda: metric("disconnected_clients_total", reason="unread") == len(deaf), "all cut off")
 
 
 async def test_a_request_that_is_not_finished_is_cut_off(nats_server, journal):
@@ -108,7 +108,7 @@ async def test_a_request_that_is_not_finished_is_cut_off(nats_server, journal):
                 sock = stack.enter_context(socket.create_connection(("127.0.0.1", urlsplit(url).port)))
                 sock.sendall(begun)
             metric = url.broadcaster.metric
-            await eventually(lambda: metric("disconnected_total", reason="unfinished") == 2, "both cut off")
+            await eventually(lambda: metric("disconnected_clients_total", reason="unfinished") == 2, "both cut off")
 
 
 async def test_sockets_of_one_address_are_bounded_whatever_they_are(nats_server, journal):
@@ -119,7 +119,9 @@ async def test_sockets_of_one_address_are_bounded_whatever_they_are(nats_server,
             for _ in range(60):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             metric = url.broadcaster.metric
-            await eventually(lambda: metric("refused_total", reason="sockets") == 60 - 8 - 32, "the others refused")
+            await eventually(
+                lambda: metric("refused_requests_total", reason="sockets") == 60 - 8 - 32, "the others refused"
+            )
             other = socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0), timeout=20)
             stack.enter_context(other)
             other.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")

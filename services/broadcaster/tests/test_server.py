@@ -78,7 +78,8 @@ async def test_a_slow_client_that_asked_for_it_is_disconnected(nats_server, jour
             values = [frame["data"]["value"] for frame in await reading]
             assert values == [float(value) for value in range(2000)]
             await eventually(
-                lambda: url.broadcaster.metric("disconnected_total", reason="slow"), "the slow client disconnected"
+                lambda: url.broadcaster.metric("disconnected_clients_total", reason="slow"),
+                "the slow client disconnected",
             )
 
 
@@ -95,7 +96,7 @@ async def test_a_slow_client_skips_and_the_others_see_everything(nats_server, jo
             assert url.broadcaster.metric("queue_bytes") < 64 * 1024 + 20_000
             frames = await asyncio.to_thread(read_until, sock, b'"event":"skipped"')
         assert b'"event":"skipped"' in frames
-        await eventually(lambda: url.broadcaster.metric("conflated_envelopes_total"), "the skip counted")
+        await eventually(lambda: url.broadcaster.metric("skipped_envelopes_total"), "the skip counted")
 
 
 async def test_a_client_that_is_full_when_it_comes_to_the_head_is_slow_from_there_on(nats_server, journal):
@@ -134,7 +135,7 @@ async def test_a_peer_that_is_dead_is_let_go(nats_server, journal):
         with deaf(url):
             await screen.until("live")
             metric = url.broadcaster.metric
-            await eventually(lambda: metric("disconnected_total", reason="ping") == 1, "the dead peer let go")
+            await eventually(lambda: metric("disconnected_clients_total", reason="ping") == 1, "the dead peer let go")
             assert metric("clients", pace="live") == 1
 
 
@@ -221,7 +222,7 @@ def encoded(one):
 
 
 async def test_metrics_count_what_happened(ws_url, journal):
-    """Clients, subscriptions, frames, bytes and latency."""
+    """Clients, subscriptions, frames, bytes and age."""
     async with watching(ws_url, modules=["a", "b"]) as screen:
         await screen.until("live")
         await journal.publish(envelope("a", 1.0), envelope("a", 2.0))
@@ -230,4 +231,4 @@ async def test_metrics_count_what_happened(ws_url, journal):
         assert (metric("clients", pace="live"), metric("subscriptions")) == (1, 2)
         assert (metric("received_envelopes_total"), metric("sent_frames_total")) == (2, 4)
         assert metric("sent_bytes_total") > sum(len(json.dumps(frame)) for frame in screen.frames) * 0.8
-        assert metric("latency_seconds_count") == 1
+        assert metric("age_at_frame_seconds_count") == 1

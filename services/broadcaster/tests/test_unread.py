@@ -75,7 +75,7 @@ async def test_a_client_that_only_sends_is_let_go(nats_server, journal):
         metric = url.broadcaster.metric
         with deaf(url) as sock:
             sending = asyncio.create_task(asyncio.to_thread(send_for_ever, sock, SAID["pings"]))
-            await eventually(lambda: metric("disconnected_total", reason="ping") == 1, "the client let go")
+            await eventually(lambda: metric("disconnected_clients_total", reason="ping") == 1, "the client let go")
             await sending
 
 

@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-from prometheus_client import Counter, Gauge
-from seve_ingest import metrics
 from seve_ingest.settings import Settings
 from seve_runtime.settings import describe
 
@@ -18,9 +16,3 @@ def test_the_settings_table_is_the_code_s():
         for row in describe(Settings)
     ]
     assert wanted == [line for line in README.splitlines() if re.match(r"\| `[A-Z_]+` \|", line)]
-
-
-def test_every_metric_is_explained():
-    """By its name as Prometheus shows it."""
-    names = {value._name for value in vars(metrics).values() if isinstance(value, Counter | Gauge)}
-    assert set() == {name for name in names if name not in README}

@@ -10,7 +10,7 @@ from seve_schema.subjects import telemetry_subject
 from seve_schema.times import format_time
 from seve_writer.database.binary_copy import encode as encode_rows
 from seve_writer.database.transaction import Counts, plan
-from seve_writer.decode import IGNORED, Report, Unreadable, micros, read
+from seve_writer.decode import IGNORED, Report, Unreadable, micros, read, received_at
 from seve_writer.journal.message import JournalMessage, read_message
 
 from .conftest import BASE, envelope
@@ -81,6 +81,15 @@ def test_times_of_another_form_are_read_too():
     """A foreign publisher may write fewer decimals or an offset."""
     assert micros("2025-11-30T19:00:00Z") == BASE
     assert micros("2025-11-30T20:00:00.5+01:00") == BASE + 500_000
+
+
+def test_a_message_tells_when_its_first_envelope_was_received():
+    """A topic or a body that names the field is not taken for it; bytes of others have the journal's time."""
+    first = envelope(topic='a/"receivedAt":"2020-01-01T00:00:00.000000Z"', metadata={"receivedAt": "2021"})
+    data = join([encode(first), encode(envelope(at=9))])
+    assert received_at(JournalMessage("telemetry.a.measurement", data, "", 1, 1, 0)) == micros(first.received_at)
+    for other in (b"", b"[]", b'[{"receivedAt": "2025"}]', b'[{"receivedAt":"2025'):
+        assert received_at(JournalMessage("telemetry.a.measurement", other, "", 1, 1, 7_000)) == 7
 
 
 def test_an_acknowledgement_subject_tells_sequence_and_count():

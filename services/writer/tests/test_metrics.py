@@ -36,11 +36,12 @@ async def test_the_figures_of_a_story(journal, writer, query):
         await journal.publish(envelope(kind="log"))
         await eventually(journal.empty, "all")
         for sample, by in {
-            'seve_writer_rows_total{outcome="inserted"}': 102,
-            'seve_writer_rows_total{outcome="updated"}': 1,
-            'seve_writer_rows_total{outcome="dead"}': 1,
-            'seve_writer_rows_total{outcome="ignored"}': 1,
+            'seve_writer_envelopes_total{outcome="inserted"}': 102,
+            'seve_writer_envelopes_total{outcome="updated"}': 1,
+            'seve_writer_envelopes_total{outcome="dead"}': 1,
+            'seve_writer_envelopes_total{outcome="ignored"}': 1,
             'seve_writer_deadletters_total{sqlstate="23514"}': 1,
+            "seve_writer_received_messages_total": 5,
             "seve_writer_acknowledged_messages_total": 5,
             "seve_writer_batch_rows_sum": 105,
         }.items():

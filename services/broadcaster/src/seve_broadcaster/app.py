@@ -11,7 +11,7 @@ from seve_runtime.nats.connection import connected
 from seve_broadcaster.auth.jwt import Keys
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.feed import Feed
-from seve_broadcaster.metrics import Latency, Observed
+from seve_broadcaster.metrics import AgeAtFrame, Observed
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.snapshot.snapshot import NEVER, Bounds, LatestValues
 from seve_broadcaster.snapshot_store import SnapshotStore
@@ -35,10 +35,10 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         latest = LatestValues(Bounds(modules=settings.max_modules, total_bytes=settings.present_max_bytes))
         hub = Hub(NEVER, latest, ReplayBuffer(settings.recent_max_bytes, NEVER), settings.ws_max_subscriptions)
         store = SnapshotStore(client, hub, settings.latest_save_interval, settings.module_forget_after)
-        replay, latency = JournalReplay(client, hub), Latency()
+        replay, age = JournalReplay(client, hub), AgeAtFrame()
         gateway = Gateway(settings, hub, replay, keys, health)
-        feed = Feed(client, hub, health, latency.observe)
+        feed = Feed(client, hub, health, age.observe)
         registry.register(Observed(gateway, feed, replay))
-        registry.register(latency)
+        registry.register(age)
         await unless(stop, feed.start(store.restore, stop))
         await supervise(stop, gateway.serve, feed.watch, replay.run, store.keep, grace=settings.service.shutdown_grace)

@@ -57,21 +57,21 @@ WARM: Final = 2000
 TURN_BYTES: Final = 64 << 10
 """What is published in one turn of the loop: transports empty their buffers between turns."""
 
-Latency = Callable[[float], None]
+Age = Callable[[float], None]
 """Takes the seconds from the receipt of a message by ingest to the end of the turn that wrote it to clients."""
 
 
 class Feed:
     """Follows the journal. `malformed` counts messages that could not be read, `consumers` how often it began anew."""
 
-    def __init__(self, client: DirectClient, hub: Hub, health: Health, latency: Latency) -> None:
+    def __init__(self, client: DirectClient, hub: Hub, health: Health, age: Age) -> None:
         self.malformed = 0
         self.consumers = 0
         self._client = client
         self._js = client.jetstream()
         self._hub = hub
         self._health = health
-        self._latency = latency
+        self._age = age
         self._subscription: Subscription | None = None
         self._inbox = ""
         self._requests = ""
@@ -223,10 +223,10 @@ class Feed:
             self._health.holds(CONDITION)
 
     def _measure(self) -> None:
-        """Tell the latency of the turn's first message: once a turn, when connections were written out."""
+        """Tell the age of the turn's first message: once a turn, when connections were written out."""
         received_at, self._measured = self._measured, ""
         with contextlib.suppress(ValueError):
-            self._latency(time.time() - parse_time(received_at).timestamp())
+            self._age(time.time() - parse_time(received_at).timestamp())
 
 
 def _consumer(start: int) -> ConsumerConfig:

@@ -1,5 +1,5 @@
 """What the broadcaster counts, as Prometheus reads it. The counts live where they arise, as plain integers: the hot
-path pays nothing for being observed.
+path pays nothing for being observed. Names, units and what the sums of neighbours say of each other: docs/metrics.md.
 """
 
 from bisect import bisect_left
@@ -17,8 +17,8 @@ from seve_broadcaster.websocket.journal_replay import JournalReplay
 from seve_broadcaster.websocket.server import Gateway
 
 PREFIX = "seve_broadcaster"
-BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
-"""Of the latency's histogram, seconds."""
+BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+"""Of the histogram of ages, seconds."""
 
 
 class Observed(Collector):
@@ -33,24 +33,40 @@ class Observed(Collector):
         """All metrics, as they are now."""
         yield from self._counters()
         yield from self._gauges()
-        yield _by_reason("refused", "requests and messages of clients refused", self._gateway.refused)
-        yield _by_reason("disconnected", "clients disconnected by the server", self._gateway.ended)
+        yield _by_reason("refused_requests", "requests and messages of clients refused", self._gateway.refused)
+        yield _by_reason("disconnected_clients", "clients disconnected by the server", self._gateway.ended)
 
     def _counters(self) -> Iterable[Metric]:
         counts, hub = self._gateway.hub.counts, self._gateway.hub
-        yield _counter("received_messages", "messages of the stream", counts.messages)
-        yield _counter("received_envelopes", "envelopes of the stream", counts.envelopes)
-        yield _counter("malformed_messages", "messages of the stream that could not be read", self._feed.malformed)
+        yield _counter("received_messages", "journal messages taken in", counts.messages)
+        yield _counter("received_envelopes", "envelopes of the journal messages taken in", counts.envelopes)
+        yield _counter(
+            "malformed_messages", "journal messages that could not be read: no client gets them", self._feed.malformed
+        )
         yield _counter("sent_frames", "frames written to clients", counts.frames)
         yield _counter("sent_bytes", "bytes written to clients", counts.sent_bytes)
-        yield _counter("conflated_envelopes", "envelopes that slow clients were told they missed", counts.skipped)
+        yield _counter(
+            "skipped_envelopes",
+            "envelopes not sent to slow clients, which were told so, once per client",
+            counts.skipped,
+        )
         yield _counter("gaps", "stretches of the journal that this broadcaster never had", counts.gaps)
-        yield _counter("consumers", "how often the journal was followed anew", self._feed.consumers)
-        yield _counter("replays", "clients that were brought to memory from the journal", self._replay.clients)
+        yield _counter(
+            "consumers",
+            "consumers of the journal begun: at the start, and after a loss of the connection",
+            self._feed.consumers,
+        )
+        yield _counter(
+            "replayed_clients", "clients that were brought from the journal to what memory holds", self._replay.clients
+        )
         yield _counter("replayed_messages", "messages read from the journal for clients", self._replay.messages)
         yield _counter("lost_stretches", "stretches declared lost to a client that resumed", counts.lost)
-        yield _counter("snapshots", "snapshots given", counts.snapshots)
-        yield _counter("present_refused_envelopes", "envelopes beyond a bound of the snapshots", hub.latest.refused)
+        yield _counter("snapshots", "snapshots sent to clients", counts.snapshots)
+        yield _counter(
+            "snapshot_refused_envelopes",
+            "envelopes beyond a bound of the snapshots: sent live, not kept",
+            hub.latest.refused,
+        )
         yield _counter("forgotten_modules", "modules forgotten after long silence", hub.latest.forgotten)
 
     def _gauges(self) -> Iterable[Metric]:
@@ -64,27 +80,29 @@ class Observed(Collector):
         yield _gauge("queue_bytes", "bytes waiting for clients' connections", sum(peer.buffered for peer in peers))
         yield _gauge("head_sequence", "journal sequence of the newest message taken in", hub.head.sequence)
         yield _gauge("modules", "modules in snapshots", len(hub.latest.modules))
-        yield _gauge("present_bytes", "bytes of the newest envelopes of all series", hub.latest.size)
+        yield _gauge("snapshot_bytes", "bytes of the newest envelopes of all series", hub.latest.size)
         yield _gauge("recent_bytes", "bytes of the stream held in memory", hub.buffer.size)
 
 
-class Latency(Collector):
-    """Seconds from the receipt of a message by ingest to its last write to a client's transport."""
+class AgeAtFrame(Collector):
+    """Seconds from the receipt of an envelope by ingest to the end of the turn that wrote its frames to clients. Taken
+    of one envelope per turn, at the head of the journal: catching up is no age of the present.
+    """
 
     def __init__(self) -> None:
         self._counts = [0] * (len(BOUNDS) + 1)
         self._sum = 0.0
 
     def observe(self, seconds: float) -> None:
-        """One message was written. Once for each, so this takes no lock: collecting sees a count more or less."""
+        """A turn ended. This takes no lock: collecting sees a count more or less."""
         self._counts[bisect_left(BOUNDS, seconds)] += 1
         self._sum += seconds
 
     def collect(self) -> Iterable[Metric]:
         """The histogram, as it is now."""
         buckets = list(zip([*map(str, BOUNDS), "+Inf"], accumulate(self._counts), strict=True))
-        text = "from the receipt of a message by ingest to its last write to a client"
-        yield HistogramMetricFamily(f"{PREFIX}_latency_seconds", text, buckets, self._sum)
+        text = "age of an envelope when its frames are written, since ingest received it; one per turn of the loop"
+        yield HistogramMetricFamily(f"{PREFIX}_age_at_frame_seconds", text, buckets, self._sum)
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

@@ -1,4 +1,5 @@
-"""What ingest counts. Every message received ends in exactly one outcome; repairs are counted beside them.
+"""What ingest counts. Every message received ends in exactly one outcome; repairs are counted beside them. Names, units
+and what the sums of neighbours say of each other: docs/metrics.md.
 
 `Totals` are plain numbers that the event loop adds to and the admin port's thread reads: a counter of the client
 library takes a lock each time it is counted, which at 1,000 messages per second was a twelfth of a turn's Python.
@@ -11,40 +12,48 @@ from typing import Final
 from prometheus_client import REGISTRY, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
+from seve_runtime.nats.topology import DEADLETTER, JOURNAL
 
 resends: Final = Counter("seve_ingest_resends_total", "NATS messages sent again, by reason", ("reason",))
 connections: Final = Counter("seve_ingest_mqtt_connections_total", "connections to the broker that were accepted")
 sessions_lost: Final = Counter(
-    "seve_ingest_mqtt_sessions_lost_total", "times the broker no longer had the session, with what waited in it"
+    "seve_ingest_mqtt_sessions_lost_total", "sessions that the broker lost, with what waited in them"
 )
 paused: Final = Gauge("seve_ingest_reading_paused", "1 while reading is stopped because too much is in flight")
 waiting: Final = Gauge("seve_ingest_unacknowledged_messages", "MQTT messages not acknowledged yet")
 queued: Final = Gauge("seve_ingest_queued_envelopes", "envelopes not held by JetStream yet")
-queued_bytes: Final = Gauge("seve_ingest_queued_bytes", "their size")
-in_flight: Final = Gauge("seve_ingest_publishes_in_flight", "NATS messages without an ack yet")
+queued_bytes: Final = Gauge("seve_ingest_queued_bytes", "bytes of the envelopes not held by JetStream yet")
+in_flight: Final = Gauge("seve_ingest_in_flight_messages", "NATS messages without an ack yet")
 oldest: Final = Gauge("seve_ingest_oldest_unacknowledged_seconds", "age of the oldest unacknowledged MQTT message")
 broker_dropped: Final = Gauge("seve_ingest_broker_dropped_messages", "messages the broker itself says it dropped")
 
 
 class Totals(Collector):
     """Since the start: messages received, messages by outcome and reason, messages by the repairs made in them, NATS
-    messages that JetStream holds, and their envelopes.
+    messages that JetStream holds, by stream, and the envelopes of those in the journal.
     """
 
     def __init__(self) -> None:
         self.received = 0
-        self.publishes = 0
+        self.sent: Counts[str] = Counts()
         self.envelopes = 0
         self.outcomes: Counts[tuple[str, str]] = Counts()
         self.repairs: Counts[tuple[str, ...]] = Counts()
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Return the counters as they stand."""
-        yield CounterMetricFamily("seve_ingest_received", "MQTT messages received", value=self.received)
-        yield CounterMetricFamily("seve_ingest_publishes", "NATS messages that JetStream holds", value=self.publishes)
-        yield CounterMetricFamily("seve_ingest_envelopes", "envelopes that JetStream holds", value=self.envelopes)
+        yield CounterMetricFamily("seve_ingest_received_messages", "MQTT messages received", value=self.received)
+        sent = CounterMetricFamily(
+            "seve_ingest_sent_messages", "NATS messages that JetStream holds, by stream", labels=("stream",)
+        )
+        for stream in (JOURNAL, DEADLETTER):
+            sent.add_metric((stream,), self.sent[stream])
+        yield sent
+        yield CounterMetricFamily(
+            "seve_ingest_sent_envelopes", "envelopes that the journal holds", value=self.envelopes
+        )
         outcomes = CounterMetricFamily(
-            "seve_ingest_outcomes", "what became of each message received, once each", labels=("outcome", "reason")
+            "seve_ingest_outcomes", "messages received, by what became of each and why", labels=("outcome", "reason")
         )
         for labels, count in list(self.outcomes.items()):
             outcomes.add_metric(labels, count)
@@ -53,7 +62,7 @@ class Totals(Collector):
         for repaired, count in list(self.repairs.items()):
             for kind in repaired:
                 kinds[kind] += count
-        repairs = CounterMetricFamily("seve_ingest_repairs", "what had to be repaired, by kind", labels=("kind",))
+        repairs = CounterMetricFamily("seve_ingest_repairs", "repairs made in messages, by kind", labels=("kind",))
         for kind, count in kinds.items():
             repairs.add_metric((kind,), count)
         yield repairs

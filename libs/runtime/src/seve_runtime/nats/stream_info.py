@@ -31,9 +31,10 @@ class StreamState(msgspec.Struct):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Of its configuration; `max_age` in nanoseconds, 0 for no limit."""
+    """Of its configuration; `max_age` in nanoseconds, 0 for no limit; `max_bytes` is -1 without a limit."""
 
     max_age: int = 0
+    max_bytes: int = -1
 
 
 class Fault(msgspec.Struct, frozen=True):

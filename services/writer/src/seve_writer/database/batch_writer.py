@@ -173,4 +173,4 @@ def judge(error: Exception) -> tuple[Fault, str | None]:
 def _count(counts: Counts) -> None:
     for outcome in ("inserted", "updated", "replaced", "dead", "ignored"):
         if amount := getattr(counts, outcome):
-            metrics.ROWS.labels(outcome).inc(amount)
+            metrics.ENVELOPES.labels(outcome).inc(amount)

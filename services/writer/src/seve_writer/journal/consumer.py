@@ -23,6 +23,7 @@ from seve_runtime.nats.direct import DirectClient, Frame
 from seve_runtime.nats.pull import End, PullRequest, encode_request, end_of, request_subject
 from seve_runtime.nats.topology import JOURNAL, WRITER
 
+from seve_writer import metrics
 from seve_writer.journal.message import JournalMessage, read_message
 
 log = structlog.get_logger()
@@ -61,6 +62,7 @@ class Consumer:
         self._refused = ""
         self._acks_stopped = False
         self._inbox = client.new_inbox()
+        self._received = 0
         self._requests = 0
         self._recreations_possible = 0
         self._quiet_since: float | None = -math.inf
@@ -91,6 +93,7 @@ class Consumer:
                 await self._ask(stop)
         finally:
             await self._end(subscription)
+            self._count()
 
     async def _ask(self, stop: Stop) -> None:
         """One request, if there is room and a connection, until it has been answered."""
@@ -108,6 +111,7 @@ class Consumer:
             await self._answer(self._client.stats["reconnects"])
         except (TimeoutError, NatsError) as error:
             self._refused = describe(error)
+        self._count()
         self._quiet_since = -math.inf if self._refused else asyncio.get_running_loop().time()
         if self._refused:
             log.warning("the journal gave no messages", answer=self._refused)
@@ -127,6 +131,11 @@ class Consumer:
                     return
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._answered.wait(), _RECONNECTING)
+
+    def _count(self) -> None:
+        """Add what came since the last request to the counter: a lock per request, not per message."""
+        metrics.RECEIVED.inc(self._received)
+        self._received = 0
 
     def _full(self) -> bool:
         """Whether there is no room, or none for the next message beside those in hand."""
@@ -157,6 +166,7 @@ class Consumer:
         if message.sequence in self._held:  # redelivered, because an ack or an extension was lost: one copy is enough
             return
         self._held[message.sequence] = message
+        self._received += 1
         self._bytes += len(message.data)
         self._arrived(message)
 
@@ -191,6 +201,7 @@ class Consumer:
     def nak_all(self) -> int:
         """Return all held messages to the journal, for another writer to have at once; tells how many."""
         messages = list(self._held.values())
+        metrics.RETURNED.inc(len(messages))
         try:
             self._tell(messages, _NAK)
         except NatsError as error:

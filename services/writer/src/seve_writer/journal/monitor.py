@@ -58,6 +58,9 @@ class Monitor:
         self.ack_wait = consumer.config.ack_wait or 30.0
         unstored = (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
         floor = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
+        metrics.JOURNAL_SEQUENCE.set(stream.state.last_seq)
+        metrics.JOURNAL_BYTES.set(stream.state.bytes)
+        metrics.JOURNAL_LIMIT.set(stream.config.max_bytes)
         metrics.LAG.set(unstored)
         metrics.ACK_PENDING.set(consumer.num_ack_pending or 0)
         metrics.OLDEST_SECONDS.set(await self._age(floor + 1) if unstored else 0.0)
