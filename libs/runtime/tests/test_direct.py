@@ -17,6 +17,8 @@ HEADERS = b"NATS/1.0\r\nNats-Msg-Id: a:0\r\nNats-Sequence: 17\r\n\r\n"
 class Recorder:
     """What a parser tells its client."""
 
+    read_pace = 0.0
+
     def __init__(self):
         self.told = []
 
@@ -115,12 +117,13 @@ def test_a_status_is_no_message(headers, status):
     assert Frame("a", "", b"", headers).status == status
 
 
-@pytest.fixture
-async def client(nats_server):
+@pytest.fixture(params=[0.0, 0.005], ids=["reading at once", "reading at a pace"])
+async def client(request, nats_server):
     """A direct client of a real server."""
     stop = asyncio.Event()
     settings = NatsSettings(nats_url=(nats_server.url,))
     async with connected(settings, "test", Health("nats"), stop) as client:
+        client.read_pace = request.param
         yield client
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
-from nats.aio.client import Client
+from nats.aio.client import DEFAULT_BUFFER_SIZE, Client
 from nats.aio.subscription import Subscription
 from nats.errors import (
     ConnectionClosedError,
@@ -55,10 +55,15 @@ Handler = Callable[[Frame], Awaitable[None]]
 
 
 class DirectClient(Client):
-    """nats-py's client, with a direct way in and out for what carries the stream."""
+    """nats-py's client, with a direct way in and out for what carries the stream.
+
+    With `read_pace` (seconds) it reads at most that often while little comes, and so wakes up once for many messages.
+    Everything that it receives may be late by so much.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.read_pace = 0.0
         self._handlers: dict[bytes, Handler] = {}
         self._ps = _DirectParser(self, self._handlers)
 
@@ -111,7 +116,7 @@ class DirectClient(Client):
 class _DirectParser(Parser):
     """Takes messages out of what was read; hands every other line to nats-py. `handlers` go by subscription number."""
 
-    def __init__(self, client: Client, handlers: dict[bytes, Handler]) -> None:
+    def __init__(self, client: DirectClient, handlers: dict[bytes, Handler]) -> None:
         self._handlers = handlers
         super().__init__(client)
 
@@ -129,6 +134,18 @@ class _DirectParser(Parser):
             whole = b"".join(self._parts)
             rest, self._lacking = await self._consume(whole)
             self._parts = [whole[rest:]]
+        if self.nc.read_pace and len(data) < DEFAULT_BUFFER_SIZE:
+            await self._pace()
+
+    async def _pace(self) -> None:
+        """Leave what comes to the socket for a while. Nothing is held back in the stream reader: the last read was
+        shorter than it might have been.
+        """
+        transport = self.nc._transport._io_writer.transport  # noqa: SLF001
+        with suppress(RuntimeError):  # uvloop's transport was closed, which the next read will find
+            transport.pause_reading()
+            await asyncio.sleep(self.nc.read_pace)
+            transport.resume_reading()
 
     async def _consume(self, data: bytes) -> tuple[int, int]:
         """Where the incomplete rest begins, and how many bytes it lacks at least."""
