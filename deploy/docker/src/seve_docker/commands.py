@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from seve_embedded.checks import finding
 from seve_embedded.shared import env_file, logfile
 
-from seve_docker import images, prepare
+from seve_docker import check, images, prepare
 from seve_docker.compose import Compose, engine_answers
 from seve_docker.errors import Failed, NotUp
 from seve_docker.up import page, up, wait_healthy
@@ -58,7 +59,7 @@ class Containers:
 
     def _command(self, name: str) -> Callable[[argparse.Namespace], int]:
         """Return what runs a command. Raises Failed where it needs an engine and none answers."""
-        settling = {"up": self._up, "prepare": self._prepare, "possible": self._possible}
+        settling = {"up": self._up, "prepare": self._prepare, "possible": self._possible, "check": self._check}
         commands = {
             "down": self._down,
             "status": self._status,
@@ -92,9 +93,18 @@ class Containers:
         print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in settings.items()))
         return 0
 
-    def _misspelt(self) -> list[str]:
+    def _check(self, _arguments: argparse.Namespace) -> int:
+        findings, facts = check.gather(self._compose, self._written())
+        print(finding.report(findings, facts))
+        return finding.exit_code(findings)
+
+    def _written(self) -> dict[str, str]:
+        """The variables of `.env`. Raises EnvFileError."""
         file = self._root / ".env"
-        return prepare.misspelt(env_file.parse(file.read_text(encoding="utf-8"))) if file.exists() else []
+        return env_file.parse(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+    def _misspelt(self) -> list[str]:
+        return prepare.misspelt(self._written())
 
     def _settle(self, faults: list[str]) -> dict[str, str]:
         """Make the passwords and put what Compose needs besides into its environment. Raises Refused."""

@@ -89,6 +89,11 @@ class Compose:
         matches = [match for text in texts for match in re.findall(rf"\$\{{{variable}:-([^}}]+)", text)]
         return str(matches[0])
 
+    def root_folder(self) -> str:
+        """Return where the engine keeps images and volumes, on its own machine."""
+        command = [DOCKER, "info", "--format", "{{.DockerRootDir}}"]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+
     @staticmethod
     def _command(arguments: Sequence[str]) -> list[str]:
         return [DOCKER, "compose", "--env-file", os.devnull, "--progress", "quiet", *arguments]

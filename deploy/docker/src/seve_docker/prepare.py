@@ -55,20 +55,25 @@ class Refused(ValueError):
 
 def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Make the passwords; return the settings that Compose needs besides. Raises Refused, and then changes nothing."""
-    faults, settings = doors(environ)
-    faults += names(environ)
-    try:
-        patience(environ)
-    except ValueError as error:
-        faults.append(f"START_TIMEOUT = {environ['START_TIMEOUT']!r}: {error}")
-    if faults:
-        raise Refused(faults)
+    if found := faults(environ):
+        raise Refused(found)
+    settings = doors(environ)[1]
     folder = secrets_folder(root, environ)
     settings["MQTT_CLIENT_ID"] = environ.get("MQTT_CLIENT_ID") or client_id(folder)
     if settings["MQTT_CLIENT_ID"] == CLIENT_ID and not units.is_loopback(settings["MQTT_LISTEN"]):
         print(KNOWN_SESSION, file=sys.stderr)
     write_secrets(folder, environ)
     return settings
+
+
+def faults(environ: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with the settings that are used before any container runs."""
+    found = [*doors(environ)[0], *names(environ)]
+    try:
+        patience(environ)
+    except ValueError as error:
+        found.append(f"START_TIMEOUT = {environ['START_TIMEOUT']!r}: {error}")
+    return found
 
 
 def names(environ: Mapping[str, str]) -> list[str]:

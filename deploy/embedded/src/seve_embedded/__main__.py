@@ -13,6 +13,8 @@ from seve_runtime.errors import SettingsError, SeveError
 from seve_runtime.settings import load
 from websockets.exceptions import WebSocketException
 
+from seve_embedded.checks import settings as settings_check
+from seve_embedded.checks.finding import exit_code, report
 from seve_embedded.cli.arguments import parse
 from seve_embedded.commands import check, clean, down, logs, scale, status, up
 from seve_embedded.servers import postgres
@@ -46,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(list(sys.argv[1:] if argv is None else argv))
     try:
         if arguments.command == "up":
-            check.check(os.environ, Path.cwd(), _say)
+            settings_check.check(os.environ, Path.cwd(), _say)
+        if arguments.command == "check":
+            return _check(Path.cwd())
         stack = _open(arguments.command, Path.cwd())
         if arguments.command in ONLY_WHEN_UP and not stack.running:
             raise NotUp
@@ -180,6 +184,13 @@ def _token(stack: Stack) -> dict[str, str]:
     command = [sys.executable, "-m", "seve_broadcaster", "token", "--modules", "*"]
     made = subprocess.run(command, check=True, env=stack.client_environ, stdout=subprocess.PIPE, text=True)
     return {"WS_TOKEN": made.stdout.strip()}
+
+
+def _check(root: Path) -> int:
+    """Needs no stack: settings may keep one from being opened."""
+    findings, facts = check.gather(os.environ, root)
+    _say(report(findings, facts))
+    return exit_code(findings)
 
 
 def _status(stack: Stack, _arguments: argparse.Namespace) -> int:

@@ -57,6 +57,7 @@ def _running(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _looking(commands: "Commands[argparse.ArgumentParser]") -> None:
     _command(commands, "status", "show what runs, what waits, what is stored, what went wrong")
+    _command(commands, "check", "find what would keep it from running; starts nothing, exit code 1 for faults")
     logs = _command(commands, "logs", "follow the logs")
     logs.add_argument("program", nargs="*", help="ingest, writer, broadcaster, nats, postgres; all unless named")
     logs.add_argument("--lines", type=int, default=10, help="how many to begin with [10]")

@@ -1,65 +1,114 @@
-"""Checks every setting before `up` starts anything, and names all faults together. Starts no server."""
+"""`check`: what would keep the stack from starting or from running on, found without starting anything.
 
-import os
-import subprocess
+The judgements are in `checks`; here they are given what they look at. Ports are looked at while the stack is down:
+while it is up they are its own.
+"""
+
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from seve_runtime.errors import SettingsError
+from seve_runtime.nats.topology import TopologySettings
 from seve_runtime.settings import load
 
-from seve_embedded.settings import StackSettings
+from seve_embedded import plan
+from seve_embedded.checks import certificates, clock, disk, permissions, settings, versions
+from seve_embedded.checks.finding import WARNING, Finding
 from seve_embedded.shared import env_file, known_settings
+from seve_embedded.stack import Stack
+from seve_embedded.supervision import ports
 
-SERVICES: Final = ("seve_ingest", "seve_writer", "seve_broadcaster")
-STAND_IN: Final = {"DATABASE_URL": "postgresql://127.0.0.1/seve"}
-"""What the stack itself sets for its services."""
+EDIT: Final = "correct it in .env"
 
 
-def check(environ: Mapping[str, str], root: Path, say: Callable[[str], None]) -> None:
-    """Raise SettingsError with the faults of `.env`, of the stack and of every service."""
-    file = root / ".env"
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
+def gather(environ: Mapping[str, str], root: Path) -> tuple[list[Finding], list[str]]:
+    """Everything that is wrong, and what was looked at."""
+    found, notes = _settings(environ, root)
+    written = _written(root)
+    every = {**written, **{name: value for name, value in environ.items() if value}}
+    found += [Finding("settings", note.strip(), "remove it from .env", WARNING) for note in notes]
+    known = known_settings.known()
+    found += certificates.check({name: every[name] for name in every if name in known}, root, time.time())
+    found += permissions.check(root, written)
+    facts = ["settings and route tests", "ports", f"versions (Python {sys.version.split()[0]})"]
     try:
-        written = env_file.parse(text)
-    except env_file.EnvFileError as error:
-        raise SettingsError(error.faults) from error
-    every = env_file.merged(environ, text)
-    settings = known_settings.known()
-    faults = [*known_settings.faults(written, settings), *_stack(every), *_services(every, root)]
-    if faults:
-        raise SettingsError(list(dict.fromkeys(faults)))
-    for name in known_settings.unread(written, settings):
-        say(f"  {name} in .env is read by no part of Sève")
+        stack = Stack.open(environ, root)
+        more, measured = _of_stack(stack)
+    except SettingsError:  # told above
+        more, measured = [], "no disk"
+    return [*found, *more], [*facts, measured, "clock", "permissions", "certificates"]
 
 
-def _stack(environ: Mapping[str, str]) -> list[str]:
+def _settings(environ: Mapping[str, str], root: Path) -> tuple[list[Finding], list[str]]:
+    notes: list[str] = []
     try:
-        load(StackSettings, environ)
+        settings.check(environ, root, notes.append)
     except SettingsError as error:
-        return error.faults
+        return [Finding(_area(fault), fault, _mend(fault)) for fault in error.faults], notes
+    return [], notes
+
+
+def _area(fault: str) -> str:
+    return "routes" if fault.startswith("ROUTES_FILE") else "settings"
+
+
+def _mend(fault: str) -> str:
+    if fault.startswith("ROUTES_FILE"):
+        return "correct the file; ./seve explain --test runs its tests"
+    return EDIT
+
+
+def _written(root: Path) -> dict[str, str]:
+    file = root / ".env"
+    try:
+        return env_file.parse(file.read_text(encoding="utf-8")) if file.exists() else {}
+    except env_file.EnvFileError:  # told among the settings
+        return {}
+
+
+def _of_stack(stack: Stack) -> tuple[list[Finding], str]:
+    state, found = stack.state, []
+    if stack.running:
+        found += _running(stack)
+    else:
+        found += _ports(stack)
+    measured = disk.measure(state.data)
+    sizes = load(TopologySettings, stack.environ)
+    streams = (sizes.journal_max_bytes, sizes.history_max_bytes, sizes.latest_max_bytes, sizes.deadletter_max_bytes)
+    found += disk.check(
+        measured,
+        where=state.data,
+        reserved=sum(streams) + stack.settings.mqtt_queue_max_bytes,
+        held=_size(state.nats_data),
+        sync_interval=stack.settings.nats_sync_interval,
+    )
+    found += versions.check(state.postgres_data)
+    logs = state.logs.glob("*.log") if state.logs.exists() else ()
+    found += clock.check(time.time(), logs, synchronised=clock.synchronised())
+    return found, disk.described(measured)
+
+
+def _running(stack: Stack) -> list[Finding]:
+    if not stack.supervised:
+        return [Finding("processes", "the supervisor is gone: what still runs is not started again", "./seve up")]
+    if stack.current.dotenv != stack.dotenv:
+        what = ".env has changed since the stack started"
+        return [Finding("settings", what, "./seve down && ./seve up", WARNING)]
     return []
 
 
-def _services(environ: Mapping[str, str], root: Path) -> list[str]:
-    """Ask every service at once: each reads the settings, and the files they name, and exits."""
-    asked = [
-        subprocess.Popen(
-            [sys.executable, "-m", module, "--check"],
-            env={"PATH": os.defpath, **STAND_IN, **environ},
-            cwd=root,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for module in SERVICES
-    ]
-    answers = [(process, process.communicate()[1].splitlines()) for process in asked]
-    return [
-        line.removeprefix("setting ")
-        for process, lines in answers
-        if process.returncode
-        for line in lines or [f"a service's check ended with code {process.returncode} and said nothing"]
-    ]
+def _ports(stack: Stack) -> list[Finding]:
+    try:
+        ports.check(plan.doors(stack.settings))
+    except SettingsError as error:
+        return [
+            Finding("ports", what, mend or EDIT) for what, _, mend in (fault.partition("; ") for fault in error.faults)
+        ]
+    return []
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0

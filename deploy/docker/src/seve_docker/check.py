@@ -1,0 +1,64 @@
+"""`check` for the containers: what would keep them from starting, found without starting any. Standard library only.
+
+What services say of their own settings, route files among them, `up` asks them in their containers.
+"""
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from seve_embedded.checks import certificates, clock, disk, permissions
+from seve_embedded.checks.finding import Finding
+from seve_embedded.shared import known_settings
+from seve_embedded.supervision import ports
+from seve_runtime.errors import SettingsError
+from seve_runtime.units import split_listen
+
+from seve_docker import images, prepare
+from seve_docker.compose import Compose, engine_answers
+
+EDIT: Final = "correct it in .env"
+SYNC_DEFAULT: Final = "always"
+PUBLISHED: Final = (("MQTT_LISTEN", "127.0.0.1:1883"), ("WS_LISTEN", "127.0.0.1:8080"))
+
+
+def gather(compose: Compose, written: Mapping[str, str]) -> tuple[list[Finding], list[str]]:
+    """Everything that is wrong, and what was looked at; `written` are the variables of `.env`."""
+    known = known_settings.known()
+    faults = [*known_settings.faults(written, known), *prepare.faults(compose.environ)]
+    found = [Finding("settings", fault, EDIT) for fault in faults]
+    settings = {name: value for name, value in compose.environ.items() if name in known}
+    found += certificates.check(settings, compose.root, time.time())
+    found += permissions.check(compose.root, written)
+    found += clock.check(time.time(), (), synchronised=clock.synchronised())
+    facts = ["settings", "ports", f"versions (Python {sys.version.split()[0]})", "clock", "permissions", "certificates"]
+    if not engine_answers():
+        return [*found, Finding("versions", "no Docker engine with Compose answers", "systemctl start docker")], facts
+    if (name := images.missing(compose)) and not images.standins():
+        found.append(Finding("versions", f"the image {name} can be neither found nor pulled", f"docker pull {name}"))
+    if not faults and not compose.running:
+        found += _ports(compose.environ)
+    more, measured = _disk(compose)
+    return [*found, *more], [*facts, measured]
+
+
+def _ports(environ: Mapping[str, str]) -> list[Finding]:
+    doors = [(name, *split_listen(environ.get(name) or default)) for name, default in PUBLISHED]
+    try:
+        ports.check(doors)
+    except SettingsError as error:
+        return [Finding("ports", what, mend or EDIT) for what, _, mend in (one.partition("; ") for one in error.faults)]
+    return []
+
+
+def _disk(compose: Compose) -> tuple[list[Finding], str]:
+    """The disk of the engine, where it is one of this machine. How fast it syncs only its owner can try."""
+    folder = Path(compose.root_folder())
+    if not folder.is_dir():
+        return [], "no disk (the engine's is elsewhere)"
+    measured = disk.measure(folder)
+    interval = compose.environ.get("NATS_SYNC_INTERVAL") or SYNC_DEFAULT
+    found = disk.check(measured, where=folder, reserved=0, held=0, sync_interval=interval)
+    return found, disk.described(measured)

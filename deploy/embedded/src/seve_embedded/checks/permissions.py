@@ -1,0 +1,44 @@
+"""Who else may read what is for the owner alone: the state folder, passwords, `.env`. Standard library only."""
+
+import os
+import shlex
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from seve_embedded.checks.finding import FAULT, WARNING, Finding
+
+AREA: Final = "permissions"
+SECRET_WORDS: Final = ("PASSWORD", "SECRET", "TOKEN", "DATABASE_URL")
+
+
+def check(root: Path, written: Mapping[str, str]) -> list[Finding]:
+    """Judge `.seve`, the passwords in it and `.env`, whose variables are `written`."""
+    state = root / ".seve"
+    found = [*owned(state), *closed(AREA, state, 0o700, FAULT)]
+    for path in (*state.glob("secrets/*"), *state.glob("run/*.conf"), *state.glob("run/plan.json")):
+        found += closed(AREA, path, 0o600, FAULT)
+    for folder in state.glob("docker/*/"):  # the files in it are read by containers' users, through a mount
+        found += closed(AREA, folder, 0o700, FAULT)
+    if any(value and _secret(name) for name, value in written.items()):
+        found += closed(AREA, root / ".env", 0o600, WARNING)
+    return found
+
+
+def closed(area: str, path: Path, mode: int, weight: str) -> Iterator[Finding]:
+    """Tell where anybody but the owner may use `path`; `mode` is what it should be. Says nothing of a missing one."""
+    if path.exists() and (real := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+        what = f"{path} can be read by others (mode {real:o})"
+        yield Finding(area, what, f"chmod {mode:o} {shlex.quote(str(path))}", weight)
+
+
+def owned(path: Path) -> Iterator[Finding]:
+    """Tell where `path` belongs to somebody else: nothing could be written there."""
+    if path.exists() and path.stat().st_uid not in (os.geteuid(), 0):
+        mend = f"run ./seve as uid {path.stat().st_uid}, or chown -R {os.geteuid()} {shlex.quote(str(path))}"
+        yield Finding(AREA, f"{path} belongs to uid {path.stat().st_uid}", mend)
+
+
+def _secret(name: str) -> bool:
+    return any(word in name for word in SECRET_WORDS) and not name.endswith("_FILE")
