@@ -3,11 +3,13 @@
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 from paho.mqtt import MQTTException
 from seve_embedded.shared import logfile, pubsub, status_report
+from seve_embedded.shared.disk import Room
 from websockets.exceptions import WebSocketException
 
 
@@ -39,6 +41,8 @@ def _status() -> int:
     found = status_report.Report(headline="", healthy=True)
     nats = {**os.environ, "NATS_PASSWORD": _secret("NATS_PASSWORD_FILE")}
     status_report.ask_servers(found, nats, _secret("DATABASE_URL_FILE"))
+    disk = shutil.disk_usage("/")  # of Docker's own folder, where its volumes are
+    status_report.note_room(found, Room(disk.free, disk.total))
     for line in sys.stdin:
         name, _, event = line.partition("|")
         day = str((logfile.parsed(event.strip()) or {}).get("timestamp", ""))[:10]

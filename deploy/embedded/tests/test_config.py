@@ -9,6 +9,7 @@ from supervisor.options import ServerOptions
 PROGRAMS = [
     Program(name="nats", command=("nats",), environment={"PASSWORD": "hunter2"}, priority=20, stop_seconds=7),
     Program(name="ingest", command=("python",), priority=50, admin_port=9101),
+    Program(name="watchdog", command=("python",), priority=60),
 ]
 
 
@@ -33,7 +34,7 @@ def test_keeps_its_logs_and_socket_in_the_state_folder(options):
     assert read.logfile == str(folder / "logs" / "supervisor.log")
     assert [config["file"] for config in read.server_configs] == [str(folder / "run" / "supervisor.sock")]
     logs = {config.stdout_logfile for group in read.process_group_configs for config in group.process_configs}
-    assert logs == {"logs/nats.log", "logs/ingest.log"}
+    assert logs == {"logs/nats.log", "logs/ingest.log", "logs/watchdog.log"}
 
 
 def test_restarts_what_dies_but_no_service_that_cannot_start(options):
@@ -43,6 +44,18 @@ def test_restarts_what_dies_but_no_service_that_cannot_start(options):
     assert (found["ingest"].autorestart, found["ingest"].exitcodes) == (RestartWhenExitUnexpected, [2])
     assert found["nats"].autorestart is RestartUnconditionally
     assert (found["nats"].priority, found["nats"].stopwaitsecs, found["nats"].killasgroup) == (20, 7, True)
+
+
+def test_servers_alone_start_by_themselves(options):
+    """Services, and whoever watches them, are started when `setup` is done."""
+    _, read = options
+    found = {config.name: config for group in read.process_group_configs for config in group.process_configs}
+    starts = {name: config.autostart for name, config in found.items()}
+    assert starts == {
+        "nats": True,
+        "ingest": False,
+        "watchdog": False,
+    }
 
 
 def test_no_secret_stands_in_it():

@@ -24,6 +24,7 @@ def test_services_stop_before_the_servers_they_drain_into():
         "writer-2",
         "broadcaster",
         "ingest",
+        "watchdog",
     ]
 
 
@@ -88,7 +89,12 @@ def whole(**settings):
     found, programs = planned(**settings)
     chosen = StackSettings(**settings)
     return plan.Plan(
-        programs=programs, addresses=found, doors=plan.doors(chosen), writers=chosen.writers, dotenv="digest"
+        programs=programs,
+        addresses=found,
+        doors=plan.doors(chosen),
+        stream_bytes=1,
+        writers=chosen.writers,
+        dotenv="digest",
     )
 
 

@@ -15,6 +15,7 @@ from seve_runtime.health import Health
 from seve_runtime.nats import topology
 from seve_schema.codec import decode_envelopes
 from support.conditions import eventually
+from support.faults import frozen
 
 MEASUREMENTS = "telemetry.in.measurement"
 
@@ -139,5 +140,16 @@ async def test_without_a_stream_nothing_is_acknowledged(way):
     assert way.health.reasons == {CONDITION: "no stream takes the subject"}
     assert way.done() == []
     await way.js.add_stream(config)
+    await eventually(lambda: way.done() == [1], "acknowledged")
+    assert way.health.ready
+
+
+async def test_a_server_that_acknowledges_nothing_is_a_reason_not_to_be_ready(way, nats_server):
+    """As one that could not write once: it stays connected, and no ack comes."""
+    await way.start()
+    with frozen(nats_server):
+        way.take(b"m/co2", b"1")
+        await eventually(lambda: not way.health.ready, "not ready")
+        assert "no answer within PUBLISH_TIMEOUT" in way.health.reasons[CONDITION]
     await eventually(lambda: way.done() == [1], "acknowledged")
     assert way.health.ready

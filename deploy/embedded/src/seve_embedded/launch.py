@@ -27,7 +27,11 @@ def main() -> None:
     if program is None:
         sys.exit(f"{state.plan} knows no program {name}")
     time.sleep(_pause(state.pids / name))
-    processes.record(state.pids, name, os.getpid())
+    try:
+        processes.record(state.pids, name, os.getpid())
+    except OSError as error:  # a full disk: it is tried again, and not without a pause
+        time.sleep(RESTART_SECONDS)
+        sys.exit(f"cannot write {state.pids / name}: {error.strerror}")
     os.chdir(state.folder.parent)  # a file that a setting names is beside the Makefile
     os.execvpe(program.command[0], program.command, {**os.environ, **program.environment})  # noqa: S606
 

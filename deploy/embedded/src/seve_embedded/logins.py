@@ -15,7 +15,10 @@ PIPELINE: Final = "pipeline"
 BROKER: Final = "broker"
 """Whoever looks after the devices' queue, through NATS' own port."""
 
-RESERVED: Final = (*NATS_USERS, PIPELINE, BROKER)
+HEALTH: Final = "health"
+"""Whoever asks the NATS server for its health, in the system account."""
+
+RESERVED: Final = (*NATS_USERS, PIPELINE, BROKER, HEALTH)
 """Names that no device may have."""
 
 OWNER, WRITER, PERSON = "postgres", "seve_writer", "seve_operator"
@@ -26,6 +29,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
     """Every password, and the name of ingest's session."""
 
     nats: dict[str, str]
+    health: str
     broker: str
     pipeline: str
     client_id: str
@@ -37,6 +41,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
         names = {OWNER: "postgres", WRITER: "postgres_writer", PERSON: "postgres_operator"}
         return cls(
             nats={user: secret(f"nats_{user}") for user in NATS_USERS},
+            health=secret("nats_health"),
             broker=secret("broker"),
             pipeline=secret("mqtt_pipeline"),
             client_id=client_id,
@@ -45,13 +50,11 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
 
     def nats_environment(self, user: str, place: str) -> dict[str, str]:
         """How one user connects to NATS at `place`, host and port."""
-        return {
-            "NATS_URL": f"nats://{place}",
-            "NATS_USER": user,
-            "NATS_PASSWORD": self.nats[user],
-            "NATS_PASSWORD_FILE": "",
-            "NATS_INBOX_PREFIX": f"_INBOX_{user}",
-        }
+        return _nats_environment(user, self.nats[user], place)
+
+    def health_environment(self, place: str) -> dict[str, str]:
+        """How the server at `place` is asked for its health."""
+        return _nats_environment(HEALTH, self.health, place)
 
     def mqtt_environment(self) -> dict[str, str]:
         """How ingest connects to the broker."""
@@ -69,3 +72,13 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
     def database_url(self, role: str, place: str) -> str:
         """How a role connects to the database `seve` at `place`."""
         return f"postgresql://{role}:{quote(self.database[role], safe='')}@{place}/seve"
+
+
+def _nats_environment(user: str, password: str, place: str) -> dict[str, str]:
+    return {
+        "NATS_URL": f"nats://{place}",
+        "NATS_USER": user,
+        "NATS_PASSWORD": password,
+        "NATS_PASSWORD_FILE": "",
+        "NATS_INBOX_PREFIX": f"_INBOX_{user}",
+    }

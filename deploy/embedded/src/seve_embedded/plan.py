@@ -20,6 +20,8 @@ NATS_ENVIRONMENT: Final = {"GOGC": "400", "GOMEMLIMIT": "850MiB"}
 
 WRITER_DOOR: Final = "WRITER_ADMIN_PORT"
 
+WATCHDOG: Final = "watchdog"
+
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """One supervised process. `priority` orders the start, and backwards the stop; `stop_signal` drains it."""
@@ -32,6 +34,11 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     stop_seconds: int = 20
     admin_port: int | None = None
 
+    @property
+    def server(self) -> bool:
+        """Whether it is one of the servers, which run before `setup` and stop last."""
+        return self.name in SERVERS
+
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     """How a person on this machine, and the commands, reach the parts of the stack."""
@@ -39,6 +46,8 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     mqtt: str
     nats: dict[str, str]
     """The variables of NATS' user `operator`."""
+    health: dict[str, str]
+    """The variables of NATS' user `health`, who may ask for the server's health and nothing else."""
     broker: str
     """NATS again, as whoever looks after the devices' queue."""
     database: str
@@ -55,6 +64,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     addresses: Addresses
     doors: list[tuple[str, str, int]]
     """Every place it listens at, as setting, host and port."""
+    stream_bytes: int
+    """What all streams may grow to, those of the MQTT broker among them."""
     writers: int
     dotenv: str
     """Digest of `.env` when it was read."""
@@ -84,6 +95,7 @@ def addresses(settings: StackSettings, logins: Logins) -> Addresses:
     return Addresses(
         mqtt=f"mqtt://{reachable(mqtt_host)}:{mqtt_port}",
         nats=logins.nats_environment("operator", nats),
+        health=logins.health_environment(nats),
         broker=logins.broker_url(nats),
         database=logins.database_url(PERSON, database),
         owner=logins.database_url(OWNER, database),
@@ -144,6 +156,7 @@ def programs(
         ),
         service("broadcaster", "broadcaster", settings.broadcaster_admin_port, 40, WS_LISTEN=settings.ws_listen),
         service("ingest", "ingest", settings.ingest_admin_port, 50, **session),
+        Program(name=WATCHDOG, command=(python, "-m", "seve_embedded.supervision.watchdog"), priority=60),
     ]
 
 

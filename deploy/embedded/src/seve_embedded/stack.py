@@ -12,13 +12,14 @@ from typing import Final, Self
 
 import msgspec
 from seve_runtime.errors import SettingsError
+from seve_runtime.nats.topology import TopologySettings
 from seve_runtime.settings import load
 from seve_runtime.units import split_listen
 
 from seve_embedded import plan
 from seve_embedded.logins import Logins
 from seve_embedded.plan import Plan
-from seve_embedded.servers import nats, postgres
+from seve_embedded.servers import mqtt_queue, nats, postgres
 from seve_embedded.settings import StackSettings
 from seve_embedded.shared import env_file
 from seve_embedded.shared.logfile import tail
@@ -67,9 +68,18 @@ class Stack:
             programs=programs,
             addresses=plan.addresses(self.settings, self.logins),
             doors=plan.doors(self.settings),
+            stream_bytes=self.stream_bytes,
             writers=self.settings.writers,
             dotenv=self.dotenv,
         )
+
+    @property
+    def stream_bytes(self) -> int:
+        """What all streams may grow to, as the settings say. Raises SettingsError."""
+        sizes = load(TopologySettings, self.environ)
+        streams = sizes.journal_max_bytes + sizes.history_max_bytes + sizes.latest_max_bytes
+        mqtt = self.settings.mqtt_queue_max_bytes + sum(mqtt_queue.OTHERS.values())
+        return streams + sizes.deadletter_max_bytes + mqtt
 
     @property
     def mqtt_client_id(self) -> str:
@@ -154,6 +164,7 @@ class Stack:
             passwords=self.logins.nats,
             ingest_password=self.logins.pipeline,
             broker_password=self.logins.broker,
+            health_password=self.logins.health,
             device=device,
         )
 

@@ -78,6 +78,7 @@ class Publisher:
         self._attention = asyncio.Event()
         self._misplaced: dict[int, Publish] = {}
         self._logged_at = -LOG_EVERY
+        self._unwell = False
         self._reconnects = client.stats["reconnects"]
 
     async def run(self, finished: asyncio.Event) -> None:
@@ -126,6 +127,8 @@ class Publisher:
         for publish in self._queues.due(time.monotonic(), self._timeout):
             if publish.attempts:
                 metrics.resends.labels("refused" if self._queues.refusal else "timeout").inc()
+                if not self._queues.refusal and publish.sent_at is not None:
+                    self._fail(f"acknowledges nothing: no answer within PUBLISH_TIMEOUT = {self._timeout:g} s")
             self._send(publish)
 
     async def _answered(self, answer: Frame) -> None:
@@ -167,17 +170,22 @@ class Publisher:
         return (last.headers or {}).get(PUBLISH_ID), last.seq or 0
 
     def _held(self, number: int, sequence: int) -> None:
-        if self._queues.refusal is not None:
+        if self._unwell:
+            self._unwell = False
             self._health.holds(CONDITION)
         self._pipeline.held(number, sequence)
         self.send()
 
     def _refused(self, number: int, reason: str) -> None:
         if self._queues.refusal is None:
-            self._health.fails(CONDITION, reason)
+            self._fail(reason)
             self._log("the journal refuses messages; they wait", reason=reason)
         self._queues.refused(number, reason, time.monotonic())
         self._attention.set()
+
+    def _fail(self, reason: str) -> None:
+        self._unwell = True
+        self._health.fails(CONDITION, reason)
 
     def _log(self, event: str, **details: str) -> None:
         """Log an error, unless one was logged in the last LOG_EVERY seconds."""

@@ -25,7 +25,7 @@ def down(stack: Stack) -> list[str]:
 def _ask_supervisor(stack: Stack) -> None:
     """Let the supervisor stop its programs, lest it starts again what stops."""
     programs = stack.current.programs
-    tiers = ([p for p in programs if p.admin_port is not None], [p for p in programs if p.admin_port is None])
+    tiers = ([p for p in programs if not p.server], [p for p in programs if p.server])
     try:
         states = stack.supervisor.states()
         for tier in tiers:

@@ -9,14 +9,15 @@ from typing import Final
 import msgspec
 from nats.errors import Error as NatsError
 
-from seve_embedded.plan import Plan
+from seve_embedded.plan import Plan, Program
 from seve_embedded.servers import mqtt_queue
 from seve_embedded.shared import logfile
-from seve_embedded.shared.status_report import PATIENCE, Report, ask_servers, clipped, fault, stream_row
+from seve_embedded.shared.status_report import PATIENCE, Report, add_stream, ask_servers, clipped, fault, note_room
 from seve_embedded.shared.tables import duration
 from seve_embedded.stack import Stack
-from seve_embedded.supervision import readiness
+from seve_embedded.supervision import probes, readiness
 from seve_embedded.supervision.client import NoSupervisor, ProcessState
+from seve_embedded.supervision.files import room_at
 
 ERRORS_SHOWN: Final = 3
 
@@ -30,6 +31,7 @@ def gather(stack: Stack) -> Report:
     _ask_supervisor(stack, plan, report)
     _ask_broker(report, plan.addresses.broker)
     ask_servers(report, plan.addresses.nats, plan.addresses.database)
+    note_room(report, room_at(stack.state.data, stack.state.postgres_data))
     for program in plan.programs:
         for event in logfile.errors(stack.state.log(program.name), ERRORS_SHOWN):
             line = logfile.readable(msgspec.json.encode(event).decode())
@@ -43,7 +45,7 @@ def _ask_broker(report: Report, broker: str) -> None:
     except (NatsError, OSError) as error:
         fault(report, "mqtt", error)
     else:
-        report.streams.append(stream_row("mqtt", found.messages, found.size, found.limit, "waits for ingest"))
+        add_stream(report, "mqtt", found.messages, found.size, limit=found.limit, purpose="waits for ingest")
 
 
 def _ask_supervisor(stack: Stack, plan: Plan, report: Report) -> None:
@@ -60,6 +62,16 @@ def _ask_supervisor(stack: Stack, plan: Plan, report: Report) -> None:
         state = states.get(program.name)
         said = state.statename.lower() if state else ("unsupervised" if program.name in alive else "gone")
         lasting = duration(state.now - state.start) if state and state.running else ""
-        ready = str(readiness.ask(program.admin_port, PATIENCE)) if program.admin_port else "-"
+        ready = _ready(plan, program)
         report.healthy = report.healthy and bool(state and state.running) and ready in ("-", "ready")
         report.programs.append([program.name, said, lasting, str(alive.get(program.name, "")), ready])
+
+
+def _ready(plan: Plan, program: Program) -> str:
+    """Return `ready`, or what is wrong in one line; a dash for what cannot be asked."""
+    if program.admin_port:
+        return str(readiness.ask(program.admin_port, PATIENCE))
+    if not program.server:
+        return "-"
+    ill = probes.probe(plan, program)
+    return clipped(ill.reason) if ill else "ready"

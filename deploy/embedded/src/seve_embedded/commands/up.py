@@ -21,6 +21,7 @@ from seve_embedded.state import KNOWN_SESSION, WELL_KNOWN_CLIENT_ID
 from seve_embedded.supervision import ports, processes, readiness
 from seve_embedded.supervision.client import NoSupervisor
 from seve_embedded.supervision.config import PYTHON_VARIABLE, SOCKET_VARIABLE, STATE_VARIABLE
+from seve_embedded.supervision.files import room_at, size_of
 
 POLL_SECONDS: Final = 0.1
 SERVERS: Final = {"POSTGRES_PORT": "postgres", "NATS_PORT": "nats", "MQTT_LISTEN": "nats"}
@@ -68,6 +69,7 @@ def _start(stack: Stack, say: Say) -> None:
     began = time.monotonic()
     if not is_loopback(stack.settings.mqtt_listen) and stack.mqtt_client_id == WELL_KNOWN_CLIENT_ID:
         say(f"  warning: {KNOWN_SESSION}")
+    _check_room(stack, say)
     _prepare_database(stack, say)
     stack.write()
     start_supervisor(stack)
@@ -84,6 +86,13 @@ def _finish(stack: Stack, say: Say, began: float) -> None:
             stack.supervisor.start(name)
     _wait_ready(stack, say, began)
     _bound_queue(stack)
+
+
+def _check_room(stack: Stack, say: Say) -> None:
+    """Warn where the disk is too small for what the streams may grow to."""
+    room, stored = room_at(stack.state.data, stack.state.postgres_data), size_of(stack.state.nats_data)
+    if warning := room.warning(max(0, stack.stream_bytes - stored)):
+        say(f"  warning: {warning}")
 
 
 def _prepare_database(stack: Stack, say: Say) -> None:
@@ -104,7 +113,7 @@ def start_supervisor(stack: Stack) -> None:
         SOCKET_VARIABLE: str(stack.state.socket),
         PYTHON_VARIABLE: sys.executable,
     }
-    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(stack.state.supervisor_config)]
+    command = [sys.executable, "-m", "seve_embedded.supervision.daemon", "-n", "-c", str(stack.state.supervisor_config)]
     with stack.state.log("supervisor-start").open("wb") as log:
         process = subprocess.Popen(
             command,

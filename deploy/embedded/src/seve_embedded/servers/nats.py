@@ -34,7 +34,9 @@ accounts {{
       {broker}
     ]
   }}
+  {system}
 }}
+{system_account}
 {pipeline_anonymous}
 mqtt {{
   listen: {mqtt_listen}
@@ -63,6 +65,13 @@ COMMANDS: Final = ("cmnd.>", "*.set.>")
 
 READS_ONLY: Final = json.dumps({"publish": {"deny": [">"]}})
 INGEST: Final = "{{ user: pipeline, password: {password}, allowed_connection_types: [MQTT], permissions: {rights} }}"
+SYSTEM: Final = """\
+SYSTEM {{
+    users: [{{
+      user: health, password: {password}, allowed_connection_types: [STANDARD]
+      permissions: {{ publish: ["$SYS.REQ.SERVER.PING.HEALTHZ"], subscribe: ["_INBOX_health.>"] }}
+    }}]
+  }}"""
 BROKER: Final = "{{ user: broker, password: {password}, allowed_connection_types: [STANDARD] }}"
 
 
@@ -87,6 +96,7 @@ def config(
     passwords: Mapping[str, str] | None = None,
     ingest_password: str | None = None,
     broker_password: str | None = None,
+    health_password: str | None = None,
     device: tuple[str, str] | None = None,
 ) -> str:
     """The server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`.
@@ -94,7 +104,8 @@ def config(
     `passwords` has one for each user of users.conf; without it anybody who reaches the port may do all. Without
     `device` (name and password) anybody who reaches the MQTT port is a device. With `ingest_password` the MQTT user
     `pipeline` reads all and devices read commands only; without it they read all, as ingest is one of them. With
-    `broker_password` the user `broker` may see and bound the queue.
+    `broker_password` the user `broker` may see and bound the queue. With `health_password` the user `health` of the
+    system account may ask for the server's health.
     """
     user, password = device or ("device", "device")
     return CONFIG.format(
@@ -110,6 +121,8 @@ def config(
         device_rights=_device_rights(may_queue=ingest_password is None),
         ingest=INGEST.format(password=quoted(ingest_password), rights=READS_ONLY) if ingest_password else "",
         broker=BROKER.format(password=quoted(broker_password)) if broker_password else "",
+        system=SYSTEM.format(password=quoted(health_password)) if health_password else "",
+        system_account="system_account: SYSTEM" if health_password else "",
         user=quoted(user),
         password=quoted(password),
         devices_anonymous="" if device else "no_auth_user: device",

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from psycopg import sql
 from seve_runtime.nats.topology import DEADLETTER, JOURNAL, LATEST, WRITER
 
+from seve_embedded.shared.disk import Room
 from seve_embedded.shared.tables import size, table
 
 PATIENCE: Final = 2
@@ -34,6 +35,9 @@ class Report(msgspec.Struct, kw_only=True):
     headline: str
     programs: Rows = []
     streams: Rows = []
+    growth: int = 0
+    """Bytes that the streams may still take."""
+    disk: str = ""
     consumer: str = ""
     dead_letters: Rows = []
     stored: Rows = []
@@ -48,6 +52,7 @@ def render(report: Report) -> str:
         report.headline,
         table("Programs", ["name", "state", "for", "pid", "ready"], report.programs),
         table("Streams", ["name", "messages", "size", "limit", "full", "what for"], report.streams),
+        report.disk,
         report.consumer,
         table("Dead letters", ["subject", "messages"], report.dead_letters),
         table("Stored", ["table", "rows"], report.stored),
@@ -92,7 +97,7 @@ async def _ask_nats(report: Report, nats: Mapping[str, str]) -> None:
         for name, purpose in purposes.items():
             info = await js.stream_info(name, subjects_filter=">" if name == DEADLETTER else None)
             state = info.state
-            report.streams.append(stream_row(name, state.messages, state.bytes, info.config.max_bytes or 0, purpose))
+            add_stream(report, name, state.messages, state.bytes, limit=info.config.max_bytes or 0, purpose=purpose)
             if name == DEADLETTER:
                 report.dead_letters = [
                     [subject, f"{n:,}"] for subject, n in sorted((info.state.subjects or {}).items())
@@ -125,10 +130,19 @@ def _count(connection: psycopg.Connection, name: str) -> str:
         return "-"
 
 
-def stream_row(name: str, messages: int, held: int, limit: int, purpose: str) -> list[str]:
+def add_stream(report: Report, name: str, messages: int, held: int, *, limit: int, purpose: str) -> None:
     """A line of the table of streams; sizes in bytes, a limit of 0 or less is none."""
     shown = [size(limit), f"{100 * held / limit:.0f} %"] if limit > 0 else ["-", "-"]
-    return [name, f"{messages:,}", size(held), *shown, purpose]
+    report.streams.append([name, f"{messages:,}", size(held), *shown, purpose])
+    report.growth += max(0, limit - held)
+
+
+def note_room(report: Report, room: Room) -> None:
+    """What the disk has left, once the streams are known; a full one is not as it should be."""
+    warning = room.warning(report.growth)
+    shown = f"{size(room.free)} of {size(room.total)} free, of which the streams may take {size(report.growth)}"
+    report.disk = f"Disk: {f'WARNING: {warning}' if warning else shown}"
+    report.healthy = report.healthy and not room.full
 
 
 def fault(report: Report, part: str, error: Exception) -> None:

@@ -1,0 +1,106 @@
+"""Whether a part does its work: services by `/health/live`, NATS by its own health check, PostgreSQL by a query.
+
+Each part is asked once, within PATIENCE; restarts nothing. A part that accepts connections and answers none is frozen.
+"""
+
+import http.client
+import json
+import re
+import socket
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import psycopg
+
+from seve_embedded.plan import Plan, Program
+from seve_embedded.supervision.treatment import NO_CURE, START_PATIENCE, Fault
+
+PATIENCE: Final = 2
+"""Seconds; also the least that libpq waits for a connection."""
+
+HEALTHZ: Final = "$SYS.REQ.SERVER.PING.HEALTHZ"
+"""Answered from the system account: also whether each stream can be written to, which no publisher is told."""
+
+SILENT: Final = Fault(f"does not answer within {PATIENCE} s")
+NOT_LISTENING: Final = Fault("does not listen", START_PATIENCE)
+
+_FILE: Final = re.compile(r"write error: write .*: ")
+"""What NATS says of a file that it could not write; its path leaves no room in a line for the reason."""
+
+
+def probe(plan: Plan, program: Program) -> Fault | None:
+    """Return the fault of a program of `plan`; None if it is well, or cannot be asked."""
+    if program.name == "nats":
+        return nats(plan.addresses.health)
+    if program.name == "postgres":
+        return postgres(plan.addresses.database)
+    return service(program.admin_port) if program.admin_port else None
+
+
+def service(port: int) -> Fault | None:
+    """Ask a service's `/health/live` on 127.0.0.1."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/health/live")
+        live = connection.getresponse().status == http.client.OK
+    except ConnectionRefusedError:
+        return NOT_LISTENING
+    except (OSError, http.client.HTTPException):
+        return SILENT
+    finally:
+        connection.close()
+    return None if live else Fault("its event loop stands still")
+
+
+def nats(login: Mapping[str, str]) -> Fault | None:
+    """Ask the NATS server of `login` for its health. A stream that failed to write once is ill until a restart."""
+    if not _listens(login["NATS_URL"]):
+        return NOT_LISTENING
+    try:
+        health = _healthz(login)
+    except OSError:
+        return SILENT
+    if health.get("status") == "ok":
+        return None
+    return Fault(_FILE.sub("write error: ", str(health.get("error") or health.get("status"))))
+
+
+def postgres(url: str) -> Fault | None:
+    """Ask the database to answer a query. A refusal in words of its own shows that it works."""
+    if not _listens(url):
+        return NOT_LISTENING
+    options = f"-c statement_timeout={PATIENCE}s"
+    try:
+        with psycopg.connect(url, connect_timeout=PATIENCE, options=options, autocommit=True) as connection:
+            connection.execute("SELECT 1")
+    except psycopg.Error as error:
+        reason = str(error).strip().partition("\n")[0]
+        return Fault(reason, NO_CURE) if error.sqlstate or "FATAL" in reason else SILENT
+    return None
+
+
+def _listens(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((str(parts.hostname), parts.port or 0), timeout=PATIENCE).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:  # it does, and accepts no more
+        return True
+    return True
+
+
+def _healthz(login: Mapping[str, str]) -> dict[str, Any]:
+    """Return the server's answer. Speaks NATS over a bare socket: nats-py leaves one open where a server is frozen."""
+    parts, inbox = urlsplit(login["NATS_URL"]), f"{login['NATS_INBOX_PREFIX']}.1"
+    words = {"user": login["NATS_USER"], "pass": login["NATS_PASSWORD"], "verbose": False}
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=PATIENCE) as connection:
+        connection.sendall(f"CONNECT {json.dumps(words)}\r\nSUB {inbox} 1\r\nPUB {HEALTHZ} {inbox} 0\r\n\r\n".encode())
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                if line.startswith(b"MSG "):
+                    return dict(json.loads(lines.read(int(line.split()[-1])))["data"])
+                if line.startswith(b"-ERR"):
+                    return {"status": line.decode(errors="replace").strip()}
+    raise ConnectionError("closed without an answer")

@@ -1,0 +1,97 @@
+"""The stack comes back without a person: parts that run and do not work, and a disk that was full."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+from support.conditions import wait_until
+
+from .test_stack import Project
+
+DISK = "1g"
+"""Of memory: NATS takes three quarters of a disk for its streams, and needs 600 MiB with the sizes below."""
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """A project whose state is on a small file system of its own, which this test and what it starts see."""
+    folder = tmp_path / "project"
+    (folder / ".seve").mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=700", "tmpfs", str(folder / ".seve")]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("may not mount a small file system here")
+    project = Project(folder)
+    with (folder / ".env").open("a") as env:
+        env.write("MQTT_QUEUE_MAX_BYTES=16MiB\n")
+    yield project
+    project.say("down")
+    subprocess.run(["umount", str(folder / ".seve")], check=True)
+
+
+def restarted(project, before):
+    """Whether each of these parts has another number now."""
+    return all(project.pid(name) not in (None, pid) for name, pid in before.items())
+
+
+def works(project, value):
+    project.publish(value)
+    wait_until(lambda: str(value) in project.values(), "the row", 60)
+
+
+@pytest.mark.slow
+def test_what_is_frozen_is_noticed_and_restarted(watched):
+    """Servers with all their children, and a service; each says so, and what is published then is stored."""
+    watched.say("up")
+    names = ("nats", "postgres", "ingest", "broadcaster")
+    before = {name: watched.pid(name) for name in names}
+    for pid in before.values():
+        for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+            os.kill(process.pid, signal.SIGSTOP)
+    wait_until(lambda: restarted(watched, before), "all of them restarted", 90)
+    works(watched, 7)
+    told = watched.state.log("watchdog").read_text()
+    assert [name for name in names if f'"part": "{name}", "reason": "does not answer within 2 s"' not in told] == []
+
+
+@pytest.mark.slow
+def test_a_disk_that_was_full_is_left_behind_without_a_person(watched):
+    """NATS refuses to store until it is restarted, and nobody has to: space is all that it takes."""
+    watched.say("up")
+    works(watched, 1)
+    ballast = watched.state.folder / "ballast"
+    fill(ballast)
+    publishing = subprocess.Popen(
+        [sys.executable, "-m", "seve_embedded", "publish", "croissance/co2", "2"],
+        cwd=watched.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: "no space left on device" in status(watched).stdout, "status says why", 60)
+    assert "Disk: WARNING: the disk is full" in status(watched).stdout
+    publishing.wait(60)
+    nats = watched.pid("nats")
+    ballast.unlink()
+    wait_until(lambda: restarted(watched, {"nats": nats}), "NATS restarted", 60)
+    works(watched, 3)
+    wait_until(lambda: status(watched).returncode == 0, "status is content", 60)
+    assert "exception" not in watched.state.log("supervisor").read_text()
+
+
+def status(project):
+    """What `status` says of it, well or not."""
+    command = [sys.executable, "-m", "seve_embedded", "status"]
+    return subprocess.run(command, check=False, cwd=project.folder, capture_output=True, text=True, timeout=60)
+
+
+def fill(path):
+    """Until nothing more fits."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 20))
+    with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x")
