@@ -74,6 +74,11 @@ class Journal:
         await self.js.delete_stream("TELEMETRY")
         await topology.apply(self.js, STREAMS)
 
+    async def deliver_again(self):
+        """Forget every acknowledgement: writers get all that the journal holds once more."""
+        await self.js.delete_consumer("TELEMETRY", "writer")
+        await topology.apply(self.js, STREAMS)
+
     async def empty(self):
         """Whether everything is acknowledged."""
         return await self.waiting() == 0

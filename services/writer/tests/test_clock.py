@@ -70,7 +70,7 @@ async def test_what_is_old_is_old_by_both_clocks(query, migrated, step, ahead, o
     )
     step(ahead)
     stop = asyncio.Event()
-    task = asyncio.create_task(maintain(Secret(migrated), 90 * DAYS, 0.02, stop))
+    task = asyncio.create_task(maintain(Secret(migrated), 90 * DAYS, 30 * DAYS, 0.02, stop))
     await eventually(lambda: query("SELECT max(value) FROM measurements") == [(oldest_left,)], "the old ones gone")
     stop.set()
     await task

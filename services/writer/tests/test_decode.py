@@ -9,11 +9,14 @@ from seve_schema.codec import encode, join
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import format_time
 from seve_writer.database.binary_copy import encode as encode_rows
+from seve_writer.database.device_state import Patch
 from seve_writer.database.transaction import Counts, plan
 from seve_writer.decode import IGNORED, Report, Unreadable, micros, read, received_at
 from seve_writer.journal.message import JournalMessage, read_message
 
 from .conftest import BASE, envelope
+
+RECEIVED = format_time(BASE)
 
 
 def message(*envelopes, sequence=1, delivered=1):
@@ -35,7 +38,35 @@ def test_a_measurement_becomes_a_row():
 
 def test_kinds_without_a_table_are_counted_not_decoded():
     """One unit an envelope, whatever is in it."""
-    assert contents("telemetry.a.log", b'[{"x":1},7]') == [IGNORED, IGNORED]
+    assert contents("telemetry.a.other", b'[{"x":1},7]') == [IGNORED, IGNORED]
+
+
+@pytest.mark.parametrize(
+    ("body", "columns"),
+    [
+        ({"level": "warn", "msg": "slow", "time": 7}, {"level": "warn", "message": "slow"}),
+        ({"msg": "words"}, {"level": None, "message": "words"}),
+        ({"level": 3, "msg": "words"}, {"level": None, "message": "words"}),
+        ({"level": "x" * 99, "msg": ""}, {"level": "x" * 32, "message": ""}),
+        ({"level": "info", "tag": "wifi"}, {"level": "info", "message": '{"level":"info","tag":"wifi"}'}),
+        ({"msg": "a", "tag": "wifi"}, {"level": None, "message": '{"msg":"a","tag":"wifi"}'}),
+        ({"msg": ["a"]}, {"level": None, "message": '{"msg":["a"]}'}),
+        (None, {"level": None, "message": "{}"}),
+    ],
+)
+def test_a_line_of_a_log_keeps_all_that_the_device_said(body, columns):
+    """Level and text where that is all there is, else the whole body."""
+    place = (BASE, 4, 0)
+    columns |= {"time": RECEIVED}
+    assert plan(message(envelope(kind="log", metadata=body), sequence=4), BASE).rounds == [
+        [Patch("device_logs", ("croissance", place), "position", place, False, RECEIVED, columns)]
+    ]
+
+
+def test_lines_of_one_log_never_replace_each_other():
+    """Whatever they say: each has a place of its own."""
+    lines = [envelope(kind="log", metadata={"msg": "again"}) for _ in range(3)]
+    assert [len(each) for each in plan(message(*lines), BASE).rounds] == [3]
 
 
 @pytest.mark.parametrize(
@@ -120,13 +151,14 @@ def test_every_envelope_has_one_outcome():
     """The sum of the others is what was received."""
     units = [
         *message(envelope(), envelope(), sequence=1),
-        *message(envelope(kind="log"), sequence=2),
+        *message(envelope(kind="log", metadata={"msg": "a"}), sequence=2),
+        *message(envelope(kind="other"), sequence=5),
         *message(envelope(kind="sensors.status", metadata={}), sequence=3),
         *read(JournalMessage("telemetry.a.measurement", b"?", "", 4, 1, 0)),
     ]
     made = plan(units, BASE)
-    assert (made.counts.replaced, made.counts.ignored, made.counts.dead, made.reports) == (1, 2, 1, 0)
-    assert len(made.rows) + made.counts.received == len(units)
+    assert (made.counts.replaced, made.counts.ignored, made.counts.dead, made.reports) == (1, 2, 1, 1)
+    assert len(made.rows) + made.reports + made.counts.received == len(units)
 
 
 def test_redelivery_is_noticed():

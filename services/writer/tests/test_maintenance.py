@@ -17,7 +17,7 @@ async def maintained(migrated):
     """Maintenance every few milliseconds on the test's database, by two writers, with 90 days of retention."""
     lay_out(migrated, 90 * DAYS)
     stop = asyncio.Event()
-    tasks = [asyncio.create_task(maintain(Secret(migrated), 90 * DAYS, 0.02, stop)) for _ in range(2)]
+    tasks = [asyncio.create_task(maintain(Secret(migrated), 90 * DAYS, 30 * DAYS, 0.02, stop)) for _ in range(2)]
     yield
     stop.set()
     await asyncio.gather(*tasks)
@@ -45,6 +45,15 @@ async def test_states_of_modules_that_are_gone_are_deleted(query, maintained):
     for table in ("device_hardware", "sensor_config"):
         by_name = f"SELECT module_id FROM {table} ORDER BY 1"
         await eventually(lambda by_name=by_name: query(by_name) == kept, f"the gone one's row of {table} deleted")
+
+
+async def test_old_lines_of_logs_are_deleted(query, maintained):
+    """By when they came: a device's clock decides nothing. Their retention is their own."""
+    query(
+        "INSERT INTO device_logs (module_id, position, time, message, updated_at)"
+        " SELECT 'm', ARRAY[1, i, 0], now(), 'line', now() - interval '1 day' * i FROM generate_series(0, 12000) i"
+    )
+    await eventually(lambda: query("SELECT count(*) FROM device_logs") == [(30,)], "only the young ones left")
 
 
 async def test_a_sensor_that_its_module_names_no_more_is_deleted(query, maintained):
@@ -109,7 +118,7 @@ async def test_a_database_that_is_away_only_delays_it(migrated, query, capsys):
     query("INSERT INTO measurements VALUES (now() - interval '2 days', 'a', 'co2', '', 1)")
     query("ALTER TABLE ledger RENAME TO elsewhere")
     stop = asyncio.Event()
-    task = asyncio.create_task(maintain(Secret(migrated), DAYS, 0.01, stop))
+    task = asyncio.create_task(maintain(Secret(migrated), DAYS, 0, 0.01, stop))
     await eventually(lambda: "42P01" in capsys.readouterr().out, "the failure told")
     assert not task.done()
     assert query("SELECT * FROM measurements") == []

@@ -33,7 +33,7 @@ async def test_the_figures_of_a_story(journal, writer, query):
         await journal.publish(envelope(value=2))
         await journal.publish(*(envelope(at=at) for at in range(1, 101)))
         await journal.publish(envelope(value=5000, at=200), envelope(kind="measurement", at=201))
-        await journal.publish(envelope(kind="log"))
+        await journal.publish(envelope(kind="other"))
         await eventually(journal.empty, "all")
         for sample, by in {
             'seve_writer_envelopes_total{outcome="inserted"}': 102,

@@ -61,7 +61,7 @@ async def test_maintenance_holds_its_lock(migrated, query, pool):
     )
     stop = asyncio.Event()
     url = Secret(through(migrated, pool.port))
-    tasks = [asyncio.create_task(maintain(url, 3600, 0.02, stop)) for _ in range(2)]
+    tasks = [asyncio.create_task(maintain(url, 3600, 0, 0.02, stop)) for _ in range(2)]
     await eventually(lambda: query("SELECT count(*) FROM measurements") == [(0,)], "the old rows gone")
     stop.set()
     await asyncio.gather(*tasks)

@@ -56,12 +56,27 @@ async def test_each_kind_of_report_reaches_its_table(journal, writer, query):
 
 
 async def test_what_has_no_table_is_acknowledged_and_counted(journal, writer, query):
-    """Logs and other topics are for screens: the ledger counts them as ignored."""
-    await journal.publish(envelope(kind="log", metadata={"msg": "a"}), envelope(kind="log", metadata={"msg": "b"}))
-    await journal.publish(envelope(kind="other", metadata=7))
+    """Other topics are for screens: the ledger counts them as ignored."""
+    await journal.publish(envelope(kind="other", metadata=7), envelope(kind="other", metadata={"a": 1}))
     async with writer():
         await eventually(journal.empty, "all acknowledged")
-    assert query("SELECT sum(received)::int, sum(ignored)::int FROM ledger") == [(3, 3)]
+    assert query("SELECT sum(received)::int, sum(ignored)::int FROM ledger") == [(2, 2)]
+
+
+async def test_lines_of_logs_are_rows_once(journal, writer, query):
+    """In the order of the journal, and a line that is delivered again is the row it was."""
+    lines = [envelope(kind="log", at=at, metadata={"level": "warn", "msg": f"line {at}"}) for at in range(3)]
+    sequence = await journal.publish(*lines)
+    async with writer():
+        await eventually(journal.empty, "all acknowledged")
+    stored = "SELECT level, message, to_char(time, 'SS.US'), position[2:3] FROM device_logs ORDER BY position"
+    expected = [("warn", f"line {at}", f"00.00000{at}", [sequence, at]) for at in range(3)]
+    assert query(stored) == expected
+    await journal.deliver_again()
+    async with writer():
+        await eventually(journal.empty, "all acknowledged again")
+    assert query(stored) == expected
+    assert query("SELECT sum(inserted)::int, sum(replaced)::int FROM ledger") == [(3, 3)]
 
 
 async def test_a_stop_flushes_what_waits(journal, writer, query):

@@ -17,7 +17,7 @@ Kind = Literal[
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-IGNORED_BY_THE_WRITER: Final[frozenset[Kind]] = frozenset({"log", "other"})
+IGNORED_BY_THE_WRITER: Final[frozenset[Kind]] = frozenset({"other"})
 """Kinds that have no table: they live in the journal and on screens."""
 
 Clock = Literal["device", "server"]

@@ -71,7 +71,9 @@ async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: D
         await monitor.run(stop, consumer)
 
     async def tidy(stop: Stop) -> None:
-        await maintain(settings.database_url, settings.retention, settings.maintenance_interval, stop)
+        await maintain(
+            settings.database_url, settings.retention, settings.log_retention, settings.maintenance_interval, stop
+        )
 
     try:
         await supervise(stop, pull, write, keep, observe, tidy, grace=settings.service.shutdown_grace)

@@ -40,6 +40,15 @@ class Report(msgspec.Struct, Generic[T], rename="camel"):
     retained: bool = False
 
 
+class LogLine(msgspec.Struct, rename="camel"):
+    """One line of a device's log. `metadata` is the body as the device sent it: an object, of any keys."""
+
+    module_id: str
+    received_at: str
+    time: str
+    metadata: dict[str, Any] | None = None
+
+
 class Ignored(msgspec.Struct, frozen=True):
     """An envelope of a kind without a table."""
 
@@ -51,7 +60,7 @@ class Unreadable(msgspec.Struct, frozen=True):
     error: str
 
 
-Content = Row | Report[Any] | Ignored | Unreadable
+Content = Row | Report[Any] | LogLine | Ignored | Unreadable
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -73,6 +82,7 @@ _REPORTS: Final[dict[Kind, Any]] = {
     "presence": Report[Presence],
 }
 _samples: Final = msgspec.json.Decoder(list[_Sample])
+_lines: Final = msgspec.json.Decoder(list[LogLine])
 _RECEIVED_AT: Final = b'"receivedAt":"'
 _reports: Final[dict[Kind, msgspec.json.Decoder[list[Report[Any]]]]] = {
     kind: msgspec.json.Decoder(list[report])  # type: ignore[valid-type]
@@ -113,6 +123,11 @@ def _contents(kind: Kind, data: bytes) -> list[Content]:
         ]
     if kind in IGNORED_BY_THE_WRITER:
         return [IGNORED] * len(split(data))
+    if kind == "log":
+        lines = _lines.decode(data)
+        for line in lines:
+            micros(line.time), micros(line.received_at)
+        return list(lines)
     reports = _reports[kind].decode(data)
     for report in reports:
         micros(report.received_at)

@@ -42,4 +42,5 @@ JOURNAL_LIMIT = Gauge("seve_writer_journal_limit_bytes", "Size at which the jour
 PURGED = Counter("seve_writer_purged_messages_total", "Stored messages purged beyond HISTORY_MAX_BYTES")
 RETIRED = Counter("seve_writer_retired_rows_total", "Measurements deleted because of their age")
 RETIRED_STATES = Counter("seve_writer_retired_states_total", "State rows deleted because of their age")
+RETIRED_LOGS = Counter("seve_writer_retired_log_rows_total", "Lines of devices' logs deleted because of their age")
 MERGED = Counter("seve_writer_ledger_merged_rows_total", "Rows of the ledger merged into hours")

@@ -49,6 +49,9 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds,
         Meta(description="rows older than this are deleted, states once their module is gone; 0 keeps all"),
     ] = 90 * DAY
+    log_retention: Annotated[
+        Seconds, Meta(description="lines of devices' logs older than this are deleted; 0 keeps all")
+    ] = 30 * DAY
     maintenance_interval: Annotated[
         Seconds, Meta(gt=0, description="how often old rows are deleted and the ledger is merged")
     ] = 60.0

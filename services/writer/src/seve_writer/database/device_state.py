@@ -1,5 +1,6 @@
-"""Turns reports into patches of the state tables, ordered by journal position, without patches that a newer one covers.
-No clock decides which report is newer. A patch leaves columns alone that its report did not carry. Writes no SQL.
+"""Turns reports and log lines into patches of their tables, ordered by journal position, without patches that a newer
+one covers. No clock decides which report is newer. A patch leaves columns alone that its report did not carry. Writes
+no SQL.
 """
 
 from collections.abc import Iterable, Iterator
@@ -8,8 +9,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import UNSET
 from seve_schema.bodies import HardwareConfig, Presence, SensorConfig, SensorStatus, SystemConfig, SystemStatus
+from seve_schema.codec import encode
 
-from seve_writer.decode import Report
+from seve_writer.decode import LogLine, Report
 
 Place = tuple[int, int, int]
 """Journal, sequence and index in the message. The greater of two places is the newer report."""
@@ -19,7 +21,7 @@ class Patch(NamedTuple):
     """The columns of one row that one report sets. `position` names the column that guards them."""
 
     table: str
-    key: tuple[str, ...]
+    key: tuple[str | Place, ...]
     position: str
     place: Place
     retained: bool
@@ -42,6 +44,9 @@ _CHIP: Final = {
 _SENSOR_STATUS: Final = {"status": "status", "value": "value"}
 _SENSOR_CONFIG: Final = {"interval": "interval_seconds", "model": "model", "enabled": "enabled"}
 _PRESENCE: Final = {"status": "status"}
+_LOG_KEYS: Final = {"level", "msg", "time"}
+MAX_LEVEL: Final = 32
+"""Characters of a log line's level that are kept."""
 
 
 def patches(report: Report[Any], place: Place) -> list[Patch]:
@@ -68,6 +73,21 @@ def patches(report: Report[Any], place: Place) -> list[Patch]:
             return []
 
 
+def log_line(line: LogLine, place: Place) -> Patch:
+    """Return the row of one line of a log: its place is part of its key, so no other line is patched by it. A body
+    with more than a level, a text and a time is kept whole, as JSON.
+    """
+    body = line.metadata or {}
+    level, text = body.get("level"), body.get("msg")
+    whole = not isinstance(text, str) or not body.keys() <= _LOG_KEYS
+    columns = {
+        "time": line.time,
+        "level": level[:MAX_LEVEL] if isinstance(level, str) else None,
+        "message": encode(body).decode() if whole else text,
+    }
+    return Patch("device_logs", (line.module_id, place), "position", place, False, line.received_at, columns)
+
+
 def _of_sensor(patch: Any, sensor: str, body: SensorStatus | SensorConfig | None) -> Iterator[Patch]:
     if isinstance(body, SensorStatus):
         yield patch("sensor_status", _set(body, _SENSOR_STATUS), "position", sensor)
@@ -90,7 +110,7 @@ def rounds(everything: Iterable[Patch]) -> list[list[Patch]]:
     Nearly always one round. A patch whose columns a newer one sets as well changes nothing and is left out; a retained
     one counts only for a row that does not exist yet, so it is left out after any other patch of its row.
     """
-    chains: dict[tuple[str, tuple[str, ...], str], list[Patch]] = {}
+    chains: dict[tuple[str, tuple[str | Place, ...], str], list[Patch]] = {}
     for patch in sorted(everything, key=lambda patch: patch.place):
         chains.setdefault((patch.table, patch.key, patch.position), []).append(patch)
     result: list[list[Patch]] = []

@@ -1,7 +1,7 @@
-"""Periodic work of one writer at a time: deletes old measurements unless TimescaleDB does, and the states of modules
-that are gone; merges the ledger of past days into hours. Runs small transactions under a transaction-level lock, which
-works behind a transaction-pooling PgBouncer too. Failures are logged and retried; they never stop a writer from writing
-batches.
+"""Periodic work of one writer at a time: deletes old measurements unless TimescaleDB does, the states of modules that
+are gone, and old lines of logs; merges the ledger of past days into hours. Runs small transactions under a
+transaction-level lock, which works behind a transaction-pooling PgBouncer too. Failures are logged and retried; they
+never stop a writer from writing batches.
 
 A row is old if two clocks agree, the database's and this writer's: a clock that jumped ahead deletes nothing.
 """
@@ -45,9 +45,15 @@ _DELETE: Final = f"""
 DELETE FROM measurements WHERE ctid = ANY (ARRAY(SELECT ctid FROM measurements WHERE time < {_CUT} LIMIT %(most)s))
 """  # noqa: S608  (constants of this module)
 
+_DELETE_LOGS: Final = f"""
+DELETE FROM device_logs WHERE ctid = ANY (ARRAY(SELECT ctid FROM device_logs WHERE updated_at < {_CUT} LIMIT %(most)s))
+"""  # noqa: S608  (constants of this module)
 
-async def maintain(url: Secret, retention: float, interval: float, stop: Stop) -> None:
-    """Run every `interval` seconds until `stop`. `retention` is in seconds; 0 keeps every measurement."""
+
+async def maintain(url: Secret, retention: float, log_retention: float, interval: float, stop: Stop) -> None:
+    """Run every `interval` seconds until `stop`. Retentions are in seconds; 0 keeps every measurement, or every line of
+    a log.
+    """
     while not await pause(stop, interval):
         try:
             async with await AsyncConnection.connect(
@@ -57,6 +63,8 @@ async def maintain(url: Secret, retention: float, interval: float, stop: Stop) -
                     metrics.RETIRED.inc(await _retire(connection, _DELETE, retention, stop))
                 for table in _STATES if retention else ():
                     metrics.RETIRED_STATES.inc(await _retire(connection, _delete_states(table), retention, stop))
+                if log_retention:
+                    metrics.RETIRED_LOGS.inc(await _retire(connection, _DELETE_LOGS, log_retention, stop))
                 metrics.MERGED.inc(await _merge(connection, stop))
         except psycopg.Error as error:
             log.warning("maintenance failed; it will be retried", sqlstate=error.sqlstate, error=describe(error))

@@ -17,6 +17,7 @@ Quote = Callable[[str], str]
 
 KEYS: Final = {
     "device_hardware": ("module_id",),
+    "device_logs": ("module_id", "position"),
     "device_presence": ("module_id",),
     "device_system_status": ("module_id",),
     "sensor_config": ("module_id", "sensor_type"),
@@ -57,7 +58,7 @@ def _shape(patch: Patch) -> tuple[str, str, bool, list[str]]:
 def _apply(patches: list[Patch], quote: Quote) -> str:
     table, position, retained, columns = _shape(patches[0])
     keys = KEYS[table]
-    names = ", ".join([*keys, *columns, position, "updated_at"])
+    names = ", ".join(dict.fromkeys([*keys, *columns, position, "updated_at"]))
     sets = ", ".join(f"{name} = excluded.{name}" for name in [*columns, position, "updated_at"])
     newer = f"t.{position} IS NULL" + ("" if retained else f" OR t.{position} < excluded.{position}")
     records = quote(encode([_record(patch, keys) for patch in patches]).decode())

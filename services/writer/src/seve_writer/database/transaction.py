@@ -5,8 +5,8 @@ ledger's counts. Executes nothing (`store` does).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from seve_writer.database.device_state import Patch, patches, rounds
-from seve_writer.decode import Report, Row, Unit, Unreadable
+from seve_writer.database.device_state import Patch, log_line, patches, rounds
+from seve_writer.decode import LogLine, Report, Row, Unit, Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,9 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Plan:
             found += made
             reports += bool(made)
             ignored += not made
+        elif isinstance(content, LogLine):
+            found.append(log_line(content, (journal, unit.message.sequence, unit.index)))
+            reports += 1
         elif isinstance(content, Unreadable):
             dead += 1
         else:
