@@ -88,7 +88,7 @@ async def test_an_untouched_stack_is_accounted_for(journal, audit):
 
 
 async def test_a_row_of_the_ledger_that_is_gone_is_named_by_its_sequences(journal, writer, query, audit):
-    """Exit code 1, and exactly those; from behind them on all is well."""
+    """Exit code 1, with exactly these sequences; an audit that begins behind them finds no fault."""
     await stored(journal, writer, 5)
     query("DELETE FROM ledger WHERE sequences && '{[1,1],[3,3]}'::int8multirange")
     code, said, _ = await audit()
@@ -123,10 +123,10 @@ async def test_a_row_that_does_not_add_up_is_shown(journal, writer, query, audit
     code, said, _ = await audit()
     assert code == 1
     assert "sequences {[1,2)}: received 1, outcomes 0" in said
-    assert said.splitlines()[-1] == "WRONG: 1 row of the ledger whose outcomes are not what it received"
+    assert said.splitlines()[-1] == "WRONG: 1 row of the ledger whose outcomes do not add up to received"
 
 
-async def test_what_was_written_again_after_a_lost_acknowledgement_is_no_fault(journal, query, audit):
+async def test_a_message_written_twice_after_a_lost_acknowledgement_is_no_fault(journal, query, audit):
     """It waits in the journal and is in the ledger, in two rows even: it is accounted for."""
     await journal.publish(envelope())
     created = (await journal.js.stream_info("TELEMETRY")).created
@@ -137,8 +137,8 @@ async def test_what_was_written_again_after_a_lost_acknowledgement_is_no_fault(j
     assert "1  accounted  by 2 rows of the ledger; 1 delivered and written again, which is no fault" in said
 
 
-async def test_a_journal_recreated_leaves_what_it_held_lost(journal, writer, audit):
-    """Both are told apart by when they were made; the new one begins at 1 again, and can be judged alone."""
+async def test_unwritten_messages_of_a_recreated_journal_are_lost(journal, writer, audit):
+    """Their creation times distinguish both; the new one begins at 1 again, and can be judged alone."""
     await stored(journal, writer, 2)
     await journal.publish(envelope(at=3000))
     async with writer():
@@ -148,8 +148,8 @@ async def test_a_journal_recreated_leaves_what_it_held_lost(journal, writer, aud
     await stored(journal, writer, 3, first=10)
     code, said, _ = await audit()
     assert code == 0
-    assert "Earlier journal, made" in said
-    assert "4  entered    sequences 1 to 4; whether more came after that, nobody knows" in said
+    assert "Earlier journal, created" in said
+    assert "4  entered    sequences 1 to 4; later ones are unknown" in said
     assert "3  entered    sequences 1 to 3\n" in said
 
 
@@ -223,14 +223,14 @@ async def test_holes_in_an_earlier_journal_are_lost(journal, writer, query, audi
     assert (await audit("--from", "1"))[0] == 0
 
 
-async def test_a_database_recreated_cannot_know_what_went_before(journal, writer, query, audit):
-    """What was acknowledged before its tables were made may be in another one: it is told, and no fault."""
+async def test_messages_before_a_recreated_database_are_unknown(journal, writer, query, audit):
+    """Messages acknowledged before its tables were created may be in another database: reported, and no fault."""
     await stored(journal, writer, 4)
     query("DELETE FROM ledger WHERE sequences && '{[1,2]}'::int8multirange")
     query("UPDATE schema_migrations SET applied_at_utc = now() AT TIME ZONE 'UTC'")
     code, said, _ = await audit()
     assert code == 0
-    assert "2  unknown    1-2: acknowledged before these tables were made" in said
+    assert "2  unknown    1-2: acknowledged before these tables were created" in said
 
 
 async def test_a_busy_pipeline_never_raises_a_false_alarm(journal, nats_server, migrated, process, query):
@@ -275,7 +275,7 @@ async def test_a_journal_replaced_while_it_is_read_is_read_again(journal, nats_s
     assert len(audit.findings) == 1
 
 
-async def test_reading_the_tables_is_all_it_needs(journal, writer, query, audit, migrated):
+async def test_select_on_the_tables_is_enough_for_an_audit(journal, writer, query, audit, migrated):
     """SELECT on the tables is enough."""
     await stored(journal, writer, 1)
     query("CREATE ROLE auditor LOGIN PASSWORD 'secret'")
@@ -293,28 +293,28 @@ def as_user(url, login):
     return "postgresql://" + login + "@" + url.rpartition("@")[2].removeprefix("postgresql://")
 
 
-async def test_what_cannot_be_asked_is_named_with_its_setting(journal, audit, nats_server, migrated):
+async def test_a_server_that_does_not_answer_is_named_with_its_setting(journal, audit, nats_server, migrated):
     """Exit code 1 and one line, which shows no password."""
     nowhere = f"127.0.0.1:{free_port()}"
     code, said, complaints = await audit(DATABASE_URL=f"postgresql://seve:secret@{nowhere}/seve")
     assert (code, said) == (1, "")
-    assert complaints.startswith("error: the database cannot be asked (DATABASE_URL): ")
+    assert complaints.startswith("error: the database does not answer (DATABASE_URL): ")
     assert "refused" in complaints
     code, said, complaints = await audit(NATS_URL=f"nats://seve:secret@{nowhere}")
     assert (code, said) == (1, "")
-    assert complaints.startswith("error: NATS cannot be asked (NATS_URL): ")
+    assert complaints.startswith("error: NATS does not answer (NATS_URL): ")
     assert complaints.count("\n") == 1
     assert "secret" not in complaints
 
 
-async def test_what_is_not_set_up_is_named(audit, nats_server, migrated, database_url, journal):
-    """No tables, no streams: what makes them is said."""
+async def test_missing_tables_and_streams_are_named(audit, nats_server, migrated, database_url, journal):
+    """Without tables or streams the error names the command that creates them."""
     code, _, complaints = await audit(DATABASE_URL=database_url)
     assert code == 1
     assert 'relation "schema_migrations" does not exist' in complaints
     await journal.js.delete_stream("TELEMETRY")
     code, _, complaints = await audit()
-    assert (code, complaints) == (1, "error: stream TELEMETRY: stream not found; `seve-writer setup` makes it\n")
+    assert (code, complaints) == (1, "error: stream TELEMETRY: stream not found; `seve-writer setup` creates it\n")
 
 
 async def test_settings_that_cannot_be_used_are_named(audit, nats_server):

@@ -17,7 +17,7 @@ def waiting(*sizes, at=0.0):
     return batch
 
 
-def test_nothing_is_due_while_nothing_waits():
+def test_no_flush_is_due_without_waiting_rows():
     """No empty transactions."""
     assert waiting().due_in(1000) is None
 
@@ -39,7 +39,7 @@ def test_due_five_seconds_after_the_oldest_came():
     assert batch.due_in(99.0) == 0
 
 
-def test_a_batch_says_what_made_it_due():
+def test_a_batch_carries_its_trigger():
     """Size, time, or the stop."""
     assert waiting(100).take().trigger == "size"
     assert waiting(1).take().trigger == "interval"
@@ -65,7 +65,7 @@ def test_more_than_a_batch_while_a_flush_runs_is_a_backlog():
     assert (taken.trigger, len(taken.units)) == ("backlog", 300)
 
 
-def test_exactly_a_batch_while_a_flush_runs_is_none():
+def test_exactly_one_batch_during_a_flush_is_no_backlog():
     """Full is not outrun."""
     batch = waiting(100)
     batch.take()
@@ -86,7 +86,7 @@ def test_a_batch_has_a_most_and_never_splits_a_message():
     assert (batch.rows, batch.due_in(0)) == (0, None)
 
 
-def test_a_backlog_that_one_batch_does_not_end_goes_on():
+def test_a_backlog_larger_than_one_batch_continues():
     """What is left after BATCH_MAX is due at once, and a backlog still."""
     batch = waiting(100)
     batch.take()

@@ -1,4 +1,4 @@
-"""What a writer takes from the journal is bounded in messages and bytes, and given back when it cannot keep it."""
+"""Fetched messages are bounded in number and bytes, and returned to the journal if they cannot be written."""
 
 import asyncio
 
@@ -36,8 +36,8 @@ async def server_waits(journal, held):
     return info.num_ack_pending == held and info.num_waiting == 0
 
 
-async def test_messages_in_hand_are_bounded(journal, pulling):
-    """At the bound it asks for nothing; what is released makes room for as many."""
+async def test_fetched_messages_are_bounded(journal, pulling):
+    """At the bound the consumer requests nothing; each released message makes room for another."""
     for at in range(120):
         await journal.publish(envelope(at=at))
     consumer, arrived = pulling(most=50, most_bytes=1 << 20)
@@ -48,7 +48,7 @@ async def test_messages_in_hand_are_bounded(journal, pulling):
     assert consumer.held == 50
 
 
-async def test_bytes_in_hand_are_bounded(journal, pulling):
+async def test_fetched_bytes_are_bounded(journal, pulling):
     """Few large messages fill it as well as many small ones."""
     for at in range(40):
         await journal.publish(envelope(kind="other", metadata="x" * 10_000, at=at))
@@ -71,7 +71,7 @@ async def test_a_message_larger_than_the_bound_comes_alone(journal, pulling):
     await eventually(journal.empty, "all acknowledged")
 
 
-async def test_what_is_given_back_comes_again_at_once(journal, pulling):
+async def test_a_returned_message_is_delivered_again_at_once(journal, pulling):
     """A writer that stops without a database does not make its messages wait for ACK_WAIT."""
     for at in range(3):
         await journal.publish(envelope(at=at))

@@ -117,7 +117,7 @@ async def test_a_transaction_that_cannot_be_serialised_comes_again(journal, quer
 
 
 @pytest.mark.parametrize(("ending", "sqlstate"), [("pg_cancel_backend", "57014"), ("pg_terminate_backend", "57P01")])
-async def test_an_operator_who_ends_a_statement_or_the_session_costs_nothing(
+async def test_a_statement_or_session_ended_by_an_operator_loses_nothing(
     journal, query, reported, session, ending, sqlstate
 ):
     """In the middle of a transaction: over the same connection, or a new one."""

@@ -86,7 +86,7 @@ def test_lines_of_one_log_never_replace_each_other():
         ("elsewhere", b"[{}]"),
     ],
 )
-def test_what_cannot_be_read_is_one_unit_with_its_bytes(subject, data):
+def test_an_unreadable_message_is_one_unit_with_its_bytes(subject, data):
     """Nothing raises, nothing disappears."""
     (content,) = contents(subject, data)
     assert isinstance(content, Unreadable)

@@ -101,7 +101,9 @@ async def test_a_commit_whose_answer_was_lost_is_repeated_as_an_upsert(
     assert query("SELECT inserted, updated FROM ledger ORDER BY id") == [(10, 0), (10, 0), (0, 10)]
 
 
-async def test_a_network_that_swallows_everything_is_given_up(journal, nats_server, migrated, count, shared_postgres):
+async def test_a_connection_without_answers_is_closed_after_the_timeout(
+    journal, nats_server, migrated, count, shared_postgres
+):
     """No answer within DATABASE_TIMEOUT: the connection is given up and the batch repeated over another."""
     async with proxied(shared_postgres.port) as proxy:
         url = through(migrated, proxy.port)
@@ -125,7 +127,7 @@ async def test_a_network_that_swallows_everything_is_given_up(journal, nats_serv
     ],
     ids=["no permission", "no table", "no permission for the ledger"],
 )
-async def test_a_fault_of_the_schema_stops_the_writer_loudly(
+async def test_a_fault_of_the_schema_is_logged_and_nothing_is_acknowledged(
     journal, nats_server, migrated, query, count, broken, mended, told
 ):
     """Not ready, with the reason; nothing acknowledged, nothing in the dead letters; mended, all of it is stored."""
@@ -173,7 +175,7 @@ async def test_a_schema_of_the_next_version_is_accepted_and_one_beyond_is_not(
 
 
 async def test_stopping_with_the_database_away_leaves_everything_in_the_journal(journal, nats_server, postgres_server):
-    """SIGTERM does not wait for a database; what was in hand is given back and the next writer has it at once."""
+    """SIGTERM does not wait for a database; fetched messages are returned, and the next writer has them at once."""
     migrate(postgres_server.url)
     async with running(settings_for(nats_server.url, postgres_server.url)) as task:
         await publish(journal, 1)
@@ -193,7 +195,7 @@ async def test_stopping_with_the_database_away_leaves_everything_in_the_journal(
 
 
 async def test_nats_killed_and_started_again_under_load(journal, nats_server, migrated, query, count):
-    """What was in hand is written; what was not acknowledged comes again and is found in the table."""
+    """Fetched messages are written; unacknowledged ones are delivered again, and their rows exist already."""
     async with running(settings_for(nats_server.url, migrated, batch_size=1000, flush_interval="300ms")):
         await publish(journal, 100)
         await eventually(lambda: count() > 0, "batch_writer")
@@ -248,7 +250,7 @@ async def test_a_full_disk_is_waited_for(journal, nats_server, postgres_server, 
 
 
 async def test_a_journal_recreated_under_a_writer_ends_it(journal, nats_server, migrated, query, count):
-    """What it had of the old one is written, and nothing is acknowledged to the new one, whose sequences are others."""
+    """Messages of the old journal are written; nothing is acknowledged to the new one, whose sequences differ."""
 
     async def taken():
         return (await journal.js.consumer_info("TELEMETRY", "writer")).num_ack_pending == 3

@@ -112,7 +112,7 @@ async def test_the_hour_of_a_series_is_aggregated(migrated, query):
     ]
 
 
-async def test_a_database_that_is_away_only_delays_it(migrated, query, capsys):
+async def test_an_unreachable_database_only_delays_maintenance(migrated, query, capsys):
     """Maintenance tells the failure and goes on; it stops when asked."""
     lay_out(migrated, DAYS)
     query("INSERT INTO measurements VALUES (now() - interval '2 days', 'a', 'co2', '', 1)")

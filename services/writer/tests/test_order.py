@@ -73,7 +73,7 @@ async def test_within_one_batch_the_order_is_the_journals_too(store, query):
     assert (counts.received, counts.inserted, counts.updated, counts.replaced) == (2, 1, 1, 0)
 
 
-async def test_what_is_overtaken_counts_as_replaced(store, query):
+async def test_an_overtaken_report_counts_as_replaced(store, query):
     """Of a hundred equal reports in a batch one reaches the table; an older one that comes later changes nothing."""
     counts = await store.write(plan([unit for n in range(2, 102) for unit in units(n, status(-n))], JOURNAL))
     assert (counts.inserted, counts.updated, counts.replaced) == (1, 0, 99)
@@ -107,16 +107,14 @@ async def test_a_retained_report_counts_only_where_nothing_is_known(store, query
     assert query("SELECT ip FROM device_system_status") == [("a",)]
 
 
-async def test_null_is_told_and_absent_is_not(store, query):
+async def test_null_erases_a_column_and_an_absent_field_does_not(store, query):
     """A device that says it does not know erases; one that says nothing does not."""
     await store.write(plan(units(1, status(-40, heapFreeKb=1, heapMinFreeKb=2)), JOURNAL))
     await store.write(plan(units(2, status(heapFreeKb=None)), JOURNAL))
     assert query("SELECT rssi, heap_free_kb, heap_min_free_kb FROM device_system_status") == [(-40, None, 2)]
 
 
-async def test_a_slow_writer_does_not_overwrite_what_a_fast_one_wrote_since(
-    journal, nats_server, migrated, query, shared_postgres
-):
+async def test_a_slow_writer_does_not_overwrite_newer_states(journal, nats_server, migrated, query, shared_postgres):
     """Two writers share the consumer; the one with the older report is held up on the way to the database."""
     async with (
         proxied(shared_postgres.port) as proxy,

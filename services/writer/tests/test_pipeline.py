@@ -55,7 +55,7 @@ async def test_each_kind_of_report_reaches_its_table(journal, writer, query):
     assert query("SELECT status FROM device_presence") == [("online",)]
 
 
-async def test_what_has_no_table_is_acknowledged_and_counted(journal, writer, query):
+async def test_kinds_without_a_table_are_acknowledged_and_counted(journal, writer, query):
     """Other topics are for screens: the ledger counts them as ignored."""
     await journal.publish(envelope(kind="other", metadata=7), envelope(kind="other", metadata={"a": 1}))
     async with writer():
@@ -79,7 +79,7 @@ async def test_lines_of_logs_are_rows_once(journal, writer, query):
     assert query("SELECT sum(inserted)::int, sum(replaced)::int FROM ledger") == [(3, 3)]
 
 
-async def test_a_stop_flushes_what_waits(journal, writer, query):
+async def test_a_stop_flushes_waiting_rows(journal, writer, query):
     """SIGTERM writes and acknowledges the rows that wait for a batch to fill."""
     async with writer(flush_interval="5s"):
         await journal.publish(envelope())

@@ -53,7 +53,7 @@ async def test_seven_poison_rows_in_ten_thousand(journal, writer, query):
 
 
 async def test_one_bad_envelope_of_a_message_costs_one(journal, writer, query):
-    """A NATS message carries many: its good rows are stored, its bad one is buried, and it is acknowledged once."""
+    """Its other rows are stored, the bad one is a dead letter, and the NATS message is acknowledged once."""
     query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
     sequence = await journal.publish(*(envelope(at=number, value=5000 if number == 3 else 1) for number in range(8)))
     async with writer():
@@ -70,8 +70,8 @@ LONG = "".join(random.Random(7).choices(string.ascii_letters, k=8000))
 
 
 @pytest.mark.parametrize(("name", "sqlstate"), [(LONG, "54000"), ("nul\x00", "22021")], ids=["too long", "NUL"])
-async def test_what_no_table_takes_is_a_rows_fault(journal, writer, query, name, sqlstate):
-    """Though ingest lets none of it through: whoever writes to the journal cannot stop the writer."""
+async def test_a_value_that_no_table_accepts_is_a_rows_fault(journal, writer, query, name, sqlstate):
+    """Ingest publishes no such value, but another publisher on the journal cannot stop the writer."""
     await journal.publish(envelope(at=1), envelope(at=2, sensor=name), envelope(at=3))
     async with writer():
         await eventually(journal.empty, "acknowledged")
@@ -79,8 +79,8 @@ async def test_what_no_table_takes_is_a_rows_fault(journal, writer, query, name,
     assert [sqlstate] == [decode_deadletter(message.data).sqlstate for message in await journal.deadletters()]
 
 
-async def test_a_report_that_its_table_refuses_is_buried_alone(journal, writer, query):
-    """States ride in the transaction of the rows, and are told apart from them when it fails."""
+async def test_a_report_that_its_table_refuses_is_one_dead_letter(journal, writer, query):
+    """States are in the transaction of the rows, and are separated from them when it fails."""
     query("ALTER TABLE device_system_status ADD CONSTRAINT near CHECK (rssi > -100)")
     for number, rssi in enumerate((-40, -120, -60)):
         await journal.publish(envelope(f"module-{number}", "system.status", metadata={"rssi": rssi}))
@@ -96,8 +96,8 @@ async def test_a_report_that_its_table_refuses_is_buried_alone(journal, writer, 
     assert (letter.envelope.kind, letter.envelope.metadata) == ("system.status", {"rssi": -120})
 
 
-async def test_bytes_that_are_no_envelopes_are_kept_and_told(journal, writer, query):
-    """A foreign publisher on the journal's subjects stops nobody, loops nowhere, and its bytes are kept."""
+async def test_unreadable_bytes_are_kept_as_a_dead_letter(journal, writer, query):
+    """A foreign publisher on the journal's subjects cannot stop the writer, and its bytes are kept."""
     subject = telemetry_subject("0a1b2c3d", "measurement")
     good = encode(envelope())
     await journal.js.publish(subject, b"not json")
@@ -114,7 +114,7 @@ async def test_bytes_that_are_no_envelopes_are_kept_and_told(journal, writer, qu
 
 
 async def test_an_error_of_unknown_cause_is_isolated_after_a_few_attempts(journal, writer, query):
-    """A trigger of the operator's own raises what nobody foresaw: its row is buried, the others are stored."""
+    """A trigger of the operator raises an unknown error: its row is a dead letter, the others are stored."""
     query(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         " IF NEW.value = 666 THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$"
@@ -129,8 +129,8 @@ async def test_an_error_of_unknown_cause_is_isolated_after_a_few_attempts(journa
     assert (letter.sqlstate, "not this one" in letter.error) == ("P0001", True)
 
 
-async def test_a_letter_is_one_letter_however_often_its_message_comes(journal, writer, query):
-    """Buried by a writer that could not account for it any more: the next writer's letter has the same id."""
+async def test_a_redelivered_message_is_one_dead_letter(journal, writer, query):
+    """A writer published it and could not commit the ledger row: the next writer's dead letter has the same id."""
     query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
     query("ALTER TABLE ledger ADD CONSTRAINT alive CHECK (dead = 0)")
     await journal.publish(envelope(value=5000))

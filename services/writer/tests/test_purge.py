@@ -24,16 +24,16 @@ async def fill(journal):
         await journal.js.publish("telemetry.0a1b2c3d.log", BIG)
 
 
-def test_nothing_goes_while_all_fits():
+def test_nothing_is_purged_while_everything_fits():
     assert purge_before(first=1, messages=100, size=MIB, ack_floor=100, history=MIB) is None
 
 
-def test_what_exceeds_history_goes_with_a_sixteenth_of_it():
+def test_the_excess_over_history_is_purged_and_a_sixteenth_more():
     """By the mean size of a message: of 32 in 2 MiB, 16 are too many, and a sixteenth more goes."""
     assert purge_before(first=1, messages=32, size=2 * MIB, ack_floor=32, history=MIB) == 1 + 17
 
 
-def test_nothing_above_the_ack_floor_goes():
+def test_nothing_above_the_ack_floor_is_purged():
     """Whatever the size: a journal full of unstored messages refuses."""
     assert purge_before(first=11, messages=100, size=100 * MIB, ack_floor=14, history=MIB) == 15
     assert purge_before(first=11, messages=100, size=100 * MIB, ack_floor=10, history=MIB) is None
@@ -67,7 +67,7 @@ async def test_a_full_journal_takes_messages_again_once_they_are_stored(journal,
     assert (await journal.js.stream_info("TELEMETRY")).state.last_seq == sent + 1
 
 
-async def test_only_stored_messages_leave_whatever_history_may_keep(journal):
+async def test_only_stored_messages_are_purged_even_if_history_keeps_none(journal):
     """Half are acknowledged and HISTORY_MAX_BYTES keeps none of them; the other half stays whole."""
     for _ in range(20):
         await journal.publish(envelope(at=1))

@@ -37,11 +37,11 @@ def test_union_difference_and_count_are_those_of_sets(a, b):
 
 
 @given(SETS, st.integers(1, 40), st.integers(1, 40))
-def test_a_part_is_what_lies_between_two_sequences(a, first, last):
+def test_within_cuts_spans_to_a_range(a, first, last):
     assert members(within(spans(a), first, last)) == {number for number in a if first <= number <= last}
 
 
 @given(SETS, st.integers(1, 40), st.integers(0, 40))
-def test_what_a_server_names_as_gone_is_taken_out(gone, first, last):
+def test_missing_sequences_are_taken_out_of_a_range(gone, first, last):
     """Also what it names beside the question."""
     assert members(except_for(first, last, sorted(gone))) == set(range(first, last + 1)) - gone

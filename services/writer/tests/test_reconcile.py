@@ -9,7 +9,7 @@ from seve_writer.audit.ranges import count, united
 from seve_writer.audit.reconcile import Entries, Journal, Ledger, Outcomes, Unbalanced, reconcile
 
 SECOND = 1_000_000
-OLD, MADE, JOURNAL, NOW = (number * 3600 * SECOND for number in (100, 200, 300, 400))
+OLD, CREATED, JOURNAL, NOW = (number * 3600 * SECOND for number in (100, 200, 300, 400))
 """An earlier journal, the tables, the journal, the audit: in the order of a stack that was set up once."""
 
 
@@ -29,9 +29,9 @@ def entries(*rows, journal=JOURNAL, **outcomes):
     )
 
 
-def audited(*rows, last, waiting=(), made=MADE, end=None, since=None, others=()):
+def audited(*rows, last, waiting=(), created=CREATED, end=None, since=None, others=()):
     journal = Journal(created=JOURNAL, last=last, held=spans(*waiting), oldest=NOW - 3 * SECOND if waiting else None)
-    ledger = Ledger(made=made, entries=(*others, *([entries(*rows)] if rows else [])))
+    ledger = Ledger(created=created, entries=(*others, *([entries(*rows)] if rows else [])))
     return reconcile(journal, ledger, end=last if end is None else end, since=since)
 
 
@@ -43,15 +43,15 @@ FATES = st.lists(st.sampled_from(["stored", "waiting", "stored, not yet acknowle
 
 
 @given(FATES, st.randoms())
-def test_exactly_what_is_nowhere_is_lost(fates, random):
-    """Whatever became of each message, in however many transactions, some of them repeated."""
-    told = dict(enumerate(fates, 1))
-    stored = [number for number, fate in told.items() if fate.startswith("stored")]
-    waiting = [number for number, fate in told.items() if fate in ("waiting", "stored, not yet acknowledged")]
+def test_a_message_is_lost_if_neither_journal_nor_ledger_has_it(fates, random):
+    """In any number of transactions, some of them repeated."""
+    by_sequence = dict(enumerate(fates, 1))
+    stored = [number for number, fate in by_sequence.items() if fate.startswith("stored")]
+    waiting = [number for number, fate in by_sequence.items() if fate in ("waiting", "stored, not yet acknowledged")]
     rows = [[number for number in stored if random.random() < 0.3] for _ in range(3)] + [stored]
     audit = audited(*rows, last=len(fates), waiting=waiting)
     finding = audit.findings[-1]
-    assert members(finding.lost) == {number for number, fate in told.items() if fate == "lost"}
+    assert members(finding.lost) == {number for number, fate in by_sequence.items() if fate == "lost"}
     assert finding.accounted + finding.waiting + audit.lost == len(fates)
     assert finding.again == sum(map(len, rows[:3]))
     assert audit.sound == ("lost" not in fates)
@@ -86,24 +86,24 @@ def test_no_moment_of_reading_raises_a_false_alarm(order, data):
 
 
 def test_a_message_accounted_for_twice_is_no_fault():
-    """Its acknowledgement was lost, and it was delivered and written again: how often that was is told."""
+    """Its acknowledgement was lost, and it was delivered and written again: how often that was is data."""
     finding = current([1, 2, 3], [2, 3], [3], last=3)
     assert (finding.accounted, finding.again, finding.lost) == (3, 3, ())
 
 
-def test_what_the_ledger_has_beyond_the_end_came_in_meanwhile():
+def test_sequences_beyond_the_first_reading_arrived_meanwhile():
     """The journal was read before it, and has gone on."""
     audit = audited([1, 2, 3, 4], last=2, end=4)
     assert audit.sound
     assert audit.findings[-1].accounted == 2
 
 
-def test_a_journal_that_went_back_is_told():
-    """Its end, read last, is before what the ledger has: numbers are given a second time."""
+def test_a_journal_that_was_set_back_is_reported():
+    """Its end, read last, is before the ledger's last sequence: numbers are used a second time."""
     audit = audited([1, 2, 3, 4], last=2, end=2)
     assert not audit.sound
     assert audit.findings[-1].beyond == ((3, 4),)
-    assert "went back: the ledger has 2 messages beyond its end (3-4)" in report.verdict(audit)
+    assert "was set back: the ledger has 2 messages beyond its end (3-4)" in report.verdict(audit)
 
 
 def test_a_journal_younger_than_the_tables_is_judged_from_its_first_message():
@@ -112,28 +112,28 @@ def test_a_journal_younger_than_the_tables_is_judged_from_its_first_message():
     assert current(last=3).lost == ((1, 3),)
 
 
-def test_what_an_older_journal_gave_to_other_tables_is_unknown():
-    """The ledger can know a message only from the first on that it, or the journal, has."""
-    audit = audited([5, 6], last=8, waiting=[8], made=JOURNAL + 1)
+def test_early_messages_of_a_journal_older_than_the_tables_are_unknown():
+    """The ledger knows messages only from the first one that it or the journal has."""
+    audit = audited([5, 6], last=8, waiting=[8], created=JOURNAL + 1)
     finding = audit.findings[-1]
     assert (finding.unknown, finding.lost, audit.sound) == (((1, 4),), ((7, 7),), False)
-    assert current(last=8, made=JOURNAL + 1).unknown == ((1, 8),)
+    assert current(last=8, created=JOURNAL + 1).unknown == ((1, 8),)
 
 
-def test_holes_in_a_replaced_journal_are_lost_and_its_end_is_not_known():
-    """What it held when it was made anew is lost with it."""
-    audit = audited([1], last=1, others=[entries([1, 2], [5], journal=OLD)], made=OLD)
+def test_holes_in_a_replaced_journal_are_lost_and_its_end_is_unknown():
+    """Messages that it held when it was recreated are lost with it."""
+    audit = audited([1], last=1, others=[entries([1, 2], [5], journal=OLD)], created=OLD)
     before, now = audit.findings
     assert (before.current, before.last, before.lost, now.current, now.lost) == (False, 5, ((3, 4),), True, ())
     assert not audit.sound
     assert report.verdict(audit).endswith(": 3-4 of an earlier one")
 
 
-def test_an_audit_from_a_sequence_on_leaves_out_what_is_known_already():
-    """Tonight's question is not last month's."""
+def test_an_audit_from_a_sequence_on_leaves_out_earlier_losses():
+    """With them it leaves out earlier journals."""
     others = [entries([2], journal=OLD)]
-    assert not audited([4, 5], last=5, others=others, made=OLD).sound
-    audit = audited([4, 5], last=5, others=others, made=OLD, since=4)
+    assert not audited([4, 5], last=5, others=others, created=OLD).sound
+    audit = audited([4, 5], last=5, others=others, created=OLD, since=4)
     assert audit.sound
     assert [(finding.first, finding.accounted) for finding in audit.findings] == [(4, 2)]
 
@@ -141,32 +141,32 @@ def test_an_audit_from_a_sequence_on_leaves_out_what_is_known_already():
 def test_rows_that_do_not_add_up_are_a_fault():
     journal = Journal(created=JOURNAL, last=1, held=())
     row = Unbalanced(id=7, sequences="{[1,2)}", received=2, outcomes=1)
-    ledger = Ledger(made=MADE, entries=(entries([1]),), unbalanced=(row,), unbalanced_rows=3)
+    ledger = Ledger(created=CREATED, entries=(entries([1]),), unbalanced=(row,), unbalanced_rows=3)
     audit = reconcile(journal, ledger, end=1)
     assert not audit.sound
-    said = report.report(audit, journal, LETTERS, NOW)
-    assert "row 7, sequences {[1,2)}: received 2, outcomes 1\n  and 2 more" in said
-    assert "WRONG: 3 rows of the ledger whose outcomes are not what it received" in said
+    text = report.report(audit, journal, LETTERS, NOW)
+    assert "row 7, sequences {[1,2)}: received 2, outcomes 1\n  and 2 more" in text
+    assert "WRONG: 3 rows of the ledger whose outcomes do not add up to received" in text
 
 
-LETTERS = report.Letters(days=30, counted=2, kept=2)
+LETTERS = report.DeadLetters(days=30, counted=2, kept=2)
 
 
-def test_the_report_reads_well_at_three_in_the_morning():
-    """Numbers one below the other, spans named, the verdict last."""
+def test_the_report_aligns_numbers_and_ends_with_the_verdict():
+    """Spans are named; the whole text is compared."""
     journal = Journal(created=JOURNAL, last=1200, held=((1000, 1200),), oldest=NOW - 200 * SECOND)
-    found = Entries(
+    entries_ = Entries(
         journal=JOURNAL,
         rows=12,
         named=995,
         spans=((1, 499), (506, 999)),
         outcomes=Outcomes(received=1990, inserted=1980, replaced=8, dead=2),
     )
-    audit = reconcile(journal, Ledger(made=MADE, entries=(found,)), end=1300)
+    audit = reconcile(journal, Ledger(created=CREATED, entries=(entries_,)), end=1300)
     assert (
         report.report(audit, journal, LETTERS, NOW)
         == """\
-Journal made 1970-01-13 12:00:00 UTC
+Journal created 1970-01-13 12:00:00 UTC
         1,200  entered    sequences 1 to 1200
           993  accounted  by 12 rows of the ledger; 2 delivered and written again, which is no fault
           201  waiting    in the journal, the oldest for 3 min
@@ -181,8 +181,8 @@ LOST: 6 messages of the journal, neither in the database nor waiting: 500-505"""
 
 def test_a_good_verdict_is_one_line():
     assert report.verdict(audited([1, 2], last=2)) == "ACCOUNTED FOR: every message is in the database."
-    said = report.verdict(audited([1, 2], last=4, waiting=[3, 4]))
-    assert said == "ACCOUNTED FOR: every message is in the database, but 2 that wait."
+    text = report.verdict(audited([1, 2], last=4, waiting=[3, 4]))
+    assert text == "ACCOUNTED FOR: every message is in the database, but 2 that wait."
     assert report.verdict(audited([2], last=2, since=2)) == "ACCOUNTED FOR: every message from 2 on is in the database."
 
 
@@ -190,19 +190,19 @@ def test_many_spans_are_cut_short_for_a_person_and_whole_for_a_program():
     audit = audited(range(2, 41, 2), last=40)
     journal = Journal(created=JOURNAL, last=40, held=())
     assert report.spelled(audit.findings[-1].lost).endswith("21, 23 and 8 more spans")
-    told = json.loads(report.as_json(audit, journal, LETTERS, NOW))
-    assert (told["ok"], told["lost"]) == (False, 20)
-    assert told["journals"][-1]["lost"] == {"count": 20, "spans": [[number, number] for number in range(1, 40, 2)]}
-    assert told["journals"][-1]["created"] == "1970-01-13T12:00:00.000000Z"
+    data = json.loads(report.as_json(audit, journal, LETTERS, NOW))
+    assert (data["ok"], data["lost"]) == (False, 20)
+    assert data["journals"][-1]["lost"] == {"count": 20, "spans": [[number, number] for number in range(1, 40, 2)]}
+    assert data["journals"][-1]["created"] == "1970-01-13T12:00:00.000000Z"
 
 
 def test_dead_letters_are_compared_and_never_judged():
     """Rules drop some of them, and nobody can tell which."""
     audit, journal = audited([1], last=1), Journal(created=JOURNAL, last=1, held=())
 
-    def said(counted, kept):
-        return report.report(audit, journal, report.Letters(days=30, counted=counted, kept=kept), NOW)
+    def text(counted, kept):
+        return report.report(audit, journal, report.DeadLetters(days=30, counted=counted, kept=kept), NOW)
 
-    assert "3 counted, 1 kept\n  not kept: above 100 a second" in said(3, 1)
-    assert "1 counted, 3 kept\n  kept besides" in said(1, 3)
+    assert "3 counted, 1 kept\n  not kept: above 100 per second" in text(3, 1)
+    assert "1 counted, 3 kept\n  kept besides" in text(1, 3)
     assert count(audit.findings[-1].lost) == 0

@@ -22,7 +22,7 @@ def test_a_contradiction_is_named(variables, told):
     assert any(fault.startswith(told) for fault in raised.value.faults), raised.value.faults
 
 
-def test_a_password_in_a_url_is_shown_to_nobody():
+def test_a_password_in_a_url_is_never_shown():
     """Not in the settings' own text, where a log might find it."""
     settings = settings_for("nats://localhost", "postgresql://writer:secret@localhost/x")
     assert "secret" not in repr(settings)

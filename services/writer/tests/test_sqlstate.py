@@ -54,7 +54,7 @@ def test_every_class_of_error_is_sorted(error, fault):
     assert (fault, error.sqlstate) == judge(error("told"))
 
 
-def test_an_error_without_a_code_is_a_lost_connection_or_nobody_knows():
+def test_an_error_without_a_sqlstate_is_a_lost_connection_or_unknown():
     """Psycopg gives none where the server could not say one."""
     assert judge(errors.OperationalError("gone")) == (Fault.DATABASE, None)
     assert judge(TimeoutError()) == (Fault.DATABASE, None)

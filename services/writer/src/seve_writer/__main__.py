@@ -1,5 +1,5 @@
-"""`seve-writer` runs a writer; `seve-writer setup` prepares NATS and the database; `seve-writer audit` tells whether
-every message is accounted for.
+"""`seve-writer` runs a writer, `seve-writer setup` prepares NATS and the database, and `seve-writer audit` checks
+whether every message is accounted for.
 """
 
 import argparse
@@ -16,13 +16,13 @@ from seve_writer.audit.command import command as audit
 from seve_writer.schema.setup import setup
 from seve_writer.settings import AuditSettings, WriterSettings
 
-AUDIT = """Hold the journal against the ledger, changing nothing: every message that entered the journal is in the
-database, or waits in the journal still, or is lost. Exit code 0: everything is accounted for. 1: something is lost
-or does not add up, or NATS or the database cannot be asked. 2: settings that cannot be used."""
+AUDIT = """Compare the journal with the ledger, and change nothing: every message that entered the journal is in the
+database, or still waits in the journal, or is lost. Exit code 0: everything is accounted for. 1: a message is lost, or
+counts do not add up, or NATS or the database does not answer. 2: settings that cannot be used."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The whole command; gives the exit code."""
+    """Run the command; return its exit code."""
     options = _parser().parse_args(argv)
     if options.check:
         return check(WriterSettings, {})
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("setup", help="apply the topology of NATS and the database's migrations, then exit")
     auditing = commands.add_parser(
         "audit",
-        help="tell whether every message of the journal is accounted for",
+        help="check whether every message of the journal is accounted for",
         description=AUDIT,
         epilog=settings_help(AuditSettings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -49,9 +49,9 @@ def _parser() -> argparse.ArgumentParser:
         dest="since",
         type=_sequence,
         metavar="SEQUENCE",
-        help="judge the journal in use from there on: what was lost before, and earlier journals, are known already",
+        help="judge the current journal from this sequence on, and no earlier journal: for losses that are known",
     )
-    auditing.add_argument("--json", action="store_true", help="for programs, with every span of sequences")
+    auditing.add_argument("--json", action="store_true", help="print JSON for programs, with every span of sequences")
     return whole
 
 
@@ -69,7 +69,7 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _say(text: str) -> None:
-    """Print. A reader that went away (`seve-writer audit | head -1`) changes nothing of the verdict."""
+    """Print. A reader that went away (`seve-writer audit | head -1`) does not change the exit code."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -78,7 +78,7 @@ def _say(text: str) -> None:
 
 def _sequence(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("a sequence of the journal, from 1")
+        raise argparse.ArgumentTypeError("give a sequence of the journal, 1 or greater")
     return int(text)
 
 

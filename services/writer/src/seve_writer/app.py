@@ -1,4 +1,4 @@
-"""Wires a writer. Everything with a decision in it lives elsewhere."""
+"""Wires a writer. Decides nothing itself."""
 
 import structlog
 from seve_runtime.admin import admin
@@ -79,4 +79,4 @@ async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: D
         await supervise(stop, pull, write, keep, observe, tidy, grace=settings.service.shutdown_grace)
     finally:
         if left := consumer.nak_all():
-            log.warning("given back to the journal", messages=left)
+            log.warning("unwritten messages returned to the journal", messages=left)

@@ -1,20 +1,22 @@
-"""What a writer may end or wait with. Each error carries its reason as a value."""
+"""Errors that end a writer or make it wait. Each carries its reason as a value."""
 
 from seve_runtime.errors import SeveError
 from seve_schema.times import format_time
 
 
 class SchemaError(SeveError):
-    """The database's schema is not one this writer can use; `found` and `expected` are migration numbers."""
+    """The database has a schema that this writer cannot use; `version` and `expected` are migration numbers."""
 
-    def __init__(self, found: int | None, expected: int, advice: str) -> None:
-        super().__init__(f"schema version {found}, expected {expected}: {advice}")
-        self.found = found
+    def __init__(self, version: int | None, expected: int, advice: str) -> None:
+        super().__init__(f"schema version {version}, expected {expected}: {advice}")
+        self.version = version
         self.expected = expected
 
 
 class JournalReplaced(SeveError):
-    """The journal was made anew under a running writer: its sequences mean other messages now. Both in microseconds."""
+    """The journal was recreated under a running writer, so sequences name other messages now. `before` and `now` are
+    the creation times of both, microseconds since 1970.
+    """
 
     def __init__(self, before: int, now: int) -> None:
         super().__init__(
@@ -25,7 +27,7 @@ class JournalReplaced(SeveError):
 
 
 class MigrationError(SeveError):
-    """A migration that could not be applied. The database is as the migration before left it."""
+    """A migration could not be applied. The database is as the previous migration left it."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"migration {name} was not applied: {reason}")

@@ -120,7 +120,7 @@ class FlushLoop:
                 "the database is slower than the stream: larger batches",
                 rows=len(batch.units),
                 still_waiting=self._waiting.rows,
-                not_told=self._warnings.held_back(),
+                warnings_suppressed=self._warnings.held_back(),
             )
 
 

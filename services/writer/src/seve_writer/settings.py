@@ -1,4 +1,4 @@
-"""What the writer can be told. Reads nothing: `seve_runtime.settings` does."""
+"""The writer's settings. `seve_runtime.settings` reads them."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ DatabaseUrl = Annotated[
 
 
 class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of `seve-writer audit`: where to ask."""
+    """Settings of `seve-writer audit`."""
 
     nats: NatsSettings
     database_url: DatabaseUrl
@@ -31,23 +31,23 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: DatabaseUrl
     migration_database_url: Annotated[
         Secret | None,
-        Meta(description="for `setup`: the owner of the tables, on a direct connection, where that differs"),
+        Meta(description="for `setup`, if it differs: as the owner of the tables, on a direct connection"),
     ] = None
     batch_size: Annotated[Count, Meta(description="a batch is written when this many rows wait")] = 100
-    flush_interval: Annotated[Seconds, Meta(description="or when the oldest has waited this long")] = 5.0
+    flush_interval: Annotated[
+        Seconds, Meta(description="a batch is also written when its oldest row has waited this long")
+    ] = 5.0
     batch_max: Annotated[
         Count, Meta(description="most rows of one batch when the database was slower than the stream")
     ] = 5000
     fetch_max_bytes: Annotated[Bytes, Meta(description="most bytes of journal messages held in memory")] = 8 << 20
     database_timeout: Annotated[
         Seconds,
-        Meta(
-            gt=0, description="how long a connection, or one transaction, may take before it is given up and repeated"
-        ),
+        Meta(gt=0, description="how long a connection or a transaction may take before it is aborted and repeated"),
     ] = 30.0
     retention: Annotated[
         Seconds,
-        Meta(description="rows older than this are deleted, states once their module is gone; 0 keeps all"),
+        Meta(description="age at which rows are deleted, states once their module is gone too; 0 keeps all"),
     ] = 90 * DAY
     log_retention: Annotated[
         Seconds, Meta(description="lines of devices' logs older than this are deleted; 0 keeps all")

@@ -4,9 +4,9 @@ The order of reading makes a false alarm impossible. A message enters the journa
 ledger, and only then acknowledged; nothing leaves the ledger, and nothing above the ack floor leaves the journal. So at
 every moment each message is above the ack floor, in the ledger, or both. The ack floor is read first and the ledger
 after it: whatever the floor had passed was committed before, so that the ledger read later has it. Sequences of the
-ledger beyond the end that the journal had came in meanwhile and are left out. To find a journal that went back, its end
-is read once more, after the ledger: by then it has reached whatever the ledger has. If the journal was recreated
-between the first look and the last, all of it is invalid and read again.
+ledger beyond the journal's end arrived meanwhile and are left out. To detect a journal that was set back, its end is
+read again after the ledger: by then it has reached whatever the ledger has. If the journal was recreated between the
+first and the last reading, all of it is invalid and read again.
 """
 
 import asyncio
@@ -36,19 +36,19 @@ class Unreachable(SeveError):
     """NATS or the database did not answer; `setting` names the setting with its address."""
 
     def __init__(self, what: str, setting: str, error: Exception) -> None:
-        super().__init__(f"{what} cannot be asked ({setting}): {describe(error)}")
+        super().__init__(f"{what} does not answer ({setting}): {describe(error)}")
         self.setting = setting
 
 
 async def command(settings: AuditSettings, *, since: int | None, as_json: bool, say: Callable[[str], None]) -> int:
     """Run the command and return its exit code: 0 if every message is accounted for, else 1. Raises as `examine`."""
-    audit, found, letters = await examine(settings, since)
-    tell = report.as_json if as_json else report.report
-    say(tell(audit, found, letters, micros()))
+    audit, state, dead_letters = await examine(settings, since)
+    render = report.as_json if as_json else report.report
+    say(render(audit, state, dead_letters, micros()))
     return 0 if audit.sound else 1
 
 
-async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Audit, Journal, report.Letters]:
+async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Audit, Journal, report.DeadLetters]:
     """Return the audit, its journal and the dead letters. Raises Unreachable, JournalError and SettingsError."""
     ledger.check(settings.database_url)
     try:
@@ -58,17 +58,19 @@ async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Au
         raise Unreachable("NATS", "NATS_URL", error) from error
 
 
-async def _examine(client: Client, settings: AuditSettings, since: int | None) -> tuple[Audit, Journal, report.Letters]:
-    age, _ = await journal.letters(client)
+async def _examine(
+    client: Client, settings: AuditSettings, since: int | None
+) -> tuple[Audit, Journal, report.DeadLetters]:
+    age, _ = await journal.dead_letters(client)
     for _ in range(_TIMES):
-        found = await journal.look(client)
+        state = await journal.look(client)
         entries, dead = await _ledger(settings, age)
         created, end = await journal.end(client)
-        if created == found.created:
-            _, kept = await journal.letters(client)
-            letters = report.Letters(days=age / DAY, counted=dead, kept=kept)
-            return reconcile(found, entries, end=end, since=since), found, letters
-    raise JournalError("the journal was replaced again and again while it was read")
+        if created == state.created:
+            _, kept = await journal.dead_letters(client)
+            dead_letters = report.DeadLetters(days=age / DAY, counted=dead, kept=kept)
+            return reconcile(state, entries, end=end, since=since), state, dead_letters
+    raise JournalError(f"the journal was recreated {_TIMES} times while it was read; run the audit again")
 
 
 async def _ledger(settings: AuditSettings, age: float) -> tuple[Ledger, int]:

@@ -71,7 +71,7 @@ async def end(client: Client) -> tuple[int, int]:
     return answer.created_at, state.last_seq
 
 
-async def letters(client: Client) -> tuple[float, int]:
+async def dead_letters(client: Client) -> tuple[float, int]:
     """Return for how many seconds dead letters are kept, and how many of the writer's there are. Raises as `look`."""
     answer, state = await _ask(client, DEADLETTER, subjects_filter="deadletter.writer.>")
     return answer.config.max_age / 1e9, sum(state.subjects.values())
@@ -80,10 +80,10 @@ async def letters(client: Client) -> tuple[float, int]:
 async def _ask(
     client: Client, stream: str, *, deleted_details: bool = False, subjects_filter: str = ""
 ) -> tuple[StreamInfo, StreamState]:
-    found = await stream_info(
+    info = await stream_info(
         client, stream, patience=_ANSWER, deleted_details=deleted_details, subjects_filter=subjects_filter
     )
-    if found.state is None:
-        said = found.error.description if found.error else "no answer"
-        raise JournalError(f"stream {stream}: {said}; `seve-writer setup` makes it")
-    return found, found.state
+    if info.state is None:
+        reason = info.error.description if info.error else "no answer"
+        raise JournalError(f"stream {stream}: {reason}; `seve-writer setup` creates it")
+    return info, info.state

@@ -15,7 +15,7 @@ from seve_schema.times import to_micros
 
 from seve_writer.audit.reconcile import Entries, Ledger, Outcomes, Unbalanced
 
-_MADE: Final = "SELECT min(applied_at_utc) FROM schema_migrations"
+_CREATED: Final = "SELECT min(applied_at_utc) FROM schema_migrations"
 
 _SUMS: Final = """
 SELECT journal, count(*)::bigint,
@@ -76,7 +76,7 @@ async def read(url: Secret, age: float) -> tuple[Ledger, int]:
 
 
 async def _read(connection: AsyncConnection[Any]) -> Ledger:
-    ((made,),) = await _rows(connection, _MADE)
+    ((created,),) = await _rows(connection, _CREATED)
     spans: dict[datetime, list[tuple[int, int]]] = {}
     await connection.execute(_SORTED)
     for journal, first, last in await _rows(connection, _SPANS):
@@ -93,7 +93,7 @@ async def _read(connection: AsyncConnection[Any]) -> Ledger:
     )
     wrong = await _rows(connection, _UNBALANCED)
     return Ledger(
-        made=to_micros(made.replace(tzinfo=UTC)),
+        created=to_micros(created.replace(tzinfo=UTC)),
         entries=entries,
         unbalanced=tuple(Unbalanced(id=a, sequences=b, received=c, outcomes=d) for a, b, c, d, _ in wrong),
         unbalanced_rows=wrong[0][-1] if wrong else 0,

@@ -1,14 +1,13 @@
-"""The journal against the ledger: which sequences are accounted for, which wait, and which are lost. Pure: decides, and
-reads nothing.
+"""Compares the journal with the ledger: which sequences are accounted for, which wait, and which are lost. Pure: reads
+neither of them.
 
-A sequence is accounted for if the ledger has it: the transaction that wrote its envelopes committed. It waits if the
-journal holds it and no writer acknowledged all up to it (the ack floor). Otherwise it entered the journal and is
-nowhere in the database: it is lost, even if the journal still holds it as history, from where it can be read
-(`readable`).
+A sequence is accounted for if the ledger has it, because then the transaction with its envelopes committed. It waits if
+the journal holds it above the ack floor. Any other sequence is lost, even if the journal still holds the message as
+history, from which it can be read (`readable`).
 
-What cannot be known is reported and not counted as lost: messages of a journal older than the tables that were
-acknowledged before the tables were made, since another database may have them; and how far a replaced journal reached.
-Dead letters are no evidence: some are dropped by rule, so that no number of them is a fault.
+Two things are unknown, reported, and not counted as lost: messages of a journal older than the tables that were
+acknowledged before the tables were created, because another database may have them; and how far a replaced journal
+reached. Dead letters are not judged: the rules drop some of them, so that no number of them is a fault.
 """
 
 from collections.abc import Iterable
@@ -19,8 +18,8 @@ from seve_writer.audit.ranges import Spans, count, united, within, without
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True):
-    """The journal as it was at one moment. Times are microseconds since 1970. `held` is what it has, as history too;
-    everything up to `ack_floor` is acknowledged; `oldest` is when the first message that waits came, None for none.
+    """The journal at one moment. Times are microseconds since 1970. `held` are its sequences, history included. All
+    messages up to `ack_floor` are acknowledged. `oldest` is the storing time of the first waiting message, or None.
     """
 
     created: int
@@ -31,7 +30,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unacknowledged(self) -> Spans:
-        """What it holds above the ack floor."""
+        """Return the held sequences above the ack floor."""
         return within(self.held, self.ack_floor + 1, self.last)
 
 
@@ -47,7 +46,7 @@ class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ledger has of one journal. `named` counts a sequence as often as a row names it."""
+    """The ledger's entries for one journal. `named` counts a sequence as often as a row names it."""
 
     journal: int
     rows: int = 0
@@ -57,7 +56,7 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unbalanced(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the ledger whose outcomes are not what it received."""
+    """A row of the ledger whose outcomes do not add up to `received`."""
 
     id: int
     sequences: str
@@ -66,22 +65,22 @@ class Unbalanced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
-    """The ledger as it was at one moment, and when its tables were made. `unbalanced` has the first of such rows,
-    `unbalanced_rows` tells how many there are.
+    """The ledger at one moment. `created` is the creation time of its tables, microseconds since 1970. `unbalanced` has
+    the first unbalanced rows, `unbalanced_rows` is their number.
     """
 
-    made: int
+    created: int
     entries: tuple[Entries, ...] = ()
     unbalanced: tuple[Unbalanced, ...] = ()
     unbalanced_rows: int = 0
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What became of the messages of one journal, from `first` to `last`. Counts are of sequences.
+    """The state of one journal's messages from `first` to `last`. Counts are of sequences.
 
-    `again` is how many more times sequences were accounted for: delivered again because an acknowledgement was lost,
-    which is no fault. `readable` is the part of `lost` that the journal still holds. `unknown` was acknowledged before
-    these tables were made. `beyond` is in the ledger and was never in the journal.
+    `again` counts further rows of sequences that have one already: messages delivered again because an acknowledgement
+    was lost, which is no fault. `readable` is the part of `lost` that the journal still holds. `unknown` messages were
+    acknowledged before the tables were created. `beyond` sequences are in the ledger and were never in the journal.
     """
 
     created: int
@@ -100,7 +99,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The findings, the journal in use last; and rows that do not add up."""
+    """The findings, that of the current journal last, and the unbalanced rows."""
 
     findings: tuple[Finding, ...]
     unbalanced: tuple[Unbalanced, ...]
@@ -108,34 +107,34 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def lost(self) -> int:
-        """How many messages are lost."""
+        """Return how many messages are lost."""
         return sum(count(finding.lost) for finding in self.findings)
 
     @property
     def sound(self) -> bool:
-        """Whether everything is accounted for and adds up."""
+        """Return whether everything is accounted for and all rows add up."""
         return not (self.lost or self.unbalanced_rows or any(finding.beyond for finding in self.findings))
 
 
 def reconcile(journal: Journal, ledger: Ledger, *, end: int, since: int | None = None) -> Audit:
-    """Reconcile what was read in this order: `journal`, `ledger`, and then `end`, the journal's last sequence by then.
-    `since` leaves out what is before that sequence, and with it all earlier journals.
+    """Compare the journal with the ledger. They have to be read in this order: `journal`, `ledger`, and then `end`, the
+    journal's last sequence. `since` leaves out everything before that sequence, and all earlier journals.
     """
     entries = {entry.journal: entry for entry in ledger.entries}
     ours = entries.pop(journal.created, Entries(journal=journal.created))
     earlier = sorted(entries) if since is None else ()
-    findings = [_replaced(entries[created], ledger.made) for created in earlier]
-    findings.append(_current(journal, ours, _first(ours, journal.unacknowledged, ledger.made), end, since or 1))
+    findings = [_replaced(entries[created], ledger.created) for created in earlier]
+    findings.append(_current(journal, ours, _first(ours, journal.unacknowledged, ledger.created), end, since or 1))
     return Audit(findings=tuple(findings), unbalanced=ledger.unbalanced, unbalanced_rows=ledger.unbalanced_rows)
 
 
-def _first(entries: Entries, unacknowledged: Spans, made: int) -> int | None:
-    """The first sequence that this ledger can know; None where that is nothing yet.
+def _first(entries: Entries, unacknowledged: Spans, tables_created: int) -> int | None:
+    """Return the first sequence that this ledger can know, or None if it can know none yet.
 
-    A journal that is younger than the tables was written into them from its beginning. Of an older one the messages
-    before the first that is here may have gone into another database.
+    A journal that is younger than the tables was written into them from its beginning. Earlier messages of an older
+    journal may be in another database.
     """
-    if entries.journal >= made:
+    if entries.journal >= tables_created:
         return 1
     return min((first for first, _ in _beginnings(entries.spans, unacknowledged)), default=None)
 
@@ -166,14 +165,14 @@ def _current(journal: Journal, entries: Entries, known: int | None, end: int, si
     )
 
 
-def _replaced(entries: Entries, made: int) -> Finding:
-    """Of a journal that was made anew: what it held then is lost with it, up to the last that is accounted for; where
-    it really ended nobody knows.
+def _replaced(entries: Entries, tables_created: int) -> Finding:
+    """Return the finding for a journal that was recreated. Messages that it held then are lost with it, up to the last
+    accounted one. Its real end is unknown.
     """
     last = max((last for _, last in entries.spans), default=0)
     journal = Journal(created=entries.journal, last=last, held=())
-    found = _current(journal, entries, _first(entries, (), made), last, 1)
-    return msgspec.structs.replace(found, current=False)
+    finding = _current(journal, entries, _first(entries, (), tables_created), last, 1)
+    return msgspec.structs.replace(finding, current=False)
 
 
 def _span(first: int, last: int) -> Spans:

@@ -1,4 +1,4 @@
-"""An audit in words for a person, and as JSON for programs. Pure."""
+"""Renders an audit as text for people and as JSON for programs. Pure."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,28 +10,28 @@ from seve_writer.audit.ranges import Spans, count
 from seve_writer.audit.reconcile import Audit, Finding, Journal, Outcomes
 
 SHOWN: Final = 12
-"""Spans named in a line; the JSON has all."""
+"""Most spans named in a line; the JSON has all."""
 _WIDTH: Final = 11
 
 
-class Letters(msgspec.Struct, frozen=True, kw_only=True):
-    """Dead letters of the writer: what the ledger counts of the last `days`, and what the stream keeps."""
+class DeadLetters(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of the writer's dead letters: counted by the ledger in the last `days`, and kept in the stream."""
 
     days: float
     counted: int
     kept: int
 
 
-def report(audit: Audit, journal: Journal, letters: Letters, now: int) -> str:
-    """The whole audit, the verdict last. `now` in microseconds since 1970."""
+def report(audit: Audit, journal: Journal, dead_letters: DeadLetters, now: int) -> str:
+    """Return the text of an audit, its verdict last. `now` is in microseconds since 1970."""
     parts = [_section(finding, journal, now) for finding in audit.findings]
     if audit.unbalanced:
         parts.append(_unbalanced(audit))
-    return "\n\n".join([*parts, _letters(letters), verdict(audit)])
+    return "\n\n".join([*parts, _dead_letters(dead_letters), verdict(audit)])
 
 
 def verdict(audit: Audit) -> str:
-    """One line, or one for each thing that is wrong."""
+    """Return one line, or one for each fault."""
     wrong = []
     if audit.lost:
         lost = [finding for finding in audit.findings if finding.lost]
@@ -39,11 +39,11 @@ def verdict(audit: Audit) -> str:
         what = f"{_messages(audit.lost)} of the journal, neither in the database nor waiting"
         wrong.append(f"LOST: {what}: {where}{_readable(audit)}")
     if audit.unbalanced_rows:
-        wrong.append(f"WRONG: {_rows(audit.unbalanced_rows)} of the ledger whose outcomes are not what it received")
+        wrong.append(f"WRONG: {_rows(audit.unbalanced_rows)} of the ledger whose outcomes do not add up to received")
     for finding in audit.findings:
         if finding.beyond:
             beyond = f"{_messages(count(finding.beyond))} beyond its end ({spelled(finding.beyond)})"
-            wrong.append(f"WRONG: the journal went back: the ledger has {beyond}, whose numbers are given again")
+            wrong.append(f"WRONG: the journal was set back: the ledger has {beyond}; their numbers will be used again")
     if wrong:
         return "\n".join(wrong)
     current = audit.findings[-1]
@@ -53,13 +53,13 @@ def verdict(audit: Audit) -> str:
 
 
 def _readable(audit: Audit) -> str:
-    """What of the lost messages can still be read from the journal."""
+    """Return which lost messages can still be read from the journal, as the end of a line."""
     readable = audit.findings[-1].readable
     return f"; the journal still holds {spelled(readable)}" if readable else ""
 
 
-def as_json(audit: Audit, journal: Journal, letters: Letters, now: int) -> str:
-    """The same for a program, with every span. `ok` is the verdict."""
+def as_json(audit: Audit, journal: Journal, dead_letters: DeadLetters, now: int) -> str:
+    """Return the audit as JSON, with every span. `ok` is the verdict."""
     journals = [_as_data(finding) for finding in audit.findings]
     journals[-1]["oldestWaiting"] = journal.oldest and format_time(journal.oldest)
     rows = {"count": audit.unbalanced_rows, "first": msgspec.to_builtins(audit.unbalanced)}
@@ -69,15 +69,15 @@ def as_json(audit: Audit, journal: Journal, letters: Letters, now: int) -> str:
         "lost": audit.lost,
         "journals": journals,
         "unbalanced": rows,
-        "deadLetters": msgspec.to_builtins(letters),
+        "deadLetters": msgspec.to_builtins(dead_letters),
     }
     return msgspec.json.format(msgspec.json.encode(whole)).decode()
 
 
 def spelled(spans: Spans) -> str:
-    """`3, 5-9 and 2 more spans`."""
-    told = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans[:SHOWN])
-    return f"{told} and {len(spans) - SHOWN} more spans" if len(spans) > SHOWN else told
+    """Return spans as text: `3, 5-9 and 2 more spans`."""
+    named = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans[:SHOWN])
+    return f"{named} and {len(spans) - SHOWN} more spans" if len(spans) > SHOWN else named
 
 
 def _as_data(finding: Finding) -> dict[str, Any]:
@@ -89,23 +89,23 @@ def _as_data(finding: Finding) -> dict[str, Any]:
 
 
 def _section(finding: Finding, journal: Journal, now: int) -> str:
-    made = f"{_moment(finding.created)} UTC"
-    title = f"Journal made {made}" if finding.current else f"Earlier journal, made {made} and replaced since"
+    created = f"{_moment(finding.created)} UTC"
+    title = f"Journal created {created}" if finding.current else f"Earlier journal, created {created}, replaced since"
     lines = [(finding.last - finding.first + 1, "entered", _entered(finding))]
     lines += [(count(finding.unknown), "unknown", _unknown(finding))] * bool(finding.unknown)
     lines += [(finding.accounted, "accounted", _accounted(finding))]
     if finding.current:
         lines += [(finding.waiting, "waiting", _waiting(finding, journal, now))]
     lines += [(count(finding.lost), "lost", spelled(finding.lost))]
-    told = [f"  {max(amount, 0):>{_WIDTH},}  {word:<9}  {more}".rstrip() for amount, word, more in lines]
-    return "\n".join([title, *told, *_outcomes(finding.outcomes)])
+    aligned = [f"  {max(amount, 0):>{_WIDTH},}  {word:<9}  {more}".rstrip() for amount, word, more in lines]
+    return "\n".join([title, *aligned, *_outcomes(finding.outcomes)])
 
 
 def _entered(finding: Finding) -> str:
     if finding.last < finding.first:
         return "nothing yet"
-    known = "" if finding.current else "; whether more came after that, nobody knows"
-    return f"sequences {finding.first} to {finding.last}{known}"
+    more = "" if finding.current else "; later ones are unknown"
+    return f"sequences {finding.first} to {finding.last}{more}"
 
 
 def _accounted(finding: Finding) -> str:
@@ -114,7 +114,7 @@ def _accounted(finding: Finding) -> str:
 
 
 def _unknown(finding: Finding) -> str:
-    return f"{spelled(finding.unknown)}: acknowledged before these tables were made"
+    return f"{spelled(finding.unknown)}: acknowledged before these tables were created"
 
 
 def _waiting(finding: Finding, journal: Journal, now: int) -> str:
@@ -137,13 +137,13 @@ def _unbalanced(audit: Audit) -> str:
     return "\n".join(["Rows of the ledger that do not add up", *rows, *more])
 
 
-def _letters(letters: Letters) -> str:
-    """Never a fault: more may be counted than kept, and the other way round."""
-    head = f"Dead letters of the writer in {letters.days:g} days: {letters.counted:,} counted, {letters.kept:,} kept"
-    if letters.kept < letters.counted:
-        return f"{head}\n  not kept: above 100 a second, counted again, retried or dropped by a person, or out of space"
-    if letters.kept > letters.counted:
-        return f"{head}\n  kept besides: of another database, or of a transaction that came later or never"
+def _dead_letters(dead: DeadLetters) -> str:
+    """Return the lines about dead letters. A difference is no fault: more may be counted than kept, or the reverse."""
+    head = f"Dead letters of the writer in {dead.days:g} days: {dead.counted:,} counted, {dead.kept:,} kept"
+    if dead.kept < dead.counted:
+        return f"{head}\n  not kept: above 100 per second, counted twice, retried or dropped by hand, or out of space"
+    if dead.kept > dead.counted:
+        return f"{head}\n  kept besides: of another database, or of a transaction that committed later or never"
     return head
 
 

@@ -17,7 +17,7 @@ from seve_writer import metrics
 from seve_writer.database.retry_policy import Attempt, Step
 from seve_writer.database.sqlstate import Fault, classify
 from seve_writer.database.store import Store
-from seve_writer.database.transaction import Counts, Plan, dead_letter_plan, plan
+from seve_writer.database.transaction import Counts, Transaction, dead_letter_transaction, plan
 from seve_writer.deadletters import DeadLetters
 from seve_writer.decode import Unit, Unreadable
 from seve_writer.errors import SchemaError
@@ -33,7 +33,7 @@ LONGEST_BACKOFF = 2.0
 """Seconds between retries."""
 
 
-class Refused(Exception):
+class PartRefused(Exception):
     """The database refuses at least one row of this part."""
 
     def __init__(self, sqlstate: str | None, error: str) -> None:
@@ -79,26 +79,26 @@ class BatchWriter:
             part, ending = parts.pop()
             try:
                 await self._commit(plan(part, journal, ending=ending))
-            except Refused as refusal:
+            except PartRefused as refusal:
                 if len(part) == 1:
                     await self._dead_letter(part[0], journal, refusal.sqlstate, refusal.error)
-                    await self._commit(dead_letter_plan(part[0], journal, ending=ending), last=True)
+                    await self._commit(dead_letter_transaction(part[0], journal, ending=ending), last=True)
                     continue
                 metrics.HALVINGS.inc()
                 half = len(part) // 2
                 whole = part[half - 1].message.sequence != part[half].message.sequence
                 parts += [(part[half:], ending), (part[:half], whole)]
 
-    async def _commit(self, wanted: Plan, *, last: bool = False) -> Counts:
-        """Retry one transaction until it is committed. Raises Stopped, and Refused unless `last`: a transaction of the
-        ledger alone that is refused is a fault of the schema.
+    async def _commit(self, transaction: Transaction, *, last: bool = False) -> Counts:
+        """Retry one transaction until it is committed. Raises Stopped, and PartRefused unless `last`: if the database
+        refuses a transaction with nothing but a ledger row, the schema is at fault.
         """
-        attempt = Attempt(upsert=wanted.redelivered)
-        if wanted.redelivered:
+        attempt = Attempt(upsert=transaction.redelivered)
+        if transaction.redelivered:
             metrics.UPSERTS.labels("redelivered").inc()
         while True:
             try:
-                counts = await self._store.write(wanted, upsert=attempt.upsert, unlimited=attempt.unlimited)
+                counts = await self._store.write(transaction, upsert=attempt.upsert, unlimited=attempt.unlimited)
             except (psycopg.Error, SchemaError, OSError) as error:  # TimeoutError is an OSError
                 await self._next(attempt, error, last=last)
             else:
@@ -113,7 +113,7 @@ class BatchWriter:
         if step is Step.REFUSED and last:
             fault, step = Fault.SCHEMA, attempt.failed(Fault.SCHEMA)
         if step is Step.REFUSED:
-            raise Refused(sqlstate, describe(error))
+            raise PartRefused(sqlstate, describe(error))
         metrics.RETRIES.labels(fault.value, sqlstate or "none").inc()
         if step is Step.AGAIN:
             metrics.UPSERTS.labels(fault.value).inc()

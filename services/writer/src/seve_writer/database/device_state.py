@@ -68,7 +68,7 @@ def patches(report: Report[Any], place: Place) -> list[Patch]:
         case Presence() as body:
             return [patch("device_presence", _set(body, _PRESENCE))]
         case dict() as sensors:
-            return [made for sensor, body in sensors.items() for made in _of_sensor(patch, sensor, body)]
+            return [row for sensor, body in sensors.items() for row in _of_sensor(patch, sensor, body)]
         case _:
             return []
 

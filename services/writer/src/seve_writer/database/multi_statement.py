@@ -1,4 +1,4 @@
-"""Runs several statements in one message of the simple protocol, at most one a COPY, in two round trips. psycopg's own
+"""Runs several statements in one message of the simple protocol, one COPY at most, in two round trips. psycopg's own
 `copy` takes one statement per message, each a round trip to a distant database; so this drives libpq through psycopg's
 generators, as its cursors do. Knows no table.
 """

@@ -10,7 +10,7 @@ from seve_schema.codec import encode
 from seve_schema.times import format_time
 
 from seve_writer.database.device_state import Patch
-from seve_writer.database.transaction import Counts, Plan
+from seve_writer.database.transaction import Counts, Transaction
 
 Quote = Callable[[str], str]
 """Text as a literal of SQL, with its quotes."""
@@ -36,8 +36,8 @@ WITH put AS (
 """
 
 
-def states(plan: Plan, quote: Quote) -> list[str]:
-    """Return the statements that apply a plan's patches, ordered by table, and by key within a statement.
+def states(transaction: Transaction, quote: Quote) -> list[str]:
+    """Return the statements that apply a transaction's patches, ordered by table, and by key within a statement.
 
     Patches of one table that set different columns are in different statements, so two writers may deadlock on their
     rows: PostgreSQL then aborts one of the two transactions, and its writer retries it.
@@ -46,7 +46,7 @@ def states(plan: Plan, quote: Quote) -> list[str]:
     """
     return [
         _apply(list(group), quote)
-        for patches in plan.rounds
+        for patches in transaction.rounds
         for _, group in groupby(sorted(patches, key=_shape), key=_shape)
     ]
 
@@ -79,11 +79,11 @@ def _record(patch: Patch, keys: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def ledger(plan: Plan, counts: Counts) -> str:
+def ledger(transaction: Transaction, counts: Counts) -> str:
     """Return the statement that inserts the transaction's ledger row."""
-    sequences = ",".join(f"[{first},{last}]" for first, last in plan.sequences)
+    sequences = ",".join(f"[{first},{last}]" for first, last in transaction.sequences)
     return (
         "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored) VALUES"  # noqa: S608
-        f" ('{format_time(plan.journal)}', '{{{sequences}}}', {counts.received}, {counts.inserted},"
+        f" ('{format_time(transaction.journal)}', '{{{sequences}}}', {counts.received}, {counts.inserted},"
         f" {counts.updated}, {counts.replaced}, {counts.dead}, {counts.ignored})"
     )

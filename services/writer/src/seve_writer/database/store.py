@@ -14,13 +14,13 @@ from seve_schema.times import format_time
 
 from seve_writer.database import binary_copy, sql
 from seve_writer.database.multi_statement import run
-from seve_writer.database.transaction import Counts, Plan, outcome
+from seve_writer.database.transaction import Counts, Transaction, outcome
 
 Verify = Callable[[AsyncConnection[Any]], Awaitable[None]]
 
 
 class Store:
-    """Writes plans. Calls `verify` with every new connection before using it."""
+    """Runs transactions. Calls `verify` with every new connection before using it."""
 
     def __init__(self, url: Secret, timeout: float, verify: Verify) -> None:
         self._url = url
@@ -28,7 +28,7 @@ class Store:
         self._verify = verify
         self._connection: AsyncConnection[Any] | None = None
 
-    async def write(self, plan: Plan, *, upsert: bool = False, unlimited: bool = False) -> Counts:
+    async def write(self, transaction: Transaction, *, upsert: bool = False, unlimited: bool = False) -> Counts:
         """Run one transaction: with `upsert` if rows may exist already, with `unlimited` to lift TimescaleDB's limit.
 
         Raises psycopg.Error, SchemaError or TimeoutError. After a lost connection or a timeout it is unknown whether
@@ -37,7 +37,7 @@ class Store:
         async with asyncio.timeout(self._timeout):
             connection = await self._open()
             try:
-                return await self._transact(connection, plan, upsert=upsert, unlimited=unlimited)
+                return await self._transact(connection, transaction, upsert=upsert, unlimited=unlimited)
             except BaseException:
                 await self._abandon(connection)
                 raise
@@ -58,23 +58,27 @@ class Store:
             await self._connection.close()
             self._connection = None
 
-    async def _transact(self, connection: AsyncConnection[Any], plan: Plan, *, upsert: bool, unlimited: bool) -> Counts:
+    async def _transact(
+        self, connection: AsyncConnection[Any], transaction: Transaction, *, upsert: bool, unlimited: bool
+    ) -> Counts:
         begin = ["BEGIN", sql.WITHOUT_DECOMPRESSION_LIMIT] if unlimited else ["BEGIN"]
         fresh = changed = 0
-        if plan.rounds:
-            done = await run(connection, begin + sql.states(plan, _quote(connection)))
+        if transaction.rounds:
+            done = await run(connection, begin + sql.states(transaction, _quote(connection)))
             fresh, changed = _applied(done)
             begin = []
-        if upsert and plan.rows:
+        if upsert and transaction.rows:
             if begin:
                 await run(connection, begin)
-            inserted, updated = await _upsert(connection, plan)
-            counts = outcome(plan, inserted=inserted, updated=updated, fresh=fresh, changed=changed)
-            await run(connection, [sql.ledger(plan, counts), "COMMIT"])
+            inserted, updated = await _upsert(connection, transaction)
+            counts = outcome(transaction, inserted=inserted, updated=updated, fresh=fresh, changed=changed)
+            await run(connection, [sql.ledger(transaction, counts), "COMMIT"])
             return counts
-        counts = outcome(plan, inserted=len(plan.rows), updated=0, fresh=fresh, changed=changed)
-        copy = [binary_copy.COPY] if plan.rows else []
-        await run(connection, [*begin, sql.ledger(plan, counts), *copy, "COMMIT"], binary_copy.encode(plan.rows))
+        counts = outcome(transaction, inserted=len(transaction.rows), updated=0, fresh=fresh, changed=changed)
+        copy = [binary_copy.COPY] if transaction.rows else []
+        await run(
+            connection, [*begin, sql.ledger(transaction, counts), *copy, "COMMIT"], binary_copy.encode(transaction.rows)
+        )
         return counts
 
     async def _open(self) -> AsyncConnection[Any]:
@@ -112,19 +116,19 @@ def _quote(connection: AsyncConnection[Any]) -> sql.Quote:
 
 def _applied(results: list[PGresult]) -> tuple[int, int]:
     """Count the reports that created a row and those that changed one, by the position that each left in its rows."""
-    made: dict[bytes, bool] = {}
+    created: dict[bytes, bool] = {}
     for result in results:
         if result.status != pq.ExecStatus.TUPLES_OK:
             continue
         for row in range(result.ntuples):
             position = result.get_value(row, 0) or b""
-            made[position] = made.get(position, False) or result.get_value(row, 1) == b"t"
-    fresh = sum(made.values())
-    return fresh, len(made) - fresh
+            created[position] = created.get(position, False) or result.get_value(row, 1) == b"t"
+    fresh = sum(created.values())
+    return fresh, len(created) - fresh
 
 
-async def _upsert(connection: AsyncConnection[Any], plan: Plan) -> tuple[int, int]:
-    modules, sensors, hardware, times, values = zip(*plan.rows, strict=True)
+async def _upsert(connection: AsyncConnection[Any], transaction: Transaction) -> tuple[int, int]:
+    modules, sensors, hardware, times, values = zip(*transaction.rows, strict=True)
     arrays = [list(modules), list(sensors), list(hardware), [format_time(time) for time in times], list(values)]
     row = await (await connection.execute(sql.UPSERT, arrays)).fetchone()
     return row or (0, 0)

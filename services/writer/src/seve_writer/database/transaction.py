@@ -26,7 +26,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Transaction:
     """One transaction. `counts` has the outcomes known before it runs, without rows and reports; `reports` counts the
     envelopes behind the patches. With `redelivered`, its rows may exist already.
     """
@@ -40,13 +40,13 @@ class Plan:
     redelivered: bool
 
 
-def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Plan:
+def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Transaction:
     """Return the transaction for `units`. A sample that a later one of the batch overwrites counts as replaced, an
     unreadable envelope as dead. With `ending`, the last unit ends its NATS message, and the ledger names that message.
     """
     ordered = sorted(units, key=lambda unit: (unit.message.sequence, unit.index)) if _disordered(units) else units
     rows: dict[tuple[str, str, str, int], Row] = {}
-    found: list[Patch] = []
+    states: list[Patch] = []
     samples = reports = ignored = dead = 0
     for unit in ordered:
         content = unit.content
@@ -54,40 +54,40 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Plan:
             samples += 1
             rows[content[:4]] = content
         elif isinstance(content, Report):
-            made = patches(content, (journal, unit.message.sequence, unit.index))
-            found += made
-            reports += bool(made)
-            ignored += not made
+            patched = patches(content, (journal, unit.message.sequence, unit.index))
+            states += patched
+            reports += bool(patched)
+            ignored += not patched
         elif isinstance(content, LogLine):
-            found.append(log_line(content, (journal, unit.message.sequence, unit.index)))
+            states.append(log_line(content, (journal, unit.message.sequence, unit.index)))
             reports += 1
         elif isinstance(content, Unreadable):
             dead += 1
         else:
             ignored += 1
-    return Plan(
+    return Transaction(
         journal=journal,
         sequences=_ended(units, ending=ending),
         rows=sorted(rows.values()),
-        rounds=rounds(found),
+        rounds=rounds(states),
         reports=reports,
         counts=Counts(replaced=samples - len(rows), ignored=ignored, dead=dead),
         redelivered=any(unit.message.delivered > 1 for unit in units),
     )
 
 
-def dead_letter_plan(unit: Unit, journal: int, *, ending: bool) -> Plan:
+def dead_letter_transaction(unit: Unit, journal: int, *, ending: bool) -> Transaction:
     """Return the transaction that counts one envelope as dead, after the database refused its row."""
-    return Plan(journal, _ended([unit], ending=ending), [], [], 0, Counts(dead=1), redelivered=False)
+    return Transaction(journal, _ended([unit], ending=ending), [], [], 0, Counts(dead=1), redelivered=False)
 
 
-def outcome(plan: Plan, *, inserted: int, updated: int, fresh: int, changed: int) -> Counts:
+def outcome(transaction: Transaction, *, inserted: int, updated: int, fresh: int, changed: int) -> Counts:
     """Return the counts after the run: rows inserted and updated, reports that created (`fresh`) or changed a row."""
     return replace(
-        plan.counts,
+        transaction.counts,
         inserted=inserted + fresh,
         updated=updated + changed,
-        replaced=plan.counts.replaced + plan.reports - fresh - changed,
+        replaced=transaction.counts.replaced + transaction.reports - fresh - changed,
     )
 
 
@@ -101,7 +101,7 @@ def _disordered(units: Sequence[Unit]) -> bool:
 
 
 def _ended(units: Sequence[Unit], *, ending: bool) -> tuple[tuple[int, int], ...]:
-    """Sequences of the NATS messages that end in `units`, as ranges with both ends included."""
+    """Return the sequences of the NATS messages that end in `units`, as ranges with both ends included."""
     sequences = sorted({unit.message.sequence for unit in units} - (set() if ending else {units[-1].message.sequence}))
     ranges: list[tuple[int, int]] = []
     for sequence in sequences:

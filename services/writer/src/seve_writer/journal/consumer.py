@@ -187,7 +187,7 @@ class Consumer:
         try:
             self._tell(messages, _ACK)
         except NatsError as error:
-            log.warning("not acknowledged, though stored", error=describe(error))
+            log.warning("stored message not acknowledged", error=describe(error))
         self.release(messages)
 
     def release(self, messages: Iterable[JournalMessage]) -> None:
@@ -208,7 +208,7 @@ class Consumer:
         try:
             self._tell(messages, _NAK)
         except NatsError as error:
-            log.warning("not given back; it comes again after ACK_WAIT", error=describe(error))
+            log.warning("message not returned; it is delivered again after ACK_WAIT", error=describe(error))
         self.release(messages)
         return len(messages)
 

@@ -73,7 +73,7 @@ class Monitor:
         try:
             stream = await stream_info(self._client, JOURNAL, patience=_PATIENCE)
         except (NatsError, OSError) as error:
-            log.warning("the journal cannot be looked at", error=describe(error))
+            log.warning("the journal's state cannot be read", error=describe(error))
             return None
         return stream.created_at if stream.created else None
 
@@ -88,7 +88,7 @@ class Monitor:
                 consumer.stop_acknowledging()
                 raise
             except (NatsError, OSError, msgspec.DecodeError) as error:
-                log.warning("the journal cannot be looked at", error=describe(error))
+                log.warning("the journal's state cannot be read", error=describe(error))
 
     async def _age(self, sequence: int) -> float:
         """Return how long ago the journal took its first message from `sequence` on, in seconds."""

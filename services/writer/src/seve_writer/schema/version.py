@@ -32,9 +32,9 @@ async def verify(connection: AsyncConnection[Any]) -> None:
     judge(row[0] if row else None)
 
 
-def judge(found: int | None) -> None:
-    """Raise SchemaError unless a writer that expects `EXPECTED` can use version `found`."""
-    if found is None or found < EXPECTED:
-        raise SchemaError(found, EXPECTED, "run `seve-writer setup`")
-    if found > EXPECTED + 1:
-        raise SchemaError(found, EXPECTED, "this writer is too old for the database; install the newer one")
+def judge(version: int | None) -> None:
+    """Raise SchemaError unless a writer that expects `EXPECTED` can use `version`."""
+    if version is None or version < EXPECTED:
+        raise SchemaError(version, EXPECTED, "run `seve-writer setup`")
+    if version > EXPECTED + 1:
+        raise SchemaError(version, EXPECTED, "this writer is too old for the database; install the newer one")
