@@ -10,7 +10,7 @@ import seve_writer.metrics
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.metrics import AgeAtFrame, Observed
+from seve_broadcaster.metrics import AgeAtFrame, BroadcasterCollector
 from seve_broadcaster.snapshot.snapshot import NEVER, LatestValues
 from seve_broadcaster.stream.replay_buffer import ReplayBuffer
 
@@ -47,7 +47,7 @@ def broadcaster():
     hub = Hub(NEVER, LatestValues(), ReplayBuffer(1, NEVER))
     gateway = SimpleNamespace(hub=hub, peers=set(), refused=Counter(), ended=Counter())
     nothing = SimpleNamespace(malformed=0, consumers=0, clients=0, messages=0)
-    return [Observed(gateway, nothing, nothing), AgeAtFrame()]
+    return [BroadcasterCollector(gateway, nothing, nothing), AgeAtFrame()]
 
 
 def declared(module):

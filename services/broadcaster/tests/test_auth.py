@@ -135,7 +135,7 @@ def test_audience_and_issuer_are_held_where_they_are_set():
     ("environ", "fault"),
     [
         ({"JWT_SECRET": "short"}, "32 bytes"),
-        ({"JWT_SECRET": SECRET, "JWT_JWKS_FILE": "x"}, "set one of them"),
+        ({"JWT_SECRET": SECRET, "JWT_JWKS_FILE": "x"}, "set only one of them"),
         ({"WS_LISTEN": "0.0.0.0:8080"}, "WS_ALLOW_UNAUTHENTICATED"),
         ({"WS_LISTEN": ":8080"}, "WS_ALLOW_UNAUTHENTICATED"),
     ],

@@ -150,6 +150,6 @@ def test_what_is_held_unread_is_bounded():
         answers.take(Grant(frozenset({"a"})), 20.0, 0)
     with pytest.raises(Busy):
         answers.take(Grant(), 70.0, 0)
-    answers.give_back(first)
-    answers.give_back(first)
+    answers.release(first)
+    answers.release(first)
     assert answers.take(Grant(), 70.0, 0) is not first

@@ -4,7 +4,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 from seve_broadcaster.fanout.subscriber import Pace
-from seve_broadcaster.metrics import Observed
+from seve_broadcaster.metrics import BroadcasterCollector
 
 from .offline import a_hub
 
@@ -39,7 +39,7 @@ def test_clients_may_leave_while_they_are_counted():
     counters = SimpleNamespace(malformed=0, consumers=0, clients=0, messages=0)
     samples = {
         (sample.name, *sample.labels.values()): sample.value
-        for metric in Observed(gateway, counters, counters).collect()
+        for metric in BroadcasterCollector(gateway, counters, counters).collect()
         for sample in metric.samples
     }
     assert samples["seve_broadcaster_clients", "live"] == 3

@@ -84,7 +84,7 @@ def names(environ: Mapping[str, str]) -> list[str]:
     if not _PROJECT.fullmatch(project := environ.get("SEVE_PROJECT") or "seve"):
         faults.append(f"SEVE_PROJECT = {project!r}: expected lower-case letters, digits, - and _")
     if 0 < len(environ.get("JWT_SECRET", "").encode()) < MIN_SECRET_BYTES:
-        faults.append(f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes, which RFC 7518 asks of HS256")
+        faults.append(f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes, the least that RFC 7518 allows for HS256")
     return faults
 
 

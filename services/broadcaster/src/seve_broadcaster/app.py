@@ -11,7 +11,7 @@ from seve_runtime.nats.connection import connected
 from seve_broadcaster.auth.jwt import Keys
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.feed import Feed
-from seve_broadcaster.metrics import AgeAtFrame, Observed
+from seve_broadcaster.metrics import AgeAtFrame, BroadcasterCollector
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.snapshot.snapshot import NEVER, Bounds, LatestValues
 from seve_broadcaster.snapshot_store import SnapshotStore
@@ -38,7 +38,7 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         replay, age = JournalReplay(client, hub), AgeAtFrame()
         gateway = Gateway(settings, hub, replay, keys, health)
         feed = Feed(client, hub, health, age.observe)
-        registry.register(Observed(gateway, feed, replay))
+        registry.register(BroadcasterCollector(gateway, feed, replay))
         registry.register(age)
         await unless(stop, feed.start(store.restore, stop))
         await supervise(stop, gateway.serve, feed.watch, replay.run, store.keep, grace=settings.service.shutdown_grace)

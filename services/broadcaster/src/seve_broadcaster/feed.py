@@ -1,11 +1,11 @@
-"""The journal into the hub: complete and in order, or declared a gap. Serves no client.
+"""Reads the journal into the hub: completely and in order, or with a declared gap. Serves no client.
 
-One pull consumer of its own, not acknowledged, kept in memory by NATS, with requests kept open. Starting, following and
-healing are the same reading from the message behind the head: after a disconnect, a refused request, a heartbeat that
-does not come or a jump in the sequence, a new consumer begins there. What a new consumer skips is gone: a gap.
+Uses an ephemeral pull consumer without acknowledgements, kept in memory by NATS, and keeps requests open. Starting,
+following and healing use the same code: after a disconnect, a refused request, a missing heartbeat or a jump in the
+sequence, a new consumer begins at the message behind the head. Messages that a new consumer skips are gone: a gap.
 
-Messages on their way: bound `BATCH` messages and `BATCH_BYTES` a request, two requests; overflow rule: the broadcaster
-reads no further from its socket, and the server keeps the rest.
+Messages in flight from NATS: bound `BATCH` messages and `BATCH_BYTES` per request, two requests; overflow rule: block
+(the broadcaster stops reading its socket, and the server keeps the rest).
 """
 
 import asyncio
@@ -45,24 +45,24 @@ HEARTBEAT: Final = 2.0
 """Seconds after which the server says that an idle request is still open."""
 
 LOOK_SECONDS: Final = 1.0
-"""How soon a connection that was lost and found is noticed."""
+"""Seconds between two checks for a reconnect."""
 
 QUIET_LOOKS: Final = 5
-"""Looks without a message or a heartbeat after which a consumer counts as lost: two heartbeats and a little."""
+"""Checks without a message or a heartbeat after which a consumer counts as lost: a little more than two heartbeats."""
 
 RETRY_SECONDS: Final = 0.5
 WARM: Final = 2000
-"""Messages before the point of restoring that are read again: clients of a broadcaster that just ended ask for them."""
+"""Messages before the restored position that are read again: clients resume there after a restart."""
 
 TURN_BYTES: Final = 64 << 10
-"""What is published in one turn of the loop: transports empty their buffers between turns."""
+"""Bytes published per turn of the loop: transports empty their buffers between turns."""
 
 Age = Callable[[float], None]
 """Takes the seconds from the receipt of a message by ingest to the end of the turn that wrote it to clients."""
 
 
 class Feed:
-    """Follows the journal. `malformed` counts messages that could not be read, `consumers` how often it began anew."""
+    """Follows the journal. `malformed` counts unreadable messages, `consumers` the consumers that it created."""
 
     def __init__(self, client: DirectClient, hub: Hub, health: Health, age: Age) -> None:
         self.malformed = 0
@@ -79,7 +79,7 @@ class Feed:
         self._fresh = False
         self._target = 0
         self._connection = 0
-        self._words = self._words_before = self._quiet = 0
+        self._received = self._received_before = self._quiet = 0
         self._turn = 0
         self._measured = ""
         self._loop = asyncio.get_running_loop()
@@ -87,9 +87,9 @@ class Feed:
         self._at_head = asyncio.Event()
 
     async def start(self, restore: Callable[[], Awaitable[Position]], stop: Stop) -> None:
-        """Come to the head of the journal from where the newest values were restored, or from its oldest message.
+        """Read up to the head of the journal, from the restored position or from the oldest message.
 
-        What NATS does not answer is asked again until `stop` is set.
+        Repeats requests that NATS does not answer until `stop` is set.
         """
         self._lose("starting")
         while not stop.is_set():
@@ -108,7 +108,7 @@ class Feed:
             await self._subscription.unsubscribe()
 
     async def _begin(self, restored: Position) -> None:
-        """Set the hub where reading begins. Raises nats.errors.Error and TimeoutError."""
+        """Set the hub's head to where reading begins. Raises nats.errors.Error and TimeoutError."""
         extent = await journal_extent(self._js)
         known = restored.journal == extent.journal and restored <= extent.end
         begin = max(extent.first - 1, restored.sequence - WARM if known else 0)
@@ -122,11 +122,11 @@ class Feed:
             self._look()
 
     def _look(self) -> None:
-        """Begin anew after a reconnect, or when neither a message nor a heartbeat came in several looks."""
-        self._quiet = 0 if self._words != self._words_before else self._quiet + 1
-        self._words_before = self._words
+        """Replace the consumer after a reconnect, or after several checks without a message or a heartbeat."""
+        self._quiet = 0 if self._received != self._received_before else self._quiet + 1
+        self._received_before = self._received
         if self._client.stats["reconnects"] != self._connection or self._quiet > QUIET_LOOKS:
-            self._lose("no word from the journal's consumer")
+            self._lose("no message or heartbeat from the journal's consumer")
 
     def _lose(self, reason: str) -> None:
         if not self._lost.is_set():
@@ -144,7 +144,7 @@ class Feed:
             await pause(stop, RETRY_SECONDS)
 
     async def _attach(self) -> None:
-        """Begin a consumer behind the head. Raises nats.errors.Error and TimeoutError."""
+        """Create a consumer that begins behind the head. Raises nats.errors.Error and TimeoutError."""
         hub, client = self._hub, self._client
         if self._subscription is not None:
             with contextlib.suppress(NatsError):
@@ -153,7 +153,7 @@ class Feed:
         self._inbox = client.new_inbox()
         self._subscription = await client.subscribe_direct(self._inbox, self._take_of(self._inbox))
         consumer = await self._js.add_consumer(JOURNAL, _consumer(hub.head.sequence + 1))
-        extent = await journal_extent(self._js)  # asked last: a consumer does not outlive its journal
+        extent = await journal_extent(self._js)  # read after the consumer, which does not outlive its journal
         if extent.journal != hub.head.journal:
             hub.gap(Position(extent.journal, 0))
             return
@@ -164,7 +164,7 @@ class Feed:
         self._requests = request_subject(JOURNAL, str(consumer.name))
         self.consumers += 1
         self._fresh, self._credit, self._target = True, 0, extent.last
-        self._words += 1
+        self._received += 1
         self._lost.clear()
         self._ask()
         self._arrive()
@@ -178,7 +178,7 @@ class Feed:
         async def take(frame: Frame) -> None:
             if inbox != self._inbox or self._lost.is_set():
                 return
-            self._words += 1
+            self._received += 1
             end = end_of(frame)
             if end is None:
                 self._credit -= 1
@@ -223,7 +223,7 @@ class Feed:
             self._health.holds(CONDITION)
 
     def _measure(self) -> None:
-        """Tell the age of the turn's first message: once a turn, when connections were written out."""
+        """Report the age of the turn's first message, once per turn, after the connections were flushed."""
         received_at, self._measured = self._measured, ""
         with contextlib.suppress(ValueError):
             self._age(time.time() - parse_time(received_at).timestamp())

@@ -1,4 +1,4 @@
-"""Files of keys and certificates that are read again when they change, without a restart."""
+"""Reloads files of keys and certificates when they change, without a restart."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,14 +8,14 @@ import structlog
 log = structlog.get_logger()
 
 
-class Watched:
+class WatchedFiles:
     """Calls `load` for files named by settings: at once, and whenever one of the files changed.
 
-    `load` raises OSError or ValueError where it cannot use them; what was loaded before then stays in use.
+    `load` raises OSError or ValueError if it cannot use them; the earlier contents then stay in use.
     """
 
     def __init__(self, settings: str, paths: Sequence[Path], load: Callable[[], None]) -> None:
-        """Raises OSError and ValueError as `load` does."""
+        """Load the files. Raises OSError and ValueError as `load` does."""
         self._settings = settings
         self._paths = paths
         self._load = load
@@ -23,17 +23,17 @@ class Watched:
         self._read()
 
     def fresh(self) -> None:
-        """Load the files again if one changed; to be called every second. A failure is logged ever more rarely."""
+        """Reload the files if one changed; call every second. Repeated failures are logged ever more rarely."""
         try:
             if self._stamps() != self._loaded:
                 self._read()
-                log.info("files read again", settings=self._settings)
+                log.info("files reloaded", settings=self._settings)
             self._failures = 0
         except (OSError, ValueError) as error:
             self._failures += 1
             if self._failures & (self._failures - 1) == 0:  # the 1st, 2nd, 4th, 8th, ... time
                 log.warning(
-                    "files not read again; the old ones stay in use",
+                    "files not reloaded; the old ones stay in use",
                     settings=self._settings,
                     error=type(error).__name__,  # its text may quote the file
                 )

@@ -21,8 +21,8 @@ BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 """Of the histogram of ages, seconds."""
 
 
-class Observed(Collector):
-    """Reads the parts of a running broadcaster."""
+class BroadcasterCollector(Collector):
+    """Collects the counts of a running broadcaster."""
 
     def __init__(self, gateway: Gateway, feed: Feed, replay: JournalReplay) -> None:
         self._gateway = gateway

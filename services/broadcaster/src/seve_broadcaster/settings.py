@@ -1,4 +1,4 @@
-"""What the broadcaster can be told, and the rules between settings."""
+"""The broadcaster's settings, and the rules between them."""
 
 from typing import Annotated, Final
 
@@ -13,34 +13,39 @@ MIN_SECRET_BYTES: Final = 32
 
 
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How clients prove who they are. None of the three keys: they need not."""
+    """How clients authenticate. Without one of the three keys they need no token."""
 
     jwt_secret: Annotated[
         Secret | None, Meta(description="secret for HS256 tokens, at least 32 bytes; or JWT_SECRET_FILE")
     ] = None
     jwt_public_key_file: Annotated[
-        str | None, Meta(description="public key (PEM) for RS256 or EdDSA tokens; read again when it changes")
+        str | None, Meta(description="public key (PEM) for RS256 or EdDSA tokens; reloaded when it changes")
     ] = None
     jwt_jwks_file: Annotated[
-        str | None, Meta(description="set of public keys (JWKS) for RS256 or EdDSA tokens; read again when it changes")
+        str | None, Meta(description="set of public keys (JWKS) for RS256 or EdDSA tokens; reloaded when it changes")
     ] = None
     jwt_audience: Annotated[str | None, Meta(description="`aud` that tokens must have")] = None
     jwt_issuer: Annotated[str | None, Meta(description="`iss` that tokens must have")] = None
 
     jwt_max_age: Annotated[
-        Seconds, Meta(description="how far ahead `exp` of a token may lie; a longer one is refused; 0: any time")
+        Seconds,
+        Meta(
+            description="longest time until `exp` of a token; a token that is valid for longer is refused; 0: any time"
+        ),
     ] = 0.0
 
     @property
     def enabled(self) -> bool:
-        """Whether clients have to show a token."""
+        """Whether clients need a token."""
         return any((self.jwt_secret, self.jwt_public_key_file, self.jwt_jwks_file))
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.jwt_secret, self.jwt_public_key_file, self.jwt_jwks_file))) > 1:
-            raise ValueError("JWT_SECRET, JWT_PUBLIC_KEY_FILE and JWT_JWKS_FILE: set one of them")
+            raise ValueError("JWT_SECRET, JWT_PUBLIC_KEY_FILE and JWT_JWKS_FILE: set only one of them")
         if self.jwt_secret and len(self.jwt_secret.reveal().encode()) < MIN_SECRET_BYTES:
-            raise ValueError(f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes, which RFC 7518 asks of HS256")
+            raise ValueError(
+                f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes, the least that RFC 7518 allows for HS256"
+            )
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,24 +56,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthSettings
     ws_listen: Annotated[Listen, Meta(description="where WebSocket clients and browsers connect")] = "127.0.0.1:8080"
     ws_allow_unauthenticated: Annotated[
-        bool, Meta(description="serve everyone who reaches an address beyond loopback; needed there without a JWT key")
+        bool, Meta(description="serve clients without a token beyond loopback; needed there if no JWT key is set")
     ] = False
     ws_tls_cert_file: Annotated[
-        str | None, Meta(description="certificate chain (PEM) of this port; read again when it changes")
+        str | None, Meta(description="certificate chain (PEM) of this port; reloaded when it changes")
     ] = None
     ws_tls_key_file: Annotated[
-        str | None, Meta(description="key (PEM, no password) of the certificate; read again when it changes")
+        str | None, Meta(description="key (PEM, no password) of the certificate; reloaded when it changes")
     ] = None
     ws_allow_unencrypted: Annotated[
-        bool, Meta(description="serve without TLS beyond loopback, such as behind a proxy that has the certificate")
+        bool, Meta(description="serve without TLS beyond loopback, for example behind a proxy that has the certificate")
     ] = False
     ws_hosts: Annotated[
         tuple[str, ...],
-        Meta(description="names this server is reached by, besides `localhost` and literal addresses"),
+        Meta(description="host names of this server, besides `localhost` and literal addresses"),
     ] = ()
     ws_origins: Annotated[
         tuple[str, ...],
-        Meta(description="origins of foreign pages that may connect, as `https://example.org`; `*` is any"),
+        Meta(description="origins of other pages that may connect, such as `https://example.org`; `*` is any"),
     ] = ()
     ws_max_clients: Annotated[Count, Meta(description="most WebSocket clients; the next is closed with 1013")] = 10_000
     ws_max_clients_per_address: Annotated[
@@ -80,31 +85,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 64 << 10
     ws_max_message_rate: Annotated[
         Count,
-        Meta(description="frames per second of one client, pings too, with bursts of ten times that; beyond: 1008"),
+        Meta(description="frames per second of one client, pings too; bursts of ten times that; beyond that: 1008"),
     ] = 10
     ws_buffer_bytes: Annotated[
-        Bytes, Meta(ge=16384, description="what may wait for one client's connection before the client counts as slow")
+        Bytes,
+        Meta(ge=16384, description="bytes that may wait for one client's connection before the client counts as slow"),
     ] = 512 << 10
     ws_ping_interval: Annotated[
-        Seconds, Meta(gt=0, description="a client that is silent this long is asked; after twice this it is dead")
+        Seconds,
+        Meta(gt=0, description="a client that is idle for this long is pinged; after twice this it is disconnected"),
     ] = 12.0
     latest_save_interval: Annotated[
-        Seconds, Meta(gt=0, description="how often the newest values are saved; a start reads the journal from there")
+        Seconds,
+        Meta(
+            gt=0, description="how often the newest values are saved; a start reads the journal from the last save on"
+        ),
     ] = 30.0
     recent_max_bytes: Annotated[
-        Bytes, Meta(description="the newest stretch of the stream kept in memory, for clients that resume")
+        Bytes, Meta(description="size of the newest messages kept in memory, for clients that resume")
     ] = 16 << 20
     module_silent_after: Annotated[
-        Seconds, Meta(description="a module that says nothing this long is shown as silent; 0: never")
+        Seconds, Meta(description="a module without a message for this long is shown as silent; 0: never")
     ] = 600.0
     module_forget_after: Annotated[
-        Seconds, Meta(description="a module of which nothing came this long is in no snapshot any more; 0: never")
+        Seconds, Meta(description="a module without a message for this long leaves the snapshots; 0: never")
     ] = 30 * DAY
     max_modules: Annotated[
-        Count, Meta(description="most modules in snapshots; messages of others are passed on and counted")
+        Count, Meta(description="most modules in snapshots; messages of further ones are sent to clients, and counted")
     ] = 10_000
     present_max_bytes: Annotated[
-        Bytes, Meta(description="the newest envelopes of all series kept in memory, for snapshots")
+        Bytes, Meta(description="size of the newest envelopes of all series kept in memory, for snapshots")
     ] = 256 << 20
 
     @property
@@ -122,13 +132,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         faults = []
         if not (self.auth.enabled or self.ws_allow_unauthenticated):
             faults.append(
-                "nobody would have to say who they are; "
-                "set a JWT key, or WS_ALLOW_UNAUTHENTICATED=true if that is meant"
+                "clients would need no token; set a JWT key, or WS_ALLOW_UNAUTHENTICATED=true if that is intended"
             )
         if not (self.tls or self.ws_allow_unencrypted):
             faults.append(
                 "everything, tokens too, would be sent in clear text; set WS_TLS_CERT_FILE and WS_TLS_KEY_FILE, or "
-                "WS_ALLOW_UNENCRYPTED=true if that is meant, such as behind a proxy"
+                "WS_ALLOW_UNENCRYPTED=true if that is intended, for example behind a proxy"
             )
         if faults:
             reachable = f"WS_LISTEN = {self.ws_listen!r} is reachable from other machines, and "

@@ -1,8 +1,8 @@
-"""LATEST: the newest values of each module, saved so that a start needs neither the whole journal nor the devices.
+"""Saves the newest values of each module in the stream LATEST, and restores them. Holds no values itself.
 
-A module's document is written only over what this broadcaster last saw there, and only where its own is newer: several
-broadcasters share the stream and none moves it back. When all that changed is written, a checkpoint tells up to where
-the documents together are complete. Holds no values itself.
+So a start needs neither the whole journal nor new messages of the devices. A document is written only over the revision
+that this broadcaster last saw, and only if its own is newer: several broadcasters share the stream, and none moves it
+back. After all changed documents, a checkpoint records the position up to which they are complete.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from seve_broadcaster.snapshot.snapshot import NEVER, Module
 log = structlog.get_logger()
 
 CHECKPOINT: Final = f"{LATEST_PREFIX}.%"
-"""A subject that no module's token can make."""
+"""A subject that no module's token can equal."""
 
 WRONG_LAST_SEQUENCE: Final = 10071
 AT_ONCE: Final = 8
@@ -41,9 +41,9 @@ class _Checkpoint(msgspec.Struct):
 
 
 class SnapshotStore:
-    """Restores and saves the newest values, and forgets modules of which nothing came for `forget_after` seconds.
+    """Restores and saves the newest values, and forgets modules without a message for `forget_after` seconds.
 
-    `saved` and `unsaved` count documents written, and those that could not be.
+    `saved` counts written documents, `unsaved` those that could not be written.
     """
 
     def __init__(self, client: DirectClient, hub: Hub, interval: float, forget_after: float) -> None:
@@ -57,7 +57,7 @@ class SnapshotStore:
         self._checkpoint_revision = 0
 
     async def restore(self) -> Position:
-        """Take in what is saved; return the position up to which it is complete, NEVER if there is no checkpoint."""
+        """Restore the saved values; return the position up to which they are complete, NEVER without a checkpoint."""
         checkpoint = NEVER
         async with reading(self._client, LATEST) as stored:
             while chunk := await stored.chunk():
@@ -98,7 +98,7 @@ class SnapshotStore:
                 log.warning("newest values not saved", error=describe(error))
 
     async def save(self, spread: float = 0.0) -> None:
-        """Write what changed, in about `spread` seconds, then the checkpoint. Raises nats errors, TimeoutError."""
+        """Write changed documents in about `spread` seconds, then the checkpoint. Raises nats errors, TimeoutError."""
         head = self._hub.head
         changed = [
             (name, module) for name, module in self._hub.latest.modules.items() if module.position > module.saved
@@ -123,7 +123,10 @@ class SnapshotStore:
         module.saved = position
 
     async def _write(self, subject: str, document: bytes, position: Position, revision: int) -> tuple[int, bool]:
-        """Write over the revision that was last seen, or look again; return the new one, and False if it is newer."""
+        """Write over the last seen revision; if another broadcaster wrote since, read and try again.
+
+        Return the new revision and True, or the revision of a newer document and False.
+        """
         while True:
             try:
                 headers = {"Nats-Expected-Last-Subject-Sequence": str(revision)}
@@ -136,12 +139,12 @@ class SnapshotStore:
                 return revision, False
 
     async def _saved(self, subject: str) -> tuple[int, Position]:
-        """Return revision and position of the document that is there."""
+        """Return revision and position of the saved document."""
         try:
-            found = await self._js.get_msg(LATEST, subject=subject)
+            saved = await self._js.get_msg(LATEST, subject=subject)
         except NotFoundError:
             return 0, NEVER
         try:
-            return found.seq or 0, Position.parse(msgspec.json.decode(found.data or b"", type=_Checkpoint).position)
+            return saved.seq or 0, Position.parse(msgspec.json.decode(saved.data or b"", type=_Checkpoint).position)
         except ValueError:
-            return found.seq or 0, NEVER
+            return saved.seq or 0, NEVER

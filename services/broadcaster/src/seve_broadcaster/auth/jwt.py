@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from seve_runtime.errors import SettingsError
 
 from seve_broadcaster.auth.grants import Grant
-from seve_broadcaster.files import Watched
+from seve_broadcaster.files import WatchedFiles
 from seve_broadcaster.protocol.requests import EVERYTHING
 from seve_broadcaster.settings import AuthSettings
 
@@ -50,14 +50,14 @@ class Keys:
     def __init__(self, settings: AuthSettings) -> None:
         """Raises SettingsError for a key that cannot be used."""
         self._settings = settings
-        self._watched: Watched | None = None
+        self._watched: WatchedFiles | None = None
         self._keys: dict[str | None, Key] = {}
         if settings.jwt_secret:
             self._keys = {None: Key(settings.jwt_secret.reveal(), SYMMETRIC, b"JWT_SECRET")}
         elif path := settings.jwt_public_key_file or settings.jwt_jwks_file:
             name = "JWT_PUBLIC_KEY_FILE" if settings.jwt_public_key_file else "JWT_JWKS_FILE"
             try:
-                self._watched = Watched(name, [Path(path)], lambda: self._load(Path(path)))
+                self._watched = WatchedFiles(name, [Path(path)], lambda: self._load(Path(path)))
             except (OSError, ValueError) as error:
                 raise SettingsError([f"{name} = {path!r}: {error}"]) from error
 

@@ -1,7 +1,6 @@
-"""The bytes that go to clients: WebSocket text frames, made once and written to many.
+"""Builds the frames that clients receive: WebSocket text frames, serialised once and written to many. Sends nothing.
 
-A server's frame is neither masked nor, without compression, different for any two clients (RFC 6455, 5.2): serialised
-once, it is written to each transport as it is. Everything a client reads is made here; nothing is sent from here.
+A server's frame is not masked and, without compression, has the same bytes for every client (RFC 6455, 5.2).
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,10 +11,10 @@ import msgspec
 from seve_schema.position import Position, Token
 
 WHOLE: Final = 0xFFFF
-"""The place in a token that stands behind every envelope of its message."""
+"""The place in a token that lies behind every envelope of its message."""
 
 UNSEEN: Final = 0xFFFE
-"""The place in a token of one who has everything up to its message, but has not been shown all of the snapshot."""
+"""The place in a token of a client that has everything up to its message, but not yet the whole snapshot."""
 
 _TEXT: Final = 0x81
 _HEADER_16: Final = Struct(">BBH")
@@ -25,7 +24,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def text(payload: bytes) -> bytes:
-    """A whole WebSocket message of UTF-8 text as one final, unmasked frame."""
+    """Return a WebSocket message of UTF-8 text as one final, unmasked frame."""
     return _header(len(payload)) + payload
 
 
@@ -36,19 +35,19 @@ def _header(size: int) -> bytes:
 
 
 def end_of(position: Position) -> Token:
-    """The token of one who has everything up to and including a journal position."""
+    """Return the token of a client that has everything up to and including a journal position."""
     return Token(position, WHOLE)
 
 
 def snapshot_at(position: Position) -> Token:
-    """The token of one who is being shown the present as it was at a position."""
+    """Return the token of a client that is being sent the snapshot as of a position."""
     return Token(position, UNSEEN)
 
 
 def messages(position: Position, places: Sequence[int], parts: Sequence[bytes]) -> bytes:
-    """Make a frame of each envelope of a message that stands at one of `places`, from the bytes that arrived.
+    """Return a frame for each envelope of a message at one of `places`, built from the bytes that arrived.
 
-    The last envelope of the message has the token of one who has the whole message: nothing more of it is to come.
+    The token of the message's last envelope is that of the whole message, because nothing more of it follows.
     """
     prefix = b'{"event":"mqtt-message","seq":"%x-%x-' % position
     size, last = len(prefix) + len(_MIDDLE) + 1, len(parts) - 1
@@ -60,7 +59,7 @@ def messages(position: Position, places: Sequence[int], parts: Sequence[bytes]) 
 
 
 def batch(position: Position, places: Sequence[int], parts: Sequence[bytes]) -> bytes:
-    """Make one frame of the envelopes of a message that stand at `places`; its token is that of the last."""
+    """Return one frame with the envelopes of a message at `places`; its token is that of the last."""
     last = places[-1]
     seq = str(Token(position, last if last != len(parts) - 1 else WHOLE)).encode()
     data = b",".join([parts[place] for place in places])
@@ -68,49 +67,51 @@ def batch(position: Position, places: Sequence[int], parts: Sequence[bytes]) -> 
 
 
 def state(seq: str, data: Any) -> bytes:
-    """The newest envelope of a series. `seq` is where the client stands, which a state does not move."""
+    """Return the frame of the newest envelope of a series. `seq` is the client's position, which a state keeps."""
     head = b'{"event":"mqtt-message","seq":"'
     return text(b"".join((head, seq.encode(), b'","snapshot":true,"data":', data, b"}")))
 
 
 def states(seq: str, data: Iterable[Any]) -> bytes:
-    """The newest envelopes of several series of a module, for a client that asked for batches."""
+    """Return one frame with the newest envelopes of several series of a module, for a client that asked for batches."""
     head = b'{"event":"mqtt-batch","seq":"'
     return text(b"".join((head, seq.encode(), b'","snapshot":true,"data":[', b",".join(data), b"]}")))
 
 
 def subscribed(modules: Iterable[str], seq: Token) -> bytes:
-    """What was asked for is granted; what follows stands at or behind `seq`."""
+    """Return the answer to a granted subscription. The frames that follow are at or behind `seq`."""
     return _event("subscribed", modules=sorted(modules), seq=str(seq))
 
 
 def gap(start: Token, end: Token) -> bytes:
-    """What lies behind `start`, up to and including `end`, is lost to this client."""
+    """Return the frame for messages that this client will not get: behind `start`, up to and including `end`."""
     return _event("gap", **{"from": str(start)}, to=str(end))
 
 
 def skipped(start: Token, end: Token, count: int) -> bytes:
-    """Of `count` messages behind `start`, up to and including `end`, only the newest of each series follow."""
+    """Return the frame for `count` conflated messages behind `start`, up to and including `end`: only the newest of
+    each series follow.
+    """
     return _event("skipped", **{"from": str(start)}, to=str(end), count=count)
 
 
 def live(seq: Token) -> bytes:
-    """The snapshot or replay is over; what follows is happening now."""
+    """Return the frame that ends a snapshot or replay; live messages follow."""
     return _event("live", seq=str(seq))
 
 
 def silence(module: str, silent: bool) -> bytes:
-    """A module has said nothing for too long, or speaks again."""
+    """Return the frame for a module that fell silent, or that sends again."""
     return _event("silence", module=module, silent=silent)
 
 
 def closing(retry_after_ms: int) -> bytes:
-    """The server goes away; come back after so many milliseconds."""
+    """Return the frame that announces a stop; the client should reconnect after `retry_after_ms`."""
     return _event("closing", retryAfterMs=retry_after_ms)
 
 
 def error(code: str, explanation: str) -> bytes:
-    """Something the client sent was refused; the connection stays."""
+    """Return the frame for a refused request; the connection stays open."""
     return _event("error", code=code, message=explanation)
 
 

@@ -1,7 +1,7 @@
-"""Which requests are served: method, Host, Origin, and for data a token. Refuses; answers nothing else.
+"""Decides which requests are served: by method, Host, Origin, and for data by token. Answers refused requests only.
 
 A page of another site can make a browser send a request without an Origin (`<img src=…>`). It cannot read the answer,
-but the answer would have to be made; `Sec-Fetch-Site` tells such a request.
+but the answer would cost work; `Sec-Fetch-Site` reveals such a request.
 """
 
 from collections import Counter
@@ -19,10 +19,10 @@ from seve_broadcaster.settings import Settings
 from seve_broadcaster.websocket import http
 
 DATA: Final = ("/ws", "/api/modules")
-"""Paths that need a token where there is a key."""
+"""Paths that need a token if a key is set."""
 
-OF_OURS: Final = (None, "same-origin", "none")
-"""`Sec-Fetch-Site` of programs, of this server's page, and of an address that a person typed."""
+ALLOWED_SITES: Final = (None, "same-origin", "none")
+"""`Sec-Fetch-Site` of programs, of this server's page, and of a typed address."""
 
 
 class Admission:
@@ -35,20 +35,24 @@ class Admission:
         self._hosts = {*settings.ws_hosts, split_listen(settings.ws_listen)[0]}
 
     def check(self, request: Request) -> Grant | Response:
-        """Return what a request may see, or the response that refuses it."""
+        """Return the grant of a request, or the response that refuses it."""
         if request.method != "GET":
             self.refused["method"] += 1
             return http.respond(HTTPStatus.METHOD_NOT_ALLOWED, b"", http.TEXT, {"Allow": "GET"})
         host, origin, site = (single(request, name) for name in ("Host", "Origin", "Sec-Fetch-Site"))
         if not host_allowed(host, self._hosts):
-            return self.refuse("host", HTTPStatus.MISDIRECTED_REQUEST, "this server is not reached by that name")
+            return self.refuse(
+                "host", HTTPStatus.MISDIRECTED_REQUEST, "this server has no such name; WS_HOSTS lists the names it has"
+            )
         if not origin_allowed(origin, host, self._origins):
-            return self.refuse("origin", HTTPStatus.FORBIDDEN, "pages of that origin may not connect")
+            return self.refuse(
+                "origin", HTTPStatus.FORBIDDEN, "pages of that origin may not connect; WS_ORIGINS lists those that may"
+            )
         return self._of_data(request, origin, site) if urlsplit(request.path).path in DATA else Grant(frozenset())
 
     def _of_data(self, request: Request, origin: str | None, site: str | None) -> Grant | Response:
-        if origin is None and site not in OF_OURS:
-            return self.refuse("cross_site", HTTPStatus.FORBIDDEN, "pages of other sites may not ask for that")
+        if origin is None and site not in ALLOWED_SITES:
+            return self.refuse("cross_site", HTTPStatus.FORBIDDEN, "pages of other sites may not request this")
         try:
             return self._grant(request)
         except Unauthorized as error:
@@ -61,7 +65,7 @@ class Admission:
         return http.plain(status, text, headers)
 
     def _grant(self, request: Request) -> Grant:
-        """Return what a request may see. Raises Unauthorized."""
+        """Return the grant of a request. Raises Unauthorized."""
         if not self._keys.required:
             return Grant()
         token = presented(single(request, "Authorization"), _offered(request))
@@ -71,7 +75,7 @@ class Admission:
 
 
 def single(request: Request, name: str) -> str | None:
-    """Return the value of a header that may come once; a second one makes a value that no check passes."""
+    """Return the value of a header that may occur once; if it occurs twice, a value that passes no check."""
     values = request.headers.get_all(name)
     return "\0" if len(values) > 1 else values[0] if values else None
 

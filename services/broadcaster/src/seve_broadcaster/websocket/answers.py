@@ -1,7 +1,7 @@
-"""Answers of `/api/modules`, each encoded once for all who may see the same.
+"""Answers of `/api/modules`, each encoded once for all clients with the same grant.
 
-An answer is shared for a second; its `since` says how far it goes, so whoever subscribes with that misses nothing. What
-clients hold without reading is bounded: beyond, an answer is shared for longer, or refused.
+An answer is shared for a second. Its `since` says how far it reaches, so a client that subscribes with it misses
+nothing. Bound of unread answers: `MOST_BYTES`; overflow rule: share an answer for longer, or refuse (`busy`).
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ MOST_BYTES: Final = 64 << 20
 
 
 class Busy(Exception):
-    """Clients hold as many bytes of answers as they may."""
+    """The unread answers of all clients have reached their bound."""
 
 
 @dataclass(slots=True, eq=False)
 class Answer:
-    """An encoded answer, as of `made` (seconds, monotonic); `readers` are being sent it."""
+    """An encoded answer. `encoded_at` is in seconds, monotonic; `readers` counts the clients that it is sent to."""
 
     body: bytes
-    made: float
+    encoded_at: float
     readers: int = 0
 
 
@@ -40,14 +40,14 @@ class Answers:
         self._read: set[Answer] = set()
 
     def take(self, grant: Grant, now: float, wall_micros: int) -> Answer:
-        """Return an answer for a grant, to be given back by `give_back`. Raises Busy."""
+        """Return an answer for a grant; the caller has to `release` it. Raises Busy."""
         full = sum(len(answer.body) for answer in self._read) >= self._most_bytes
         longest = STALE_SECONDS if full else FRESH_SECONDS
         for key, kept in list(self._newest.items()):
-            if not kept.readers and now - kept.made >= FRESH_SECONDS:
+            if not kept.readers and now - kept.encoded_at >= FRESH_SECONDS:
                 del self._newest[key]
         answer = self._newest.get(grant.modules)
-        if answer is None or now - answer.made >= longest:
+        if answer is None or now - answer.encoded_at >= longest:
             if full:
                 raise Busy
             answer = self._newest[grant.modules] = Answer(http.modules(self._hub, grant, wall_micros), now)
@@ -55,8 +55,8 @@ class Answers:
         self._read.add(answer)
         return answer
 
-    def give_back(self, answer: Answer) -> None:
-        """Note that a reader has the whole answer, or is gone."""
+    def release(self, answer: Answer) -> None:
+        """Note that a client has the whole answer, or is gone."""
         answer.readers -= 1
         if not answer.readers:
             self._read.discard(answer)

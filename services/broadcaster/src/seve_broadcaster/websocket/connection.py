@@ -2,8 +2,8 @@
 
 Outgoing frames arrive here serialised and go to the transport as they are; websockets does the rest of the protocol.
 The pings of websockets stay off: a ping would wait behind a full buffer and never time out, so the gateway reads
-`heard` instead. A connection whose buffer is full is not read: whatever a client sends has an answer, and answers that
-nobody reads must not pile up.
+`heard` instead. A connection whose buffer is full is not read: every request has an answer, and unread answers must not
+pile up.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 5.0
 
 OPEN_SECONDS = 3.0
-"""A request must be complete so long after its socket was accepted."""
+"""Longest time from accepting a socket to its complete request."""
 
 ANSWER_SECONDS = 60.0
-"""An HTTP answer must have been read so long after it began."""
+"""Longest time in which an HTTP answer must have been read."""
 
 PARSE_BYTES = 4 * 1024
 """One read may bring 40,000 frames of six bytes, and parsing them takes half a second: parts of it are judged."""
@@ -38,14 +38,14 @@ CHUNK_BYTES = 64 * 1024
 """An HTTP answer is given to the transport in parts of this size: its bytes are shared, the transport's are not."""
 
 TURN_BYTES = 16 * 1024
-"""Most that one turn keeps back from a connection: only what the transport holds can tell that a client is slow."""
+"""Most bytes of a connection that wait for the end of a turn: only the transport's buffer can show a slow client."""
 
 
 class Turn:
-    """Connections that were written to in this turn of the loop. Each is written out once, when the turn ends.
+    """Connections that were written to in this turn of the loop. Each is flushed once, when the turn ends.
 
-    uvloop asks the system to send at each write, 3 µs for each client, which was most of what a frame cost. What comes
-    in one read from NATS leaves in one write.
+    uvloop asks the system to send at each write, 3 µs for each client, which was most of the cost of a frame. So the
+    messages of one read from NATS leave in one write per client.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -53,7 +53,7 @@ class Turn:
         self._peers: list[Peer] = []
 
     def add(self, peer: "Peer") -> None:
-        """A connection has something to write out."""
+        """Note that a connection has bytes to write."""
         if not self._peers:
             self._loop.call_soon(self._flush)
         self._peers.append(peer)
@@ -65,28 +65,28 @@ class Turn:
 
 
 class Owner(Protocol):
-    """What a connection tells its gateway, and asks it."""
+    """Callbacks of a connection, which the gateway implements."""
 
     def admits(self, peer: "Peer") -> bool:
-        """Tell whether one more socket may be open; one that is not admitted is cut at once."""
+        """Return whether one more socket may be open; one that is not admitted is cut at once."""
 
     def gone(self, peer: "Peer") -> None:
-        """An admitted socket is closed."""
+        """Called when an admitted socket is closed."""
 
     def cut(self, peer: "Peer", reason: str) -> None:
-        """A socket is about to be cut: its request is `unfinished`, or its HTTP answer `unread`."""
+        """Called before a socket is cut: its request is `unfinished`, or its HTTP answer `unread`."""
 
     def rate(self, now: float) -> TokenBucket:
-        """Return the allowance for the frames of a new connection."""
+        """Return the rate limit for the frames of a new connection."""
 
     def full(self, peer: "Peer") -> None:
-        """The buffer passed its bound."""
+        """Called when the buffer passed its bound."""
 
     def drained(self, peer: "Peer") -> None:
-        """The buffer emptied to a quarter of its bound."""
+        """Called when the buffer emptied to a quarter of its bound."""
 
     def flooded(self, peer: "Peer") -> None:
-        """The client sent more frames than its rate allows."""
+        """Called when the client sent more frames than its rate allows."""
 
 
 class Peer(ServerConnection):
@@ -117,11 +117,11 @@ class Peer(ServerConnection):
         self.protocol.reject = rejected  # type: ignore[method-assign]  # its own answers speak of the library
 
     def serve(self, client: "Subscriber", turn: Turn) -> None:
-        """From here on the connection is a client's: its owner hears when its buffer is full and when it drained."""
+        """Make this connection a client's: the owner now learns when the buffer is full and when it drained."""
         self.client, self.turn, self._serving = client, turn, True
 
     def write(self, data: bytes) -> None:
-        """Write whole frames, at the latest when this turn ends; nothing else of ours ever writes a part of one."""
+        """Write whole frames, at the latest when this turn ends. No other code of ours writes parts of frames."""
         if not self._out:
             self.turn.add(self)
         self._out.append(data)
@@ -159,8 +159,8 @@ class Peer(ServerConnection):
     async def answer(self, response: Response) -> Response:
         """Send an HTTP response as fast as it is read, and wait for the end of the connection.
 
-        A client that reads nothing for five seconds, or not all within a minute, is cut off. The response is given back
-        for websockets, which finds the connection closed and sends nothing.
+        A client that reads nothing for five seconds, or not all within a minute, is cut off. The response is returned
+        to websockets, which finds the connection closed and sends nothing.
         """
         body, head = memoryview(response.body), Response(response.status_code, response.reason_phrase, response.headers)
         try:
@@ -249,7 +249,7 @@ class Peer(ServerConnection):
             super().process_event(event)
 
     def pause_writing(self) -> None:
-        """The buffer passed its bound."""
+        """Tell the owner that the buffer passed its bound."""
         super().pause_writing()
         self._left = self.buffered
         self._read_or_not()
@@ -257,7 +257,7 @@ class Peer(ServerConnection):
             self._owner.full(self)
 
     def resume_writing(self) -> None:
-        """The buffer emptied to a quarter of its bound."""
+        """Tell the owner that the buffer emptied to a quarter of its bound."""
         super().resume_writing()
         self.heard = self.loop.time()
         self._read_or_not()
@@ -266,7 +266,7 @@ class Peer(ServerConnection):
             self._owner.drained(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
+        """Tell the owner that the socket is closed."""
         super().connection_lost(exc)
         self._make_room()
         if self._opening is not None:

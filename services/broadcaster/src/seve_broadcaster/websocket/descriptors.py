@@ -1,4 +1,4 @@
-"""File descriptors: as many as the settings promise clients, or fewer clients where the system gives fewer."""
+"""Raises the limit on file descriptors to the number that the allowed clients need, or allows fewer clients."""
 
 import resource
 
@@ -7,14 +7,14 @@ import structlog
 log = structlog.get_logger()
 
 OTHERS = 256
-"""Descriptors for everything else: NATS, the admin port, files, HTTP, and connections that are still shaking hands."""
+"""Descriptors for everything else: NATS, the admin port, files, HTTP, and connections in their handshake."""
 
 
 def reserve(clients: int) -> tuple[int, int]:
-    """Raise the soft limit to what `clients` need, as far as the hard one allows.
+    """Raise the soft limit to what `clients` need, as far as the hard limit allows.
 
-    Return how many clients that holds, and how many sockets: some may shake hands or ask by HTTP beside the clients.
-    The rest is never given to sockets, so that the admin port can be reached whoever connects.
+    Return the number of clients and the number of sockets that fit. Handshakes and HTTP requests need sockets beside
+    the clients. Sockets never use the rest, so that the admin port stays reachable.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = clients + OTHERS

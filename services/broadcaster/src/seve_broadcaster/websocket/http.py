@@ -1,6 +1,6 @@
-"""HTTP beside `/ws`: the files of `static/`, and `/api/modules`. Everything else is not found.
+"""HTTP responses beside `/ws`: the files of `static/`, and `/api/modules`. Any other path is not found.
 
-Files are read once, at start, and served by name from that list; no path of a request ever reaches the file system.
+Files are read once, at start, and looked up by name in memory; no path of a request reaches the file system.
 """
 
 import hashlib
@@ -46,13 +46,13 @@ SECURITY: Final = {
 TEXT: Final = "text/plain; charset=utf-8"
 
 RECENT_MICROS: Final = 600 * MICROS
-"""How far back a page that opens may draw its trends."""
+"""How far back an opening page can draw its trends."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class Page(NamedTuple):
-    """A file as it is served."""
+    """A file with its media type and tag."""
 
     body: bytes
     kind: str
@@ -60,7 +60,7 @@ class Page(NamedTuple):
 
 
 def static_pages() -> dict[str, Page]:
-    """Every file of `static/` of a known type, by the path it is served at; `index.html` is `/`."""
+    """Return every file of `static/` with a known type, by its path in URLs; `index.html` is `/`."""
     pages = {}
     for file in files("seve_broadcaster").joinpath("static").iterdir():
         kind = TYPES.get("." + file.name.rpartition(".")[2])
@@ -72,20 +72,21 @@ def static_pages() -> dict[str, Page]:
 
 
 def page(pages: Mapping[str, Page], path: str, if_none_match: str | None) -> Response | None:
-    """The response for a static path; None for a path that is none."""
-    found = pages.get(path)
-    if found is None:
+    """Return the response for a path of `pages`; None for any other path."""
+    file = pages.get(path)
+    if file is None:
         return None
-    headers = {"Cache-Control": "no-cache", "ETag": found.etag}
-    if if_none_match == found.etag:
-        return respond(HTTPStatus.NOT_MODIFIED, b"", found.kind, headers)
-    return respond(HTTPStatus.OK, found.body, found.kind, headers)
+    headers = {"Cache-Control": "no-cache", "ETag": file.etag}
+    if if_none_match == file.etag:
+        return respond(HTTPStatus.NOT_MODIFIED, b"", file.kind, headers)
+    return respond(HTTPStatus.OK, file.body, file.kind, headers)
 
 
 def modules(hub: Hub, grant: Grant, now: int) -> bytes:
     """Return the body of `/api/modules`: each module that the caller may see, as of `now` (microseconds since 1970).
 
-    `since` resumes a little in the past, as far as memory reaches: the snapshot of then, and what came after it.
+    `since` is a resume token of up to ten minutes ago, as far as memory reaches: with it a client gets the snapshot of
+    that time, and the messages since.
     """
     since = frames.snapshot_at(hub.buffer.before(format_time(now - RECENT_MICROS)))
     body = [
@@ -108,19 +109,19 @@ def json(body: bytes) -> Response:
 
 
 def rejected(status: StatusLike, text: str) -> Response:  # noqa: ARG001  (its text speaks of the library)
-    """Return the response to a request that websockets rejects, in the form of all others."""
+    """Return the response to a request that websockets rejects, in the same form as all others."""
     status = HTTPStatus(status)
     return plain(status, status.phrase.lower())
 
 
 def respond(status: HTTPStatus, body: bytes, kind: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A response with the headers every answer of this server has."""
+    """Return a response with the headers that every response of this server has."""
     fields = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close", **SECURITY}
     return Response(status.value, status.phrase, Headers({**fields, **(headers or {})}), body)
 
 
 def plain(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A response of one line of text."""
+    """Return a response of one line of text."""
     return respond(status, f"{text}\n".encode(), TEXT, headers)
 
 

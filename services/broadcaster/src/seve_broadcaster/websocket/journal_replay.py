@@ -1,8 +1,8 @@
-"""Brings clients that are further behind than memory reaches up to it, by reading the journal.
+"""Replays the journal to clients that are further behind than memory reaches, until memory reaches them.
 
-Clients that wait share a pass over the journal: it begins behind the earliest of them and gives each what it asked for.
-A jump in the journal's sequence is a gap for all of them. A client whose connection is full for long leaves the pass
-and asks for another when it has room.
+Waiting clients share a pass over the journal: it begins behind the earliest of them and sends each what it asked for.
+A jump in the journal's sequence is a gap for all of them. A client whose connection stays full leaves the pass and asks
+for another when it has room.
 
 Passes: bound `PASSES`, each with one chunk of the journal in memory; overflow rule: the others wait; gauge: clients by
 pace; counters: `replays`, `replayed_messages`.
@@ -46,14 +46,14 @@ class _Rider:
 
     @property
     def stays(self) -> bool:
-        """Whether the pass has anything more for this client: not if it asked for something else, or is owed values."""
+        """Whether the pass has more for this client. No if it asked for something else since, or values are pending."""
         client = self.peer.client
         at_hand = client.pending or client.changes != self._changes or self._hub.buffer.reaches(client.cursor)
         return self.peer.open and not at_hand
 
 
 class JournalReplay:
-    """Reads for clients. `messages` counts what was read, `clients` who came."""
+    """Reads the journal for clients. `messages` counts the messages read, `clients` the clients served."""
 
     def __init__(self, client: DirectClient, hub: Hub) -> None:
         self.messages = 0
@@ -65,7 +65,7 @@ class JournalReplay:
         self._asked = asyncio.Event()
 
     async def bring(self, peer: Peer) -> None:
-        """Bring a client on its way to where memory begins. It may have to be called again."""
+        """Bring a client closer to the beginning of memory. The caller may have to call again."""
         self.clients += 1
         rider = _Rider(self._hub, peer)
         self._waiting.append(rider)
@@ -77,7 +77,7 @@ class JournalReplay:
                 self._waiting.remove(rider)
 
     async def run(self, stop: Stop) -> None:
-        """Read for whoever waits, until `stop`."""
+        """Serve waiting clients until `stop`."""
         await asyncio.gather(*(self._work(stop) for _ in range(PASSES)))
 
     async def _work(self, stop: Stop) -> None:
@@ -106,15 +106,15 @@ class JournalReplay:
         start = 1 + min(catchup.whole_up_to(rider.peer.client) for rider in riders)
         async with reading(self._client, JOURNAL, start=start) as stored:
             if (await journal_extent(self._js)).journal != journal:
-                await pause(stop, RETRY_SECONDS)  # the hub will hear of it
+                await pause(stop, RETRY_SECONDS)  # the feed will notice the new journal too
                 return
             left = await self._read(stored, journal, riders, stop)
-        for rider in left:  # the journal has ended: what memory does not hold is nowhere
+        for rider in left:  # the journal has ended: messages that memory does not hold are gone
             if rider.stays:
                 catchup.lose(self._hub, rider.peer.client, floor)
 
     async def _read(self, stored: Pass, journal: int, riders: list[_Rider], stop: Stop) -> list[_Rider]:
-        """Read until all have left, or to the end of the journal; return who is left then."""
+        """Read until all clients have left, or to the end of the journal; return the remaining ones."""
         read = 0
         while (riders := _staying(riders)) and not stop.is_set() and (chunk := await stored.chunk()):
             for item in chunk:
@@ -133,7 +133,7 @@ class JournalReplay:
 
 
 async def _with_room(riders: list[_Rider]) -> list[_Rider]:
-    """Wait until every client has room, for PATIENCE at most; let go of those that have none."""
+    """Wait until every client has room, for PATIENCE at most; release those that have none."""
     full = [asyncio.ensure_future(rider.peer.room()) for rider in riders if rider.peer.paused]
     if not full:
         return riders
@@ -147,7 +147,7 @@ async def _with_room(riders: list[_Rider]) -> list[_Rider]:
 
 
 def _staying(riders: list[_Rider]) -> list[_Rider]:
-    """Let go of clients for which the pass has nothing more; return the others."""
+    """Release clients for which the pass has nothing more; return the others."""
     for rider in riders:
         if not rider.stays:
             rider.left.set()

@@ -1,4 +1,4 @@
-"""Limits that need counting. Take the time as an argument; close nothing themselves."""
+"""Limits on sockets and on names in subscriptions. Counts; closes nothing."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from seve_broadcaster.fanout.subscriber import Subscription
 from seve_broadcaster.protocol.requests import Refusal, Subscribe
 
 MOST_NAME_BYTES: Final = 256 << 10
-"""Of the modules and sensors that one client may have named in its subscriptions."""
+"""Most bytes of module and sensor names in one client's subscriptions."""
 
 
 class Sockets:
@@ -21,7 +21,7 @@ class Sockets:
         self.open = 0
 
     def admits(self, address: str) -> bool:
-        """Tell whether one more may be open; what is admitted is to be told as gone."""
+        """Return whether one more may be open; the caller has to report an admitted one as `gone`."""
         if self.open >= self._most or self._of[address] >= self._most_per_address:
             self._forget(address)
             return False
@@ -41,7 +41,7 @@ class Sockets:
 
 
 def check_names(subscriptions: Mapping[str, Subscription], asked: Subscribe, most: int = MOST_NAME_BYTES) -> None:
-    """Raise Refusal where the names in a client's subscriptions would take more than `most` bytes."""
+    """Raise Refusal if the names in a client's subscriptions would take more than `most` bytes."""
     kept = [one.sensors for name, one in subscriptions.items() if name not in asked.modules]
     sensors = {id(names): names for names in (*kept, asked.sensors) if names}
     groups = (subscriptions.keys() | asked.modules, *sensors.values())

@@ -1,4 +1,4 @@
-"""HTTP on the port of the WebSockets: which request gets which answer. Decides who may ask through `admission`."""
+"""Routes HTTP requests on the WebSocket port to their answers. `admission` decides which requests are allowed."""
 
 from collections.abc import Awaitable
 from http import HTTPStatus
@@ -28,7 +28,7 @@ class Router:
         self.refused = self._admission.refused
 
     def answer(self, connection: ServerConnection, request: Request) -> Awaitable[Response] | None:
-        """Answer a request; None lets the WebSocket handshake go on."""
+        """Answer a request; return None to continue the WebSocket handshake."""
         peer, path = cast("Peer", connection), urlsplit(request.path).path
         checked = self._admission.check(request)
         if isinstance(checked, Response):
@@ -38,8 +38,8 @@ class Router:
             return None
         if path == "/api/modules":
             return self._modules(peer)
-        found = http.page(self._pages, path, single(request, "If-None-Match"))
-        return peer.answer(found or http.plain(HTTPStatus.NOT_FOUND, "not found"))
+        file = http.page(self._pages, path, single(request, "If-None-Match"))
+        return peer.answer(file or http.plain(HTTPStatus.NOT_FOUND, "not found"))
 
     async def _modules(self, peer: Peer) -> Response:
         try:
@@ -51,4 +51,4 @@ class Router:
         try:
             return await peer.answer(http.json(answer.body))
         finally:
-            self._answers.give_back(answer)
+            self._answers.release(answer)

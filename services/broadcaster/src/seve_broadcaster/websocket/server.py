@@ -1,6 +1,6 @@
-"""The WebSocket server: connections in, hub out, and everything that needs a clock or a socket between them.
+"""The WebSocket server: joins connections to the hub, with all that needs a clock or a socket between them.
 
-Decides nothing that `fanout.hub`, `protocol` or `auth` can decide.
+Leaves every decision to `fanout.hub`, `protocol` and `auth` that they can make.
 """
 
 import asyncio
@@ -48,20 +48,20 @@ CONDITION: Final = "websocket"
 
 SWEEP_SECONDS: Final = 1.0
 BACKLOG: Final = 4096
-"""Connections that wait to be accepted: after a restart all clients come back at once."""
+"""Connections that may wait to be accepted: after a restart all clients reconnect at once."""
 
 BURST_SECONDS: Final = 10
-"""A client may save up so many seconds of its rate."""
+"""A client may accumulate its rate for this many seconds."""
 
 BESIDE: Final = 32
-"""Sockets of an address beside its clients: handshakes under way, the page and its files."""
+"""Further sockets of an address beside its clients: open handshakes, the page and its files."""
 
 BUDGET: Final = 64 * 1024
-"""Bytes that a client which is behind is sent in one turn of the loop."""
+"""Bytes that a client which is behind is sent per turn of the loop."""
 
 MIN_RETRY_MS: Final = 250
 RETRY_MS_A_CLIENT: Final = 2
-"""Spread of the clients' return after a stop: 500 a second come back."""
+"""Milliseconds per client over which reconnects spread after a stop: 500 clients per second return."""
 
 
 class Gateway:
@@ -87,7 +87,7 @@ class Gateway:
         self._open_peers: set[Peer] = set()
 
     async def serve(self, stop: Stop) -> None:
-        """Serve until `stop`, then send everyone away. Raises SettingsError where the address cannot be had."""
+        """Serve until `stop`, then close every connection. Raises SettingsError if the address cannot be bound."""
         self._turn = Turn(asyncio.get_running_loop())
         try:
             server = await self._open()
@@ -98,7 +98,7 @@ class Gateway:
         self._health.holds(CONDITION)
         while not await pause(stop, SWEEP_SECONDS):
             self._sweep(asyncio.get_running_loop().time(), time.time())
-        await self._send_away(server)
+        await self._close_all(server)
 
     async def _open(self) -> Server:
         host, port = split_listen(self._settings.ws_listen)
@@ -129,7 +129,7 @@ class Gateway:
         peer = cast("Peer", connection)
         address = peer.address
         if len(self.peers) >= self._clients:
-            self._end(peer, TRY_AGAIN, "full", "as many clients as this server takes")
+            self._end(peer, TRY_AGAIN, "full", "this server has as many clients as it accepts")
         elif self._addresses[address] >= self._settings.ws_max_clients_per_address:
             self._end(peer, POLICY, "address", "too many connections from this address")
         else:
@@ -157,15 +157,15 @@ class Gateway:
         query = urlsplit(peer.request.path).query
         peer.request = Request("/ws", Headers())  # its headers are read; thousands of clients need not keep theirs
         self._act(peer, query, query=True)
-        async for said in peer:
-            await peer.room()  # every message has an answer: what nobody reads is not added to
+        async for request in peer:
+            await peer.room()  # every request has an answer: no more answers while unread ones fill the buffer
             if not peer.open:
                 return
-            self._act(peer, said, query=False)
+            self._act(peer, request, query=False)
 
-    def _act(self, peer: Peer, said: str | bytes, *, query: bool) -> None:
+    def _act(self, peer: Peer, request: str | bytes, *, query: bool) -> None:
         try:
-            action = parse_query(str(said)) if query else parse(said)
+            action = parse_query(str(request)) if query else parse(request)
             if isinstance(action, Subscribe):
                 check_names(peer.client.subscriptions, action)
                 self.hub.subscribe(peer.client, action)
@@ -178,7 +178,7 @@ class Gateway:
         self._bound(peer)
 
     def _bound(self, peer: Peer) -> None:
-        """End a client for which more answers are pending than may wait: the journal is away, and it goes on asking."""
+        """End a client with too many pending answers: it goes on sending requests while the journal is away."""
         pending = sum(len(owed) for owed in peer.client.pending if isinstance(owed, bytes))
         if pending > self._settings.ws_buffer_bytes:
             self._end(peer, TRY_AGAIN, "pending", "too many answers are pending")
@@ -186,7 +186,7 @@ class Gateway:
     # on the way to the head
 
     def _advance(self, peer: Peer) -> None:
-        """Bring a client that is behind to the head: at once where little is owed, else by a task of its own."""
+        """Bring a client that is behind to the head: at once if it misses little, else in a task of its own."""
         client = peer.client
         if client.pace is not Pace.BEHIND or peer.pump is not None:
             return
@@ -205,10 +205,10 @@ class Gateway:
         finally:
             peer.pump = None
 
-    # what connections tell and ask
+    # callbacks of connections
 
     def admits(self, peer: Peer) -> bool:
-        """Tell whether one more socket may be open, whatever it will be."""
+        """Return whether one more socket may be open, whatever it will be used for."""
         admitted = self._sockets.admits(peer.address)
         if admitted:
             self._open_peers.add(peer)
@@ -226,7 +226,7 @@ class Gateway:
         self.ended[reason] += 1
 
     def rate(self, now: float) -> TokenBucket:
-        """Return the allowance for the frames of a new connection."""
+        """Return the rate limit for the frames of a new connection."""
         per_second = self._settings.ws_max_message_rate
         return TokenBucket(per_second, per_second * BURST_SECONDS, now)
 
@@ -235,14 +235,14 @@ class Gateway:
         self._end(peer, POLICY, "rate", "too many messages")
 
     def full(self, peer: Peer) -> None:
-        """The buffer of a client is full: it is slow from here on, or is disconnected where it asked for that."""
+        """Make a client whose buffer is full slow, or disconnect it if it asked for that."""
         self.hub.overflow(peer.client)
         if peer.client.slow == "disconnect" and peer.client.pace is Pace.SLOW:
             loop = asyncio.get_running_loop()
             loop.call_soon(self._end, peer, TRY_AGAIN, "slow", "too slow for what was asked")
 
     def drained(self, peer: Peer) -> None:
-        """The buffer of a client drained: bring it on."""
+        """Let a client whose buffer drained catch up."""
         self.hub.relieve(peer.client)
         self._advance(peer)
 
@@ -254,7 +254,7 @@ class Gateway:
             peer.end(code, text)
 
     def _sweep(self, now: float, wall: float) -> None:
-        """Ping who is quiet, let go who stays so or whose token is over; look for new keys and silent modules."""
+        """Ping idle clients; end those that stay idle or whose token expired; check for new keys and silent modules."""
         self._keys.fresh()
         if self._certificate is not None:
             self._certificate.fresh()
@@ -264,19 +264,19 @@ class Gateway:
         for peer in list(self.peers):
             peer.judge(now)
             self._bound(peer)
-            quiet = now - peer.heard
+            idle = now - peer.heard
             if peer.grant.expires is not None and peer.grant.expires < wall:
                 self._end(peer, POLICY, "expired", "the token has expired")
             elif not self._keys.hold(peer.grant):
                 self._end(peer, POLICY, "withdrawn", "the key of the token was withdrawn")
-            if quiet > 2 * interval:
+            if idle > 2 * interval:
                 self.ended["ping"] += 1
                 peer.transport.abort()
-            elif quiet > interval and peer.asked < peer.heard and not peer.paused:
+            elif idle > interval and peer.asked < peer.heard and not peer.paused:
                 peer.ask(now)
 
-    async def _send_away(self, server: Server) -> None:
-        """Tell everyone to come back later, each at another time, and close. Who is stuck is cut off."""
+    async def _close_all(self, server: Server) -> None:
+        """Tell each client when to reconnect, at different times, and close. Connections with full buffers are cut."""
         spread = MIN_RETRY_MS + 1000 + RETRY_MS_A_CLIENT * len(self.peers)
         for peer in list(self.peers):
             self.ended["stop"] += 1
@@ -285,12 +285,12 @@ class Gateway:
             else:
                 peer.write(frames.closing(random.randint(MIN_RETRY_MS, spread)))  # noqa: S311  (a jitter)
                 peer.flush()
-        for peer in self._open_peers - self.peers:  # requests and answers that are under way
+        for peer in self._open_peers - self.peers:  # unfinished requests and answers
             peer.transport.abort()
-        server.close(code=GOING_AWAY, reason="the server goes away")
+        server.close(code=GOING_AWAY, reason="the server stops")
         await server.wait_closed()
 
 
 def _select(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """`seve`, where it is offered; a token is never echoed."""
+    """Choose `seve` if it is offered; never echo a token."""
     return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None

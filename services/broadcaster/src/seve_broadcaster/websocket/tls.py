@@ -1,32 +1,34 @@
-"""TLS of the WebSocket port: a certificate that is loaded again when its files change."""
+"""TLS of the WebSocket port: a certificate that is reloaded when its files change."""
 
 import ssl
 from pathlib import Path
 
 from seve_runtime.errors import SettingsError
 
-from seve_broadcaster.files import Watched
+from seve_broadcaster.files import WatchedFiles
 
 
 class Certificate:
     """A certificate chain and its key, in `context`. A connection keeps the certificate it began with."""
 
     def __init__(self, cert_file: str, key_file: str) -> None:
-        """Raises SettingsError for files that cannot be used."""
+        """Load the files. Raises SettingsError if they cannot be used."""
         self._files = (cert_file, key_file)
         self.context = _context()
         try:
-            self._watched = Watched("WS_TLS_CERT_FILE, WS_TLS_KEY_FILE", [*map(Path, self._files)], self._load)
+            self._watched = WatchedFiles("WS_TLS_CERT_FILE, WS_TLS_KEY_FILE", [*map(Path, self._files)], self._load)
         except (OSError, ValueError) as error:
             named = f"WS_TLS_CERT_FILE = {cert_file!r}, WS_TLS_KEY_FILE = {key_file!r}"
             raise SettingsError([f"{named}: {error}"]) from error
 
     def fresh(self) -> None:
-        """Load the files again if one changed."""
+        """Reload the files if one changed."""
         self._watched.fresh()
 
     def _load(self) -> None:
-        _context().load_cert_chain(*self._files, password=_no_password)  # a pair that does not match would stay half
+        _context().load_cert_chain(
+            *self._files, password=_no_password
+        )  # else a pair that does not match would be half loaded
         self.context.load_cert_chain(*self._files, password=_no_password)
 
 
