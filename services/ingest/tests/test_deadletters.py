@@ -197,4 +197,4 @@ async def test_nats_away_is_said_at_once(tool):
     """With the setting that says where it was looked for."""
     code, _, told = await tool("list", NATS_URL=f"nats://127.0.0.1:{free_port()}")
     assert code == 1
-    assert told.startswith("NATS cannot be asked (NATS_URL): ")
+    assert told.startswith("NATS does not answer (NATS_URL): ")

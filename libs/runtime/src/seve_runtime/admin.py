@@ -1,8 +1,8 @@
-"""The admin port: `/health/live`, `/health/ready` and `/metrics`. Serves no business of a service.
+"""The admin port: `/health/live`, `/health/ready` and `/metrics`. Serves no data of a service.
 
-It has threads of its own, so that it answers even while the event loop is stuck (and then says so). At most 32 requests
-are served at once; one more ends the oldest, so that whoever holds connections open keeps nobody out. A request that
-names another host is refused: a page may have made its name point here.
+It uses threads, so that it answers even while the event loop is stuck (and then reports that). Bound: 32 requests at
+once; overflow rule: a further one disconnects the oldest, so that held connections lock nobody out. A request with an
+unknown `Host` is refused, against DNS rebinding.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class _Server(ThreadingMixIn, WSGIServer):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._lock = threading.Lock()
-        self._served: dict[socket.socket, None] = {}  # in the order of their beginning
+        self._served: dict[socket.socket, None] = {}  # in the order in which they began
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
@@ -72,10 +72,10 @@ async def admin(
     hosts: Iterable[str] = (),
     registry: CollectorRegistry = REGISTRY,
 ) -> AsyncIterator[int]:
-    """Serve health and metrics on `listen` while the context lasts; gives the port.
+    """Serve health and metrics on `listen` within the context; yield the port.
 
-    `hosts` are names that a request may use besides literal addresses and `localhost`. Raises SettingsError where the
-    port is taken.
+    `hosts` are names that a request may use besides literal addresses and `localhost`. Raises SettingsError if the port
+    is taken.
     """
     host, port = split_listen(listen)
     try:
@@ -108,7 +108,7 @@ def _app(health: Health, registry: CollectorRegistry, hosts: frozenset[str]) -> 
         host = environ.get("HTTP_HOST")
         if host is not None and not host_allowed(host, hosts):  # HTTP/1.0 has none; a browser always sends one
             start_response("421 Misdirected Request", [("Content-Type", "text/plain")])
-            return [b"not reached by that name; ADMIN_HOSTS lists the names it has\n"]
+            return [b"this server has no such name; ADMIN_HOSTS lists the names it has\n"]
         match environ.get("PATH_INFO"):
             case "/metrics":
                 return metrics(environ, start_response)

@@ -29,18 +29,18 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     log_level: Annotated[logs.Level, Meta(description="debug, info, warning or error")] = "info"
     log_format: Annotated[logs.Format, Meta(description="json, console, or auto: console on a terminal")] = "auto"
-    admin_listen: Annotated[
-        Listen, Meta(description="where health and metrics are served; port 0 takes a free one")
-    ] = "127.0.0.1:0"
+    admin_listen: Annotated[Listen, Meta(description="address of health and metrics; port 0 takes a free one")] = (
+        "127.0.0.1:0"
+    )
     admin_hosts: Annotated[
         tuple[str, ...],
-        Meta(description="names by which the admin port is reached, besides `localhost` and literal addresses"),
+        Meta(description="host names of the admin port, besides `localhost` and literal addresses"),
     ] = ()
     shutdown_grace: Annotated[Seconds, Meta(description="how long a stop may take before work is cancelled")] = 10.0
 
 
 def settings_help(cls: type[msgspec.Struct]) -> str:
-    """The table of settings that `--help` ends with."""
+    """Return the table of settings at the end of `--help`."""
     rows = describe(cls)
     width = max(len(row.name) for row in rows)
     return "settings, from the environment:\n" + "\n".join(
@@ -49,7 +49,7 @@ def settings_help(cls: type[msgspec.Struct]) -> str:
 
 
 def parser(prog: str, summary: str, cls: type[msgspec.Struct]) -> argparse.ArgumentParser:
-    """An argument parser whose `--help` lists the settings of `cls`."""
+    """Return an argument parser whose `--help` lists the settings of `cls`."""
     whole = argparse.ArgumentParser(
         prog=prog, description=summary, epilog=settings_help(cls), formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -66,10 +66,10 @@ def load_or_exit(cls: type[T]) -> T:
 
 
 def check(cls: type[msgspec.Struct], uses: Mapping[type[Any], Callable[[Any], object]]) -> int:
-    """Load the settings `cls` and use what its groups name, such as key files; start nothing. Gives the exit code 0.
+    """Load the settings `cls` and open what they name, such as key files; start nothing. Return the exit code 0.
 
-    `uses` has a function for each group; a group is used although another one has faults. Reports every fault and
-    exits with 2.
+    `uses` has a function per group of settings, which runs even if another group has faults. With faults, prints each
+    and exits with 2.
     """
     faults: list[str] = []
     for group in (cls, *uses):
@@ -85,14 +85,14 @@ def check(cls: type[msgspec.Struct], uses: Mapping[type[Any], Callable[[Any], ob
 
 
 def report_faults(error: SettingsError) -> NoReturn:
-    """Every fault on stderr, then exit code 2."""
+    """Print every fault on stderr and exit with 2."""
     for fault in error.faults:
         print(f"setting {fault}", file=sys.stderr)  # noqa: T201  (logs are not configured yet)
     sys.exit(2)
 
 
 def run(name: str, settings: ServiceSettings, app: Callable[[Stop], Awaitable[None]]) -> int:
-    """Run `app` on uvloop until it returns; gives the exit code. `app` gets the event that SIGTERM or SIGINT sets."""
+    """Run `app` on uvloop; return the exit code. `app` gets the event that SIGTERM or SIGINT sets."""
     logs.configure(name, settings.log_level, settings.log_format)
 
     async def main() -> None:

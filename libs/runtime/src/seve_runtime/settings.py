@@ -1,7 +1,7 @@
-"""Settings from the environment, read once into frozen structs; all faults are reported together.
+"""Reads settings from the environment, once, into frozen structs; reports all faults together.
 
-A field `flush_interval: Seconds` is the variable `FLUSH_INTERVAL`; a field whose type is a struct is a group whose
-fields are variables of their own. Secrets may come from a file named by `NAME_FILE`. Reads only the mapping and those
+A field `flush_interval: Seconds` is the variable `FLUSH_INTERVAL`. A field whose type is a struct is a group whose
+fields are variables themselves. A secret may come from a file named by `NAME_FILE`. Reads only the mapping and those
 files, and never puts a secret's value into a message.
 """
 
@@ -48,7 +48,7 @@ class Secret:
 
 
 Seconds = Annotated[float, Meta(extra={"unit": SECONDS})]
-"""A duration: `500ms`, `5s`, `10m`, `2h`, `90d`, or `0`. It has no sign; a setting may add bounds of its own."""
+"""A duration: `500ms`, `5s`, `10m`, `2h`, `90d`, or `0`. It has no sign; a setting may add bounds."""
 
 Bytes = Annotated[int, Meta(extra={"unit": BYTES})]
 """A size: `64KiB`, `256MiB`, `2GiB`, or `0`."""
@@ -60,7 +60,7 @@ Listen = Annotated[str, Meta(extra={"unit": LISTEN})]
 
 
 class Setting(NamedTuple):
-    """One variable: its name, how its default reads (None where it must be set) and what it is for."""
+    """A variable: its name, its default as text (None if it must be set), and its description."""
 
     name: str
     default: str | None

@@ -76,7 +76,7 @@ def _deadletter(options: argparse.Namespace) -> int:
     try:
         return asyncio.run(command.run(options, settings.nats, normaliser(settings.rules), print))
     except (nats.errors.Error, OSError) as error:
-        print(f"NATS cannot be asked (NATS_URL): {describe(error)}", file=sys.stderr)
+        print(f"NATS does not answer (NATS_URL): {describe(error)}", file=sys.stderr)
         return 1
 
 

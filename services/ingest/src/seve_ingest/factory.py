@@ -1,4 +1,4 @@
-"""The rules that settings ask for: routes of the file, then of the presets as listed, then `native`."""
+"""Builds routes and normaliser from the settings: routes of the file, then those of the presets, then `native`."""
 
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ EVER: Final = 10_000 * 365.0 * DAY
 
 
 def read_route_file(settings: RuleSettings) -> RouteFile:
-    """The file of routes; without the setting, no routes and no tests. Raises SettingsError with every fault of it."""
+    """Return the file of routes, empty without the setting. Raises SettingsError with every fault of the file."""
     if not settings.routes_file:
         return RouteFile([], [])
     path = Path(settings.routes_file)
@@ -34,7 +34,7 @@ def read_route_file(settings: RuleSettings) -> RouteFile:
 
 
 def route_table(settings: RuleSettings) -> RouteTable:
-    """The routes in the order they are tried. Raises SettingsError."""
+    """Return the routes in the order in which they are tried. Raises SettingsError."""
     own = read_route_file(settings).routes
     routes = [(Path(settings.routes_file or "").name, route) for route in own]
     presets = [*(name for name in settings.route_presets if name != "native"), "native"]
@@ -43,7 +43,7 @@ def route_table(settings: RuleSettings) -> RouteTable:
 
 
 def normaliser(settings: RuleSettings) -> Normaliser:
-    """The normaliser of these settings. Raises SettingsError."""
+    """Return the normaliser for these settings. Raises SettingsError."""
     return Normaliser(
         route_table(settings),
         retention=settings.retention or EVER,
@@ -53,12 +53,12 @@ def normaliser(settings: RuleSettings) -> Normaliser:
 
 
 def with_routes_file(settings: RuleSettings, path: str) -> RuleSettings:
-    """The same settings with another file of routes."""
+    """Return the settings with another file of routes."""
     return msgspec.structs.replace(settings, routes_file=path)
 
 
 def run_route_tests(settings: RuleSettings) -> int:
-    """Run the tests of the file of routes; gives how many there are. Raises SettingsError with each that fails."""
+    """Run the tests of the file of routes; return their number. Raises SettingsError with each failure."""
     tests = read_route_file(settings).tests
     failed = failures(normaliser(settings), tests, now=micros())
     if failed:

@@ -98,15 +98,15 @@ class MqttSession:
                 break
             except OSError as error:
                 self._fails(f"cannot connect: {describe(error)}")
-            await pause(stop, self._retries.after(self._stood()) * random.uniform(1, 1.25))  # noqa: S311  (jitter)
+            await pause(stop, self._retries.after(self._lasted()) * random.uniform(1, 1.25))  # noqa: S311  (jitter)
 
-    def _stood(self) -> float:
-        """For how long the connection that ended had been accepted (seconds)."""
+    def _lasted(self) -> float:
+        """Return how long the connection that ended was accepted (seconds); 0 if it was not."""
         since, self._since = self._since, None
         return 0.0 if since is None else self._loop.time() - since
 
     async def _connected(self) -> None:
-        """One connection, until it is lost."""
+        """Connect, and serve the connection until it is lost."""
         host, port = connect.address(self._settings)
         timeout = self._settings.mqtt_connect_timeout
         name = self._settings.mqtt_server_name or host

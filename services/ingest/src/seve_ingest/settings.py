@@ -1,4 +1,4 @@
-"""What ingest can be told, all from the environment. Rules between settings are held here too."""
+"""Ingest's settings, and the rules between them."""
 
 import re
 from typing import Annotated, Final, Literal
@@ -18,7 +18,7 @@ _Natural = Annotated[int, Meta(ge=0)]
 
 
 class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach the MQTT broker and what to ask of it."""
+    """The MQTT broker and ingest's session at it."""
 
     mqtt_broker: Annotated[
         str,
@@ -31,11 +31,18 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_username: Annotated[str | None, Meta(description="user name at the broker")] = None
     mqtt_password: Annotated[Secret | None, Meta(description="its password; or MQTT_PASSWORD_FILE")] = None
     mqtt_client_id: Annotated[
-        str, Meta(min_length=1, description="names the session that the broker keeps: one for each ingest, for ever")
+        str,
+        Meta(
+            min_length=1,
+            description="name of ingest's session at the broker: another one per ingest, and never changed",
+        ),
     ] = "seve-ingest"
     mqtt_topics: Annotated[
         tuple[str, ...],
-        Meta(min_length=1, description="topic filters, separated by commas; those of several ingests may not overlap"),
+        Meta(
+            min_length=1,
+            description="topic filters, separated by commas; several ingests need filters that do not overlap",
+        ),
     ] = ("#",)
     mqtt_version: Annotated[Literal["3.1.1", "5"], Meta(description="MQTT version to speak: 3.1.1 or 5")] = "3.1.1"
     mqtt_keepalive: Annotated[int, Meta(ge=5, le=3600, description="seconds of silence after which to ping")] = 30
@@ -47,15 +54,17 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):
         str | None, Meta(description="with mqtts://: certificates to trust, instead of the system's")
     ] = None
     mqtt_cert_file: Annotated[str | None, Meta(description="with mqtts://: client certificate")] = None
-    mqtt_key_file: Annotated[str | None, Meta(description="its private key, where it is in a file of its own")] = None
+    mqtt_key_file: Annotated[str | None, Meta(description="its private key, if it is in another file")] = None
     mqtt_server_name: Annotated[
-        str | None, Meta(description="with mqtts://: the name in the broker's certificate, where it is not the host")
+        str | None, Meta(description="with mqtts://: the name in the broker's certificate, if it is not the host")
     ] = None
 
     def __post_init__(self) -> None:
         files = (self.mqtt_ca_file, self.mqtt_cert_file, self.mqtt_key_file, self.mqtt_server_name)
         if any(files) and not self.mqtt_broker.startswith("mqtts:"):
-            raise ValueError("MQTT_CA_FILE and the like need MQTT_BROKER=mqtts://")
+            raise ValueError(
+                "MQTT_CA_FILE, MQTT_CERT_FILE, MQTT_KEY_FILE and MQTT_SERVER_NAME need MQTT_BROKER=mqtts://…"
+            )
         for topic in self.mqtt_topics:
             if not _FILTER.fullmatch(topic):
                 raise ValueError(
@@ -66,22 +75,22 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What topics mean, and which samples are refused."""
+    """The meaning of topics, and the bounds of samples."""
 
-    mqtt_topic_prefix: Annotated[str, Meta(description="levels before every topic, taken off before routing")] = ""
+    mqtt_topic_prefix: Annotated[str, Meta(description="levels before every topic, removed before routing")] = ""
     route_presets: Annotated[
         tuple[Literal["esphome", "tasmota", "zigbee2mqtt", "native"], ...],
-        Meta(description="firmwares whose topics are understood too: esphome, tasmota, zigbee2mqtt"),
+        Meta(description="firmwares whose topics ingest understands too: esphome, tasmota, zigbee2mqtt"),
     ] = ()
     routes_file: Annotated[str | None, Meta(description="TOML file of routes that are tried before all others")] = None
     value_ranges: Annotated[
         tuple[str, ...],
-        Meta(description="samples outside go to the dead letters: temperature=-40..85,humidity=0..100"),
+        Meta(description="samples outside become dead letters: temperature=-40..85,humidity=0..100"),
     ] = ()
     retention: Annotated[
         Seconds,
         Meta(
-            description="older samples go to the dead letters, 0 takes all; the writer's setting of the same name",
+            description="older samples become dead letters; 0 accepts all; the same setting as the writer's",
         ),
     ] = 90 * DAY
 
@@ -89,8 +98,8 @@ class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
         self.ranges()
 
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """Least and most by sensor type. Raises ValueError, which loading reports as a fault."""
-        found: dict[str, tuple[float, float]] = {}
+        """Return least and most by sensor type. Raises ValueError, which loading reports as a fault."""
+        ranges: dict[str, tuple[float, float]] = {}
         for text in self.value_ranges:
             match = _RANGE.fullmatch(text)
             try:
@@ -99,8 +108,8 @@ class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
                 sensor, least, most = "", 1, 0
             if least > most or not sensor:
                 raise ValueError(f"VALUE_RANGES: {text!r} is not of the form temperature=-40..85")
-            found[sensor] = (least, most)
-        return found
+            ranges[sensor] = (least, most)
+        return ranges
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +119,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rules: RuleSettings = RuleSettings()
     max_inflight: Annotated[
         int,
-        Meta(ge=1, le=LARGEST_WINDOW, description="messages that JetStream may still owe an ack; then reading stops"),
+        Meta(
+            ge=1,
+            le=LARGEST_WINDOW,
+            description="most messages without JetStream's ack; beyond that ingest stops reading",
+        ),
     ] = 10_000
     max_inflight_bytes: Annotated[Bytes, Meta(ge=1 << 20, description="the same in bytes")] = 64 << 20
     publish_timeout: Annotated[
@@ -119,8 +132,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dedup_tail: Annotated[
         _Natural,
         Meta(
-            description="envelopes of its own that ingest reads back from the journal at start, to know what the "
-            "broker sends again"
+            description="ingest's newest envelopes that it reads from the journal at start, to recognise redeliveries"
         ),
     ] = 131_072
     nats: NatsSettings = NatsSettings()

@@ -1,9 +1,9 @@
-"""NATS messages at the pipeline's rate: from the socket's bytes to a handler, and from a publisher to the next write.
+"""Receives and publishes NATS messages without nats-py's queues, for subscriptions at the pipeline's rate.
 
-nats-py makes of each message it receives a dictionary of headers, an object, a place in a queue and a turn of a task,
-and of each one it publishes a header block built anew, which is much where nearly every sample is a message of its own.
-Connecting, authentication, TLS, finding the server again, requests and every other subscription are nats-py's. Its
-private names are used here and nowhere else.
+For each received message nats-py creates a dictionary of headers, an object, a queue entry and a turn of a task; for
+each published one it builds the header block again. Here a message goes from the socket's bytes to its handler, and
+from the publisher to the next write. Connecting, authentication, TLS, reconnecting, requests and all other
+subscriptions stay with nats-py. Only this file uses its private names (decision 0801).
 """
 
 import asyncio
@@ -27,7 +27,7 @@ CRLF: Final = b"\r\n"
 
 
 class Frame(msgspec.Struct, gc=False):
-    """A message as it came. `headers` is the whole block, beginning with `NATS/1.0`; empty where there is none."""
+    """A message as it arrived. `headers` is the whole block, beginning with `NATS/1.0`; empty if there is none."""
 
     subject: str
     reply: str
@@ -35,7 +35,7 @@ class Frame(msgspec.Struct, gc=False):
     headers: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """The value of a header, by its exact name."""
+        """Return the value of a header, by its exact name, or None."""
         start = self.headers.find(f"\r\n{name}: ".encode())
         if start < 0:
             return None
@@ -44,18 +44,18 @@ class Frame(msgspec.Struct, gc=False):
 
     @property
     def status(self) -> tuple[str, str]:
-        """Code and description where the server says something itself; empty for a message that was published."""
-        _, _, said = self.headers[: self.headers.find(CRLF)].decode().partition(" ")
-        code, _, description = said.partition(" ")
+        """Return code and description of a status message of the server; both empty for a published message."""
+        _, _, status = self.headers[: self.headers.find(CRLF)].decode().partition(" ")
+        code, _, description = status.partition(" ")
         return code, description
 
 
 Handler = Callable[[Frame], Awaitable[None]]
-"""Takes one message. The next is not read before it returns, so it must not wait for an answer on its connection."""
+"""Handles one message. The next is read after it returns, so it must not wait for an answer on its own connection."""
 
 
 class DirectClient(Client):
-    """nats-py's client, with a direct way in and out for what carries the stream.
+    """nats-py's client with direct subscriptions and publishes.
 
     With `read_pace` (seconds) it reads at most that often while little comes, and so wakes up once for many messages.
     Everything that it receives may be late by so much.
@@ -68,14 +68,14 @@ class DirectClient(Client):
         self._ps = _DirectParser(self, self._handlers)
 
     async def subscribe_direct(self, subject: str, handler: Handler) -> Subscription:
-        """Let `handler` have each message of `subject`, in order, until the subscription ends.
+        """Call `handler` with each message of `subject`, in order, until the subscription ends.
 
-        Nothing is queued: a handler that is slow leaves messages to the socket, and in the end to the server.
+        Nothing is queued: while a handler is slow, messages wait in the socket, and then in the server.
         """
-        number = self._sid + 1  # what nats-py will call it: the first message may come before `subscribe` returns
+        number = self._sid + 1  # nats-py's next number: the first message may arrive before `subscribe` returns
         self._handlers[str(number).encode()] = handler
         subscription = await self.subscribe(subject, cb=_never)
-        assert subscription._id == number  # noqa: S101, SLF001  (nothing ran in between)
+        assert subscription._id == number  # noqa: S101, SLF001  (no other code ran in between)
         return subscription
 
     def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
@@ -83,10 +83,10 @@ class DirectClient(Client):
         self._handlers.pop(str(sid).encode(), None)
 
     def publish_direct(self, subject: str, data: bytes, reply: str = "", headers: bytes = b"") -> None:
-        """Publish with what goes out next. `headers` is a block as in `Frame`; names are not checked.
+        """Publish with the next write. `headers` is a block as in `Frame`; its names are not checked.
 
-        Where nothing waits, the command goes to the transport at once: nats-py's flusher costs a turn of a task.
-        Nothing holds a publisher back: how much it has under way is its own affair. Raises as nats-py's `publish`.
+        If nothing else waits, the command goes to the transport at once: nats-py's flusher costs a turn of a task.
+        Never blocks: the caller has to bound what it has in flight. Raises as nats-py's `publish`.
         """
         if self.is_closed:
             raise ConnectionClosedError
@@ -104,8 +104,8 @@ class DirectClient(Client):
             line = f"PUB {subject} {reply} {size}\r\n".encode()
         command = b"".join((line, headers, data, CRLF))
         if connected and not self._pending_data_size:
-            with suppress(RuntimeError):  # uvloop's transport was closed, and nats-py is about to learn it
-                self._transport.write(command)  # type: ignore[union-attr]  # there while it is connected
+            with suppress(RuntimeError):  # uvloop's transport was closed, and nats-py does not know it yet
+                self._transport.write(command)  # type: ignore[union-attr]  # not None while it is connected
                 return
         self._pending.append(command)
         self._pending_data_size += len(command)
@@ -114,20 +114,20 @@ class DirectClient(Client):
 
 
 class _DirectParser(Parser):
-    """Takes messages out of what was read; hands every other line to nats-py. `handlers` go by subscription number."""
+    """Parses messages of direct subscriptions; passes every other line to nats-py. `handlers` are by subscription."""
 
     def __init__(self, client: DirectClient, handlers: dict[bytes, Handler]) -> None:
         self._handlers = handlers
         super().__init__(client)
 
     def reset(self) -> None:
-        """A new connection."""
+        """Begin with a new connection."""
         super().reset()
         self._parts: list[bytes] = []
         self._lacking = 0
 
     async def parse(self, data: bytes = b"") -> None:
-        """Handle all that is complete with `data`. Raises ProtocolError."""
+        """Handle the messages that `data` completes. Raises ProtocolError."""
         self._parts.append(data)
         self._lacking -= len(data)
         if self._lacking <= 0:
@@ -148,7 +148,7 @@ class _DirectParser(Parser):
             transport.resume_reading()
 
     async def _consume(self, data: bytes) -> tuple[int, int]:
-        """Where the incomplete rest begins, and how many bytes it lacks at least."""
+        """Return the offset at which the incomplete rest begins, and how many bytes it lacks at least."""
         at = 0
         while (end := data.find(CRLF, at)) >= 0:
             line = data[at:end]
@@ -177,7 +177,7 @@ class _DirectParser(Parser):
             return
         try:
             await handler(Frame(subject.decode(), reply.decode(), data, headers))
-        except Exception as error:  # as nats-py treats its callbacks: told, and the next message comes
+        except Exception as error:  # as nats-py treats its callbacks: report it, continue with the next message
             await self.nc._error_cb(error)  # noqa: SLF001
 
     async def _other(self, line: bytes) -> None:
@@ -187,4 +187,4 @@ class _DirectParser(Parser):
 
 
 async def _never(_: Any) -> None:
-    raise AssertionError("a direct subscription's message went another way")
+    raise AssertionError("nats-py delivered a message of a direct subscription")

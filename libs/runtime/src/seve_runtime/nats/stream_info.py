@@ -1,5 +1,5 @@
-"""STREAM.INFO as the server answers it, with what nats-py leaves out: the time of the oldest message, and which
-messages are gone. Asks once, and judges nothing.
+"""Requests STREAM.INFO, with fields that nats-py leaves out: the time of the oldest message, and deleted sequences.
+Requests once and interprets nothing.
 """
 
 from datetime import datetime
@@ -11,13 +11,13 @@ from seve_schema.times import parse_time, to_micros
 
 
 class Lost(msgspec.Struct):
-    """Messages that the server found to be unreadable on its disk, as far as it says so."""
+    """Messages that the server could not read from its disk, as far as it reports them."""
 
     msgs: list[int] | None = None
 
 
 class StreamState(msgspec.Struct):
-    """What the stream holds; `deleted` and `subjects` only where they were asked for. `bytes` is the size on disk."""
+    """The stream's contents; `deleted` and `subjects` only if they were requested. `bytes` is the size on disk."""
 
     messages: int
     first_seq: int
@@ -38,14 +38,14 @@ class Config(msgspec.Struct, frozen=True):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """Why there is no answer."""
+    """An error instead of an answer."""
 
     description: str = ""
 
 
 class StreamInfo(msgspec.Struct):
-    """`created` stays text: it has nanoseconds, and positions are cut to microseconds. Without a stream there is
-    neither that nor a state.
+    """The server's answer. `created` is text, since it has nanoseconds (`created_at` is cut to microseconds). Without
+    the stream it is empty, and `state` is None.
     """
 
     created: str = ""
@@ -55,7 +55,7 @@ class StreamInfo(msgspec.Struct):
 
     @property
     def created_at(self) -> int:
-        """When the stream was created, microseconds since 1970. Raises ValueError where there is none."""
+        """Return when the stream was created, microseconds since 1970. Raises ValueError without a stream."""
         return to_micros(parse_time(self.created))
 
 
@@ -71,6 +71,6 @@ _decode: Final = msgspec.json.Decoder(StreamInfo).decode
 async def stream_info(
     client: Client, stream: str, *, patience: float, deleted_details: bool = False, subjects_filter: str = ""
 ) -> StreamInfo:
-    """Ask for a stream, within `patience` seconds. Raises nats errors and msgspec.DecodeError."""
+    """Request a stream's information; wait `patience` seconds at most. Raises nats errors and msgspec.DecodeError."""
     request = _encode(_Request(deleted_details, subjects_filter))
     return _decode((await client.request(f"$JS.API.STREAM.INFO.{stream}", request, timeout=patience)).data)

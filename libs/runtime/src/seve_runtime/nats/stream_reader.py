@@ -47,7 +47,7 @@ class Pass:
         self._client = client
         self._subject = subject
         self._inbox = inbox
-        self._came: list[Stored] = []
+        self._chunk: list[Stored] = []
         self._left = 0
         self._fault = ""
         self._done = asyncio.Event()
@@ -56,7 +56,7 @@ class Pass:
         """Return the next messages in order, none at the end. nats.errors.Error and TimeoutError end the pass."""
         if not self.pending:
             return []
-        self._came, self._fault = [], ""
+        self._chunk, self._fault = [], ""
         self._left = min(CHUNK, self.pending)
         self._done.clear()
         request = encode_request(PullRequest(self._left, CHUNK_BYTES, no_wait=True))
@@ -65,15 +65,15 @@ class Pass:
             await self._done.wait()
         if self._fault:
             raise NatsError(self._fault)
-        return self._came
+        return self._chunk
 
     async def take(self, frame: Frame) -> None:
         """Take an answer of the server: a message, or the early end of the request."""
         end = end_of(frame)
         if end is None:
-            found = parse_ack_subject(frame.reply)
-            self._came.append(Stored(frame, found.sequence, found.stored_ns))
-            self.pending = found.pending
+            ack = parse_ack_subject(frame.reply)
+            self._chunk.append(Stored(frame, ack.sequence, ack.stored_ns))
+            self.pending = ack.pending
             self._left -= 1
             if not self._left:
                 self._done.set()
@@ -82,9 +82,9 @@ class Pass:
 
     def _ended(self, end: End, text: str) -> None:
         """Finish the chunk: the stream has no more messages, or the rest exceeds one request."""
-        if not self._came and end == "expired":
+        if not self._chunk and end == "expired":
             self.pending = 0
-        elif not self._came:
+        elif not self._chunk:
             self._fault = text
         self._done.set()
 
@@ -106,10 +106,10 @@ async def reading(
     )
     consumer = await js.add_consumer(stream, config)
     name, inbox = str(consumer.name), client.new_inbox()
-    found = Pass(client, request_subject(stream, name), inbox, consumer.num_pending or 0)
-    subscription = await client.subscribe_direct(inbox, found.take)
+    stored = Pass(client, request_subject(stream, name), inbox, consumer.num_pending or 0)
+    subscription = await client.subscribe_direct(inbox, stored.take)
     try:
-        yield found
+        yield stored
     finally:
         try:
             await subscription.unsubscribe()

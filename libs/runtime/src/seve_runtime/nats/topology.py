@@ -34,19 +34,22 @@ WRITER: Final = "writer"
 
 
 class TopologySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Sizes of the streams; every part of the stack that reads them must be given the same."""
+    """Sizes of the streams. Every part of the stack that reads them needs the same values."""
 
     nats_replicas: Annotated[Literal[1, 3], Meta(description="copies of each stream: 1, or 3 on a cluster")] = 1
     journal_max_bytes: Annotated[
-        Bytes, Meta(description="room for messages that no writer has stored yet: how long an outage it rides out")
+        Bytes,
+        Meta(description="size for messages that no writer has stored yet: it limits how long an outage may last"),
     ] = 2 << 30
     history_max_bytes: Annotated[
-        Bytes, Meta(description="room for stored messages that WebSocket clients can still replay")
+        Bytes, Meta(description="size for stored messages that WebSocket clients can still replay")
     ] = 1 << 30
-    latest_max_bytes: Annotated[Bytes, Meta(description="size of the newest-of-each-series stream")] = 256 << 20
+    latest_max_bytes: Annotated[Bytes, Meta(description="size of the stream with the newest values of each module")] = (
+        256 << 20
+    )
     deadletter_max_bytes: Annotated[Bytes, Meta(description="size of the dead-letter stream")] = 256 << 20
     ack_wait: Annotated[
-        Seconds, Meta(gt=0, description="after how long an unacknowledged journal message goes to another writer")
+        Seconds, Meta(gt=0, description="time after which an unacknowledged journal message goes to another writer")
     ] = 30.0
     max_ack_pending: Annotated[
         Count, Meta(description="NATS messages that all writers together may hold; at least twice writers x batch")
@@ -95,7 +98,7 @@ def streams(settings: TopologySettings) -> tuple[StreamConfig, ...]:
 
 
 def writer_consumer(settings: TopologySettings) -> ConsumerConfig:
-    """The durable consumer that all writers share."""
+    """Return the durable consumer that all writers share."""
     return ConsumerConfig(
         durable_name=WRITER,
         ack_policy=AckPolicy.EXPLICIT,
@@ -109,13 +112,13 @@ async def apply(js: JetStreamContext, settings: TopologySettings) -> list[str]:
     """Create missing streams, update differing ones, return the changes. Raises TopologyError if NATS refuses one or if
     a journal of an earlier version is not empty.
     """
-    done = await _replace_earlier(js)
-    done += [change for config in streams(settings) if (change := await _apply_stream(js, config))]
+    changes = await _replace_earlier(js)
+    changes += [change for config in streams(settings) if (change := await _apply_stream(js, config))]
     try:
         await js.add_consumer(JOURNAL, writer_consumer(settings))
     except APIError as error:
         raise TopologyError(WRITER, error.description or describe(error)) from error
-    return done
+    return changes
 
 
 async def _replace_earlier(js: JetStreamContext) -> list[str]:
@@ -129,8 +132,8 @@ async def _replace_earlier(js: JetStreamContext) -> list[str]:
     if journal.state.messages:
         raise TopologyError(
             JOURNAL,
-            f"made by an earlier version, and {journal.state.messages} messages are not stored yet: start that version "
-            "until its `status` shows that nothing waits, stop it, then start this one",
+            f"an earlier version created it, and {journal.state.messages} messages are not stored yet: start that "
+            "version until its `status` shows that nothing waits, stop it, then start this one",
         )
     await js.delete_stream(JOURNAL)
     with suppress(NotFoundError):
