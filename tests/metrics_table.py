@@ -20,7 +20,7 @@ BEGIN, END = "<!-- metrics: made by tests/metrics_table.py -->\n", "<!-- end of 
 
 UNITS = {
     *("bytes", "seconds", "messages", "envelopes", "rows", "batches", "frames", "requests", "snapshots", "stretches"),
-    *("clients", "modules", "subscriptions", "connections", "sessions", "consumers", "sequence", "gaps"),
+    *("clients", "modules", "subscriptions", "connections", "sessions", "consumers", "sequence", "gaps", "handshakes"),
     *("outcomes", "repairs", "states", "resends", "retries", "upserts", "halvings", "deadletters"),
 }
 """Every name has one of these words: Prometheus' base units, or the noun of what is counted."""
@@ -45,7 +45,7 @@ class Row(NamedTuple):
 def broadcaster():
     """The collectors of a broadcaster that serves nobody."""
     hub = Hub(NEVER, LatestValues(), ReplayBuffer(1, NEVER))
-    gateway = SimpleNamespace(hub=hub, peers=set(), refused=Counter(), ended=Counter())
+    gateway = SimpleNamespace(hub=hub, peers=set(), refused=Counter(), failed_handshakes=Counter(), ended=Counter())
     nothing = SimpleNamespace(malformed=0, consumers=0, clients=0, messages=0)
     return [BroadcasterCollector(gateway, nothing, nothing), AgeAtFrame()]
 

@@ -14,8 +14,9 @@ COMPOSE = (ROOT / "compose.yaml").read_text()
 CLUSTER = (ROOT / "compose.cluster.yaml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
 
-OF_THE_IMAGE = {"ADMIN_LISTEN", "LOG_FORMAT"}
+OF_THE_IMAGE = {"ADMIN_LISTEN", "ADMIN_ALLOW_UNAUTHENTICATED", "LOG_FORMAT"}
 OF_FILES = {"MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE", "WS_TLS_CERT_FILE", "WS_TLS_KEY_FILE"}
+OF_FILES |= {"NATS_CA_FILE", "NATS_CERT_FILE", "NATS_KEY_FILE"}
 """For TLS, to a broker elsewhere and of the WebSocket port: files that a compose.override.yaml has to mount."""
 
 INNER = {"MQTT_ACCESS", "REVISION"}

@@ -22,9 +22,9 @@ def main() -> int:
                 return _status()
             case "publish", [topic, payload]:
                 login = (os.environ["MQTT_USERNAME"], _secret("MQTT_PASSWORD_FILE"))
-                pubsub.publish(os.environ["MQTT_BROKER"], topic, payload, login)
+                pubsub.publish(os.environ, topic, payload, login)
             case "watch", modules:
-                pubsub.watch(os.environ["WS_URL"], modules, os.environ, lambda line: print(line, flush=True))
+                pubsub.watch(modules, os.environ, lambda line: print(line, flush=True))
             case _:
                 print("usage: status | publish TOPIC PAYLOAD | watch [MODULE...]", file=sys.stderr)
                 return 2
@@ -39,8 +39,7 @@ def main() -> int:
 def _status() -> int:
     """Ask the servers; what Compose's logs said of errors comes on stdin, as `container | {event}`."""
     found = status_report.Report(headline="", healthy=True)
-    nats = {**os.environ, "NATS_PASSWORD": _secret("NATS_PASSWORD_FILE")}
-    status_report.ask_servers(found, nats, _secret("DATABASE_URL_FILE"))
+    status_report.ask_servers(found, os.environ, _secret("DATABASE_URL_FILE"))
     disk = shutil.disk_usage("/")  # of Docker's own folder, where its volumes are
     status_report.note_room(found, Room(disk.free, disk.total))
     for line in sys.stdin:

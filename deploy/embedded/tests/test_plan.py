@@ -67,7 +67,7 @@ def test_a_service_has_its_own_passwords_and_no_other():
 )
 def test_a_listener_on_every_address_is_reached_on_loopback(listen, url):
     """A listener on one address is reached on that one."""
-    found, _ = planned(mqtt_listen=listen, mqtt_allow_anonymous=True)
+    found, _ = planned(mqtt_listen=listen, mqtt_allow_anonymous=True, mqtt_allow_unencrypted=True)
     assert found.mqtt == url
 
 

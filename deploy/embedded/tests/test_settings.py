@@ -29,15 +29,31 @@ def test_refuses_to_open_mqtt_to_the_network_without_a_password():
 @pytest.mark.parametrize(
     "environ",
     [
-        {"MQTT_LISTEN": "0.0.0.0:1883", "MQTT_USERNAME": "device", "MQTT_PASSWORD": "x"},
-        {"MQTT_LISTEN": ":1883", "MQTT_ALLOW_ANONYMOUS": "true"},
+        {"MQTT_LISTEN": "0.0.0.0:8883", "MQTT_USERNAME": "device", "MQTT_PASSWORD": "x", "TLS": "on"},
+        {"MQTT_LISTEN": "0.0.0.0:8883", "MQTT_USERNAME": "device", "MQTT_PASSWORD": "x", "MQTT_TLS": "on"},
+        {"MQTT_LISTEN": ":1883", "MQTT_ALLOW_ANONYMOUS": "true", "MQTT_ALLOW_UNENCRYPTED": "true"},
         {"MQTT_LISTEN": "localhost:1883"},
         {"MQTT_LISTEN": "[::1]:1883"},
     ],
 )
 def test_opens_mqtt_where_it_is_meant(environ):
-    """With a password, with the outright word for it, or on loopback."""
+    """With a password and TLS, with the outright words for both, or on loopback."""
     assert load(StackSettings, environ).mqtt_listen == environ["MQTT_LISTEN"]
+
+
+@pytest.mark.parametrize("more", [{}, {"TLS": "on", "MQTT_TLS": "off"}])
+def test_refuses_to_open_mqtt_to_the_network_in_clear_text(more):
+    """Whoever reads along has the password."""
+    [fault] = faults(MQTT_LISTEN="0.0.0.0:1883", MQTT_USERNAME="device", MQTT_PASSWORD="x", **more)
+    assert fault.startswith("MQTT_LISTEN = '0.0.0.0:1883' opens MQTT to the network in clear text")
+    assert "MQTT_TLS=on" in fault
+    assert "MQTT_ALLOW_UNENCRYPTED=true" in fault
+
+
+def test_the_embedded_database_has_no_tls_and_says_so():
+    """It is on loopback, whatever is set."""
+    [fault] = faults(POSTGRES_TLS="on")
+    assert fault.startswith("POSTGRES_TLS = 'on'")
 
 
 def test_a_name_without_a_password_is_half_a_setting():

@@ -1,72 +1,15 @@
 """The stack as its owner meets it: the real thing, on free ports, in a folder with a space."""
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 import sys
 
 import psutil
 import pytest
-from seve_embedded.state import State
 from seve_embedded.supervision import processes, readiness
-from support.conditions import accepts, free_port, wait_until
-
-LISTENS = ("MQTT_LISTEN", "WS_LISTEN")
-PORTS = ("NATS_PORT", "POSTGRES_PORT", "INGEST_ADMIN_PORT", "BROADCASTER_ADMIN_PORT", "WRITER_ADMIN_PORT")
-
-
-class Project:
-    """A project folder in which `seve-stack` is said."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.state = State(folder / ".seve")
-        self.ports = {name: free_port() for name in (*LISTENS, *PORTS)}
-        settings = {name: f"127.0.0.1:{port}" if name in LISTENS else port for name, port in self.ports.items()}
-        settings |= {
-            "FLUSH_INTERVAL": "200ms",
-            "ACK_WAIT": "3s",
-            "JOURNAL_MAX_BYTES": "64MiB",
-            "HISTORY_MAX_BYTES": "64MiB",
-        }
-        settings |= {"LATEST_MAX_BYTES": "16MiB", "DEADLETTER_MAX_BYTES": "16MiB"}
-        (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-
-    def say(self, *words, code=0):
-        """Run one command to its end; gives what it printed."""
-        environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-        done = subprocess.run(
-            [sys.executable, "-m", "seve_embedded", *words],
-            cwd=self.folder,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
-
-    def pid(self, name):
-        return next((process.pid for process in processes.alive(self.state.pids) if process.name == name), None)
-
-    def kill(self, name):
-        """SIGKILL, and wait until it is gone; gives the number it had."""
-        pid = self.pid(name)
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: self.pid(name) != pid, f"{name} gone")
-        return pid
-
-    def ready(self, setting):
-        return readiness.ask(self.ports[setting]).ready
-
-    def values(self):
-        return self.say("psql", "-Atc", "SELECT value FROM measurements ORDER BY value").split()
-
-    def publish(self, value):
-        self.say("publish", "croissance/co2", str(value))
+from support.conditions import accepts, wait_until
+from support.project import Project
 
 
 @pytest.fixture

@@ -33,16 +33,22 @@ def test_the_page_has_lines_to_copy():
 
 def test_the_page_shows_no_password():
     """Terminals are recorded and looked at."""
-    text = page(mqtt_listen=":1883", mqtt_username="device", mqtt_password=Secret("hunter2"))
+    text = page(
+        mqtt_listen=":1883", mqtt_allow_unencrypted=True, mqtt_username="device", mqtt_password=Secret("hunter2")
+    )
     assert not [word for word in ("hunter2", "nats-pw", "broker-pw", "db-pw") if word in text]
 
 
 def test_the_page_says_how_a_device_connects_once_the_door_is_open():
     """By the machine's own address."""
-    text = page(mqtt_listen="0.0.0.0:1884", mqtt_username="device", mqtt_password=Secret("x"))
+    text = page(
+        mqtt_listen="0.0.0.0:1884", mqtt_allow_unencrypted=True, mqtt_username="device", mqtt_password=Secret("x")
+    )
     assert "connect to 192.168.1.7, port 1884 (user device" in text
     assert "cannot connect yet" in page()
-    assert "anybody may publish" in page(mqtt_listen="0.0.0.0:1884", mqtt_allow_anonymous=True)
+    assert "anybody may publish" in page(
+        mqtt_listen="0.0.0.0:1884", mqtt_allow_unencrypted=True, mqtt_allow_anonymous=True
+    )
 
 
 def test_a_table_aligns_its_columns():

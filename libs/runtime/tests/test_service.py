@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from seve_runtime.errors import SettingsError
+from seve_runtime.service import ServiceSettings
+from seve_runtime.settings import load
 
 EXAMPLE = """
 import sys
@@ -86,3 +89,11 @@ def test_a_traceback_carries_no_values():
     process = start(COLOR="red")
     _, err = process.communicate(timeout=30)
     assert "hush" not in err
+
+
+def test_an_admin_port_is_opened_to_the_network_only_where_that_is_said():
+    """It has neither TLS nor credentials."""
+    opened = {"ADMIN_LISTEN": ":9000"}
+    with pytest.raises(SettingsError, match=r"ADMIN_LISTEN = ':9000'.*ADMIN_ALLOW_UNAUTHENTICATED=true"):
+        load(ServiceSettings, opened)
+    assert load(ServiceSettings, {**opened, "ADMIN_ALLOW_UNAUTHENTICATED": "true"}).admin_listen == ":9000"

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from seve_broadcaster.settings import Settings
-from seve_broadcaster.websocket.tls import Certificate
+from seve_broadcaster.websocket.tls import Certificate, check
 from seve_runtime.errors import SettingsError
 from seve_runtime.settings import load
 from support.broadcasting import broadcasting, envelope, watching
@@ -23,10 +23,10 @@ from support.raw_client import frame
 from websockets.exceptions import InvalidMessage
 
 
-def certificate(name, key):
-    """A certificate of 127.0.0.1, signed by itself."""
+def certificate(name, key, *, past):
+    """A certificate of 127.0.0.1, signed by itself; `past` is over."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
+    now = dt.datetime.now(dt.UTC) - dt.timedelta(days=past)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -41,11 +41,11 @@ def certificate(name, key):
     )
 
 
-def write(folder, name, encryption=None):
+def write(folder, name, encryption=None, *, past=False):
     """Write a certificate and its key into a folder, each replaced by a rename; give the settings that name them."""
     key = ec.generate_private_key(ec.SECP256R1())
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
-    for file, content in (("cert.pem", certificate(name, key)), ("key.pem", private)):
+    for file, content in (("cert.pem", certificate(name, key, past=past)), ("key.pem", private)):
         (folder / "new").write_bytes(content)
         (folder / "new").replace(folder / file)
     return {"WS_TLS_CERT_FILE": str(folder / "cert.pem"), "WS_TLS_KEY_FILE": str(folder / "key.pem")}
@@ -167,3 +167,35 @@ def test_an_open_port_without_tls_is_refused_unless_that_is_said(tmp_path):
     assert load(Settings, {**opened, "WS_ALLOW_UNENCRYPTED": "true"})
     assert load(Settings, {**opened, **write(tmp_path, "one")}).tls
     assert not load(Settings, {"WS_LISTEN": "127.0.0.1:8080"}).tls
+
+
+async def test_a_handshake_that_fails_is_counted_by_its_reason(nats_server, journal, tmp_path):
+    """A client that speaks no TLS, and one that does not trust the certificate; the port goes on serving."""
+    async with broadcasting(nats_server.url, **write(tmp_path, "one")) as url:
+        secure = url.replace("ws://", "wss://")
+
+        def failed(why):
+            return url.broadcaster.metric("failed_tls_handshakes_total", reason=why) or 0
+
+        for tls, address, why in ((None, url, "http_request"), (ssl.create_default_context(), secure, "unfinished")):
+            before = failed(why)
+            with pytest.raises((InvalidMessage, OSError, EOFError)):
+                async with watching(address, tls=tls):
+                    pass
+            await eventually(lambda why=why, before=before: failed(why) > before, f"one more that is {why}")
+        async with watching(secure, modules=["a"], tls=trusting(tmp_path)) as screen:
+            await screen.until("live")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("expired", "certificate has expired"), ("another's key", "the key does not fit the certificate")],
+)
+def test_the_check_says_what_clients_would_object_to(tmp_path, fault, words):
+    """Before the start, and not at the first client's handshake."""
+    files = write(tmp_path, "one", past=fault == "expired")
+    if fault == "another's key":
+        (tmp_path / "other").mkdir()
+        files["WS_TLS_KEY_FILE"] = write(tmp_path / "other", "two")["WS_TLS_KEY_FILE"]
+    with pytest.raises(SettingsError, match=rf"WS_TLS_CERT_FILE.*WS_TLS_KEY_FILE.*: {words}"):
+        check(load(Settings, files))

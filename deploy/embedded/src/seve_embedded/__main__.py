@@ -16,7 +16,7 @@ from websockets.exceptions import WebSocketException
 from seve_embedded.checks import settings as settings_check
 from seve_embedded.checks.finding import exit_code, report
 from seve_embedded.cli.arguments import parse
-from seve_embedded.commands import check, clean, down, logs, scale, status, up
+from seve_embedded.commands import certs, check, clean, down, logs, scale, status, up
 from seve_embedded.servers import postgres
 from seve_embedded.settings import StackSettings
 from seve_embedded.shared import pubsub, status_report, welcome
@@ -70,11 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open(command: str, root: Path) -> Stack:
-    """The stack of the project; `down` stops it whatever its settings say by now. Raises SettingsError."""
+    """The stack of the project; `down` stops it, and `certs` serves it, whatever its settings say by now.
+
+    Raises SettingsError.
+    """
     try:
         return Stack.open(os.environ, root)
     except SettingsError:
-        if command != "down":
+        if command not in ("down", "certs"):
             raise
         return Stack(load(StackSettings, {}), State(root / ".seve"), os.environ)
 
@@ -101,6 +104,7 @@ def _up(stack: Stack, _arguments: argparse.Namespace) -> None:
     page = welcome.text(
         plan.rows,
         mqtt=plan.addresses.mqtt,
+        ca=plan.addresses.tls.get("MQTT_CA_FILE"),
         listen=settings.mqtt_listen,
         username=settings.mqtt_username,
         networks=_networks(),
@@ -136,6 +140,10 @@ def _clean(stack: Stack, arguments: argparse.Namespace) -> int:
     return 1
 
 
+def _certs(stack: Stack, arguments: argparse.Namespace) -> None:
+    certs.certs(stack, arguments.name, arguments.device, renew=arguments.renew, say=_say)
+
+
 def _scale(stack: Stack, arguments: argparse.Namespace) -> None:
     with up.alone(stack):
         scale.scale(stack, arguments.writers, _say)
@@ -168,12 +176,12 @@ def _become(command: list[str], stack: Stack, **extra: str) -> int:
 def _publish(stack: Stack, arguments: argparse.Namespace) -> None:
     user, password = stack.settings.mqtt_username, stack.settings.mqtt_password
     login = (user, password.reveal()) if user and password else None
-    pubsub.publish(stack.current.addresses.mqtt, arguments.topic, arguments.payload, login)
+    pubsub.publish(stack.client_environ, arguments.topic, arguments.payload, login)
 
 
 def _watch(stack: Stack, arguments: argparse.Namespace) -> None:
-    environ = {**stack.environ, **_token(stack)}
-    pubsub.watch(stack.current.addresses.websocket, arguments.module, environ, lambda line: print(line, flush=True))
+    environ = {**stack.client_environ, **_token(stack)}
+    pubsub.watch(arguments.module, environ, lambda line: print(line, flush=True))
 
 
 def _token(stack: Stack) -> dict[str, str]:
@@ -205,6 +213,7 @@ COMMANDS = {
     "status": _status,
     "logs": _logs,
     "clean": _clean,
+    "certs": _certs,
     "scale": _scale,
     **dict.fromkeys(PROGRAMS, _program),
     "psql": _psql,

@@ -1,6 +1,7 @@
 """Who each part of the stack is at the servers: users, passwords, and the environment that follows for each. Pure."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote
 
@@ -48,13 +49,13 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
             database={role: secret(name) for role, name in names.items()},
         )
 
-    def nats_environment(self, user: str, place: str) -> dict[str, str]:
-        """How one user connects to NATS at `place`, host and port."""
-        return _nats_environment(user, self.nats[user], place)
+    def nats_environment(self, user: str, place: str, ca: Path | None = None) -> dict[str, str]:
+        """How one user connects to NATS at `place`, host and port; by TLS where there is a `ca`."""
+        return _nats_environment(user, self.nats[user], place, ca)
 
-    def health_environment(self, place: str) -> dict[str, str]:
+    def health_environment(self, place: str, ca: Path | None = None) -> dict[str, str]:
         """How the server at `place` is asked for its health."""
-        return _nats_environment(HEALTH, self.health, place)
+        return _nats_environment(HEALTH, self.health, place, ca)
 
     def mqtt_environment(self) -> dict[str, str]:
         """How ingest connects to the broker."""
@@ -65,18 +66,19 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
             "MQTT_PASSWORD_FILE": "",
         }
 
-    def broker_url(self, place: str) -> str:
+    def broker_url(self, place: str, ca: Path | None = None) -> str:
         """How the devices' queue is looked after."""
-        return f"nats://{BROKER}:{quote(self.broker, safe='')}@{place}"
+        return f"{'tls' if ca else 'nats'}://{BROKER}:{quote(self.broker, safe='')}@{place}"
 
     def database_url(self, role: str, place: str) -> str:
         """How a role connects to the database `seve` at `place`."""
         return f"postgresql://{role}:{quote(self.database[role], safe='')}@{place}/seve"
 
 
-def _nats_environment(user: str, password: str, place: str) -> dict[str, str]:
+def _nats_environment(user: str, password: str, place: str, ca: Path | None) -> dict[str, str]:
     return {
-        "NATS_URL": f"nats://{place}",
+        "NATS_URL": f"{'tls' if ca else 'nats'}://{place}",
+        "NATS_CA_FILE": str(ca or ""),
         "NATS_USER": user,
         "NATS_PASSWORD": password,
         "NATS_PASSWORD_FILE": "",

@@ -1,6 +1,7 @@
 """What runs: each program with its command, its environment and where it answers. Pure; starts nothing."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from seve_runtime.units import reachable, split_listen
 
 from seve_embedded.logins import OWNER, PERSON, WRITER, Logins
 from seve_embedded.settings import StackSettings
+from seve_embedded.shared.links import Links, mqtt_variables, ws_variables
 
 SERVERS: Final = ("postgres", "nats")
 NOBODY_RESTARTS: Final = 2
@@ -55,6 +57,8 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     """The same database, as the tables' owner."""
     websocket: str
+    tls: dict[str, str] = {}
+    """The variables with which clients of MQTT and of the WebSocket verify whom they meet."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,20 +91,29 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return next((program for program in self.programs if program.name == name), None)
 
 
-def addresses(settings: StackSettings, logins: Logins) -> Addresses:
+CLEAR: Final = Links()
+
+
+def addresses(settings: StackSettings, logins: Logins, links: Links = CLEAR) -> Addresses:
     """Where the embedded servers are, and as whom a person comes."""
     mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
     ws_host, ws_port = split_listen(settings.ws_listen)
     nats, database = f"127.0.0.1:{settings.nats_port}", f"127.0.0.1:{settings.postgres_port}"
     return Addresses(
-        mqtt=f"mqtt://{reachable(mqtt_host)}:{mqtt_port}",
-        nats=logins.nats_environment("operator", nats),
-        health=logins.health_environment(nats),
-        broker=logins.broker_url(nats),
+        mqtt=f"{'mqtts' if links.mqtt else 'mqtt'}://{reachable(mqtt_host)}:{mqtt_port}",
+        nats=logins.nats_environment("operator", nats, nats_ca(links)),
+        health=logins.health_environment(nats, nats_ca(links)),
+        broker=logins.broker_url(nats, nats_ca(links)),
         database=logins.database_url(PERSON, database),
         owner=logins.database_url(OWNER, database),
-        websocket=f"{'wss' if settings.ws_tls_cert_file else 'ws'}://{reachable(ws_host)}:{ws_port}/ws",
+        websocket=f"{'wss' if links.ws else 'ws'}://{reachable(ws_host)}:{ws_port}/ws",
+        tls={**mqtt_variables(links), **ws_variables(links)},
     )
+
+
+def nats_ca(links: Links) -> Path | None:
+    """Return what verifies NATS, where that speaks TLS."""
+    return links.ca if links.nats else None
 
 
 def client_environment(found: Addresses) -> dict[str, str]:
@@ -111,13 +124,14 @@ def client_environment(found: Addresses) -> dict[str, str]:
         "DATABASE_URL": found.database,
         "MIGRATION_DATABASE_URL": found.owner,
         "WS_URL": found.websocket,
+        **found.tls,
     }
 
 
-def setup_environment(settings: StackSettings, logins: Logins) -> dict[str, str]:
+def setup_environment(settings: StackSettings, logins: Logins, links: Links = CLEAR) -> dict[str, str]:
     """The variables of `seve-writer setup`, which owns streams and tables."""
     owner = logins.database_url(OWNER, f"127.0.0.1:{settings.postgres_port}")
-    nats = logins.nats_environment("setup", f"127.0.0.1:{settings.nats_port}")
+    nats = logins.nats_environment("setup", f"127.0.0.1:{settings.nats_port}", nats_ca(links))
     return {**nats, "DATABASE_URL": owner, "MIGRATION_DATABASE_URL": owner}
 
 
@@ -128,6 +142,7 @@ def programs(
     python: str,
     postgres: Sequence[str],
     nats: Sequence[str],
+    links: Links = CLEAR,
 ) -> list[Program]:
     """The servers and the services, in the order of their start. Each service has its own users, and only those."""
     database = logins.database_url(WRITER, f"127.0.0.1:{settings.postgres_port}")
@@ -137,7 +152,7 @@ def programs(
             name=name,
             command=(python, "-m", f"seve_{user}"),
             environment={
-                **logins.nats_environment(user, f"127.0.0.1:{settings.nats_port}"),
+                **logins.nats_environment(user, f"127.0.0.1:{settings.nats_port}", nats_ca(links)),
                 "ADMIN_LISTEN": f"127.0.0.1:{port}",
                 **extra,
             },
@@ -145,8 +160,8 @@ def programs(
             admin_port=port,
         )
 
-    mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
-    session = {"MQTT_BROKER": f"mqtt://{reachable(mqtt_host)}:{mqtt_port}", **logins.mqtt_environment()}
+    session = {**logins.mqtt_environment(), **broker_environment(settings, links)}
+    screens = {"WS_LISTEN": settings.ws_listen, **screens_environment(links)}
     return [
         Program(name="postgres", command=tuple(postgres), priority=10, stop_signal="INT", stop_seconds=60),
         Program(name="nats", command=tuple(nats), environment=NATS_ENVIRONMENT, priority=20),
@@ -154,10 +169,22 @@ def programs(
             service(writer_name(n), "writer", settings.writer_admin_port + n - 1, 30, DATABASE_URL=database)
             for n in range(1, settings.writers + 1)
         ),
-        service("broadcaster", "broadcaster", settings.broadcaster_admin_port, 40, WS_LISTEN=settings.ws_listen),
+        service("broadcaster", "broadcaster", settings.broadcaster_admin_port, 40, **screens),
         service("ingest", "ingest", settings.ingest_admin_port, 50, **session),
         Program(name=WATCHDOG, command=(python, "-m", "seve_embedded.supervision.watchdog"), priority=60),
     ]
+
+
+def broker_environment(settings: StackSettings, links: Links) -> dict[str, str]:
+    """Where ingest finds the broker, and how it verifies it."""
+    host, port = split_listen(settings.mqtt_listen)
+    scheme = "mqtts" if links.mqtt else "mqtt"
+    return {"MQTT_BROKER": f"{scheme}://{reachable(host)}:{port}", **mqtt_variables(links)}
+
+
+def screens_environment(links: Links) -> dict[str, str]:
+    """The broadcaster's certificate, where it has one."""
+    return {"WS_TLS_CERT_FILE": str(links.ws.cert), "WS_TLS_KEY_FILE": str(links.ws.key)} if links.ws else {}
 
 
 def writer_name(number: int) -> str:

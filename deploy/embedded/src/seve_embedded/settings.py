@@ -1,6 +1,6 @@
 """What the embedded stack can be told. The services' own settings pass through it untouched."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -10,11 +10,15 @@ from seve_runtime.units import is_loopback
 from seve_embedded.logins import RESERVED
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
+Switch = Literal["on", "off"]
 
 
 class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The stack's doors, from the environment or from `.env`. Everything listens on loopback until one is opened."""
 
+    tls: Annotated[
+        Switch, Meta(description="`on`: TLS on every link, with the certificates that `./seve certs` makes")
+    ] = "off"
     mqtt_listen: Annotated[
         Listen, Meta(description="where devices connect; `0.0.0.0:1883` opens it to the network")
     ] = "127.0.0.1:1883"
@@ -27,13 +31,30 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_allow_anonymous: Annotated[
         bool, Meta(description="let devices in without a password although MQTT is open to the network")
     ] = False
+    mqtt_tls: Annotated[Switch | None, Meta(description="TLS between devices and broker; unset: as TLS says")] = None
+    mqtt_tls_cert_file: Annotated[
+        str | None, Meta(description="the broker's certificate chain (PEM), instead of what `./seve certs` makes")
+    ] = None
+    mqtt_tls_key_file: Annotated[str | None, Meta(description="its key (PEM, no password)")] = None
+    mqtt_tls_client_ca_file: Annotated[
+        str | None,
+        Meta(description="devices must show a certificate that one of these (PEM) signed; .seve/tls/ca.pem has ours"),
+    ] = None
+    mqtt_allow_unencrypted: Annotated[
+        bool, Meta(description="open MQTT to the network without TLS: passwords and data can be read along")
+    ] = False
     mqtt_queue_max_bytes: Annotated[
         Bytes,
         Meta(ge=1 << 20, description="what the broker holds while ingest is away; then devices get no acknowledgement"),
     ] = 1 << 30
     ws_listen: Annotated[Listen, Meta(description="where browsers and scripts connect")] = "127.0.0.1:8080"
+    ws_tls: Annotated[Switch | None, Meta(description="TLS of WebSocket and page; unset: as TLS says")] = None
     ws_tls_cert_file: Annotated[
-        str | None, Meta(description="the broadcaster's certificate; with one, addresses begin with `wss` and `https`")
+        str | None, Meta(description="the broadcaster's certificate, instead of what `./seve certs` makes")
+    ] = None
+    nats_tls: Annotated[Switch | None, Meta(description="TLS between the services and NATS; unset: as TLS says")] = None
+    postgres_tls: Annotated[
+        Switch | None, Meta(description="TLS to PostgreSQL, in Docker only; unset: as TLS says")
     ] = None
     nats_port: Annotated[Port, Meta(description="NATS, on loopback only")] = 4222
     nats_sync_interval: Annotated[
@@ -53,6 +74,11 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
     writers: Annotated[Count, Meta(le=64, description="how many writers share the work")] = 1
     start_timeout: Annotated[Seconds, Meta(gt=0, description="how long `up` waits until all is ready")] = 60.0
 
+    @property
+    def mqtt_encrypted(self) -> bool:
+        """Whether devices speak TLS to the broker."""
+        return self.mqtt_tls_cert_file is not None or (self.mqtt_tls or self.tls) == "on"
+
     def __post_init__(self) -> None:
         """Refuse doors that nobody meant to open; raises ValueError, which names the setting."""
         if (self.mqtt_username is None) != (self.mqtt_password is None):
@@ -63,4 +89,14 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(
                 f"MQTT_LISTEN = {self.mqtt_listen!r} opens MQTT to the network: set MQTT_USERNAME and MQTT_PASSWORD, "
                 "or say outright that anybody may publish: MQTT_ALLOW_ANONYMOUS=true"
+            )
+        if not (is_loopback(self.mqtt_listen) or self.mqtt_encrypted or self.mqtt_allow_unencrypted):
+            raise ValueError(
+                f"MQTT_LISTEN = {self.mqtt_listen!r} opens MQTT to the network in clear text: run `./seve certs` and "
+                "set MQTT_TLS=on, or say outright that everybody may read along: MQTT_ALLOW_UNENCRYPTED=true"
+            )
+        if self.postgres_tls == "on":
+            raise ValueError(
+                "POSTGRES_TLS = 'on': the PostgreSQL of embedded mode has no TLS and listens on 127.0.0.1 only; leave "
+                "it unset, or use MODE=docker"
             )

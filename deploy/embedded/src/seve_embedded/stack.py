@@ -21,7 +21,7 @@ from seve_embedded.logins import Logins
 from seve_embedded.plan import Plan
 from seve_embedded.servers import mqtt_queue, nats, postgres
 from seve_embedded.settings import StackSettings
-from seve_embedded.shared import env_file
+from seve_embedded.shared import env_file, links
 from seve_embedded.shared.logfile import tail
 from seve_embedded.state import State, write_private
 from seve_embedded.supervision import config, processes
@@ -63,10 +63,11 @@ class Stack:
             python=sys.executable,
             postgres=postgres.command(self.state.postgres_data, self.settings.postgres_port, timezone="UTC"),
             nats=[str(nats.binary()), "--config", str(self.state.nats_config)],
+            links=self.links,
         )
         return Plan(
             programs=programs,
-            addresses=plan.addresses(self.settings, self.logins),
+            addresses=plan.addresses(self.settings, self.logins, self.links),
             doors=plan.doors(self.settings),
             stream_bytes=self.stream_bytes,
             writers=self.settings.writers,
@@ -80,6 +81,11 @@ class Stack:
         streams = sizes.journal_max_bytes + sizes.history_max_bytes + sizes.latest_max_bytes
         mqtt = self.settings.mqtt_queue_max_bytes + sum(mqtt_queue.OTHERS.values())
         return streams + sizes.deadletter_max_bytes + mqtt
+
+    @property
+    def links(self) -> links.Links:
+        """The files of each link that speaks TLS. Raises SettingsError for settings that clash."""
+        return links.links(self.environ, self.state.folder.parent)
 
     @property
     def mqtt_client_id(self) -> str:
@@ -122,7 +128,7 @@ class Stack:
     @property
     def setup_environ(self) -> dict[str, str]:
         """The environment of `seve-writer setup`."""
-        return {**self.environ, **plan.setup_environment(self.settings, self.logins)}
+        return {**self.environ, **plan.setup_environment(self.settings, self.logins, self.links)}
 
     @property
     def supervisor(self) -> Supervisor:
@@ -150,7 +156,7 @@ class Stack:
         write_private(self.state.supervisor_config, text)
 
     def _nats_config(self) -> str:
-        settings = self.settings
+        settings, tls = self.settings, self.links
         mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
         device = None
         if settings.mqtt_username and settings.mqtt_password:
@@ -166,6 +172,9 @@ class Stack:
             broker_password=self.logins.broker,
             health_password=self.logins.health,
             device=device,
+            tls=tls.nats,
+            mqtt_tls=tls.mqtt,
+            mqtt_client_ca=tls.mqtt_client_ca,
         )
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-from seve_runtime.service import load_or_exit, parser
+from seve_runtime.errors import SettingsError
+from seve_runtime.service import load_or_exit, parser, report_faults
 
 from seve_fleet.settings import FleetSettings
 from seve_fleet.simulate.fleet import Workload
@@ -41,7 +42,10 @@ def main() -> int:
 
 
 async def _run(settings: FleetSettings, shape: Shape) -> tuple[int, Outcome | None]:
-    run = Run(settings, shape, _print)
+    try:
+        run = Run(settings, shape, _print)
+    except SettingsError as error:
+        report_faults(error)
     return await run.go(), run.outcome
 
 

@@ -18,6 +18,7 @@ from seve_runtime import logs
 from seve_runtime.errors import SettingsError, Stopped
 from seve_runtime.lifecycle import Stop, stop_on_signals
 from seve_runtime.settings import Listen, Seconds, describe, load
+from seve_runtime.units import is_loopback
 
 log = structlog.get_logger()
 
@@ -36,7 +37,17 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="host names of the admin port, besides `localhost` and literal addresses"),
     ] = ()
+    admin_allow_unauthenticated: Annotated[
+        bool, Meta(description="serve health and metrics to everyone who reaches an address beyond loopback")
+    ] = False
     shutdown_grace: Annotated[Seconds, Meta(description="how long a stop may take before work is cancelled")] = 10.0
+
+    def __post_init__(self) -> None:
+        if not (is_loopback(self.admin_listen) or self.admin_allow_unauthenticated):
+            raise ValueError(
+                f"ADMIN_LISTEN = {self.admin_listen!r} is reachable from other machines, and everyone could read "
+                "health and metrics in clear text; set ADMIN_ALLOW_UNAUTHENTICATED=true if that is meant"
+            )
 
 
 def settings_help(cls: type[msgspec.Struct]) -> str:

@@ -35,6 +35,7 @@ class BroadcasterCollector(Collector):
         yield from self._gauges()
         yield _by_reason("refused_requests", "requests and messages of clients refused", self._gateway.refused)
         yield _by_reason("disconnected_clients", "clients disconnected by the server", self._gateway.ended)
+        yield _by_reason("failed_tls_handshakes", "TLS handshakes that failed", self._gateway.failed_handshakes)
 
     def _counters(self) -> Iterable[Metric]:
         counts, hub = self._gateway.hub.counts, self._gateway.hub

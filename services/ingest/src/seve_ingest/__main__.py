@@ -4,11 +4,14 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Final
 
 import nats.errors
 from seve_runtime.clock import micros
 from seve_runtime.errors import SettingsError, describe
+from seve_runtime.nats.connection import NatsSettings, tls_options
 from seve_runtime.service import check, load_or_exit, parser, report_faults, run
 
 from seve_ingest.app import app
@@ -18,12 +21,19 @@ from seve_ingest.mqtt import connect
 from seve_ingest.normalise.explain import explain
 from seve_ingest.settings import BrokerSettings, RuleSettings, Settings
 
+USES: Final[dict[type[Any], Callable[[Any], object]]] = {
+    RuleSettings: run_route_tests,
+    BrokerSettings: connect.tls,
+    NatsSettings: tls_options,
+}
+"""What `--check` does with the files that settings name."""
+
 
 def main() -> int:
     """Run the service or one of its tools; gives the exit code."""
     options = _parser().parse_args()
     if options.check:
-        return check(Settings, {RuleSettings: run_route_tests, BrokerSettings: connect.tls})
+        return check(Settings, USES)
     if options.command is None:
         settings = load_or_exit(Settings)
         return run("seve-ingest", settings.service, lambda stop: app(settings, stop))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from seve_runtime.errors import SettingsError, SeveError
+from seve_runtime.nats.connection import NatsSettings, tls_options
 from seve_runtime.service import check, load_or_exit, parser, report_faults, run, settings_help
 
 from seve_writer.app import app
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = _parser().parse_args(argv)
     if options.check:
-        return check(WriterSettings, {})
+        return check(WriterSettings, {NatsSettings: tls_options})
     if options.command == "audit":
         return _audit(options)
     settings = load_or_exit(WriterSettings)

@@ -17,7 +17,12 @@ def check(root: Path, written: Mapping[str, str]) -> list[Finding]:
     """Judge `.seve`, the passwords in it and `.env`, whose variables are `written`."""
     state = root / ".seve"
     found = [*owned(state), *closed(AREA, state, 0o700, FAULT)]
-    for path in (*state.glob("secrets/*"), *state.glob("run/*.conf"), *state.glob("run/plan.json")):
+    for path in (
+        *state.glob("secrets/*"),
+        *state.glob("tls/**/*.key"),
+        *state.glob("run/*.conf"),
+        *state.glob("run/plan.json"),
+    ):
         found += closed(AREA, path, 0o600, FAULT)
     for folder in state.glob("docker/*/"):  # the files in it are read by containers' users, through a mount
         found += closed(AREA, folder, 0o700, FAULT)

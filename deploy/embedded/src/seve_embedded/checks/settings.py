@@ -9,13 +9,15 @@ from typing import Final
 
 from seve_runtime.errors import SettingsError
 from seve_runtime.settings import load
+from seve_runtime.units import reachable, split_listen
 
+from seve_embedded import plan
 from seve_embedded.settings import StackSettings
-from seve_embedded.shared import env_file, known_settings
+from seve_embedded.shared import env_file, known_settings, links
 
 SERVICES: Final = ("seve_ingest", "seve_writer", "seve_broadcaster")
 STAND_IN: Final = {"DATABASE_URL": "postgresql://127.0.0.1/seve"}
-"""What the stack itself sets for its services."""
+"""What the stack itself sets for its services, the files of TLS aside."""
 
 
 def check(environ: Mapping[str, str], root: Path, say: Callable[[str], None]) -> None:
@@ -28,19 +30,26 @@ def check(environ: Mapping[str, str], root: Path, say: Callable[[str], None]) ->
         raise SettingsError(error.faults) from error
     every = env_file.merged(environ, text)
     settings = known_settings.known()
-    faults = [*known_settings.faults(written, settings), *_stack(every), *_services(every, root)]
+    stack, tls = _stack(every, root)
+    faults = [*known_settings.faults(written, settings), *stack, *_services({**every, **tls}, root)]
     if faults:
         raise SettingsError(list(dict.fromkeys(faults)))
     for name in known_settings.unread(written, settings):
         say(f"  {name} in .env is read by no part of Sève")
 
 
-def _stack(environ: Mapping[str, str]) -> list[str]:
+def _stack(environ: Mapping[str, str], root: Path) -> tuple[list[str], dict[str, str]]:
+    """The faults of the stack's own settings; and where there are none, what it sets for TLS at its services."""
     try:
-        load(StackSettings, environ)
+        settings = load(StackSettings, environ)
+        found = links.links(environ, root)
     except SettingsError as error:
-        return error.faults
-    return []
+        return error.faults, {}
+    listens = {"mqtt": settings.mqtt_listen, "ws": settings.ws_listen, "nats": f"127.0.0.1:{settings.nats_port}"}
+    names = {link: [reachable(split_listen(listen)[0]).strip("[]")] for link, listen in listens.items()}
+    faults = links.faults(environ, root, names)
+    broker = plan.broker_environment(settings, found) if found.mqtt else {}
+    return faults, {} if faults else {**broker, **plan.screens_environment(found)}
 
 
 def _services(environ: Mapping[str, str], root: Path) -> list[str]:

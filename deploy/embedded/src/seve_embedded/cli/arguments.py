@@ -99,6 +99,10 @@ def _data(commands: "Commands[argparse.ArgumentParser]") -> None:
 def _machine(commands: "Commands[argparse.ArgumentParser]") -> None:
     install = _command(commands, "install", "make .venv, which embedded mode runs on; `up` does it by itself")
     install.add_argument("--dev", action="store_true", help="with what tests and linters need")
+    certs = _command(commands, "certs", "make certificates for TLS, renew those that end soon, say what a device needs")
+    certs.add_argument("--name", action="append", default=[], help="a name or address of this machine; repeatable")
+    certs.add_argument("--device", action="append", default=[], help="name of a device's own certificate; repeatable")
+    certs.add_argument("--renew", action="store_true", help="renew all but the CA")
     _command(commands, "prepare", "make the passwords of the containers and print what `docker compose` by hand needs")
     _command(commands, "possible", "tell whether this machine can run the containers; exit code 0 if so")
     completion = _command(commands, "completion", "print a script that completes commands and options in a shell")

@@ -21,7 +21,7 @@ class UnknownMode(ValueError):
 
 def choose(command: str, environ: Mapping[str, str], root: Path, impossible: Callable[[], str | None]) -> str:
     """Return the mode: MODE; else that of a running embedded stack; else Docker for `up` where it is possible; else
-    that of the last `up`.
+    that of the last `up`. `certs` before the first `up` takes the mode that `up` would.
 
     `impossible` tells why Docker cannot run the stack, which is printed where it is no matter of course.
     Raises UnknownMode.
@@ -33,8 +33,8 @@ def choose(command: str, environ: Mapping[str, str], root: Path, impossible: Cal
         return asked
     if embedded_runs(root):
         return EMBEDDED
-    if command != "up":
-        last = root / ".seve/mode"
+    last = root / ".seve/mode"
+    if command not in ("up", "certs") or (command == "certs" and last.exists()):
         return last.read_text(encoding="utf-8").strip() if last.exists() else EMBEDDED
     why = impossible()
     if why is None:

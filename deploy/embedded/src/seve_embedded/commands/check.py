@@ -17,7 +17,7 @@ from seve_runtime.settings import load
 from seve_embedded import plan
 from seve_embedded.checks import certificates, clock, disk, permissions, settings, versions
 from seve_embedded.checks.finding import WARNING, Finding
-from seve_embedded.shared import env_file, known_settings
+from seve_embedded.shared import env_file, known_settings, links
 from seve_embedded.stack import Stack
 from seve_embedded.supervision import ports
 
@@ -36,6 +36,7 @@ def gather(environ: Mapping[str, str], root: Path) -> tuple[list[Finding], list[
     facts = ["settings and route tests", "ports", f"versions (Python {sys.version.split()[0]})"]
     try:
         stack = Stack.open(environ, root)
+        found += certificates.check(links.made_files(stack.links), root, time.time())
         more, measured = _of_stack(stack)
     except SettingsError:  # told above
         more, measured = [], "no disk"

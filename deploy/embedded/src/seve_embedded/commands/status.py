@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from nats.errors import Error as NatsError
 
-from seve_embedded.plan import Plan, Program
+from seve_embedded.plan import Addresses, Plan, Program
 from seve_embedded.servers import mqtt_queue
 from seve_embedded.shared import logfile
 from seve_embedded.shared.status_report import PATIENCE, Report, add_stream, ask_servers, clipped, fault, note_room
@@ -29,7 +29,7 @@ def gather(stack: Stack) -> Report:
     plan = stack.current
     report = Report(headline="Sève is up.", healthy=True)
     _ask_supervisor(stack, plan, report)
-    _ask_broker(report, plan.addresses.broker)
+    _ask_broker(report, plan.addresses)
     ask_servers(report, plan.addresses.nats, plan.addresses.database)
     note_room(report, room_at(stack.state.data, stack.state.postgres_data))
     for program in plan.programs:
@@ -39,9 +39,9 @@ def gather(stack: Stack) -> Report:
     return report
 
 
-def _ask_broker(report: Report, broker: str) -> None:
+def _ask_broker(report: Report, where: Addresses) -> None:
     try:
-        found = asyncio.run(mqtt_queue.waiting(broker, PATIENCE))
+        found = asyncio.run(mqtt_queue.waiting(where.broker, where.nats["NATS_CA_FILE"], PATIENCE))
     except (NatsError, OSError) as error:
         fault(report, "mqtt", error)
     else:

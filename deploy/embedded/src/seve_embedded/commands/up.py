@@ -173,8 +173,9 @@ def _wait_ready(stack: Stack, say: Say, began: float) -> None:
 
 def _bound_queue(stack: Stack) -> None:
     """The queue is there as soon as ingest has connected."""
+    where = stack.current.addresses
     try:
-        mqtt_queue.bound(stack.current.addresses.broker, stack.settings.mqtt_queue_max_bytes)
+        mqtt_queue.bound(where.broker, stack.settings.mqtt_queue_max_bytes, where.nats["NATS_CA_FILE"])
     except (NatsError, TimeoutError) as error:
         raise NotReady(f"MQTT_QUEUE_MAX_BYTES = {stack.settings.mqtt_queue_max_bytes}: {error}") from error
 

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy
+from seve_runtime.nats.connection import NatsSettings, tls_options
 
 STREAM: Final = "$MQTT_msgs"
 OTHERS: Final = {"$MQTT_sess": 256 << 20, "$MQTT_rmsgs": 64 << 20, "$MQTT_qos2in": 64 << 20, "$MQTT_out": 16 << 20}
@@ -33,20 +34,23 @@ class Queue(NamedTuple):
     limit: int
 
 
-async def waiting(broker: str, patience: float = PATIENCE) -> Queue:
-    """What waits now. Raises what nats-py raises, NotFoundError before the first MQTT client ever connected."""
-    async with _streams(broker, patience) as js:
+async def waiting(broker: str, ca_file: str | None = None, patience: float = PATIENCE) -> Queue:
+    """What waits now; `ca_file` verifies a broker that is `tls://`.
+
+    Raises what nats-py raises, NotFoundError before the first MQTT client ever connected.
+    """
+    async with _streams(broker, ca_file, patience) as js:
         info = await js.stream_info(STREAM)
     return Queue(info.state.messages, info.state.bytes, info.config.max_bytes or 0)
 
 
-def bound(broker: str, max_bytes: int) -> None:
+def bound(broker: str, max_bytes: int, ca_file: str | None = None) -> None:
     """Bound the queue to `max_bytes`, the other streams to OTHERS, where they are not already. Raises as `waiting`."""
-    asyncio.run(_bound(broker, {STREAM: max_bytes, **OTHERS}))
+    asyncio.run(_bound(broker, ca_file, {STREAM: max_bytes, **OTHERS}))
 
 
-async def _bound(broker: str, limits: Mapping[str, int]) -> None:
-    async with _streams(broker, PATIENCE) as js:
+async def _bound(broker: str, ca_file: str | None, limits: Mapping[str, int]) -> None:
+    async with _streams(broker, ca_file, PATIENCE) as js:
         for name, max_bytes in limits.items():
             config = (await js.stream_info(name)).config
             if (config.max_bytes, config.discard) != (max_bytes, DiscardPolicy.NEW):
@@ -55,9 +59,10 @@ async def _bound(broker: str, limits: Mapping[str, int]) -> None:
 
 
 @asynccontextmanager
-async def _streams(broker: str, patience: float) -> AsyncIterator[JetStreamContext]:
+async def _streams(broker: str, ca_file: str | None, patience: float) -> AsyncIterator[JetStreamContext]:
     client = Client()
-    connecting = client.connect(broker, allow_reconnect=False, connect_timeout=PATIENCE, inbox_prefix=UNSEEN)
+    tls = tls_options(NatsSettings(nats_url=(broker,), nats_ca_file=ca_file or None))
+    connecting = client.connect(broker, allow_reconnect=False, connect_timeout=PATIENCE, inbox_prefix=UNSEEN, **tls)
     await asyncio.wait_for(connecting, patience)
     try:
         yield client.jetstream(timeout=patience)

@@ -14,9 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from seve_runtime.tls import Pair
+
 CONFIG: Final = """\
 server_name: seve
 listen: {host}:{port}
+{tls}
 {http}
 max_payload: 8MB
 jetstream {{ store_dir: {store}, sync_interval: {sync_interval} }}
@@ -40,6 +43,7 @@ accounts {{
 {pipeline_anonymous}
 mqtt {{
   listen: {mqtt_listen}
+  {mqtt_tls}
   {devices_anonymous}
   ack_wait: "3s"
   max_ack_pending: 10000
@@ -98,6 +102,9 @@ def config(
     broker_password: str | None = None,
     health_password: str | None = None,
     device: tuple[str, str] | None = None,
+    tls: Pair | None = None,
+    mqtt_tls: Pair | None = None,
+    mqtt_client_ca: Path | None = None,
 ) -> str:
     """The server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`.
 
@@ -105,7 +112,8 @@ def config(
     `device` (name and password) anybody who reaches the MQTT port is a device. With `ingest_password` the MQTT user
     `pipeline` reads all and devices read commands only; without it they read all, as ingest is one of them. With
     `broker_password` the user `broker` may see and bound the queue. With `health_password` the user `health` of the
-    system account may ask for the server's health.
+    system account may ask for the server's health. `tls` and `mqtt_tls` are the certificates of the two ports; with
+    `mqtt_client_ca` devices must show one that it signed.
     """
     user, password = device or ("device", "device")
     return CONFIG.format(
@@ -123,10 +131,21 @@ def config(
         broker=BROKER.format(password=quoted(broker_password)) if broker_password else "",
         system=SYSTEM.format(password=quoted(health_password)) if health_password else "",
         system_account="system_account: SYSTEM" if health_password else "",
+        tls=_tls(tls, "handshake_first: true") if tls else "",
+        mqtt_tls=_tls(mqtt_tls, *_client_ca(mqtt_client_ca)) if mqtt_tls else "",
         user=quoted(user),
         password=quoted(password),
         devices_anonymous="" if device else "no_auth_user: device",
     )
+
+
+def _tls(pair: Pair, *further: str) -> str:
+    parts = (f"cert_file: {quoted(str(pair.cert))}", f"key_file: {quoted(str(pair.key))}", "timeout: 5", *further)
+    return f"tls {{ {', '.join(parts)} }}"
+
+
+def _client_ca(ca: Path | None) -> tuple[str, ...]:
+    return (f"ca_file: {quoted(str(ca))}", "verify: true") if ca else ()
 
 
 def _variables(passwords: Mapping[str, str]) -> str:

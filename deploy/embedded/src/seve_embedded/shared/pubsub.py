@@ -4,41 +4,50 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 from urllib.parse import quote, urlsplit
 
 from paho.mqtt import publish as paho
 from seve_runtime.terminal import visible
+from seve_runtime.tls import environment_context
 from websockets.sync.client import connect
 
 
-def publish(broker: str, topic: str, payload: str, login: tuple[str, str] | None) -> None:
-    """Publish one message at QoS 1 and wait for its acknowledgement; `login` is user and password.
+def publish(environ: Mapping[str, str], topic: str, payload: str, login: tuple[str, str] | None) -> None:
+    """Publish one message at QoS 1 to MQTT_BROKER and wait for its acknowledgement; `login` is user and password.
 
-    Raises OSError or MQTTException.
+    Raises OSError or MQTTException, and SettingsError for files of TLS.
     """
     logging.getLogger("paho").setLevel(logging.CRITICAL)  # it logs its own disconnecting as an error; faults it raises
-    place = urlsplit(broker)
+    place = urlsplit(environ["MQTT_BROKER"])
+    tls = place.scheme == "mqtts"
+    # paho takes a context too, which its annotation does not say
+    context = cast("paho.TLSParameter | None", environment_context("MQTT", environ) if tls else None)
     auth: paho.AuthParameter | None = {"username": login[0], "password": login[1]} if login else None
     paho.single(
         topic,
         payload.encode("utf-8", "surrogateescape"),
         qos=1,
         hostname=place.hostname or "localhost",
-        port=place.port or 1883,
+        port=place.port or (8883 if tls else 1883),
         client_id=f"seve-publish-{os.getpid()}",
         auth=auth,
+        tls=context,
     )
 
 
-def watch(url: str, modules: Sequence[str], environ: Mapping[str, str], show: Callable[[str], None]) -> None:
-    """Show every frame of some modules, or of all, until the server or the person ends it.
+def watch(modules: Sequence[str], environ: Mapping[str, str], show: Callable[[str], None]) -> None:
+    """Show every frame of some modules, or of all, at WS_URL until the server or the person ends it.
 
-    `WS_TOKEN` is sent as the bearer, where there is one. Raises OSError or WebSocketException.
+    `WS_TOKEN` is sent as the bearer, where there is one. Raises OSError or WebSocketException, and SettingsError for
+    files of TLS.
     """
+    url = environ["WS_URL"]
+    tls = environment_context("WS", environ) if url.startswith("wss:") else None
     token = environ.get("WS_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else None
     query = "&".join(f"module={quote(module, safe='*')}" for module in modules or ["*"])
-    with connect(f"{url}?{query}", additional_headers=headers) as connection:
+    with connect(f"{url}?{query}", additional_headers=headers, ssl=tls) as connection:
         for frame in connection:
             show(line(frame))
 

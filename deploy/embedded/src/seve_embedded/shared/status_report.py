@@ -8,9 +8,10 @@ from typing import Final
 
 import msgspec
 import psycopg
-from nats.aio.client import Client
 from psycopg import sql
+from seve_runtime.nats.connection import NatsSettings, connected_once
 from seve_runtime.nats.topology import DEADLETTER, JOURNAL, LATEST, WRITER
+from seve_runtime.settings import load
 
 from seve_embedded.shared.disk import Room
 from seve_embedded.shared.tables import size, table
@@ -80,19 +81,7 @@ async def _ask_nats(report: Report, nats: Mapping[str, str]) -> None:
         LATEST: "newest of each series",
         DEADLETTER: "could not be used",
     }
-    client = Client()
-    await asyncio.wait_for(
-        client.connect(
-            nats["NATS_URL"].split(","),
-            user=nats["NATS_USER"],
-            password=nats["NATS_PASSWORD"],
-            inbox_prefix=nats["NATS_INBOX_PREFIX"].encode(),
-            allow_reconnect=False,
-            connect_timeout=PATIENCE,
-        ),
-        PATIENCE,
-    )
-    try:
+    async with asyncio.timeout(PATIENCE), connected_once(load(NatsSettings, nats), "seve status") as client:
         js = client.jetstream(timeout=PATIENCE)
         for name, purpose in purposes.items():
             info = await js.stream_info(name, subjects_filter=">" if name == DEADLETTER else None)
@@ -107,8 +96,6 @@ async def _ask_nats(report: Report, nats: Mapping[str, str]) -> None:
             f"Writer: {consumer.num_pending or 0:,} messages behind, {consumer.num_ack_pending or 0:,} being written, "
             f"{consumer.num_redelivered or 0:,} delivered again"
         )
-    finally:
-        await client.close()
 
 
 def _ask_database(report: Report, url: str) -> None:

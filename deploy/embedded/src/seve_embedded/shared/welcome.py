@@ -10,40 +10,51 @@ from seve_runtime.units import is_loopback, split_listen
 COMMAND: Final = "./seve"
 
 
-def text(rows: Mapping[str, str], *, mqtt: str, listen: str, username: str | None, networks: Sequence[str]) -> str:
+def text(
+    rows: Mapping[str, str],
+    *,
+    mqtt: str,
+    listen: str,
+    username: str | None,
+    networks: Sequence[str],
+    ca: str | None = None,
+) -> str:
     """Return the whole page.
 
     `rows` are names and addresses; `mqtt` is the broker's URL on this machine, `listen` is MQTT_LISTEN, `username`
-    what devices must give, `networks` are this machine's addresses.
+    what devices must give, `networks` are this machine's addresses, `ca` the file that verifies the broker.
     """
     lines = [f"  {name:<12} {value}" for name, value in rows.items()]
-    return "\n".join(["", *lines, "", *_first_steps(mqtt, username), "", *_network(listen, username, networks)])
+    return "\n".join(["", *lines, "", *_first_steps(mqtt, username, ca), "", *_network(listen, username, networks, ca)])
 
 
-def _first_steps(mqtt: str, username: str | None) -> list[str]:
+def _first_steps(mqtt: str, username: str | None, ca: str | None) -> list[str]:
     payload = shlex.quote('{"value": 450.5}')
     return [
         f"  watch    {COMMAND} watch croissance",
         f"  publish  {COMMAND} publish croissance/co2 {payload}",
-        f"  or       {mosquitto(mqtt, username)} -q 1 -t croissance/co2 -m {payload}",
+        f"  or       {mosquitto(mqtt, username, ca)} -q 1 -t croissance/co2 -m {payload}",
         f"  see      {COMMAND} status · {COMMAND} logs · {COMMAND} simulate · {COMMAND} down · {COMMAND} --help",
     ]
 
 
-def mosquitto(mqtt: str, username: str | None) -> str:
+def mosquitto(mqtt: str, username: str | None, ca: str | None = None) -> str:
     """Return the beginning of a line for mosquitto_pub; the password is for its reader to fill in."""
     place = urlsplit(mqtt)
     login = f' -u {shlex.quote(username)} -P "$MQTT_PASSWORD"' if username else ""
-    return f"mosquitto_pub -h {place.hostname} -p {place.port}{login}"
+    tls = f" --cafile {shlex.quote(ca)}" if ca else ""
+    return f"mosquitto_pub -h {place.hostname} -p {place.port}{tls}{login}"
 
 
-def _network(listen: str, username: str | None, networks: Sequence[str]) -> list[str]:
+def _network(listen: str, username: str | None, networks: Sequence[str], ca: str | None) -> list[str]:
     host, port = split_listen(listen)
     if is_loopback(listen):
         return [
             "  Devices on your network cannot connect yet: MQTT listens on this machine alone.",
-            "  To let them in: MQTT_LISTEN=0.0.0.0:1883, MQTT_USERNAME and MQTT_PASSWORD in .env, then make down up",
+            f"  To let them in: {COMMAND} certs --name ADDRESS; then in .env TLS=on, MQTT_LISTEN=0.0.0.0:8883,",
+            "  MQTT_USERNAME and MQTT_PASSWORD; then make down up",
         ]
     shown = networks if host in ("0.0.0.0", "::") else [host]  # noqa: S104  (recognised, not listened on)
+    trust = ", TLS: the device needs the file ca.pem" if ca else ""
     who = f"user {username}, its password" if username else "no password: anybody may publish"
-    return [f"  Devices on your network connect to {' or '.join(shown) or 'this machine'}, port {port} ({who})"]
+    return [f"  Devices on your network connect to {' or '.join(shown) or 'this machine'}, port {port} ({who}{trust})"]

@@ -7,11 +7,14 @@ import http.client
 import json
 import re
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import psycopg
+from seve_runtime.errors import SettingsError, describe
+from seve_runtime.tls import environment_context
 
 from seve_embedded.plan import Plan, Program
 from seve_embedded.supervision.treatment import NO_CURE, START_PATIENCE, Fault
@@ -55,10 +58,12 @@ def service(port: int) -> Fault | None:
 
 def nats(login: Mapping[str, str]) -> Fault | None:
     """Ask the NATS server of `login` for its health. A stream that failed to write once is ill until a restart."""
-    if not _listens(login["NATS_URL"]):
-        return NOT_LISTENING
     try:
         health = _healthz(login)
+    except ConnectionRefusedError:
+        return NOT_LISTENING
+    except (SettingsError, ssl.SSLError) as error:  # a certificate that ended, say
+        return Fault(describe(error), NO_CURE)
     except OSError:
         return SILENT
     if health.get("status") == "ok":
@@ -91,11 +96,19 @@ def _listens(url: str) -> bool:
     return True
 
 
+def _secured(plain: socket.socket, login: Mapping[str, str]) -> socket.socket:
+    parts = urlsplit(login["NATS_URL"])
+    if parts.scheme != "tls":
+        return plain
+    return environment_context("NATS", login).wrap_socket(plain, server_hostname=parts.hostname)
+
+
 def _healthz(login: Mapping[str, str]) -> dict[str, Any]:
     """Return the server's answer. Speaks NATS over a bare socket: nats-py leaves one open where a server is frozen."""
     parts, inbox = urlsplit(login["NATS_URL"]), f"{login['NATS_INBOX_PREFIX']}.1"
     words = {"user": login["NATS_USER"], "pass": login["NATS_PASSWORD"], "verbose": False}
-    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=PATIENCE) as connection:
+    plain = socket.create_connection((str(parts.hostname), parts.port or 0), timeout=PATIENCE)
+    with plain, _secured(plain, login) as connection:
         connection.sendall(f"CONNECT {json.dumps(words)}\r\nSUB {inbox} 1\r\nPUB {HEALTHZ} {inbox} 0\r\n\r\n".encode())
         with connection.makefile("rb") as lines:
             for line in lines:

@@ -7,6 +7,7 @@ Messages that were unacknowledged when a connection broke are sent again on the 
 import asyncio
 import random
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -31,16 +32,23 @@ class Link:
     """One MQTT 3.1.1 connection with a last will. `run()` keeps it up until it is cancelled."""
 
     def __init__(
-        self, broker: str, client_id: str, will: Message, *, username: str | None, password: str | None
+        self,
+        broker: str,
+        client_id: str,
+        will: Message,
+        *,
+        username: str | None,
+        password: str | None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         address = urlsplit(broker)
-        self._host, tls = address.hostname or "localhost", address.scheme == "mqtts"
+        self._host = address.hostname or "localhost"
         self._port = address.port or (8883 if tls else 1883)
         self._client = Client(
             CallbackAPIVersion.VERSION2, client_id, clean_session=True, protocol=MQTTProtocolVersion.MQTTv311
         )
         if tls:
-            self._client.tls_set()
+            self._client.tls_set_context(tls)
         username = username or (unquote(address.username) if address.username else None)
         if username:
             self._client.username_pw_set(username, password or unquote(address.password or ""))

@@ -56,7 +56,8 @@ class Run:
         database = CommandDatabase(command) if command else UrlDatabase(url)
         self.stored = RunRows(database, names)
         token = settings.ws_token.reveal() if settings.ws_token else None
-        self.screen = Screen(settings.ws_url, self._see, modules=["*"], token=token)
+        self._tls = settings.mqtt_tls()
+        self.screen = Screen(settings.ws_url, self._see, modules=["*"], token=token, tls=settings.ws_tls())
 
     async def go(self) -> int:
         """Run; return the exit code, 0 if the account closes."""
@@ -105,7 +106,12 @@ class Run:
         links = []
         for module in self.modules[:count]:
             link = Link(
-                settings.mqtt_broker, module.name, module.will(), username=settings.mqtt_username, password=password
+                settings.mqtt_broker,
+                module.name,
+                module.will(),
+                username=settings.mqtt_username,
+                password=password,
+                tls=self._tls,
             )
             background.append(group.create_task(link.run()))
             links.append(link)

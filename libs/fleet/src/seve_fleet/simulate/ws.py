@@ -5,6 +5,7 @@ Passes each live envelope to a callback, and no snapshots. Reconnects for ever, 
 
 import asyncio
 import random
+import ssl
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -63,8 +64,17 @@ class Screen:
     (microseconds since 1970).
     """
 
-    def __init__(self, url: str, on_envelope: OnEnvelope, *, modules: list[str], token: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        on_envelope: OnEnvelope,
+        *,
+        modules: list[str],
+        token: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._url = url
+        self._tls = tls
         self._on_envelope = on_envelope
         self._modules = modules
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -81,7 +91,12 @@ class Screen:
             failures += 1
             try:
                 async with connect(
-                    self._url, additional_headers=self._headers, compression=None, max_size=None, max_queue=1024
+                    self._url,
+                    ssl=self._tls,
+                    additional_headers=self._headers,
+                    compression=None,
+                    max_size=None,
+                    max_queue=1024,
                 ) as connection:
                     self.connections += 1
                     await self._watch(connection)

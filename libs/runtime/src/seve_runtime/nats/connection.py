@@ -1,5 +1,6 @@
 """The connection to NATS: reconnects for ever and reports its state to health. Publishes and subscribes nothing."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, unless
 from seve_runtime.nats.direct import DirectClient
 from seve_runtime.settings import Secret
+from seve_runtime.tls import client_context
 
 log = structlog.get_logger()
 
@@ -22,11 +24,14 @@ CONDITION = "nats"
 
 
 class NatsSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach NATS."""
+    """How to reach NATS. With `tls://` the connection begins with the TLS handshake, before the server's first word,
+    so that nobody on the way can ask for the password in clear text.
+    """
 
-    nats_url: Annotated[tuple[str, ...], Meta(min_length=1, description="NATS servers, separated by commas")] = (
-        "nats://localhost:4222",
-    )
+    nats_url: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="NATS servers, separated by commas; tls:// where they speak TLS from the start"),
+    ] = ("nats://localhost:4222",)
     nats_user: Annotated[str | None, Meta(description="NATS user, where the URL names none")] = None
     nats_password: Annotated[Secret | None, Meta(description="its password; or NATS_PASSWORD_FILE")] = None
     nats_inbox_prefix: Annotated[
@@ -36,6 +41,38 @@ class NatsSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="where answers arrive: one prefix per user, so that no user can be allowed to read another's",
         ),
     ] = "_INBOX"
+    nats_ca_file: Annotated[
+        str | None, Meta(description="with tls://: certificates to trust, instead of the system's")
+    ] = None
+    nats_cert_file: Annotated[str | None, Meta(description="with tls://: client certificate")] = None
+    nats_key_file: Annotated[str | None, Meta(description="its private key, where it is in a file of its own")] = None
+
+    @property
+    def tls(self) -> bool:
+        """Whether the servers are reached by TLS."""
+        return self.nats_url[0].startswith("tls://")
+
+    def __post_init__(self) -> None:
+        if len({url.startswith("tls://") for url in self.nats_url}) > 1:
+            raise ValueError("NATS_URL: either all servers are tls:// or none is")
+        if any((self.nats_ca_file, self.nats_cert_file, self.nats_key_file)) and not self.tls:
+            raise ValueError("NATS_CA_FILE and the like need NATS_URL=tls://")
+        if self.nats_key_file and not self.nats_cert_file:
+            raise ValueError("NATS_KEY_FILE needs NATS_CERT_FILE")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Hold back what asyncio says at the end of every TLS connection of nats-py."""
+    return not str(record.msg).startswith("returning true from eof_received()")
+
+
+def tls_options(settings: NatsSettings) -> dict[str, Any]:
+    """Return nats-py's options for TLS; none without it. Raises SettingsError for files that cannot be used."""
+    if not settings.tls:
+        return {}
+    logging.getLogger("asyncio").addFilter(_is_news)
+    context = client_context("NATS", settings.nats_ca_file, settings.nats_cert_file, settings.nats_key_file)
+    return {"tls": context, "tls_handshake_first": True}
 
 
 @asynccontextmanager
@@ -115,9 +152,10 @@ async def connected_once(settings: NatsSettings, name: str) -> AsyncIterator[Dir
 
 
 def _address(settings: NatsSettings) -> dict[str, Any]:
-    """Return nats-py's options for servers and credentials."""
+    """Return nats-py's options for servers, TLS and credentials."""
     password = settings.nats_password.reveal() if settings.nats_password else None
     return {
+        **tls_options(settings),
         "servers": list(settings.nats_url),
         "user": settings.nats_user,
         "password": password,

@@ -86,6 +86,11 @@ class Gateway:
         self._sockets = Sockets(sockets, settings.ws_max_clients_per_address + BESIDE)
         self._open_peers: set[Peer] = set()
 
+    @property
+    def failed_handshakes(self) -> Counter[str]:
+        """How many TLS handshakes failed, by reason."""
+        return self._certificate.failures if self._certificate else Counter()
+
     async def serve(self, stop: Stop) -> None:
         """Serve until `stop`, then close every connection. Raises SettingsError if the address cannot be bound."""
         self._turn = Turn(asyncio.get_running_loop())

@@ -1,11 +1,25 @@
-"""TLS of the WebSocket port: a certificate that is reloaded when its files change."""
+"""TLS of the WebSocket port: a certificate that is reloaded when its files change, and a count of the handshakes
+that failed.
+"""
 
 import ssl
+import time
+from collections import Counter
 from pathlib import Path
+from typing import Final
 
+import structlog
 from seve_runtime.errors import SettingsError
+from seve_runtime.rate_limit import Throttle
+from seve_runtime.tls import Pair, check_server, load_pair, reason
 
 from seve_broadcaster.files import WatchedFiles
+from seve_broadcaster.settings import Settings
+
+log = structlog.get_logger()
+
+LOG_SECONDS: Final = 10.0
+"""Whoever reaches the port can fail a handshake: one line in so long a time, with how many there were between."""
 
 
 class Certificate:
@@ -13,32 +27,77 @@ class Certificate:
 
     def __init__(self, cert_file: str, key_file: str) -> None:
         """Load the files. Raises SettingsError if they cannot be used."""
-        self._files = (cert_file, key_file)
-        self.context = _context()
+        self._files = Pair(Path(cert_file), Path(key_file))
+        self.context = _Context(ssl.PROTOCOL_TLS_SERVER)
         try:
-            self._watched = WatchedFiles("WS_TLS_CERT_FILE, WS_TLS_KEY_FILE", [*map(Path, self._files)], self._load)
+            self._watched = WatchedFiles("WS_TLS_CERT_FILE, WS_TLS_KEY_FILE", self._files, self._load)
         except (OSError, ValueError) as error:
-            named = f"WS_TLS_CERT_FILE = {cert_file!r}, WS_TLS_KEY_FILE = {key_file!r}"
-            raise SettingsError([f"{named}: {error}"]) from error
+            raise SettingsError([f"{_named(self._files)}: {reason(error)}"]) from error
+
+    @property
+    def failures(self) -> Counter[str]:
+        """How many handshakes failed, by the reason that OpenSSL gives."""
+        return self.context.failures
 
     def fresh(self) -> None:
         """Reload the files if one changed."""
         self._watched.fresh()
 
     def _load(self) -> None:
-        _context().load_cert_chain(
-            *self._files, password=_no_password
-        )  # else a pair that does not match would be half loaded
-        self.context.load_cert_chain(*self._files, password=_no_password)
+        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._files)  # a pair that does not match would stay half
+        load_pair(self.context, self._files)
 
 
-def _context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+def check(settings: Settings) -> None:
+    """Raise SettingsError where a client would not accept the certificate. Whom clients trust is theirs to say."""
+    if settings.ws_tls_cert_file and settings.ws_tls_key_file:
+        files = Pair(Path(settings.ws_tls_cert_file), Path(settings.ws_tls_key_file))
+        check_server(_named(files), files)
 
 
-def _no_password() -> str:
-    """Refuse an encrypted key, for which OpenSSL would ask at the terminal."""
-    raise ValueError("the key is encrypted; it must be readable without a password")
+class _Handshake(ssl.SSLObject):
+    """A connection's TLS, which tells its context when the handshake fails: the event loop closes it without a word."""
+
+    _over = False
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            self._failed((error.reason or "unknown").lower())
+            raise
+        self._over = True
+
+    def __del__(self) -> None:
+        """A client that left, or took too long: the event loop drops the connection, and nothing else tells."""
+        if not self._over:
+            self._failed("unfinished")
+
+    def _failed(self, why: str) -> None:
+        self._over = True
+        if isinstance(self.context, _Context):
+            self.context.failed(why)
+
+
+class _Context(ssl.SSLContext):
+    """The port's context, which counts handshakes that fail."""
+
+    sslobject_class = _Handshake
+
+    def __init__(self, _protocol: int) -> None:
+        self.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.set_alpn_protocols(["http/1.1"])
+        self.failures: Counter[str] = Counter()
+        self._log = Throttle(LOG_SECONDS)
+
+    def failed(self, why: str) -> None:
+        """Count a handshake that failed; log one now and then."""
+        self.failures[why] += 1
+        if self._log.allows(time.monotonic()):
+            log.warning("TLS handshake failed", reason=why, others=self._log.held_back())
+
+
+def _named(files: Pair) -> str:
+    return f"WS_TLS_CERT_FILE = {str(files.cert)!r}, WS_TLS_KEY_FILE = {str(files.key)!r}"

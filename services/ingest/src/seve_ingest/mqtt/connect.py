@@ -8,7 +8,7 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
-from seve_runtime.errors import SettingsError
+from seve_runtime.tls import client_context
 
 from seve_ingest.settings import BrokerSettings
 
@@ -23,16 +23,7 @@ def tls(settings: BrokerSettings) -> ssl.SSLContext | None:
     """The TLS context of `mqtts://`, else None. Raises SettingsError for files that cannot be used."""
     if not settings.mqtt_broker.startswith("mqtts:"):
         return None
-    try:
-        context = ssl.create_default_context(cafile=settings.mqtt_ca_file)
-    except OSError as error:
-        raise SettingsError([f"MQTT_CA_FILE = {settings.mqtt_ca_file!r}: {error}"]) from error
-    if settings.mqtt_cert_file:
-        try:
-            context.load_cert_chain(settings.mqtt_cert_file, settings.mqtt_key_file)
-        except OSError as error:
-            raise SettingsError([f"MQTT_CERT_FILE = {settings.mqtt_cert_file!r}: {error}"]) from error
-    return context
+    return client_context("MQTT", settings.mqtt_ca_file, settings.mqtt_cert_file, settings.mqtt_key_file)
 
 
 async def connect(host: str, port: int, context: ssl.SSLContext | None, name: str, *, patience: float) -> socket.socket:

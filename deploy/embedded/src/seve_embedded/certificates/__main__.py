@@ -1,0 +1,25 @@
+"""`python -m seve_embedded.certificates`: the same in a container, for a host without the library. JSON in on stdin,
+with `held`, `names`, `devices` and `renew`; JSON out, the files to write. Keys pass through pipes and nothing else.
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
+
+from seve_embedded.certificates.issue import CannotIssue, issue
+
+
+def main() -> int:
+    """Answer one request; gives the exit code."""
+    request = json.load(sys.stdin)
+    try:
+        written = issue(**request, now=datetime.now(UTC))
+    except (CannotIssue, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    json.dump(written, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""`certs`: certificates for every link, made once and renewed in time; a running stack takes them up."""
+
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from seve_embedded.certificates.issue import issue
+from seve_embedded.shared import certificate_files
+from seve_embedded.shared.links import switched
+from seve_embedded.stack import Stack
+from seve_embedded.supervision import processes
+
+
+def certs(
+    stack: Stack, names: Sequence[str], devices: Sequence[str], *, renew: bool, say: Callable[[str], None]
+) -> None:
+    """Make what is missing or ends soon, and tell where it is. Raises CannotIssue."""
+    root = stack.state.folder.parent
+    held = certificate_files.held(root)
+    every = [socket.gethostname(), *names]
+    written = issue(held, names=every, devices=devices, now=datetime.now(UTC), renew=renew)
+    certificate_files.write(root, written)
+    if written:
+        _take_up(stack)
+    say(certificate_files.told(written, every, devices, on=bool(switched(stack.environ))))
+
+
+def _take_up(stack: Stack) -> None:
+    """Let NATS read its certificates again; the broadcaster sees by itself that the files changed."""
+    for process in stack.running:
+        if process.name == "nats":
+            processes.send(process, signal.SIGHUP)
