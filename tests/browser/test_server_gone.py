@@ -98,6 +98,7 @@ def test_what_the_server_no_longer_holds_is_drawn_as_a_gap(open_page, page_url, 
     stack.wait_ready()
     expect(page.get_by_role("status")).to_have_text("Live", timeout=40_000)
     expect(page.get_by_text(re.compile("^1 gap|gaps$"))).to_be_visible()
+    expect(page.locator("#missed-list")).to_contain_text(re.compile(r"^[\d:]+( [AP]M)? · the server no longer holds"))
     module.sample("co2", 420)
     expect(row(page, name, "CO₂").get_by_role("cell").last).to_have_text("420ppm")
     assert row(page, name, "CO₂").locator("canvas").evaluate(INK)["missing"] > 5

@@ -110,8 +110,7 @@ export class Card {
 
   /** The trends alone. */
   trace(view) {
-    const { gaps, presence } = this.#module;
-    const mine = { ...view, gaps: [...view.gaps, ...gaps], offline: presence === "offline" };
+    const mine = { ...view, offline: this.#module.presence === "offline" };
     for (const row of this.#rows.values()) row.trace(mine);
   }
 

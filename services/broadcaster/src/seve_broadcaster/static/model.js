@@ -62,7 +62,6 @@ class Module {
   system = {};
   chip = {};
   logs = [];
-  gaps = []; // as those of the fleet, for this module alone
   sensors = new Map();
   #types = new Map(); // the sensors of each type: a status may name thousands of types at once
   #room;
@@ -190,7 +189,7 @@ export class Fleet {
   heard = 0; // newest time of receipt seen
   #ahead = null; // how far this machine's clock is ahead of the server's
   #room = { sensors: MOST_SENSORS, refused: 0 };
-  #open = []; // gaps whose end is still to come: the list they belong to, and their beginning
+  #open = []; // beginnings of gaps whose end is still to come
 
   /** Envelopes, in part or as a whole, that found no room. */
   get refused() {
@@ -225,14 +224,13 @@ export class Fleet {
     return Math.max(local - (this.#ahead ?? 0), this.heard);
   }
 
-  /** Messages are missing, of all modules or of one module and kind, from the newest heard until `closeGaps`. */
-  openGap(name = null, kind = null) {
-    if (name === null && this.heard) this.#open.push([this.gaps, this.heard]);
-    else if (kind === "measurement" && this.module(name)) this.#open.push([this.module(name).gaps, this.module(name).heard]);
+  /** Messages are missing, from the newest received until `closeGaps`. */
+  openGap() {
+    if (this.heard) this.#open.push(this.heard);
   }
 
   closeGaps(now) {
-    for (const [marks, from] of this.#open) this.#mark(marks, { from, to: now });
+    for (const from of this.#open) this.#mark(this.gaps, { from, to: now });
     this.#open = [];
   }
 

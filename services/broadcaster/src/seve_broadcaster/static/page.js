@@ -50,10 +50,10 @@ seve.on("silence", ({ module, silent: quiet }) => {
   else if (quiet) silent.add(module);
 });
 
-seve.on("gap", ({ module, kind }) => {
+seve.on("gap", () => {
   if (!wasLive) return;
-  fleet.openGap(module, kind);
-  status.missed("gap", 1, module === null ? "what came meanwhile" : `${module}, ${kind}`);
+  fleet.openGap();
+  status.missed("gap", 1);
 });
 
 seve.on("skipped", ({ count }) => {

@@ -24,8 +24,7 @@
  * Events, each with one object:
  *   message  { envelope, seq, snapshot }       every envelope by itself
  *   batch    { envelopes, seq, snapshot }      the same, a frame at a time; costs less when much arrives
- *   gap      { from, to, module, kind }        replay no longer held this range (of one module and kind where these are
- *                                              not null), or the journal was made anew
+ *   gap      { from, to }                      messages of this range of the journal will not come, of any module
  *   skipped  { from, to, count }               this client was slow and got only the newest of each series
  *   silence  { module, silent }                a module fell silent or is heard again
  *   live     { modules }                       snapshot or replay of these is complete; what follows is news
@@ -194,7 +193,7 @@ export class Seve {
     else if (event === "mqtt-message") this.#deliver(frame, [frame.data]);
     else if (event === "subscribed") this.#granted(frame);
     else if (event === "live") this.#caughtUp();
-    else if (event === "gap") this.#emit("gap", pick(frame, "from", "to", "module", "kind"));
+    else if (event === "gap") this.#emit("gap", pick(frame, "from", "to"));
     else if (event === "skipped") this.#emit("skipped", pick(frame, "from", "to", "count"));
     else if (event === "silence") this.#emit("silence", pick(frame, "module", "silent"));
     else if (event === "closing") this.#retryAfterMs = frame.retryAfterMs;

@@ -52,15 +52,15 @@ export class Status {
   }
 
   /** Messages were missed: a line in the list, newest first, and the sum above it. */
-  missed(kind, amount, whose = "") {
+  missed(kind, amount) {
     this.#missed[kind] += amount;
     const { gap, skipped } = this.#missed;
     const parts = [gap && plural(gap, "gap", "gaps"), skipped && plural(skipped, "message skipped", "messages skipped")];
     write("missed-text", parts.filter(Boolean).join(" · "));
     element("missed").hidden = false;
     const item = document.createElement("li");
-    const what = kind === "gap" ? "not held any more by the server" : `${count(amount)} skipped: this page was slow`;
-    item.textContent = `${new Date().toLocaleTimeString()} · ${visible(whose)} ${what}`;
+    const what = kind === "gap" ? "the server no longer holds what came meanwhile" : `${count(amount)} skipped: this page was slow`;
+    item.textContent = `${new Date().toLocaleTimeString()} · ${what}`;
     element("missed-list").prepend(item);
     if (element("missed-list").children.length > 50) element("missed-list").lastChild.remove();
   }
