@@ -1,16 +1,33 @@
-"""What a person asks of the containers, from inside their network: `client.py status`, `publish TOPIC PAYLOAD`,
+"""What a person asks of the containers, from inside their network: `client.py status`, `top`, `publish TOPIC PAYLOAD`,
 `watch [MODULE...]`. The words and the code are those of the stack without Docker; only the addresses differ.
 """
 
 import os
 import shutil
+import socket
 import sys
+import threading
+from collections import deque
 from pathlib import Path
 
 from paho.mqtt import MQTTException
 from seve_embedded.shared import logfile, pubsub, status_report
 from seve_embedded.shared.disk import Room
+from seve_embedded.top.command import top
+from seve_embedded.top.sources import Door, Sources
+from seve_runtime.nats.connection import NatsSettings
+from seve_runtime.settings import load
 from websockets.exceptions import WebSocketException
+
+ADMIN_PORT = 9000
+"""As the images have it."""
+
+OBSERVER = {
+    "NATS_USER": "observer",
+    "NATS_INBOX_PREFIX": "_INBOX_observer",
+    "NATS_PASSWORD_FILE": "/run/secrets/nats_observer",
+}
+"""Who looks on: reads, and changes nothing."""
 
 
 def main() -> int:
@@ -20,13 +37,15 @@ def main() -> int:
         match command, arguments:
             case "status", []:
                 return _status()
+            case "top", []:
+                _top()
             case "publish", [topic, payload]:
                 login = (os.environ["MQTT_USERNAME"], _secret("MQTT_PASSWORD_FILE"))
                 pubsub.publish(os.environ, topic, payload, login)
             case "watch", modules:
                 pubsub.watch(modules, os.environ, lambda line: print(line, flush=True))
             case _:
-                print("usage: status | publish TOPIC PAYLOAD | watch [MODULE...]", file=sys.stderr)
+                print("usage: status | top | publish TOPIC PAYLOAD | watch [MODULE...]", file=sys.stderr)
                 return 2
     except (OSError, MQTTException, WebSocketException) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -48,6 +67,36 @@ def _status() -> int:
         found.errors.append([name.strip(), day, logfile.readable(event.strip())[:200]])
     print(status_report.render(found))
     return 0 if found.healthy else 1
+
+
+def _top() -> None:
+    """As `status`, again and again: errors come on stdin for as long as it runs."""
+    told: deque[tuple[str, str]] = deque(maxlen=20)
+
+    def hear() -> None:
+        for line in sys.stdin:
+            name, _, event = line.partition("|")
+            told.append((name.strip(), logfile.readable(event.strip())))
+
+    threading.Thread(target=hear, daemon=True).start()
+    nats = load(NatsSettings, {**os.environ, **OBSERVER})
+    top(Sources(_doors, nats, lambda: list(told)), "Docker", live=os.environ.get("SEVE_TERMINAL") == "1")
+
+
+def _doors() -> list[Door]:
+    """The admin port of each container of each service, by its address: a name may stand for several."""
+    found = []
+    for kind in ("ingest", "writer", "broadcaster"):
+        try:
+            addresses = sorted({each[4][0] for each in socket.getaddrinfo(kind, ADMIN_PORT, type=socket.SOCK_STREAM)})
+        except OSError:  # no container of that name: `docker compose ps` says why
+            addresses = [kind]
+        many = len(addresses) > 1
+        found += [
+            Door(kind, f"{kind}-{number}" if many else kind, str(address), ADMIN_PORT)
+            for number, address in enumerate(addresses, 1)
+        ]
+    return found
 
 
 def _secret(variable: str) -> str:

@@ -18,7 +18,7 @@ from seve_writer.schema.migrate import migrate
 from support.embedded import NatsServer
 
 LOGINS = Logins.of(lambda name: f"{name}-password", "seve-ingest-under-test")
-SERVICES = ("ingest", "writer", "broadcaster")
+SERVICES = ("ingest", "writer", "broadcaster", "observer")
 
 
 @pytest.fixture
@@ -76,6 +76,10 @@ WRITERS_COMMANDS = ("$JS.API.STREAM.PURGE.TELEMETRY", "$JS.API.CONSUMER.MSG.NEXT
 REFUSED = {
     "ingest": (*OWNERS_COMMANDS, *WRITERS_COMMANDS, "latest.m"),
     "broadcaster": (*OWNERS_COMMANDS, *WRITERS_COMMANDS, "telemetry.test.measurement"),
+    "observer": (
+        *(*OWNERS_COMMANDS, *WRITERS_COMMANDS, "telemetry.test.measurement", "latest.m", "deadletter.ingest.malformed"),
+        *("$JS.API.STREAM.MSG.DELETE.DEADLETTER", "$JS.ACK.TELEMETRY.writer.1.1.1.1.0"),
+    ),
     "writer": (*OWNERS_COMMANDS, "telemetry.test.measurement", "latest.m"),
 }
 

@@ -1,6 +1,9 @@
 """The stack as its owner meets it: the real thing, on free ports, in a folder with a space."""
 
 import contextlib
+import os
+import pty
+import signal
 import socket
 import subprocess
 import sys
@@ -8,6 +11,7 @@ import sys
 import psutil
 import pytest
 from seve_embedded.supervision import processes, readiness
+from seve_embedded.top.terminal import LEAVE
 from support.conditions import accepts, wait_until
 from support.project import Project
 
@@ -193,3 +197,40 @@ def test_devices_must_know_the_password_once_there_is_one(project):
     )
     assert refused.returncode != 0
     assert "Not authorized" in refused.stderr
+
+
+def test_top_shows_what_flows_once_or_until_it_is_interrupted(project):
+    """A screen for a pipe has no control characters; on a terminal it ends with Ctrl-C, and leaves that as it was."""
+    project.say("up")
+    for value in range(5):
+        project.publish(value)
+    project.publish("warm")
+    wait_until(lambda: len(project.values()) == 5, "the rows")
+    once = project.say("top", "--once")
+    figures = {line.split()[0]: line.split()[1:] for line in once.splitlines() if line.startswith("  ")}
+    assert figures["received"][1:] == ["messages", "6"]
+    assert figures["stored"][1:3] == ["envelopes", "6"]
+    assert figures["croissance"][0] == "100"
+    assert figures["ingest.not_a_number"] == ["1"]
+    assert "\x1b" not in once
+
+    screen, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seve_embedded", "top"],
+        cwd=project.folder,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    shown = b""
+    while shown.count(b"Flow") < 2:
+        shown += os.read(screen, 65536)
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # how the end of a terminal reads
+        while more := os.read(screen, 65536):
+            shown += more
+    os.close(screen)
+    assert process.wait(10) == 0
+    assert shown.endswith(LEAVE.encode())

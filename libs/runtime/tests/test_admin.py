@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from seve_runtime.admin import MAX_REQUESTS, admin
+from seve_runtime.admin import MAX_REQUESTS, Pages, admin
 from seve_runtime.errors import SettingsError
 from seve_runtime.health import Health
 from support.conditions import eventually
@@ -32,6 +32,14 @@ async def test_readiness_names_what_is_waited_for():
         health.holds("nats")
         status, body = await asyncio.to_thread(get, port, "/health/ready")
         assert (status, json.loads(body)) == (200, {"ready": True, "waiting": {}})
+
+
+async def test_a_service_tells_more_of_itself_as_json():
+    """By the pages that it gives; any other path names what there is."""
+    async with admin("127.0.0.1:0", Health(), pages=Pages({"/clients": lambda: [{"address": "::1"}]})) as port:
+        assert await asyncio.to_thread(get, port, "/clients") == (200, b'[{"address": "::1"}]\n')
+        status, body = await asyncio.to_thread(get, port, "/secrets")
+        assert (status, body) == (404, b"/health/live /health/ready /metrics /clients\n")
 
 
 async def test_liveness_asks_no_dependency():

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import json
+import urllib.request
 
 import pytest
 from support.broadcasting import broadcasting, envelope, watching
-from support.conditions import eventually
+from support.conditions import eventually, free_port
 from support.raw_client import deaf
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -84,8 +85,12 @@ async def test_a_slow_client_that_asked_for_it_is_disconnected(nats_server, jour
 
 
 async def test_a_slow_client_skips_and_the_others_see_everything(nats_server, journal):
-    """`slow: conflate`: what it missed is told and counted, the newest is given; its buffer stays within its bound."""
-    async with broadcasting(nats_server.url, WS_BUFFER_BYTES="64KiB", WS_PING_INTERVAL="60s") as url:
+    """`slow: conflate`: what it missed is told and counted, the newest is given; its buffer stays within its bound. The
+    admin port tells which client it is.
+    """
+    admin = f"127.0.0.1:{free_port()}"
+    options = {"WS_BUFFER_BYTES": "64KiB", "WS_PING_INTERVAL": "60s", "ADMIN_LISTEN": admin}
+    async with broadcasting(nats_server.url, **options) as url:
         with deaf(url, takes=65536) as sock:
             async with watching(url, modules=["a"]) as screen:
                 await screen.until("live")
@@ -94,6 +99,9 @@ async def test_a_slow_client_skips_and_the_others_see_everything(nats_server, jo
                 await reading
             assert url.broadcaster.metric("clients", pace="slow") == 1
             assert url.broadcaster.metric("queue_bytes") < 64 * 1024 + 20_000
+            [slow] = [one for one in await asyncio.to_thread(asked, f"http://{admin}/clients") if one["queueBytes"]]
+            assert (slow["address"], slow["pace"], slow["subscriptions"]) == ("127.0.0.1", "slow", 1)
+            assert slow["missed"] > 0
             frames = await asyncio.to_thread(read_until, sock, b'"event":"skipped"')
         assert b'"event":"skipped"' in frames
         await eventually(lambda: url.broadcaster.metric("skipped_envelopes_total"), "the skip counted")
@@ -119,6 +127,12 @@ async def test_a_client_that_is_full_when_it_comes_to_the_head_is_slow_from_ther
 def masked(text):
     """A text frame as a client sends it."""
     return bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text
+
+
+def asked(url):
+    """What a URL answers, decoded."""
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return json.loads(answer.read())
 
 
 def read_until(sock, wanted):

@@ -3,6 +3,7 @@ own network (service `tools`), since only MQTT and the broadcaster are published
 """
 
 import argparse
+import contextlib
 import shlex
 import shutil
 import sys
@@ -12,6 +13,7 @@ from typing import Final
 
 from seve_embedded.checks import finding
 from seve_embedded.shared import env_file, logfile
+from seve_embedded.top.terminal import LEAVE
 
 from seve_docker import check, images, prepare
 from seve_docker.compose import Compose, engine_answers
@@ -27,6 +29,9 @@ PROGRAMS: Final = {
     "run": [],
 }
 """Commands that start a program in the container `tools`."""
+
+LOGGING: Final = ("ingest", "writer", "broadcaster", "setup")
+"""Services whose logs are ours."""
 
 CLIENT: Final = ("python", "-m", "client")
 """deploy/docker/client.py, in the container `tools`."""
@@ -63,6 +68,7 @@ class Containers:
         commands = {
             "down": self._down,
             "status": self._status,
+            "top": self._top,
             "logs": self._logs,
             "scale": self._scale,
             "psql": self._psql,
@@ -157,13 +163,33 @@ class Containers:
         print("Sève is up, in Docker.\n", flush=True)
         self._compose.call("ps", "--format", "table {{.Name}}\t{{.Status}}\t{{.Ports}}")
         print(flush=True)
-        services = ("ingest", "writer", "broadcaster", "setup")
-        log = self._compose.output("logs", "--no-color", "--since", "24h", *services)
-        errors = [line for line in log.splitlines() if _level(line) in ("error", "critical")][-3:]
+        log = self._compose.output("logs", "--no-color", "--since", "24h", *LOGGING)
+        errors = [line for line in log.splitlines() if _is_error(line)][-3:]
         asked = self._compose.ask("run", "--rm", "--no-deps", "-T", "tools", *CLIENT, "status", given="\n".join(errors))
         print(asked.stdout, end="")
         print(asked.stderr, end="", file=sys.stderr)
         return asked.returncode
+
+    def _top(self, arguments: argparse.Namespace) -> int:
+        """Run `top` in the container `tools`, and feed it the errors of the logs, which only this side can read."""
+        self._need_up()
+        live = sys.stdout.isatty() and not arguments.once
+        size = shutil.get_terminal_size()
+        fixed = ("-e", f"COLUMNS={size.columns}", "-e", f"LINES={size.lines}", "-e", f"SEVE_TERMINAL={int(live)}")
+        process = self._compose.feed("run", "--rm", "--no-deps", "-T", *fixed, "tools", *CLIENT, "top")
+        follow = ("--follow",) if live else ()
+        logs = self._compose.open("logs", "--no-color", "--since", "24h", *follow, *LOGGING)
+        try:
+            with logs, process.stdin or contextlib.nullcontext() as told:
+                for line in logs.stdout or ():
+                    if told and _is_error(line):
+                        print(line.rstrip("\n"), file=told, flush=True)
+        except (KeyboardInterrupt, BrokenPipeError):  # the person, or `top` itself, has ended it
+            logs.terminate()
+        code = process.wait()
+        if live:
+            print(LEAVE, end="", flush=True)
+        return 0 if live else code
 
     def _logs(self, arguments: argparse.Namespace) -> int:
         self._need_up()
@@ -214,7 +240,6 @@ def _terminal() -> list[str]:
     return [] if sys.stdin.isatty() and sys.stdout.isatty() else ["-T"]
 
 
-def _level(line: str) -> str:
-    """Return the level of a service's log line, `container | {event}`."""
-    event = logfile.parsed(line.partition("| ")[2].strip()) or {}
-    return str(event.get("level", ""))
+def _is_error(line: str) -> bool:
+    """Whether a service's log line, `container | {event}`, is an error."""
+    return logfile.is_error(logfile.parsed(line.partition("| ")[2].strip()) or {})

@@ -68,6 +68,12 @@ class Compose:
             self._command(arguments), cwd=self.root, env=self.environ, stdout=subprocess.PIPE, text=True
         )
 
+    def feed(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start one command of Compose on this terminal whose standard input is written line by line."""
+        return subprocess.Popen(
+            self._command(arguments), cwd=self.root, env=self.environ, stdin=subprocess.PIPE, text=True
+        )
+
     def states(self) -> list[State]:
         """Return every container of the project. Raises Failed."""
         done = self.ask("ps", "-a", "--format", "{{.Service}}\t{{.State}}\t{{.Health}}\t{{.ExitCode}}")

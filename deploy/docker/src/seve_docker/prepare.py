@@ -19,7 +19,7 @@ from seve_embedded.shared import known_settings
 from seve_embedded.state import KNOWN_SESSION
 from seve_runtime import units
 
-NATS_USERS = ("setup", "ingest", "writer", "broadcaster", "operator")
+NATS_USERS = ("setup", "ingest", "writer", "broadcaster", "observer", "operator")
 NATS_SERVERS = ("nats-1", "nats-2", "nats-3")
 WORDS = (
     *(f"nats_{user}" for user in NATS_USERS),

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 from paho.mqtt import MQTTException
 from seve_runtime.errors import SettingsError, SeveError
+from seve_runtime.nats.connection import NatsSettings
 from seve_runtime.settings import load
 from websockets.exceptions import WebSocketException
 
@@ -19,9 +20,11 @@ from seve_embedded.cli.arguments import parse
 from seve_embedded.commands import certs, check, clean, down, logs, scale, status, up
 from seve_embedded.servers import postgres
 from seve_embedded.settings import StackSettings
-from seve_embedded.shared import pubsub, status_report, welcome
+from seve_embedded.shared import logfile, pubsub, status_report, welcome
 from seve_embedded.stack import Stack
 from seve_embedded.state import State
+from seve_embedded.top.command import top
+from seve_embedded.top.sources import Door, Sources
 
 PROGRAMS = {
     "audit": ("-m", "seve_writer", "audit"),
@@ -201,6 +204,28 @@ def _check(root: Path) -> int:
     return exit_code(findings)
 
 
+def _top(stack: Stack, arguments: argparse.Namespace) -> None:
+    plan = stack.current
+
+    def doors() -> list[Door]:
+        return [
+            Door(one.name.partition("-")[0], one.name, "127.0.0.1", one.admin_port)
+            for one in (stack.written or plan).programs  # `scale` writes it anew
+            if one.admin_port
+        ]
+
+    def errors() -> list[tuple[str, str]]:
+        found = [(one.name, event) for one in plan.programs for event in logfile.errors(stack.state.log(one.name), 3)]
+        found.sort(key=lambda pair: str(pair[1].get("timestamp", "")))
+        return [(name, logfile.told(event)) for name, event in found]
+
+    top(
+        Sources(doors, load(NatsSettings, plan.addresses.observer), errors),
+        "embedded",
+        live=sys.stdout.isatty() and not arguments.once,
+    )
+
+
 def _status(stack: Stack, _arguments: argparse.Namespace) -> int:
     found = status.gather(stack)
     _say(status_report.render(found))
@@ -211,6 +236,7 @@ COMMANDS = {
     "up": _up,
     "down": _down,
     "status": _status,
+    "top": _top,
     "logs": _logs,
     "clean": _clean,
     "certs": _certs,
@@ -223,7 +249,7 @@ COMMANDS = {
 }
 
 
-ONLY_WHEN_UP = ("logs", "scale", "audit", "simulate", "deadletter", "psql", "publish", "watch", "run")
+ONLY_WHEN_UP = ("logs", "top", "scale", "audit", "simulate", "deadletter", "psql", "publish", "watch", "run")
 
 
 def _networks() -> list[str]:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-NATS_USERS: Final = ("setup", "ingest", "writer", "broadcaster", "operator")
+NATS_USERS: Final = ("setup", "ingest", "writer", "broadcaster", "observer", "operator")
 """As in deploy/docker/nats/users.conf."""
 
 PIPELINE: Final = "pipeline"

@@ -50,6 +50,8 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     """The variables of NATS' user `operator`."""
     health: dict[str, str]
     """The variables of NATS' user `health`, who may ask for the server's health and nothing else."""
+    observer: dict[str, str]
+    """The same of `observer`, who reads and changes nothing."""
     broker: str
     """NATS again, as whoever looks after the devices' queue."""
     database: str
@@ -103,6 +105,7 @@ def addresses(settings: StackSettings, logins: Logins, links: Links = CLEAR) -> 
         mqtt=f"{'mqtts' if links.mqtt else 'mqtt'}://{reachable(mqtt_host)}:{mqtt_port}",
         nats=logins.nats_environment("operator", nats, nats_ca(links)),
         health=logins.health_environment(nats, nats_ca(links)),
+        observer=logins.nats_environment("observer", nats, nats_ca(links)),
         broker=logins.broker_url(nats, nats_ca(links)),
         database=logins.database_url(PERSON, database),
         owner=logins.database_url(OWNER, database),

@@ -1,4 +1,5 @@
-"""The admin port: `/health/live`, `/health/ready` and `/metrics`. Serves no data of a service.
+"""The admin port: `/health/live`, `/health/ready`, `/metrics`, and what else a service tells of itself as JSON. Serves
+no data of a service.
 
 It uses threads, so that it answers even while the event loop is stuck (and then reports that). Bound: 32 requests at
 once; overflow rule: a further one disconnects the oldest, so that held connections lock nobody out. A request with an
@@ -9,7 +10,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from socketserver import ThreadingMixIn
 from typing import Any, Final
@@ -29,6 +30,10 @@ log = structlog.get_logger()
 
 
 MAX_REQUESTS: Final = 32
+
+
+class Pages(dict[str, Callable[[], object]]):
+    """Further paths, each with what gives its JSON: called in a thread of the port, while the event loop goes on."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -71,6 +76,7 @@ async def admin(
     setting: str = "ADMIN_LISTEN",
     hosts: Iterable[str] = (),
     registry: CollectorRegistry = REGISTRY,
+    pages: Pages | None = None,
 ) -> AsyncIterator[int]:
     """Serve health and metrics on `listen` within the context; yield the port.
 
@@ -80,7 +86,11 @@ async def admin(
     host, port = split_listen(listen)
     try:
         server = make_server(
-            host, port, _app(health, registry, frozenset(hosts)), server_class=_Server, handler_class=_Quiet
+            host,
+            port,
+            _app(health, registry, frozenset(hosts), Pages() if pages is None else pages),
+            server_class=_Server,
+            handler_class=_Quiet,
         )
     except OSError as error:
         raise SettingsError([f"{setting} = {listen!r}: {error.strerror}"]) from error
@@ -101,7 +111,7 @@ async def _beat(health: Health) -> None:
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
-def _app(health: Health, registry: CollectorRegistry, hosts: frozenset[str]) -> WSGIApplication:
+def _app(health: Health, registry: CollectorRegistry, hosts: frozenset[str], pages: Pages) -> WSGIApplication:
     metrics: WSGIApplication = make_wsgi_app(registry)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -116,13 +126,15 @@ def _app(health: Health, registry: CollectorRegistry, hosts: frozenset[str]) -> 
                 return _answer(start_response, ok=health.live, body={"live": health.live})
             case "/health/ready":
                 return _answer(start_response, ok=health.ready, body={"ready": health.ready, "waiting": health.reasons})
+            case str(path) if path in pages:
+                return _answer(start_response, ok=True, body=pages[path]())
             case _:
                 start_response("404 Not Found", [("Content-Type", "text/plain")])
-                return [b"/health/live /health/ready /metrics\n"]
+                return [" ".join(["/health/live /health/ready /metrics", *pages]).encode() + b"\n"]
 
     return app
 
 
-def _answer(start_response: StartResponse, *, ok: bool, body: dict[str, object]) -> Iterable[bytes]:
+def _answer(start_response: StartResponse, *, ok: bool, body: object) -> Iterable[bytes]:
     start_response("200 OK" if ok else "503 Service Unavailable", [("Content-Type", "application/json")])
     return [json.dumps(body).encode() + b"\n"]

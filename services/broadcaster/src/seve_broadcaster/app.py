@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
-from seve_runtime.admin import admin
+from seve_runtime.admin import Pages, admin
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, supervise, unless
 from seve_runtime.nats import topology
@@ -18,14 +18,18 @@ from seve_broadcaster.snapshot_store import SnapshotStore
 from seve_broadcaster.stream.replay_buffer import ReplayBuffer
 from seve_broadcaster.websocket.journal_replay import JournalReplay
 from seve_broadcaster.websocket.server import Gateway
+from seve_broadcaster.websocket.slowest import slowest
 
 
 async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGISTRY) -> None:
     """Run the broadcaster until `stop`."""
     keys = Keys(settings.auth)
     health = Health("nats", "stream", "websocket")
+    pages = Pages()
     async with (
-        admin(settings.service.admin_listen, health, hosts=settings.service.admin_hosts, registry=registry),
+        admin(
+            settings.service.admin_listen, health, hosts=settings.service.admin_hosts, registry=registry, pages=pages
+        ),
         connected(settings.nats, "seve-broadcaster", health, stop) as client,
     ):
         js = client.jetstream()
@@ -38,6 +42,7 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         replay, age = JournalReplay(client, hub), AgeAtFrame()
         gateway = Gateway(settings, hub, replay, keys, health)
         feed = Feed(client, hub, health, age.observe)
+        pages["/clients"] = lambda: slowest(gateway.peers, hub)
         registry.register(BroadcasterCollector(gateway, feed, replay))
         registry.register(age)
         await unless(stop, feed.start(store.restore, stop))

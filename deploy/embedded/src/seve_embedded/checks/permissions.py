@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from seve_embedded.checks.finding import FAULT, WARNING, Finding
+from seve_embedded.shared import env_file
 
 AREA: Final = "permissions"
-SECRET_WORDS: Final = ("PASSWORD", "SECRET", "TOKEN", "DATABASE_URL")
 
 
 def check(root: Path, written: Mapping[str, str]) -> list[Finding]:
@@ -26,7 +26,7 @@ def check(root: Path, written: Mapping[str, str]) -> list[Finding]:
         found += closed(AREA, path, 0o600, FAULT)
     for folder in state.glob("docker/*/"):  # the files in it are read by containers' users, through a mount
         found += closed(AREA, folder, 0o700, FAULT)
-    if any(value and _secret(name) for name, value in written.items()):
+    if env_file.secrets(written):
         found += closed(AREA, root / ".env", 0o600, WARNING)
     return found
 
@@ -43,7 +43,3 @@ def owned(path: Path) -> Iterator[Finding]:
     if path.exists() and path.stat().st_uid not in (os.geteuid(), 0):
         mend = f"run ./seve as uid {path.stat().st_uid}, or chown -R {os.geteuid()} {shlex.quote(str(path))}"
         yield Finding(AREA, f"{path} belongs to uid {path.stat().st_uid}", mend)
-
-
-def _secret(name: str) -> bool:
-    return any(word in name for word in SECRET_WORDS) and not name.endswith("_FILE")

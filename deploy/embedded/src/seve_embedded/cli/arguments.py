@@ -57,6 +57,8 @@ def _running(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _looking(commands: "Commands[argparse.ArgumentParser]") -> None:
     _command(commands, "status", "show what runs, what waits, what is stored, what went wrong")
+    top = _command(commands, "top", "show each second what flows, how late it is, and what is refused")
+    top.add_argument("--once", action="store_true", help="one screen as plain text, as without a terminal")
     _command(commands, "check", "find what would keep it from running; starts nothing, exit code 1 for faults")
     logs = _command(commands, "logs", "follow the logs")
     logs.add_argument("program", nargs="*", help="ingest, writer, broadcaster, nats, postgres; all unless named")

@@ -33,8 +33,11 @@ def readable(line: str) -> str:
     for what would steer the terminal: servers write the names of devices into them too.
     """
     event = parsed(line)
-    if event is None:
-        return visible(line)
+    return visible(line) if event is None else told(event)
+
+
+def told(event: dict[str, Any]) -> str:
+    """One event for a person."""
     rest = " ".join(f"{key}={_shown(value)}" for key, value in event.items() if key not in _ASIDE)
     clock = str(event.get("timestamp", ""))[11:23]
     return visible(f"{clock} {event.get('level', ''):<7} {event.get('event', '')} {rest}".rstrip())
@@ -51,9 +54,14 @@ def parsed(line: str) -> dict[str, Any] | None:
     return event if isinstance(event, dict) else None
 
 
+def is_error(event: dict[str, Any]) -> bool:
+    """Whether an event is of level error or critical."""
+    return event.get("level") in _BAD
+
+
 def errors(path: Path, count: int) -> Iterator[dict[str, Any]]:
     """The last events of level error or critical in a service's log, oldest first."""
-    found = [event for line in last_lines(path, 10_000) if (event := parsed(line)) and event.get("level") in _BAD]
+    found = [event for line in last_lines(path, 10_000) if (event := parsed(line)) and is_error(event)]
     yield from found[-count:]
 
 

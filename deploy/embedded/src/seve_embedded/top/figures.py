@@ -1,0 +1,117 @@
+"""What one look at the stack brought, and the differences of two looks. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+Samples = dict[str, float]
+"""Samples of a scrape, by name with labels as Prometheus writes them."""
+
+_ENDLESS: Final = float("inf")
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """A stream of NATS: sizes in bytes, a limit of 0 or less is none."""
+
+    name: str
+    messages: int
+    size: int
+    limit: int
+    last: int
+
+
+class Client(msgspec.Struct, frozen=True, rename="camel"):
+    """A WebSocket client as the broadcaster tells of it."""
+
+    address: str
+    pace: str
+    queue_bytes: int
+    missed: int
+    behind: int
+    subscriptions: int
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was asked at one moment, `at` in seconds. What did not answer is missing, and told in `silent`.
+
+    `services` are scrapes by the service's kind (`ingest`, `writer`, `broadcaster`); `modules` counts envelopes by
+    module in the newest messages of the journal; `dead` counts dead letters by subject; `errors` are program and text.
+    """
+
+    at: float
+    clock: str
+    services: dict[str, list[Samples]] = {}
+    streams: list[Stream] = []
+    lag: int = 0
+    modules: dict[str, int] = {}
+    clients: list[Client] = []
+    dead: dict[str, int] = {}
+    errors: list[tuple[str, str]] = []
+    silent: dict[str, str] = {}
+
+
+def parse(text: str) -> Samples:
+    """Read an exposition of metrics; a line that is none is passed over."""
+    samples: Samples = {}
+    for line in text.splitlines():
+        name, _, value = line.rpartition(" ")
+        if name and not line.startswith("#"):
+            try:
+                samples[name] = float(value)
+            except ValueError:
+                continue
+    return samples
+
+
+def total(scrapes: Iterable[Samples], name: str, *labels: str) -> float:
+    """Sum a metric over scrapes; `labels` are texts such as `outcome="dead"` that a sample has to have, any of them."""
+    return sum(
+        value
+        for scrape in scrapes
+        for sample, value in scrape.items()
+        if sample.partition("{")[0] == name and (not labels or any(label in sample for label in labels))
+    )
+
+
+def largest(scrapes: Iterable[Samples], name: str) -> float:
+    """The largest value of a metric that every process tells of the same thing; 0 without any."""
+    return max((scrape.get(name, 0.0) for scrape in scrapes), default=0.0)
+
+
+def rate(before: float, now: float, seconds: float) -> float:
+    """How much per second; a counter that began anew counts from 0."""
+    return (now - before if now >= before else now) / seconds if seconds > 0 else 0.0
+
+
+def quantile(before: Iterable[Samples], now: Iterable[Samples], name: str, share: float) -> float | None:
+    """The least bound of a histogram below which a share of what came between two looks lies; None if nothing came.
+
+    `inf` stands for more than the largest bound.
+    """
+    earlier = _buckets(before).get(name, {})
+    risen = {bound: max(0.0, count - earlier.get(bound, 0.0)) for bound, count in _buckets(now).get(name, {}).items()}
+    if not risen or not risen.get(_ENDLESS):
+        return None
+    wanted = share * risen[_ENDLESS]
+    return min(bound for bound, count in risen.items() if count >= wanted)
+
+
+def _buckets(scrapes: Iterable[Samples]) -> dict[str, dict[float, float]]:
+    """Cumulative counts by bound, of every histogram, summed over scrapes."""
+    found: dict[str, dict[float, float]] = {}
+    for scrape in scrapes:
+        for sample, value in scrape.items():
+            name, bar, labels = sample.partition('_bucket{le="')
+            if bar:
+                bounds = found.setdefault(name, {})
+                bound = float(labels.rstrip('"}').replace("+Inf", "inf"))
+                bounds[bound] = bounds.get(bound, 0.0) + value
+    return found
+
+
+def shares(modules: Mapping[str, int], most: int) -> list[tuple[str, float]]:
+    """The modules with the most envelopes, and their share of all."""
+    whole = sum(modules.values())
+    ordered = sorted(modules.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [(name, count / whole) for name, count in ordered[:most]]

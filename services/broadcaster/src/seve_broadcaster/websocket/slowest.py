@@ -1,0 +1,31 @@
+"""The clients that are furthest behind, for the admin port: a person asks which, metrics say how many."""
+
+from collections.abc import Iterable
+from heapq import nlargest
+from typing import Any, Final
+
+from seve_broadcaster.fanout.hub import Hub
+from seve_broadcaster.fanout.subscriber import Pace
+from seve_broadcaster.websocket.connection import Peer
+
+MOST: Final = 10
+
+
+def slowest(peers: Iterable[Peer], hub: Hub) -> list[dict[str, Any]]:
+    """Describe the clients with the fullest buffers, or with the most still to come, at most ten."""
+    head = hub.head.sequence
+    described = [_described(peer, head) for peer in list(peers)]  # in one step: the loop's thread goes on
+    return nlargest(MOST, described, key=lambda one: (one["queueBytes"], one["missed"], one["behind"]))
+
+
+def _described(peer: Peer, head: int) -> dict[str, Any]:
+    client = peer.client
+    live = client.pace is Pace.LIVE
+    return {
+        "address": peer.address,
+        "pace": client.pace.value,
+        "queueBytes": peer.buffered,
+        "missed": client.missed,
+        "behind": 0 if live else max(0, head - client.cursor.position.sequence),
+        "subscriptions": len(client.subscriptions),
+    }
