@@ -15,9 +15,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = {
-    "services": ["libs/schema", "libs/runtime", "services/ingest", "services/writer", "services/broadcaster"],
+    "services": [
+        "libs/schema",
+        "libs/runtime",
+        "services/ingest",
+        "services/writer",
+        "services/history",
+        "services/broadcaster",
+    ],
     "embedded": [
-        *["libs/schema", "libs/runtime", "services/ingest", "services/writer", "services/broadcaster"],
+        *[
+            "libs/schema",
+            "libs/runtime",
+            "services/ingest",
+            "services/writer",
+            "services/history",
+            "services/broadcaster",
+        ],
         *["libs/fleet", "deploy/embedded"],
     ],
 }

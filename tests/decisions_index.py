@@ -16,6 +16,7 @@ AREAS = {
     "07": "Containers",
     "08": "Libraries",
     "09": "The whole pipeline",
+    "10": "History",
 }
 INTRODUCTION = """# Decisions
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import seve_history.metrics
 import seve_ingest.metrics
 import seve_writer.metrics
 from prometheus_client import CollectorRegistry
@@ -21,7 +22,7 @@ BEGIN, END = "<!-- metrics: made by tests/metrics_table.py -->\n", "<!-- end of 
 UNITS = {
     *("bytes", "seconds", "messages", "envelopes", "rows", "batches", "frames", "requests", "snapshots", "stretches"),
     *("clients", "modules", "subscriptions", "connections", "sessions", "consumers", "sequence", "gaps", "handshakes"),
-    *("outcomes", "repairs", "states", "resends", "retries", "upserts", "halvings", "deadletters"),
+    *("outcomes", "points", "repairs", "states", "resends", "retries", "upserts", "halvings", "deadletters"),
 }
 """Every name has one of these words: Prometheus' base units, or the noun of what is counted."""
 
@@ -62,6 +63,7 @@ def declared(module):
 SERVICES = {
     "ingest": declared(seve_ingest.metrics),
     "writer": declared(seve_writer.metrics),
+    "history": declared(seve_history.metrics),
     "broadcaster": broadcaster(),
 }
 

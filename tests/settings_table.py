@@ -6,6 +6,7 @@ import msgspec
 from seve_broadcaster.settings import Settings as BroadcasterSettings
 from seve_embedded.settings import StackSettings
 from seve_fleet.settings import FleetSettings
+from seve_history.settings import HistorySettings
 from seve_ingest.settings import Settings as IngestSettings
 from seve_runtime.nats.connection import NatsSettings
 from seve_runtime.service import ServiceSettings
@@ -28,6 +29,7 @@ SECTIONS = {
     "Every service": Common,
     "ingest": IngestSettings,
     "writer, and its `setup`": WriterSettings,
+    "history": HistorySettings,
     "broadcaster": BroadcasterSettings,
     "`make simulate`": FleetSettings,
 }

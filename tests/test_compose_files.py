@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from seve_broadcaster.settings import Settings as BroadcasterSettings
+from seve_history.settings import HistorySettings
 from seve_ingest.settings import Settings as IngestSettings
 from seve_runtime.settings import describe
 from seve_writer.settings import WriterSettings
@@ -23,7 +24,7 @@ INNER = {"MQTT_ACCESS", "REVISION"}
 """Found out by `./seve`, set by nobody."""
 
 
-@pytest.mark.parametrize("cls", [IngestSettings, WriterSettings, BroadcasterSettings])
+@pytest.mark.parametrize("cls", [IngestSettings, WriterSettings, HistorySettings, BroadcasterSettings])
 def test_every_setting_of_a_service_is_handed_on(cls):
     names = {row.name for row in describe(cls)} - OF_THE_IMAGE - OF_FILES
     handed_on = set(re.findall(r"^ +([A-Z][A-Z0-9_]*?)(?:_FILE)?:", COMPOSE, re.MULTILINE))

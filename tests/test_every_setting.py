@@ -5,6 +5,7 @@ from seve_broadcaster.settings import Settings as BroadcasterSettings
 from seve_embedded.settings import StackSettings
 from seve_embedded.shared import known_settings
 from seve_fleet.settings import FleetSettings
+from seve_history.settings import HistorySettings
 from seve_ingest.factory import normaliser
 from seve_ingest.settings import Settings as IngestSettings
 from seve_runtime.errors import SettingsError
@@ -12,12 +13,11 @@ from seve_runtime.settings import describe, load
 from seve_writer.settings import AuditSettings, WriterSettings
 
 SET_BY_THE_STACK = {"ADMIN_LISTEN"}
+COMMANDS = (IngestSettings, WriterSettings, HistorySettings, BroadcasterSettings, FleetSettings, StackSettings)
 REQUIRED = {"DATABASE_URL": "postgresql://localhost/seve"}
 
 
-@pytest.mark.parametrize(
-    "cls", [IngestSettings, WriterSettings, AuditSettings, BroadcasterSettings, FleetSettings, StackSettings]
-)
+@pytest.mark.parametrize("cls", [*COMMANDS, AuditSettings])
 def test_every_default_may_be_said_outright(cls):
     """Saying of each setting what it is anyway changes nothing."""
     said = {row.name: row.default for row in describe(cls) if row.default and not row.secret}
@@ -26,7 +26,7 @@ def test_every_default_may_be_said_outright(cls):
     assert load(cls, {**REQUIRED, **said}) == load(cls, REQUIRED)
 
 
-@pytest.mark.parametrize("cls", [IngestSettings, WriterSettings, BroadcasterSettings, FleetSettings, StackSettings])
+@pytest.mark.parametrize("cls", COMMANDS)
 def test_every_setting_is_known_where_misspelt_ones_are_looked_for(cls):
     names = {row.name for row in describe(cls)} - SET_BY_THE_STACK
     assert names
@@ -41,6 +41,8 @@ def test_every_setting_is_known_where_misspelt_ones_are_looked_for(cls):
         (WriterSettings, "ACK_WAIT"),
         (IngestSettings, "MQTT_RECONNECT"),
         (IngestSettings, "PUBLISH_TIMEOUT"),
+        (HistorySettings, "QUERY_TIMEOUT"),
+        (HistorySettings, "QUERY_MAX_RANGE"),
         (BroadcasterSettings, "WS_PING_INTERVAL"),
         (BroadcasterSettings, "LATEST_SAVE_INTERVAL"),
         (StackSettings, "START_TIMEOUT"),

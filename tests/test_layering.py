@@ -13,6 +13,7 @@ ALLOWED = {
     "seve_fleet": {"seve_schema", "seve_runtime"},
     "seve_ingest": {"seve_schema", "seve_runtime"},
     "seve_writer": {"seve_schema", "seve_runtime"},
+    "seve_history": {"seve_schema", "seve_runtime"},
     "seve_broadcaster": {"seve_schema", "seve_runtime"},
     "seve_embedded": {"seve_schema", "seve_runtime", "seve_fleet"},
     "seve_docker": {"seve_runtime", "seve_embedded"},

@@ -15,7 +15,7 @@ from support.conditions import accepts
 pytestmark = pytest.mark.docker
 
 PUBLISHED = {"mosquitto", "broadcaster"}
-IMAGES = [f"seve/{name}:{TAG}" for name in ("ingest", "writer", "broadcaster", "nats", "tools")]
+IMAGES = [f"seve/{name}:{TAG}" for name in ("ingest", "writer", "history", "broadcaster", "nats", "tools")]
 OF_THE_WORKING_COPY = {".env", ".git", ".seve", ".venv", "conftest.py"}
 KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{32}")
 
@@ -53,7 +53,7 @@ def test_no_container_is_root_or_writes_its_own_files_or_may_do_more_than_a_user
 
 
 def test_the_user_is_an_ordinary_one_in_the_container_too(up):
-    for service in ("ingest", "writer", "broadcaster", "nats"):
+    for service in ("ingest", "writer", "history", "broadcaster", "nats"):
         status = up.compose("exec", "-T", service, "cat", "/proc/1/status")
         lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         assert lines["Uid"].split() == ["10001"] * 4
@@ -171,13 +171,15 @@ def test_every_service_is_replaced_in_turn_under_load(up, tmp_path):
     """A rolling restart: each container is replaced by a new one while devices go on."""
     with up.load(tmp_path, rate=300, seconds=25) as account:
         before = inspected(up)
-        for service in ("ingest", "writer", "broadcaster"):
+        for service in ("ingest", "writer", "history", "broadcaster"):
             up.compose("up", "-d", "--no-deps", "--no-build", "--force-recreate", "--wait", service)
         after = inspected(up)
         code, text = account()
     assert code == 0, text
     assert {7500} == set(numbers(text))
-    assert all(before[service]["Id"] != after[service]["Id"] for service in ("ingest", "writer", "broadcaster"))
+    assert all(
+        before[service]["Id"] != after[service]["Id"] for service in ("ingest", "writer", "history", "broadcaster")
+    )
     assert_stored_once(up)
 
 

@@ -11,14 +11,14 @@ import psycopg
 import pytest
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
-from seve_embedded.logins import PERSON, WRITER, Logins
+from seve_embedded.logins import PERSON, READER, WRITER, Logins
 from seve_embedded.servers import postgres
 from seve_writer.schema.layout import lay_out
 from seve_writer.schema.migrate import migrate
 from support.embedded import NatsServer
 
 LOGINS = Logins.of(lambda name: f"{name}-password", "seve-ingest-under-test")
-SERVICES = ("ingest", "writer", "broadcaster", "observer")
+SERVICES = ("ingest", "writer", "broadcaster", "history", "observer")
 
 
 @pytest.fixture
@@ -76,6 +76,7 @@ WRITERS_COMMANDS = ("$JS.API.STREAM.PURGE.TELEMETRY", "$JS.API.CONSUMER.MSG.NEXT
 REFUSED = {
     "ingest": (*OWNERS_COMMANDS, *WRITERS_COMMANDS, "latest.m"),
     "broadcaster": (*OWNERS_COMMANDS, *WRITERS_COMMANDS, "telemetry.test.measurement"),
+    "history": (*OWNERS_COMMANDS, *WRITERS_COMMANDS, "telemetry.test.measurement", "latest.m", "history.series"),
     "observer": (
         *(*OWNERS_COMMANDS, *WRITERS_COMMANDS, "telemetry.test.measurement", "latest.m", "deadletter.ingest.malformed"),
         *("$JS.API.STREAM.MSG.DELETE.DEADLETTER", "$JS.ACK.TELEMETRY.writer.1.1.1.1.0"),
@@ -124,10 +125,10 @@ async def test_a_service_does_not_read_what_another_is_answered(nats):
 def roles(postgres_server):
     """A database with its roles and tables; gives the URL of a role."""
     owner = postgres_server.url
-    postgres.make_roles(owner, LOGINS.database[WRITER], LOGINS.database[PERSON])
+    postgres.make_roles(owner, *(LOGINS.database[role] for role in (WRITER, PERSON, READER)))
     migrate(owner)
     lay_out(owner, 0)
-    postgres.make_roles(owner, LOGINS.database[WRITER], LOGINS.database[PERSON])
+    postgres.make_roles(owner, *(LOGINS.database[role] for role in (WRITER, PERSON, READER)))
     place = f"127.0.0.1:{postgres_server.port}"
     return lambda role: LOGINS.database_url(role, place)
 
@@ -166,6 +167,17 @@ def test_a_role_is_no_owner(roles, role):
         connection.execute("DELETE FROM device_presence")
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(roles(role).replace("/seve", "/postgres"))
+
+
+def test_history_only_reads(roles):
+    """Not even if it asks for a transaction that writes."""
+    with psycopg.connect(roles(READER), autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        for statement in (*FORBIDDEN, "INSERT INTO device_presence VALUES ('m')", "DELETE FROM measurements"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+        assert connection.execute("SELECT count(*) FROM measurements, ledger, rollup").fetchall() == [(0,)]
+        assert connection.execute("SHOW statement_timeout").fetchall() == [("1min",)]
 
 
 ROW = "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored)"

@@ -142,6 +142,7 @@ class ContainerStack(Stack):
         self._services = {
             "ingest": self._service_part("ingest"),
             "broadcaster": self._service_part("broadcaster", 8080),
+            "history": self._service_part("history"),
             **{f"writer-{n}" if n > 1 else "writer": self._service_part("writer") for n in range(1, writers + 1)},
         }
         operator, owner = self._secret("nats_operator"), self._secret("postgres_owner")
@@ -193,7 +194,12 @@ class ContainerStack(Stack):
 
     def _service(self, service: str, user: str | None = None, **kwargs) -> DockerContainer:
         user = user or service
-        own = {"ingest": ["mqtt_pipeline"], "writer": ["database_url"], "setup": ["migration_database_url"]}
+        own = {
+            "ingest": ["mqtt_pipeline"],
+            "writer": ["database_url"],
+            "history": ["history_database_url"],
+            "setup": ["migration_database_url"],
+        }
         container = self._container(f"seve/{service}:{TAG}", service, f"nats_{user}", *own.get(user, []), **kwargs)
         container.tmpfs = {"/tmp": ""}
         return container.with_envs(**self.environment, **self._addresses(user))
@@ -214,6 +220,7 @@ class ContainerStack(Stack):
             "ingest": broker,
             "writer": {"DATABASE_URL_FILE": "/run/secrets/database_url"},
             "setup": {"DATABASE_URL_FILE": "/run/secrets/migration_database_url"},
+            "history": {"DATABASE_URL_FILE": "/run/secrets/history_database_url"},
             "broadcaster": {"WS_LISTEN": ":8080", "WS_ALLOW_UNAUTHENTICATED": "true", "WS_ALLOW_UNENCRYPTED": "true"},
         }
         return {**nats, **special[user]}

@@ -11,7 +11,8 @@ from seve_embedded.supervision import processes, readiness
 from support.conditions import free_port, wait_until
 
 LISTENS = ("MQTT_LISTEN", "WS_LISTEN")
-PORTS = ("NATS_PORT", "POSTGRES_PORT", "INGEST_ADMIN_PORT", "BROADCASTER_ADMIN_PORT", "WRITER_ADMIN_PORT")
+SERVICES = ("INGEST", "WRITER", "HISTORY", "BROADCASTER")
+PORTS = ("NATS_PORT", "POSTGRES_PORT", *(f"{service}_ADMIN_PORT" for service in SERVICES))
 
 
 class Project:

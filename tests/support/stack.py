@@ -1,8 +1,8 @@
 """The whole pipeline as child processes of the test run: NATS with its MQTT listener, PostgreSQL and the services.
 
 `Stack` is what a story may ask of a pipeline; `EmbeddedStack` is the one that every machine can run. Parts are named
-`nats`, `postgres`, `ingest`, `broadcaster`, `writer`, `writer-2`, ... Ports are chosen once, so that a part that is
-started again is found where it was.
+`nats`, `postgres`, `ingest`, `broadcaster`, `history`, `writer`, `writer-2`, ... Ports are chosen once, so that a part
+that is started again is found where it was.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ class Stack(ABC):
     @property
     @abstractmethod
     def services(self) -> list[str]:
-        """The names of the services: ingest, broadcaster, and each writer."""
+        """The names of the services: ingest, broadcaster, history, and each writer."""
 
     @abstractmethod
     def tail(self, part: str) -> str:
@@ -205,7 +205,7 @@ class EmbeddedStack(Stack):
         self.nats_url = f"nats://operator:{LOGINS.nats['operator']}@127.0.0.1:{self.nats.port}"
         self.ws_url = f"ws://127.0.0.1:{self._ws_port}/ws"
         self.environment = {**(QUICK if quick else {}), **self._addresses(), **environment}
-        modules = {"ingest": "seve_ingest", "broadcaster": "seve_broadcaster"}
+        modules = {"ingest": "seve_ingest", "broadcaster": "seve_broadcaster", "history": "seve_history"}
         modules |= {f"writer-{n}" if n > 1 else "writer": "seve_writer" for n in range(1, writers + 1)}
         self._processes = {
             name: ServiceProcess(folder / name, module, {**self.environment, **self.login(module)})

@@ -1,20 +1,25 @@
 -- Who may do what in the database; may run at every start. The tables belong to the owner, who runs the migrations.
 --   seve_writer    the writer
 --   seve_operator  people and their commands
+--   seve_history   the history service, which reads
 -- `seve-writer setup` grants both what they may do with each table. Neither is a superuser, who could run programs,
 -- nor comes into another database. Passwords are in the environment, where psql finds them and no list of processes does.
 \set ON_ERROR_STOP on
 \getenv writer SEVE_WRITER_PASSWORD
 \getenv operator SEVE_OPERATOR_PASSWORD
+\getenv history SEVE_HISTORY_PASSWORD
 
-SELECT format('CREATE ROLE %I', name) FROM unnest(ARRAY['seve_writer', 'seve_operator']) AS name
+SELECT format('CREATE ROLE %I', name) FROM unnest(ARRAY['seve_writer', 'seve_operator', 'seve_history']) AS name
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 ALTER ROLE seve_writer LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'writer';
 ALTER ROLE seve_operator LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'operator';
+ALTER ROLE seve_history LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'history';
+ALTER ROLE seve_history SET default_transaction_read_only = on;
+ALTER ROLE seve_history SET statement_timeout = '1min'; -- the service sets QUERY_TIMEOUT for each question
 
 REVOKE CONNECT, TEMPORARY ON DATABASE seve, postgres, template1 FROM PUBLIC;
-GRANT CONNECT ON DATABASE seve TO seve_writer, seve_operator;
-GRANT USAGE ON SCHEMA public TO seve_writer, seve_operator;
+GRANT CONNECT ON DATABASE seve TO seve_writer, seve_operator, seve_history;
+GRANT USAGE ON SCHEMA public TO seve_writer, seve_operator, seve_history;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
 -- Large objects belong to whoever makes them and are deleted by nobody: no role makes one.

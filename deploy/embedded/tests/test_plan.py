@@ -22,6 +22,7 @@ def test_services_stop_before_the_servers_they_drain_into():
         "nats",
         "writer",
         "writer-2",
+        "history",
         "broadcaster",
         "ingest",
         "watchdog",
@@ -53,6 +54,9 @@ def test_a_service_has_its_own_passwords_and_no_other():
     assert "nats_ingest/" not in held["writer"]
     assert "nats_broadcaster/" in held["broadcaster"]
     assert "postgres" not in held["broadcaster"]
+    assert "nats_history/" in held["history"]
+    assert "seve_history:" in held["history"]
+    assert "seve_writer:" not in held["history"]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +84,7 @@ def test_every_port_is_known_by_its_setting():
         ("POSTGRES_PORT", 5432),
         ("INGEST_ADMIN_PORT", 9101),
         ("BROADCASTER_ADMIN_PORT", 9102),
+        ("HISTORY_ADMIN_PORT", 9103),
         ("WRITER_ADMIN_PORT", 9111),
         ("WRITER_ADMIN_PORT", 9112),
     ]

@@ -4,13 +4,12 @@ from seve_broadcaster.auth.grants import Grant
 from seve_broadcaster.fanout.catchup import advance
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Subscriber
-from seve_broadcaster.protocol.frames import end_of
 from seve_broadcaster.protocol.requests import Subscribe
 from seve_broadcaster.snapshot.snapshot import LatestValues
 from seve_broadcaster.stream.message import Message
 from seve_broadcaster.stream.replay_buffer import ReplayBuffer
 from seve_schema.codec import encode
-from seve_schema.position import Position
+from seve_schema.position import Position, end_of
 from support.frames import Reader
 
 JOURNAL = 1_700_000_000_000_000

@@ -1,7 +1,7 @@
 """Clients that want the same get the same bytes, made once."""
 
 from seve_broadcaster.protocol import frames
-from seve_schema.position import Position, Token
+from seve_schema.position import WHOLE, Position, Token
 from support.broadcasting import envelope
 from support.frames import Reader
 
@@ -39,5 +39,5 @@ def test_the_token_of_a_part_of_a_message_does_not_pass_over_its_rest():
     (single,) = Reader().feed(frames.messages(Position(1, 2), [1], parts))
     (batch,) = Reader().feed(frames.batch(Position(1, 2), [0, 1], parts))
     (whole,) = Reader().feed(frames.batch(Position(1, 2), [1, 2], parts))
-    assert [Token.parse(frame["seq"]).place for frame in (single, batch, whole)] == [1, 1, frames.WHOLE]
+    assert [Token.parse(frame["seq"]).place for frame in (single, batch, whole)] == [1, 1, WHOLE]
     assert batch["data"] == [1, 2]

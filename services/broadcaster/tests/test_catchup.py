@@ -2,11 +2,10 @@
 
 import pytest
 from seve_broadcaster.fanout.catchup import Step, advance, flush, forward, lose, replay
-from seve_broadcaster.protocol.frames import WHOLE, end_of
 from seve_broadcaster.protocol.requests import Subscribe, Unsubscribe
 from seve_broadcaster.stream.message import Message
 from seve_schema.codec import encode
-from seve_schema.position import Position, Token
+from seve_schema.position import WHOLE, Position, Token, end_of
 from support.broadcasting import envelope
 
 from .offline import JOURNAL, START, a_client, a_hub, events, say, subscribe, values

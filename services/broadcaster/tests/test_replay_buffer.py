@@ -1,10 +1,9 @@
 """The newest stretch of the stream in memory: what it holds, what it lets go, and what it says about that."""
 
-from seve_broadcaster.protocol.frames import end_of
 from seve_broadcaster.stream.message import Message
 from seve_broadcaster.stream.replay_buffer import Gap, ReplayBuffer
 from seve_schema.codec import encode
-from seve_schema.position import Position, Token
+from seve_schema.position import Position, Token, end_of
 from support.broadcasting import envelope
 
 

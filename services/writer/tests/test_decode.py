@@ -168,13 +168,13 @@ def test_redelivery_is_noticed():
 
 
 def test_copy_data_is_postgresqls_binary_form():
-    """A header, a row of five fields, a row with a null, the end."""
-    data = encode_rows([("é", "co2", "", BASE, 1.5), ("a", "b", "c", BASE, None)])
+    """A header, a row of six fields, a row with a null, the end."""
+    data = encode_rows([("é", "co2", "", BASE, 1.5, 3), ("a", "b", "c", BASE, None, 4)], 1 << 48)
     header, rows = data[:19], data[19:]
     assert header == b"PGCOPY\n\xff\r\n\x00" + bytes(8)
     epoch = BASE - 946_684_800_000_000
-    first = struct.pack("!hi2si3siiqid", 5, 2, "é".encode(), 3, b"co2", 0, 8, epoch, 8, 1.5)
-    second = struct.pack("!hi1si1si1siqi", 5, 1, b"a", 1, b"b", 1, b"c", 8, epoch, -1)
+    first = struct.pack("!hi2si3siiqidiq", 6, 2, "é".encode(), 3, b"co2", 0, 8, epoch, 8, 1.5, 8, 3 + (1 << 48))
+    second = struct.pack("!hi1si1si1siqiiq", 6, 1, b"a", 1, b"b", 1, b"c", 8, epoch, -1, 8, 4 + (1 << 48))
     assert rows == first + second + b"\xff\xff"
 
 

@@ -30,7 +30,7 @@ PROGRAMS: Final = {
 }
 """Commands that start a program in the container `tools`."""
 
-LOGGING: Final = ("ingest", "writer", "broadcaster", "setup")
+LOGGING: Final = ("ingest", "writer", "history", "broadcaster", "setup")
 """Services whose logs are ours."""
 
 CLIENT: Final = ("python", "-m", "client")

@@ -19,11 +19,11 @@ from seve_embedded.shared import known_settings
 from seve_embedded.state import KNOWN_SESSION
 from seve_runtime import units
 
-NATS_USERS = ("setup", "ingest", "writer", "broadcaster", "observer", "operator")
+NATS_USERS = ("setup", "ingest", "writer", "broadcaster", "history", "observer", "operator")
 NATS_SERVERS = ("nats-1", "nats-2", "nats-3")
 WORDS = (
     *(f"nats_{user}" for user in NATS_USERS),
-    *(f"postgres_{role}" for role in ("owner", "writer", "operator")),
+    *(f"postgres_{role}" for role in ("owner", "writer", "operator", "history")),
     "nats_route",
     "mqtt_pipeline",
 )
@@ -177,10 +177,11 @@ def write_secrets(folder: Path, environ: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     words = {name: _kept(folder / name) for name in WORDS}
-    owner, writer, person = (words[f"postgres_{role}"] for role in ("owner", "writer", "operator"))
+    owner, writer, person, reader = (words[f"postgres_{role}"] for role in ("owner", "writer", "operator", "history"))
     _write(folder / "nats_passwords", nats_passwords(words))
     _write(folder / "nats_routes", nats_routes(words["nats_route"]))
     _write(folder / "database_url", f"postgresql://seve_writer:{writer}@postgres:5432/seve")
+    _write(folder / "history_database_url", f"postgresql://seve_history:{reader}@postgres:5432/seve")
     _write(folder / "operator_database_url", f"postgresql://seve_operator:{person}@postgres:5432/seve")
     _write(folder / "migration_database_url", f"postgresql://postgres:{owner}@postgres:5432/seve")
     users = {PIPELINE: words["mqtt_pipeline"]}

@@ -13,7 +13,7 @@ from seve_docker.compose import Compose, State
 from seve_docker.errors import Failed
 from seve_docker.prepare import Refused
 
-CHECKED: Final = ("ingest", "writer", "broadcaster")
+CHECKED: Final = ("ingest", "writer", "history", "broadcaster")
 RESTARTS_SECONDS: Final = 45
 """How long a container may be restarting until it is given up."""
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-NATS_USERS: Final = ("setup", "ingest", "writer", "broadcaster", "observer", "operator")
+NATS_USERS: Final = ("setup", "ingest", "writer", "broadcaster", "history", "observer", "operator")
 """As in deploy/docker/nats/users.conf."""
 
 PIPELINE: Final = "pipeline"
@@ -22,8 +22,8 @@ HEALTH: Final = "health"
 RESERVED: Final = (*NATS_USERS, PIPELINE, BROKER, HEALTH)
 """Names that no device may have."""
 
-OWNER, WRITER, PERSON = "postgres", "seve_writer", "seve_operator"
-"""Roles of the database: the tables' owner, the writer's, and that of people and their commands."""
+OWNER, WRITER, PERSON, READER = "postgres", "seve_writer", "seve_operator", "seve_history"
+"""Roles of the database: the tables' owner, the writer's, that of people and their commands, and history's."""
 
 
 class Logins(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, secret: Callable[[str], str], client_id: str) -> Self:
         """Made of the stack's secrets, by their names."""
-        names = {OWNER: "postgres", WRITER: "postgres_writer", PERSON: "postgres_operator"}
+        names = {OWNER: "postgres", WRITER: "postgres_writer", PERSON: "postgres_operator", READER: "postgres_history"}
         return cls(
             nats={user: secret(f"nats_{user}") for user in NATS_USERS},
             health=secret("nats_health"),

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 from seve_runtime.units import reachable, split_listen
 
-from seve_embedded.logins import OWNER, PERSON, WRITER, Logins
+from seve_embedded.logins import OWNER, PERSON, READER, WRITER, Logins
 from seve_embedded.settings import StackSettings
 from seve_embedded.shared.links import Links, mqtt_variables, ws_variables
 
@@ -148,7 +148,8 @@ def programs(
     links: Links = CLEAR,
 ) -> list[Program]:
     """The servers and the services, in the order of their start. Each service has its own users, and only those."""
-    database = logins.database_url(WRITER, f"127.0.0.1:{settings.postgres_port}")
+    place = f"127.0.0.1:{settings.postgres_port}"
+    database, reading = logins.database_url(WRITER, place), logins.database_url(READER, place)
 
     def service(name: str, user: str, port: int, priority: int, **extra: str) -> Program:
         return Program(
@@ -172,6 +173,7 @@ def programs(
             service(writer_name(n), "writer", settings.writer_admin_port + n - 1, 30, DATABASE_URL=database)
             for n in range(1, settings.writers + 1)
         ),
+        service("history", "history", settings.history_admin_port, 35, DATABASE_URL=reading),
         service("broadcaster", "broadcaster", settings.broadcaster_admin_port, 40, **screens),
         service("ingest", "ingest", settings.ingest_admin_port, 50, **session),
         Program(name=WATCHDOG, command=(python, "-m", "seve_embedded.supervision.watchdog"), priority=60),
@@ -233,5 +235,6 @@ def doors(settings: StackSettings) -> list[tuple[str, str, int]]:
         ("POSTGRES_PORT", local, settings.postgres_port),
         ("INGEST_ADMIN_PORT", local, settings.ingest_admin_port),
         ("BROADCASTER_ADMIN_PORT", local, settings.broadcaster_admin_port),
+        ("HISTORY_ADMIN_PORT", local, settings.history_admin_port),
         *((WRITER_DOOR, local, settings.writer_admin_port + number) for number in range(settings.writers)),
     ]

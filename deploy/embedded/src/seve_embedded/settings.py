@@ -68,6 +68,7 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
     postgres_port: Annotated[Port, Meta(description="PostgreSQL, on loopback only")] = 5432
     ingest_admin_port: Annotated[Port, Meta(description="health and metrics of ingest, on loopback only")] = 9101
     broadcaster_admin_port: Annotated[Port, Meta(description="health and metrics of broadcaster")] = 9102
+    history_admin_port: Annotated[Port, Meta(description="health and metrics of history")] = 9103
     writer_admin_port: Annotated[
         Port, Meta(description="health and metrics of the first writer; further ones count up")
     ] = 9111

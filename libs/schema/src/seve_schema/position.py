@@ -1,6 +1,12 @@
 """Where a message stands in the journal, and the opaque token that tells a client so."""
 
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
+
+WHOLE: Final = 0xFFFF
+"""The place in a token that stands behind every envelope of its message."""
+
+SEQUENCE_BITS: Final = 48
+"""Of a row's position as one number: the sequence; above it, the number that the database gave the journal."""
 
 
 class PositionError(ValueError):
@@ -40,6 +46,11 @@ class Token(NamedTuple):
         """The token `str()` wrote. Raises PositionError."""
         position, _, place = text.rpartition("-")
         return cls(Position.parse(position), _natural(place, text))
+
+
+def end_of(position: Position) -> Token:
+    """Return the token of one who has everything up to and including a position."""
+    return Token(position, WHOLE)
 
 
 def _natural(digits: str, token: str) -> int:

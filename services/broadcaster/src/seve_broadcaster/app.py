@@ -11,12 +11,14 @@ from seve_runtime.nats.connection import connected
 from seve_broadcaster.auth.jwt import Keys
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.feed import Feed
+from seve_broadcaster.history import History
 from seve_broadcaster.metrics import AgeAtFrame, BroadcasterCollector
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.snapshot.snapshot import NEVER, Bounds, LatestValues
 from seve_broadcaster.snapshot_store import SnapshotStore
 from seve_broadcaster.stream.replay_buffer import ReplayBuffer
 from seve_broadcaster.websocket.journal_replay import JournalReplay
+from seve_broadcaster.websocket.router import Router
 from seve_broadcaster.websocket.server import Gateway
 from seve_broadcaster.websocket.slowest import slowest
 
@@ -40,7 +42,8 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         hub = Hub(NEVER, latest, ReplayBuffer(settings.recent_max_bytes, NEVER), settings.ws_max_subscriptions)
         store = SnapshotStore(client, hub, settings.latest_save_interval, settings.module_forget_after)
         replay, age = JournalReplay(client, hub), AgeAtFrame()
-        gateway = Gateway(settings, hub, replay, keys, health)
+        history = History(client, hub, settings.query_timeout)
+        gateway = Gateway(settings, hub, replay, Router(settings, keys, hub, history), health)
         feed = Feed(client, hub, health, age.observe)
         pages["/clients"] = lambda: slowest(gateway.peers, hub)
         registry.register(BroadcasterCollector(gateway, feed, replay))

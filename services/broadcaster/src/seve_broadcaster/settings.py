@@ -117,6 +117,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Bytes, Meta(description="size of the newest envelopes of all series kept in memory, for snapshots")
     ] = 256 << 20
 
+    query_timeout: Annotated[
+        Seconds, Meta(gt=0, description="how long a question of history may take before it is given up with 503")
+    ] = 10.0
+
     @property
     def tls(self) -> bool:
         """Whether the port speaks TLS."""

@@ -19,11 +19,11 @@ from seve_writer.journal.message import JournalMessage
 
 T = TypeVar("T")
 
-Row = tuple[str, str, str, int, float | None]
-"""A row of `measurements`: module, sensor type, hardware or "", time in microseconds since 1970, value."""
+Sample = tuple[str, str, str, int, float | None]
+"""module, sensor type, hardware or "", time in microseconds since 1970, value."""
 
 
-class _Sample(msgspec.Struct, rename="camel", gc=False):
+class _Measurement(msgspec.Struct, rename="camel", gc=False):
     module_id: str
     sensor_type: str
     time: str
@@ -60,7 +60,7 @@ class Unreadable(msgspec.Struct, frozen=True):
     error: str
 
 
-Content = Row | Report[Any] | LogLine | Ignored | Unreadable
+Content = Sample | Report[Any] | LogLine | Ignored | Unreadable
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ _REPORTS: Final[dict[Kind, Any]] = {
     "sensors.config": Report[dict[str, SensorConfig | None]],
     "presence": Report[Presence],
 }
-_samples: Final = msgspec.json.Decoder(list[_Sample])
+_samples: Final = msgspec.json.Decoder(list[_Measurement])
 _lines: Final = msgspec.json.Decoder(list[LogLine])
 _RECEIVED_AT: Final = b'"receivedAt":"'
 _reports: Final[dict[Kind, msgspec.json.Decoder[list[Report[Any]]]]] = {

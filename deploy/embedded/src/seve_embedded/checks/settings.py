@@ -15,7 +15,7 @@ from seve_embedded import plan
 from seve_embedded.settings import StackSettings
 from seve_embedded.shared import env_file, known_settings, links
 
-SERVICES: Final = ("seve_ingest", "seve_writer", "seve_broadcaster")
+SERVICES: Final = ("seve_ingest", "seve_writer", "seve_history", "seve_broadcaster")
 STAND_IN: Final = {"DATABASE_URL": "postgresql://127.0.0.1/seve"}
 """What the stack itself sets for its services, the files of TLS aside."""
 

@@ -61,7 +61,9 @@ def _looking(commands: "Commands[argparse.ArgumentParser]") -> None:
     top.add_argument("--once", action="store_true", help="one screen as plain text, as without a terminal")
     _command(commands, "check", "find what would keep it from running; starts nothing, exit code 1 for faults")
     logs = _command(commands, "logs", "follow the logs")
-    logs.add_argument("program", nargs="*", help="ingest, writer, broadcaster, nats, postgres; all unless named")
+    logs.add_argument(
+        "program", nargs="*", help="ingest, writer, history, broadcaster, nats, postgres; all unless named"
+    )
     logs.add_argument("--lines", type=int, default=10, help="how many to begin with [10]")
     logs.add_argument("--once", action="store_true", help="show them and end")
     logs.add_argument("--raw", action="store_true", help="as they are written")

@@ -14,6 +14,7 @@ PACKAGES: Final = (
     "libs/fleet",
     "services/ingest",
     "services/writer",
+    "services/history",
     "services/broadcaster",
     "deploy/embedded",
 )

@@ -13,7 +13,7 @@ from seve_runtime.errors import SeveError
 from seve_runtime.units import is_loopback, reachable
 
 from seve_embedded.commands import down
-from seve_embedded.logins import PERSON, WRITER
+from seve_embedded.logins import PERSON, READER, WRITER
 from seve_embedded.servers import mqtt_queue, postgres
 from seve_embedded.shared.logfile import tail
 from seve_embedded.stack import SUPERVISOR, Stack
@@ -142,7 +142,9 @@ def _wait_servers(stack: Stack, say: Say, began: float) -> None:
 def _setup(stack: Stack) -> None:
     passwords = stack.logins.database
     try:
-        postgres.make_roles(stack.setup_environ["DATABASE_URL"], passwords[WRITER], passwords[PERSON])
+        postgres.make_roles(
+            stack.setup_environ["DATABASE_URL"], passwords[WRITER], passwords[PERSON], passwords[READER]
+        )
     except subprocess.CalledProcessError as error:
         raise NotReady(f"the database's roles could not be made: {error.stderr}") from error
     path = stack.state.log("setup")

@@ -68,13 +68,14 @@ def url(port: int, database: str = DATABASE, password: str | None = None) -> str
     return f"postgresql://{user}@127.0.0.1:{port}/{database}"
 
 
-def make_roles(owner: str, writer_password: str, operator_password: str) -> None:
+def make_roles(owner: str, writer_password: str, operator_password: str, history_password: str) -> None:
     """Bring the roles in line with roles.sql, as the owner whose URL is `owner`. Raises CalledProcessError."""
     url, password = without_password(owner)
     passwords = {
         "PGPASSWORD": password,
         "SEVE_WRITER_PASSWORD": writer_password,
         "SEVE_OPERATOR_PASSWORD": operator_password,
+        "SEVE_HISTORY_PASSWORD": history_password,
     }
     command = [str(binaries() / "psql"), "-X", "-q", "-d", url, "-f", str(ROLES)]
     subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **passwords})

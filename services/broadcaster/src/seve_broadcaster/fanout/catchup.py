@@ -7,7 +7,7 @@ First what is pending, then what memory holds behind its cursor; what memory doe
 from enum import Enum
 from typing import Final
 
-from seve_schema.position import Position, Token
+from seve_schema.position import WHOLE, Position, Token, end_of
 
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Pace, Snapshot, Subscriber
@@ -66,16 +66,16 @@ def forward(hub: Hub, client: Subscriber, item: Message | Gap) -> int:
     if isinstance(item, Message):
         sent = _forward_message(hub, client, item)
     elif client.owed_before(item.position):
-        start = max(client.cursor, frames.end_of(item.start))
-        sent = hub.send(client, frames.gap(start, frames.end_of(item.position)))
-    client.cursor = frames.end_of(item.position)
+        start = max(client.cursor, end_of(item.start))
+        sent = hub.send(client, frames.gap(start, end_of(item.position)))
+    client.cursor = end_of(item.position)
     return sent
 
 
 def whole_up_to(client: Subscriber) -> int:
     """Return the sequence up to which a client has every message whole."""
     position, place = client.cursor
-    return position.sequence - (place != frames.WHOLE)
+    return position.sequence - (place != WHOLE)
 
 
 def replay(hub: Hub, client: Subscriber, message: Message) -> None:
@@ -92,7 +92,7 @@ def lose(hub: Hub, client: Subscriber, position: Position) -> None:
 
     Values that changed again later are not among them: they come as news.
     """
-    start, end = client.cursor, frames.end_of(position)
+    start, end = client.cursor, end_of(position)
     if start >= end:
         return
     if client.owed_before(position):
@@ -148,7 +148,7 @@ def _next_values(hub: Hub, client: Subscriber, snapshot: Snapshot) -> bytes | No
 
 def _go_live(hub: Hub, client: Subscriber) -> None:
     client.pace = Pace.LIVE
-    client.cursor = frames.end_of(hub.head)
+    client.cursor = end_of(hub.head)
     for subscription in client.subscriptions.values():
         subscription.floor = None
     if client.greeting:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from seve_schema.position import Position, Token
+from seve_schema.position import Position, Token, end_of
 
 from seve_broadcaster.fanout.subscriber import Pace, Snapshot, Subscriber, Subscription
 from seve_broadcaster.fanout.subscription_index import SubscriptionIndex
@@ -82,7 +82,7 @@ class Hub:
         self.head = position
         self.buffer.append(item)
         self.counts.gaps += 1
-        frame = frames.gap(frames.end_of(item.start), frames.end_of(position))
+        frame = frames.gap(end_of(item.start), end_of(position))
         for client in self.clients:
             if client.pace is Pace.LIVE and client.subscriptions:
                 self.send(client, frame)
@@ -154,7 +154,7 @@ class Hub:
         """Note that the buffer of a client's connection is full: a live client is slow from here on."""
         if client.pace is Pace.LIVE:
             client.pace = Pace.SLOW
-            client.cursor = frames.end_of(self.head)
+            client.cursor = end_of(self.head)
             client.missed = 0
 
     def relieve(self, client: Subscriber) -> None:
@@ -164,7 +164,7 @@ class Hub:
         client.pace = Pace.BEHIND
         if not client.missed:
             return
-        stand, start = frames.end_of(self.head), client.cursor
+        stand, start = end_of(self.head), client.cursor
         client.pending.append(frames.skipped(start, stand, client.missed))
         self.counts.skipped += client.missed
         self.show(client, client.subscriptions, start, after=start, until=stand)
@@ -204,12 +204,12 @@ class Hub:
         client.pending.append(frames.subscribed(granted, since))
         if since.place == frames.UNSEEN:  # it broke off within its snapshot: what changed since then is replayed
             self.show(client, granted, since, until=since)
-            since = frames.end_of(since.position)
+            since = end_of(since.position)
         client.cursor = min(client.cursor, since)
 
     def _fall_behind(self, client: Subscriber) -> Token:
         """Stop pushing to a client, to tell it something first; return the head."""
-        head = frames.end_of(self.head)
+        head = end_of(self.head)
         self.relieve(client)
         if client.pace is Pace.LIVE:
             client.pace = Pace.BEHIND
@@ -222,7 +222,7 @@ class Hub:
                 client.subscriptions[name].raise_floor(client.cursor)
         client.batch = client.batch if asked.batch is None else asked.batch
         client.slow = client.slow if asked.slow is None else asked.slow
-        floor = since if since is not None else frames.end_of(self.head)
+        floor = since if since is not None else end_of(self.head)
         self._drop_snapshots(client, granted)
         for name in granted:
             client.subscriptions[name] = Subscription(asked.sensors, floor if client.cursor < floor else None)

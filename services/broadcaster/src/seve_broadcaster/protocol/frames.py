@@ -8,10 +8,7 @@ from struct import Struct
 from typing import Any, Final
 
 import msgspec
-from seve_schema.position import Position, Token
-
-WHOLE: Final = 0xFFFF
-"""The place in a token that lies behind every envelope of its message."""
+from seve_schema.position import WHOLE, Position, Token
 
 UNSEEN: Final = 0xFFFE
 """The place in a token of a client that has everything up to its message, but not yet the whole snapshot."""
@@ -32,11 +29,6 @@ def _header(size: int) -> bytes:
     if size < 126:
         return bytes((_TEXT, size))
     return _HEADER_16.pack(_TEXT, 126, size) if size < 65536 else _HEADER_64.pack(_TEXT, 127, size)
-
-
-def end_of(position: Position) -> Token:
-    """Return the token of a client that has everything up to and including a journal position."""
-    return Token(position, WHOLE)
 
 
 def snapshot_at(position: Position) -> Token:

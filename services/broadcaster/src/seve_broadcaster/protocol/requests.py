@@ -5,7 +5,7 @@ than was asked.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final, Literal
 from urllib.parse import parse_qs
@@ -94,13 +94,7 @@ def parse_query(query: str) -> Subscribe | None:
 
     None where no module is named. Raises Refusal.
     """
-    try:
-        fields = parse_qs(query, keep_blank_values=True, max_num_fields=4096)
-    except ValueError as error:
-        raise Refusal("invalid", str(error)) from error
-    for name in fields:
-        if name not in PARAMETERS:
-            raise Refusal("invalid", f"unknown parameter {_shown(name)}{_nearest(name, PARAMETERS)}")
+    fields = parameters(query, PARAMETERS)
     if "module" not in fields:
         return None
     said: dict[str, object] = {"action": "subscribe", "modules": fields["module"], "sensors": fields.get("sensor")}
@@ -110,6 +104,18 @@ def parse_query(query: str) -> Subscribe | None:
     action = parse(msgspec.json.encode(said))
     assert isinstance(action, Subscribe)  # noqa: S101  (it says so two lines above)
     return action
+
+
+def parameters(query: str, known: Sequence[str]) -> dict[str, list[str]]:
+    """Return the parameters of a URL's query. Raises Refusal, also for one that is not `known`."""
+    try:
+        fields = parse_qs(query, keep_blank_values=True, max_num_fields=4096)
+    except ValueError as error:
+        raise Refusal("invalid", str(error)) from error
+    for name in fields:
+        if name not in known:
+            raise Refusal("invalid", f"unknown parameter {shown(name)}{_nearest(name, known)}")
+    return fields
 
 
 def _names(modules: str | list[str]) -> frozenset[str]:
@@ -127,13 +133,13 @@ def _token(since: str | None) -> Token | None:
     try:
         return Token.parse(since)
     except PositionError as error:
-        raise Refusal("invalid", f"`since` = {_shown(since)} is no `seq` of this server") from error
+        raise Refusal("invalid", f"`since` = {shown(since)} is no `seq` of this server") from error
 
 
 def _explain(fault: str) -> str:
     """Return what msgspec found, with the nearest known key, or the choices there are."""
     if unknown := _UNKNOWN.match(fault):
-        return f"unknown key {_shown(unknown[1])}{_nearest(unknown[1], KEYS)}"
+        return f"unknown key {shown(unknown[1])}{_nearest(unknown[1], KEYS)}"
     choices = next((choices for place, choices in CHOICES.items() if f"`{place}`" in fault), None)
     return fault[:200] + (f"; expected {' or '.join(choices)}" if choices else "")
 
@@ -143,5 +149,6 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(known)}"
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Return what a client said, as an explanation repeats it."""
     return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")

@@ -10,9 +10,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 from seve_schema.envelope import Kind
-from seve_schema.position import Position, Token
+from seve_schema.position import WHOLE, Position, Token
 
-from seve_broadcaster.protocol.frames import WHOLE
 from seve_broadcaster.stream.message import Message
 
 OVERHEAD: Final = 250

@@ -18,8 +18,8 @@ from seve_broadcaster.auth.jwt import Keys, Unauthorized, presented
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.websocket import http
 
-DATA: Final = ("/ws", "/api/modules")
-"""Paths that need a token if a key is set."""
+DATA: Final = ("/ws", "/api/")
+"""How paths begin that need a token if a key is set."""
 
 ALLOWED_SITES: Final = (None, "same-origin", "none")
 """`Sec-Fetch-Site` of programs, of this server's page, and of a typed address."""
@@ -48,7 +48,9 @@ class Admission:
             return self.refuse(
                 "origin", HTTPStatus.FORBIDDEN, "pages of that origin may not connect; WS_ORIGINS lists those that may"
             )
-        return self._of_data(request, origin, site) if urlsplit(request.path).path in DATA else Grant(frozenset())
+        if urlsplit(request.path).path.startswith(DATA):
+            return self._of_data(request, origin, site)
+        return Grant(frozenset())
 
     def _of_data(self, request: Request, origin: str | None, site: str | None) -> Grant | Response:
         if origin is None and site not in ALLOWED_SITES:

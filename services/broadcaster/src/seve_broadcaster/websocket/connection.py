@@ -162,6 +162,8 @@ class Peer(ServerConnection):
         A client that reads nothing for five seconds, or not all within a minute, is cut off. The response is returned
         to websockets, which finds the connection closed and sends nothing.
         """
+        if self.transport.is_closing():  # the client is gone: what was asked took too long for it
+            return response
         body, head = memoryview(response.body), Response(response.status_code, response.reason_phrase, response.headers)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

@@ -1,35 +1,47 @@
 """Routes HTTP requests on the WebSocket port to their answers. `admission` decides which requests are allowed."""
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
-from typing import cast
-from urllib.parse import urlsplit
+from typing import Any, Final, cast
+from urllib.parse import unquote, urlsplit
 
 from seve_runtime.clock import micros
+from seve_schema.history import ModuleRequest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from seve_broadcaster.auth.jwt import Keys
 from seve_broadcaster.fanout.hub import Hub
+from seve_broadcaster.history import MOST, Asked, History, NoAnswer, module, series
+from seve_broadcaster.protocol import history_query
+from seve_broadcaster.protocol.requests import Refusal
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.websocket import http
 from seve_broadcaster.websocket.admission import Admission, single
 from seve_broadcaster.websocket.answers import Answers, Busy
 from seve_broadcaster.websocket.connection import Peer
 
+MODULE: Final = "/api/modules/"
+"""How a path begins that names a module."""
+
 
 class Router:
     """Answers requests. `refused` counts by reason."""
 
-    def __init__(self, settings: Settings, keys: Keys, hub: Hub) -> None:
+    def __init__(self, settings: Settings, keys: Keys, hub: Hub, history: History) -> None:
+        self.keys = keys
         self._admission = Admission(settings, keys)
         self._answers = Answers(hub)
+        self._hub = hub
+        self._history = history
         self._pages = http.static_pages()
         self.refused = self._admission.refused
 
     def answer(self, connection: ServerConnection, request: Request) -> Awaitable[Response] | None:
         """Answer a request; return None to continue the WebSocket handshake."""
-        peer, path = cast("Peer", connection), urlsplit(request.path).path
+        peer, url = cast("Peer", connection), urlsplit(request.path)
+        path = url.path
         checked = self._admission.check(request)
         if isinstance(checked, Response):
             return peer.answer(checked)
@@ -38,6 +50,10 @@ class Router:
             return None
         if path == "/api/modules":
             return self._modules(peer)
+        if path == "/api/history":
+            return self._of_history(peer, lambda: self._series(peer, url.query))
+        if path.startswith(MODULE):
+            return self._of_history(peer, lambda: self._module(peer, unquote(path.removeprefix(MODULE))))
         file = http.page(self._pages, path, single(request, "If-None-Match"))
         return peer.answer(file or http.plain(HTTPStatus.NOT_FOUND, "not found"))
 
@@ -52,3 +68,46 @@ class Router:
             return await peer.answer(http.json(answer.body))
         finally:
             self._answers.release(answer)
+
+    def _series(self, peer: Peer, query: str) -> Asked:
+        """Return the question for samples. Raises Refusal and NoAnswer."""
+        question = history_query.parse(query, journal=self._hub.head.journal, now=micros())
+        return series(question) if peer.grant.allows(question.module) else _forbidden()
+
+    def _module(self, peer: Peer, name: str) -> Asked:
+        """Return the question for a module. Raises NoAnswer."""
+        question = ModuleRequest(module=name, journal=self._hub.head.journal)
+        return module(question) if peer.grant.allows(name) else _forbidden()
+
+    async def _of_history(self, peer: Peer, question: Callable[[], Asked]) -> Response:
+        """Ask the history service, and answer with what it says."""
+        if self._history.hands >= MOST:
+            self.refused["history"] += 1
+            later = {"Retry-After": "1"}
+            return await peer.answer(http.plain(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions of history", later))
+        self._history.hands += 1
+        try:
+            return await peer.answer(http.json(await _while_open(peer, self._history.ask(question()))))
+        except Refusal as refusal:
+            return await peer.answer(http.plain(HTTPStatus.BAD_REQUEST, refusal.explanation))
+        except NoAnswer as error:
+            return await peer.answer(http.plain(error.status, error.reason))
+        finally:
+            self._history.hands -= 1
+
+
+async def _while_open(peer: Peer, asking: Coroutine[Any, Any, bytes]) -> bytes:
+    """Return an answer, unless the client goes away before it is there. Raises NoAnswer."""
+    task, gone = asyncio.ensure_future(asking), asyncio.ensure_future(peer.wait_closed())
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise NoAnswer(HTTPStatus.SERVICE_UNAVAILABLE, "the client is gone")
+        return task.result()
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+def _forbidden() -> Asked:
+    raise NoAnswer(HTTPStatus.FORBIDDEN, "the token does not allow that module")

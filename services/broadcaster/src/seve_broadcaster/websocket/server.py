@@ -19,13 +19,14 @@ from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.rate_limit import TokenBucket
 from seve_runtime.units import split_listen
+from seve_schema.position import end_of
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
-from seve_broadcaster.auth.jwt import SUBPROTOCOL, Keys
+from seve_broadcaster.auth.jwt import SUBPROTOCOL
 from seve_broadcaster.fanout import catchup
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Pace, Subscriber
@@ -67,16 +68,16 @@ RETRY_MS_A_CLIENT: Final = 2
 class Gateway:
     """Connections of one hub. `refused` and `ended` count by reason."""
 
-    def __init__(self, settings: Settings, hub: Hub, replay: JournalReplay, keys: Keys, health: Health) -> None:
+    def __init__(self, settings: Settings, hub: Hub, replay: JournalReplay, router: Router, health: Health) -> None:
         self.hub = hub
         self.peers: set[Peer] = set()
-        self._router = Router(settings, keys, hub)
+        self._router = router
         self.refused = self._router.refused
         self.ended: Counter[str] = Counter()
         self.port = 0
         self._health = health
         self._replay = replay
-        self._keys = keys
+        self._keys = router.keys
         self._silence = Silence(hub.latest, settings.module_silent_after)
         self._settings = settings
         self._addresses: Counter[str] = Counter()
@@ -143,7 +144,7 @@ class Gateway:
 
     async def _serve(self, peer: Peer, address: str) -> None:
         self._addresses[address] += 1
-        peer.serve(Subscriber(peer, peer.grant, frames.end_of(self.hub.head)), self._turn)
+        peer.serve(Subscriber(peer, peer.grant, end_of(self.hub.head)), self._turn)
         self.peers.add(peer)
         self.hub.join(peer.client)
         try:

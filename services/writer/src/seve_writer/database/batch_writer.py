@@ -17,7 +17,7 @@ from seve_writer import metrics
 from seve_writer.database.retry_policy import Attempt, Step
 from seve_writer.database.sqlstate import Fault, classify
 from seve_writer.database.store import Store
-from seve_writer.database.transaction import Counts, Transaction, dead_letter_transaction, plan
+from seve_writer.database.transaction import Counts, Transaction, dead_letter_transaction, earliest, plan
 from seve_writer.deadletters import DeadLetters
 from seve_writer.decode import Unit, Unreadable
 from seve_writer.errors import SchemaError
@@ -74,15 +74,17 @@ class BatchWriter:
         for unit in units:
             if isinstance(unit.content, Unreadable):
                 await self._dead_letter(unit, journal, None, unit.content.error)
-        parts = [(units, True)]
+        parts, oldest = [(units, True)], earliest(units)
         while parts:
             part, ending = parts.pop()
             try:
-                await self._commit(plan(part, journal, ending=ending))
+                await self._commit(plan(part, journal, ending=ending, earliest=oldest))
             except PartRefused as refusal:
                 if len(part) == 1:
                     await self._dead_letter(part[0], journal, refusal.sqlstate, refusal.error)
-                    await self._commit(dead_letter_transaction(part[0], journal, ending=ending), last=True)
+                    await self._commit(
+                        dead_letter_transaction(part[0], journal, ending=ending, earliest=oldest), last=True
+                    )
                     continue
                 metrics.HALVINGS.inc()
                 half = len(part) // 2

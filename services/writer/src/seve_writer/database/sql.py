@@ -28,12 +28,24 @@ WITHOUT_DECOMPRESSION_LIMIT: Final = "SET LOCAL timescaledb.max_tuples_decompres
 
 UPSERT: Final = """
 WITH put AS (
-    INSERT INTO measurements AS t (module_id, sensor_type, hardware_id, time, value)
-    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::float8[])
-    ON CONFLICT (module_id, sensor_type, hardware_id, time) DO UPDATE SET value = excluded.value
+    INSERT INTO measurements AS t (module_id, sensor_type, hardware_id, time, value, position)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::float8[], %s::bigint[])
+    ON CONFLICT (module_id, sensor_type, hardware_id, time)
+    DO UPDATE SET value = excluded.value, position = excluded.position
+    WHERE t.position IS NULL OR t.position <= excluded.position
     RETURNING t.xmax = 0 AS fresh
 ) SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM put
 """
+
+NUMBER_OF: Final = """
+WITH known AS (
+    SELECT number FROM journals WHERE created = %(created)s::timestamptz
+), added AS (
+    INSERT INTO journals (created) SELECT %(created)s::timestamptz WHERE NOT EXISTS (SELECT FROM known)
+    ON CONFLICT DO NOTHING RETURNING number
+) SELECT number FROM known UNION ALL SELECT number FROM added
+"""
+"""The number of a journal, given at its first transaction. Empty where another writer gives one at this moment."""
 
 
 def states(transaction: Transaction, quote: Quote) -> list[str]:
@@ -82,8 +94,9 @@ def _record(patch: Patch, keys: Iterable[str]) -> dict[str, Any]:
 def ledger(transaction: Transaction, counts: Counts) -> str:
     """Return the statement that inserts the transaction's ledger row."""
     sequences = ",".join(f"[{first},{last}]" for first, last in transaction.sequences)
+    earliest = "NULL" if transaction.earliest is None else f"'{format_time(transaction.earliest)}'"
     return (
-        "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored) VALUES"  # noqa: S608
+        "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored, earliest) VALUES"  # noqa: S608
         f" ('{format_time(transaction.journal)}', '{{{sequences}}}', {counts.received}, {counts.inserted},"
-        f" {counts.updated}, {counts.replaced}, {counts.dead}, {counts.ignored})"
+        f" {counts.updated}, {counts.replaced}, {counts.dead}, {counts.ignored}, {earliest})"
     )

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import AsyncConnection, pq
 from psycopg.pq.abc import PGresult
 from seve_runtime.settings import Secret
+from seve_schema.position import SEQUENCE_BITS
 from seve_schema.times import format_time
 
 from seve_writer.database import binary_copy, sql
@@ -27,6 +28,7 @@ class Store:
         self._timeout = timeout
         self._verify = verify
         self._connection: AsyncConnection[Any] | None = None
+        self._bases: dict[int, int] = {}
 
     async def write(self, transaction: Transaction, *, upsert: bool = False, unlimited: bool = False) -> Counts:
         """Run one transaction: with `upsert` if rows may exist already, with `unlimited` to lift TimescaleDB's limit.
@@ -62,6 +64,7 @@ class Store:
         self, connection: AsyncConnection[Any], transaction: Transaction, *, upsert: bool, unlimited: bool
     ) -> Counts:
         begin = ["BEGIN", sql.WITHOUT_DECOMPRESSION_LIMIT] if unlimited else ["BEGIN"]
+        base = await self._base(connection, transaction.journal) if transaction.rows else 0
         fresh = changed = 0
         if transaction.rounds:
             done = await run(connection, begin + sql.states(transaction, _quote(connection)))
@@ -70,16 +73,23 @@ class Store:
         if upsert and transaction.rows:
             if begin:
                 await run(connection, begin)
-            inserted, updated = await _upsert(connection, transaction)
+            inserted, updated = await _upsert(connection, transaction, base)
             counts = outcome(transaction, inserted=inserted, updated=updated, fresh=fresh, changed=changed)
             await run(connection, [sql.ledger(transaction, counts), "COMMIT"])
             return counts
         counts = outcome(transaction, inserted=len(transaction.rows), updated=0, fresh=fresh, changed=changed)
         copy = [binary_copy.COPY] if transaction.rows else []
-        await run(
-            connection, [*begin, sql.ledger(transaction, counts), *copy, "COMMIT"], binary_copy.encode(transaction.rows)
-        )
+        copied = binary_copy.encode(transaction.rows, base)
+        await run(connection, [*begin, sql.ledger(transaction, counts), *copy, "COMMIT"], copied)
         return counts
+
+    async def _base(self, connection: AsyncConnection[Any], journal: int) -> int:
+        """Return the position before a journal's first: its number in the upper bits, asked once for a connection."""
+        while (base := self._bases.get(journal)) is None:
+            created = {"created": format_time(journal)}
+            for (number,) in await (await connection.execute(sql.NUMBER_OF, created)).fetchall():
+                self._bases[journal] = number << SEQUENCE_BITS
+        return base
 
     async def _open(self) -> AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
@@ -95,7 +105,7 @@ class Store:
             except BaseException:
                 await connection.close()
                 raise
-            self._connection = connection
+            self._connection, self._bases = connection, {}
         return self._connection
 
     async def _abandon(self, connection: AsyncConnection[Any]) -> None:
@@ -127,8 +137,10 @@ def _applied(results: list[PGresult]) -> tuple[int, int]:
     return fresh, len(created) - fresh
 
 
-async def _upsert(connection: AsyncConnection[Any], transaction: Transaction) -> tuple[int, int]:
-    modules, sensors, hardware, times, values = zip(*transaction.rows, strict=True)
-    arrays = [list(modules), list(sensors), list(hardware), [format_time(time) for time in times], list(values)]
+async def _upsert(connection: AsyncConnection[Any], transaction: Transaction, base: int) -> tuple[int, int]:
+    modules, sensors, hardware, times, values, sequences = zip(*transaction.rows, strict=True)
+    names = [list(modules), list(sensors), list(hardware)]
+    positions = [base + sequence for sequence in sequences]
+    arrays = [*names, [format_time(time) for time in times], list(values), positions]
     row = await (await connection.execute(sql.UPSERT, arrays)).fetchone()
     return row or (0, 0)

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from seve_writer.database.device_state import Patch, log_line, patches, rounds
-from seve_writer.decode import LogLine, Report, Row, Unit, Unreadable
+from seve_writer.decode import LogLine, Report, Unit, Unreadable
+
+Row = tuple[str, str, str, int, float | None, int]
+"""A row of `measurements`: a sample, and the sequence of its message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,8 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """One transaction. `counts` has the outcomes known before it runs, without rows and reports; `reports` counts the
-    envelopes behind the patches. With `redelivered`, its rows may exist already.
+    envelopes behind the patches. With `redelivered`, its rows may exist already. `earliest` is the earliest time of the
+    batch's samples, microseconds since 1970; None where it has none.
     """
 
     journal: int
@@ -38,11 +42,13 @@ class Transaction:
     reports: int
     counts: Counts
     redelivered: bool
+    earliest: int | None = None
 
 
-def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Transaction:
+def plan(units: Sequence[Unit], journal: int, *, ending: bool = True, earliest: int | None = None) -> Transaction:
     """Return the transaction for `units`. A sample that a later one of the batch overwrites counts as replaced, an
     unreadable envelope as dead. With `ending`, the last unit ends its NATS message, and the ledger names that message.
+    `earliest` is that of the batch that `units` are a part of.
     """
     ordered = sorted(units, key=lambda unit: (unit.message.sequence, unit.index)) if _disordered(units) else units
     rows: dict[tuple[str, str, str, int], Row] = {}
@@ -52,7 +58,7 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Transac
         content = unit.content
         if type(content) is tuple:
             samples += 1
-            rows[content[:4]] = content
+            rows[content[:4]] = (*content, unit.message.sequence)
         elif isinstance(content, Report):
             patched = patches(content, (journal, unit.message.sequence, unit.index))
             states += patched
@@ -73,22 +79,34 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True) -> Transac
         reports=reports,
         counts=Counts(replaced=samples - len(rows), ignored=ignored, dead=dead),
         redelivered=any(unit.message.delivered > 1 for unit in units),
+        earliest=earliest,
     )
 
 
-def dead_letter_transaction(unit: Unit, journal: int, *, ending: bool) -> Transaction:
+def dead_letter_transaction(unit: Unit, journal: int, *, ending: bool, earliest: int | None = None) -> Transaction:
     """Return the transaction that counts one envelope as dead, after the database refused its row."""
-    return Transaction(journal, _ended([unit], ending=ending), [], [], 0, Counts(dead=1), redelivered=False)
+    sequences = _ended([unit], ending=ending)
+    return Transaction(journal, sequences, [], [], 0, Counts(dead=1), redelivered=False, earliest=earliest)
 
 
 def outcome(transaction: Transaction, *, inserted: int, updated: int, fresh: int, changed: int) -> Counts:
-    """Return the counts after the run: rows inserted and updated, reports that created (`fresh`) or changed a row."""
+    """Return the counts after the run: rows inserted and updated, reports that created (`fresh`) or changed a row.
+
+    Each of the others was older than what is there: it counts as replaced.
+    """
     return replace(
         transaction.counts,
         inserted=inserted + fresh,
         updated=updated + changed,
-        replaced=transaction.counts.replaced + transaction.reports - fresh - changed,
+        replaced=transaction.counts.replaced
+        + (len(transaction.rows) - inserted - updated)
+        + (transaction.reports - fresh - changed),
     )
+
+
+def earliest(units: Sequence[Unit]) -> int | None:
+    """Return the earliest time of the samples in `units`, microseconds since 1970; None if there is none."""
+    return min((unit.content[3] for unit in units if type(unit.content) is tuple), default=None)
 
 
 def _disordered(units: Sequence[Unit]) -> bool:

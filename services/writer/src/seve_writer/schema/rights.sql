@@ -1,5 +1,5 @@
 -- What the roles of deploy/docker/postgres/roles.sql may do with each table, where such a role exists; may run at every
--- setup. Both read and change rows. The audit trusts the ledger: the writer adds rows to it, at the database's own time,
+-- setup. Writer and operator read and change rows, history reads. The audit trusts the ledger: the writer adds rows to it, at the database's own time,
 -- and merges them into hours by a function of the owner's; people only read it. Nobody but the owner deletes from it.
 -- Which migrations were applied is the owner's affair.
 DO $$
@@ -8,21 +8,24 @@ DECLARE
     relation record;
     granted text;
 BEGIN
-    FOREACH role IN ARRAY ARRAY['seve_writer', 'seve_operator'] LOOP
+    FOREACH role IN ARRAY ARRAY['seve_writer', 'seve_operator', 'seve_history'] LOOP
         CONTINUE WHEN NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role);
         FOR relation IN SELECT c.relname FROM pg_class c
                         WHERE c.relnamespace = current_schema::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') LOOP
             granted := CASE
+                WHEN role = 'seve_history' THEN 'SELECT'
                 WHEN relation.relname IN ('schema_migrations', 'ledger') OR relation.relname LIKE '%yoyo%' THEN 'SELECT'
                 ELSE 'SELECT, INSERT, UPDATE, DELETE'
             END;
             EXECUTE format('REVOKE ALL ON %I FROM %I', relation.relname, role);
             EXECUTE format('GRANT %s ON %I TO %I', granted, relation.relname, role);
         END LOOP;
+        CONTINUE WHEN role = 'seve_history';
         EXECUTE format('GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA %I TO %I', current_schema, role);
     END LOOP;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'seve_writer') THEN
-        GRANT INSERT (journal, sequences, received, inserted, updated, replaced, dead, ignored) ON ledger TO seve_writer;
+        GRANT INSERT (journal, sequences, received, inserted, updated, replaced, dead, ignored, earliest) ON ledger
+            TO seve_writer;
         GRANT EXECUTE ON FUNCTION merge_ledger() TO seve_writer;
     END IF;
 END $$;

@@ -1,0 +1,71 @@
+"""The query of `/api/history`: text in, a question or a refusal out. Asks nobody."""
+
+from typing import Final
+
+from seve_runtime import units
+from seve_schema.history import SeriesRequest
+from seve_schema.times import MICROS, parse_time, to_micros
+
+from seve_broadcaster.protocol.requests import MAX_NAME_BYTES, Refusal, parameters, shown
+
+PARAMETERS: Final = ("module", "sensor", "hardware", "from", "to", "points")
+FROM: Final = "24h"
+POINTS: Final = 500
+EARLIEST: Final = to_micros(parse_time("1970-01-01T00:00:00+00:00"))
+LATEST: Final = to_micros(parse_time("2262-01-01T00:00:00+00:00"))
+"""What a database and a browser can both count in."""
+
+
+def parse(query: str, *, journal: int, now: int) -> SeriesRequest:
+    """Return the question in a query string. `now` is in microseconds since 1970. Raises Refusal."""
+    fields = parameters(query, PARAMETERS)
+    given: dict[str, str] = {}
+    for name, values in fields.items():
+        if len(values) > 1:
+            raise Refusal("invalid", f"`{name}` is there more than once")
+        if len(values[0].encode()) > MAX_NAME_BYTES:
+            raise Refusal("invalid", f"`{name}` is longer than {MAX_NAME_BYTES} bytes")
+        given[name] = values[0]
+    if not given.get("module"):
+        raise Refusal("invalid", "no module is named")
+    return SeriesRequest(
+        module=given["module"],
+        sensor=given.get("sensor"),
+        hardware=given.get("hardware"),
+        start=_moment("from", given.get("from", FROM), now),
+        end=_moment("to", given.get("to", "0"), now),
+        points=_points(given.get("points", str(POINTS))),
+        journal=journal,
+    )
+
+
+def _moment(name: str, text: str, now: int) -> int:
+    """Read a time with its offset from UTC, or a duration before now."""
+    try:
+        return _within(now - int(units.seconds(text) * MICROS))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return _within(_time(text.replace(" ", "+")))  # a + of a query is a space, unless it was escaped
+    except (ValueError, OverflowError) as error:
+        expected = "a time such as 2025-11-30T19:00:00Z, or a duration before now such as 24h"
+        raise Refusal("invalid", f"`{name}` = {shown(text)}: expected {expected}") from error
+
+
+def _time(text: str) -> int:
+    moment = parse_time(text)
+    if moment.tzinfo is None:
+        raise ValueError("no offset from UTC")
+    return to_micros(moment)
+
+
+def _within(micros: int) -> int:
+    if not EARLIEST <= micros <= LATEST:
+        raise ValueError("out of range")
+    return micros
+
+
+def _points(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 1_000_000:
+        raise Refusal("invalid", f"`points` = {shown(text)}: expected a number from 1 on")
+    return int(text)

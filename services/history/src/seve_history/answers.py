@@ -1,0 +1,116 @@
+"""Questions to answers: what is read for each, and the JSON that a client is given."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from seve_schema.history import ModuleRequest, SeriesRequest
+from seve_schema.position import Position, end_of
+from seve_schema.times import format_time, to_micros
+
+from seve_history import metrics
+from seve_history.database.snapshot import Series, Snapshot
+from seve_history.errors import Refused
+from seve_history.query.bounds import Bounds, share
+from seve_history.query.buckets import buckets
+
+Answer = tuple[Position, bytes]
+"""Up to where it has every message, and its JSON."""
+
+_encode: Final = msgspec.json.Encoder().encode
+_NOT_SHOWN: Final = frozenset({"module_id", "position", "status_position", "config_position"})
+"""Columns that mean something inside only, or are named by their place."""
+
+
+async def of_series(snapshot: Snapshot, asked: SeriesRequest, bounds: Bounds) -> Answer:
+    """Answer with the samples of a module. Raises Refused and psycopg.Error."""
+    named = [
+        (sensor, hardware)
+        for sensor, hardware in await snapshot.series(asked.module, bounds.points + 1)
+        if asked.sensor in (None, sensor) and asked.hardware in (None, hardware)
+    ]
+    points = share(asked.points, len(named), bounds)
+    body = {
+        "module": asked.module,
+        "from": format_time(asked.start),
+        "to": format_time(asked.end),
+        "series": [await _one(snapshot, asked, series, points) for series in named],
+        "token": str(end_of(snapshot.position)),
+    }
+    return snapshot.position, _encode(body)
+
+
+async def _one(snapshot: Snapshot, asked: SeriesRequest, series: Series, points: int) -> dict[str, Any]:
+    """Read a series: as it is where it fits, else in buckets."""
+    found: list[Any] = await snapshot.raw(asked.module, series, asked.start, asked.end, points + 1)
+    width = 0
+    if len(found) > points:
+        wanted = buckets(asked.start, asked.end, points)
+        width, found = wanted.width, await snapshot.buckets(asked.module, series, wanted)
+    metrics.POINTS.labels("buckets" if width else "raw").inc(len(found))
+    sensor, hardware = series
+    return {"sensor": sensor, "hardware": hardware or None, "unit": None, "width": width, "points": found}
+
+
+async def of_module(snapshot: Snapshot, asked: ModuleRequest, bounds: Bounds) -> Answer:
+    """Answer with what is known of a module. Raises Refused and psycopg.Error."""
+    states = await snapshot.states(asked.module)
+    series = [await _extent(snapshot, asked.module, one) for one in await snapshot.series(asked.module, bounds.points)]
+    if not series and not any(states.values()):
+        raise Refused(404, "nothing is known of that module")
+    seen = [one[end] for one in series for end in ("first", "last") if one[end]]
+    heard = [_time(row["updated_at"]) for rows in states.values() for row in rows]
+    body = {
+        "module": asked.module,
+        "firstSeen": min(seen + heard, default=None),
+        "lastSeen": max(seen + heard, default=None),
+        "presence": _single(states["presence"]),
+        "system": _single(states["system"]),
+        "hardware": _single(states["hardware"]),
+        "sensors": _sensors(states["sensorStatus"], states["sensorConfig"]),
+        "series": series,
+        "token": str(end_of(snapshot.position)),
+    }
+    return snapshot.position, _encode(body)
+
+
+async def _extent(snapshot: Snapshot, module: str, series: Series) -> dict[str, Any]:
+    first, last, count = await snapshot.extent(module, series)
+    sensor, hardware = series
+    return {
+        "sensor": sensor,
+        "hardware": hardware or None,
+        "first": first and format_time(to_micros(first)),
+        "last": last and format_time(to_micros(last)),
+        "count": count,
+    }
+
+
+def _single(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return _shown(rows[0]) if rows else None
+
+
+def _sensors(status: list[dict[str, Any]], config: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is known of each sensor, by its name."""
+    made: dict[str, Any] = {}
+    for name, rows in (("status", status), ("config", config)):
+        for row in rows:
+            made.setdefault(row["sensor_type"], {})[name] = _shown(row)
+            del made[row["sensor_type"]][name]["sensorType"]
+    return made
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as clients read it: names in camel case, times as everywhere."""
+    shown = {_camel(name): value for name, value in row.items() if name not in _NOT_SHOWN}
+    return shown | {"updatedAt": _time(row["updated_at"])}
+
+
+def _time(text: str) -> str:
+    return format_time(to_micros(datetime.fromisoformat(text)))
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)

@@ -1,0 +1,1 @@
+"""PostgreSQL, read only: connections, snapshots, and what is asked in them."""

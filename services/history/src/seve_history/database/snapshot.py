@@ -1,0 +1,91 @@
+"""One snapshot of the database, and the journal position up to which it has every message. Everything that is read in
+it leaves out what lies behind that position, so that a client that subscribes from there gets each sample once.
+
+The position is the end of what is in the ledger without a hole, beginning at the writers' acknowledgement floor.
+Writers that share the journal commit out of order: rows of messages behind the first hole are there already. They are
+told by the position that each row carries (`measurements.position`).
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from seve_schema.position import SEQUENCE_BITS, Position
+from seve_schema.times import format_time
+
+from seve_history.database import sql
+from seve_history.database.pool import Connection
+from seve_history.query.buckets import ORIGIN, Buckets
+
+_EVERY_POSITION: Final = (1 << 63) - 1
+
+Series = tuple[str, str]
+"""Sensor, and hardware or ""."""
+
+
+class Snapshot:
+    """What is asked in one transaction. `position` is up to where it has every message."""
+
+    def __init__(self, connection: Connection, position: Position, number: int | None) -> None:
+        self.position = position
+        self._connection = connection
+        base = 0 if number is None else number << SEQUENCE_BITS
+        self._settled = {
+            "settled": _EVERY_POSITION if number is None else base + position.sequence,
+            "last": base + (1 << SEQUENCE_BITS) - 1,
+        }
+
+    async def series(self, module: str, most: int) -> list[Series]:
+        """Return the series of a module, `most` at most, in the order of their names."""
+        return await self._rows(sql.SERIES, module=module, most=most)
+
+    async def raw(self, module: str, series: Series, start: int, end: int, most: int) -> list[tuple[int, float | None]]:
+        """Return the samples of a series in [`start`, `end`), the `most` oldest: milliseconds since 1970 and value."""
+        given = _of(module, series) | _range(start, end) | self._settled
+        return await self._rows(sql.RAW, **given, most=most)
+
+    async def buckets(self, module: str, series: Series, wanted: Buckets) -> list[tuple[Any, ...]]:
+        """Return the buckets that have values: begin in milliseconds since 1970, minimum, maximum, average, count."""
+        given = _of(module, series) | _range(wanted.start, wanted.end) | self._settled
+        width = timedelta(seconds=wanted.width)
+        return await self._rows(sql.BUCKETS, **given, width=width, origin=format_time(ORIGIN))
+
+    async def extent(self, module: str, series: Series) -> tuple[datetime | None, datetime | None, int]:
+        """Return the times of the first and last sample of a series, and how many values it has."""
+        ((first, last, count),) = await self._rows(sql.EXTENT, **_of(module, series), **self._settled)
+        return first, last, count
+
+    async def states(self, module: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the rows of each table of states, by what they are; they may be newer than the position."""
+        return {name: [row for (row,) in await self._rows(query, module=module)] for name, query in sql.STATES.items()}
+
+    async def _rows(self, query: str, **given: Any) -> list[Any]:
+        return await _rows(self._connection, query, given)
+
+
+@asynccontextmanager
+async def snapshot(connection: Connection, journal: int, floor: int, seconds: float) -> AsyncIterator[Snapshot]:
+    """Open a snapshot. `floor` is the acknowledgement floor in `journal`, asked before; a statement may take `seconds`.
+
+    Raises psycopg.Error.
+    """
+    async with connection.transaction():
+        await connection.execute(sql.LIMITS, (f"{seconds * 1000:.0f}",))
+        created = format_time(journal)
+        found = await _rows(connection, sql.JOURNAL, (created,))
+        reach = await _rows(connection, sql.REACH, {"journal": created, "next": floor + 1})
+        sequence = reach[0][0] if reach else floor
+        yield Snapshot(connection, Position(journal, sequence), found[0][0] if found else None)
+
+
+async def _rows(connection: Connection, query: str, given: Mapping[str, Any] | tuple[Any, ...]) -> list[Any]:
+    return await (await connection.execute(query, given, binary=True)).fetchall()
+
+
+def _of(module: str, series: Series) -> dict[str, Any]:
+    return {"module": module, "sensor": series[0], "hardware": series[1]}
+
+
+def _range(start: int, end: int) -> dict[str, Any]:
+    return {"start": format_time(start), "end": format_time(end)}

@@ -1,0 +1,21 @@
+"""The errors of this service."""
+
+from seve_runtime.errors import SeveError
+
+
+class Refused(SeveError):
+    """A question that is not answered. `status` is an HTTP status, `reason` one line for whoever asked."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
+
+
+class SchemaError(SeveError):
+    """A database whose tables this service does not know; `found` is its version, None for none."""
+
+    def __init__(self, found: int | None, expected: int) -> None:
+        super().__init__(f"the database has version {found}, this service needs {expected}: run `seve-writer setup`")
+        self.found = found
+        self.expected = expected

@@ -1,0 +1,32 @@
+"""Which questions are answered, and with how many points. Pure."""
+
+import msgspec
+from seve_runtime.units import duration_text
+from seve_schema.history import SeriesRequest
+from seve_schema.times import MICROS
+
+from seve_history.errors import Refused
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """Most points of one answer, all series together, and the longest range in seconds."""
+
+    points: int
+    range: float
+
+
+def check(asked: SeriesRequest, bounds: Bounds) -> None:
+    """Raise Refused for a question beyond the bounds."""
+    if asked.end <= asked.start:
+        raise Refused(400, "`from` is not before `to`")
+    if asked.end - asked.start > bounds.range * MICROS:
+        raise Refused(400, f"from `from` to `to` is more than {duration_text(bounds.range)} (QUERY_MAX_RANGE)")
+    if not 1 <= asked.points <= bounds.points:
+        raise Refused(400, f"`points` is not between 1 and {bounds.points} (QUERY_MAX_POINTS)")
+
+
+def share(points: int, series: int, bounds: Bounds) -> int:
+    """Return how many points each of `series` may have. Raises Refused where there are more series than points."""
+    if series > bounds.points:
+        raise Refused(400, f"the module has more than {bounds.points} series: name a sensor")
+    return min(points, bounds.points // max(series, 1))

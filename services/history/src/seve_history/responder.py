@@ -1,0 +1,150 @@
+"""Answers questions over NATS: one task each, for as long as a question may take. Decides nothing of what is answered.
+
+Questions in hand: bound by the pool (`QUERY_CONNECTIONS` and `QUERY_MAX_WAITING`); overflow rule: refuse with 503.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+import psycopg
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from seve_runtime.errors import describe
+from seve_runtime.health import Health
+from seve_runtime.lifecycle import Stop, pause
+from seve_schema.history import (
+    ERROR_CODE,
+    ERROR_TEXT,
+    MODULE_SUBJECT,
+    POSITION,
+    QUEUE,
+    SERIES_SUBJECT,
+    ModuleRequest,
+    SeriesRequest,
+)
+
+from seve_history import answers, metrics
+from seve_history.ack_floor import AckFloor
+from seve_history.answers import Answer
+from seve_history.database.pool import Pool
+from seve_history.database.snapshot import Snapshot, snapshot
+from seve_history.errors import Refused, SchemaError
+from seve_history.query.bounds import Bounds, check
+from seve_history.settings import HistorySettings
+
+log = structlog.get_logger()
+
+DATABASE: Final = "database"
+"""The readiness condition kept here."""
+
+LOOK_SECONDS: Final = 5.0
+"""How often the database is asked whether it is there."""
+
+T = TypeVar("T", SeriesRequest, ModuleRequest)
+
+
+class Responder:
+    """Takes questions from `client`, and reads from `pool`."""
+
+    def __init__(self, client: Client, pool: Pool, settings: HistorySettings, health: Health) -> None:
+        self._client = client
+        self._pool = pool
+        self._floor = AckFloor(client)
+        self._bounds = Bounds(settings.query_max_points, settings.query_max_range)
+        self._timeout = settings.query_timeout
+        self._health = health
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: Stop) -> None:
+        """Answer until `stop`, then finish what was asked."""
+        await self._look()
+        subscriptions = [
+            await self._client.subscribe(SERIES_SUBJECT, QUEUE, cb=self._taker("series", SeriesRequest, self._series)),
+            await self._client.subscribe(MODULE_SUBJECT, QUEUE, cb=self._taker("module", ModuleRequest, self._module)),
+        ]
+        log.info("ready")
+        while not await pause(stop, LOOK_SECONDS):
+            await self._look()
+        if self._client.is_connected:
+            for subscription in subscriptions:
+                await subscription.drain()  # type: ignore[no-untyped-call]
+        await asyncio.gather(*self._tasks)
+
+    async def _look(self) -> None:
+        """Keep the readiness condition; a database that is away is told once."""
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._pool.connection() as connection,
+                connection.transaction(),
+            ):
+                await connection.execute("SELECT 1")
+        except (psycopg.Error, SchemaError, OSError, Refused) as error:  # TimeoutError is an OSError
+            if isinstance(error, Refused):  # busy: whoever is served tells how the database is
+                return
+            if DATABASE not in self._health.reasons or self._health.reasons[DATABASE] == "starting":
+                log.warning("the database cannot be read", error=describe(error))
+            self._health.fails(DATABASE, describe(error))
+        else:
+            self._health.holds(DATABASE)
+
+    def _taker(
+        self, of: str, kind: type[T], answer: Callable[[Snapshot, T], Awaitable[Answer]]
+    ) -> Callable[[Msg], Awaitable[None]]:
+        decode = msgspec.json.Decoder(kind).decode
+
+        async def take(message: Msg) -> None:
+            task = asyncio.create_task(self._answer(of, message, decode, answer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        return take
+
+    async def _answer(self, of: str, message: Msg, decode: Callable[[bytes], Any], answer: Callable[..., Any]) -> None:
+        with metrics.ANSWER_SECONDS.labels(of).time():
+            try:
+                position, body = await self._read(decode(message.data), answer)
+            except Exception as error:  # whatever it is, whoever asked is told
+                refused = _refusal(error)
+                metrics.REQUESTS.labels(of, refused.status).inc()
+                headers = {ERROR_CODE: str(refused.status), ERROR_TEXT: refused.reason}
+                await self._client.publish(message.reply, b"", headers=headers)
+            else:
+                metrics.REQUESTS.labels(of, 200).inc()
+                await self._client.publish(message.reply, body, headers={POSITION: str(position)})
+
+    async def _read(self, asked: T, answer: Callable[[Snapshot, T], Awaitable[Answer]]) -> Answer:
+        async with asyncio.timeout(self._timeout):
+            floor = await self._floor.of(asked.journal)
+            async with (
+                self._pool.connection() as connection,
+                snapshot(connection, asked.journal, floor, self._timeout) as opened,
+            ):
+                return await answer(opened, asked)
+
+    async def _series(self, opened: Snapshot, asked: SeriesRequest) -> Answer:
+        check(asked, self._bounds)
+        return await answers.of_series(opened, asked, self._bounds)
+
+    async def _module(self, opened: Snapshot, asked: ModuleRequest) -> Answer:
+        return await answers.of_module(opened, asked, self._bounds)
+
+
+def _refusal(error: Exception) -> Refused:
+    """Return what whoever asked is told. What is a fault of ours is logged."""
+    match error:
+        case Refused():
+            return error
+        case TimeoutError() | psycopg.errors.QueryCanceled():
+            return Refused(503, "history took longer than QUERY_TIMEOUT: ask for less")
+        case psycopg.Error() | SchemaError() | OSError():
+            log.warning("the database cannot be read", error=describe(error))
+            return Refused(503, "the database cannot be read")
+        case msgspec.DecodeError():
+            return Refused(400, f"no question of history: {describe(error)}")
+        case _:
+            log.error("a question failed", exc_info=error)
+            return Refused(500, "history failed")

@@ -1,0 +1,149 @@
+"""What the tests of history share: a database with the writers' tables, rows as writers leave them, and a service."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import nats
+import psycopg
+import pytest
+from seve_history.app import app
+from seve_history.settings import HistorySettings
+from seve_runtime.nats import topology
+from seve_runtime.settings import load
+from seve_schema.history import ERROR_CODE, ERROR_TEXT, MODULE_SUBJECT, POSITION, SERIES_SUBJECT
+from seve_schema.position import SEQUENCE_BITS, Position
+from seve_schema.times import format_time
+from seve_writer.schema.layout import lay_out
+from seve_writer.schema.migrate import migrate
+
+BASE = 1_764_529_200_000_000
+"""2025-11-30T19:00:00Z."""
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+
+
+class Refusal(Exception):
+    """An answer that is none."""
+
+    def __init__(self, status, reason):
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
+
+
+class Asker:
+    """Asks as the broadcaster does, and plays the writers."""
+
+    def __init__(self, client, database_url):
+        self.client = client
+        self.js = client.jetstream()
+        self.connection = psycopg.connect(database_url, autocommit=True)
+
+    async def journal(self):
+        """When the journal was created, in microseconds since 1970."""
+        created = (await self.js.stream_info("TELEMETRY")).created
+        return int(created.timestamp()) * SECOND + created.microsecond
+
+    async def ask(self, subject, **question):
+        """Ask; gives the answer, and the header with its position. Raises Refusal."""
+        question.setdefault("journal", await self.journal())
+        answer = await self.client.request(subject, json.dumps(question).encode(), timeout=20)
+        headers = answer.headers or {}
+        if ERROR_CODE in headers:
+            raise Refusal(int(headers[ERROR_CODE]), headers[ERROR_TEXT])
+        return json.loads(answer.data), Position.parse(headers[POSITION])
+
+    async def series(self, module="croissance", *, start=BASE, end=BASE + HOUR, points=500, **more):
+        """Ask for samples."""
+        question = {"module": module, "start": start, "end": end, "points": points, **more}
+        return await self.ask(SERIES_SUBJECT, **question)
+
+    async def module(self, module="croissance"):
+        """Ask what is known of a module."""
+        return await self.ask(MODULE_SUBJECT, module=module)
+
+    def query(self, sql, *given):
+        """Rows of a query."""
+        cursor = self.connection.execute(sql, given)
+        return cursor.fetchall() if cursor.description else []
+
+    def number(self, journal):
+        """The number of a journal in the database."""
+        self.query("INSERT INTO journals (created) VALUES (%s) ON CONFLICT DO NOTHING", format_time(journal))
+        return self.query("SELECT number FROM journals WHERE created = %s", format_time(journal))[0][0]
+
+    def commit(self, journal, samples):
+        """One transaction of a writer. `samples` has (sequence, sensor, microseconds after BASE, value)."""
+        base = self.number(journal) << SEQUENCE_BITS
+        with self.connection.transaction():
+            for sequence, sensor, at, value in samples:
+                self.query(
+                    "INSERT INTO measurements AS t VALUES (%s, 'croissance', %s, '', %s, %s)"
+                    " ON CONFLICT (module_id, sensor_type, hardware_id, time)"
+                    " DO UPDATE SET value = excluded.value, position = excluded.position"
+                    " WHERE t.position <= excluded.position",
+                    *(format_time(BASE + at), sensor, value, base + sequence),
+                )
+            self.book(journal, {sequence for sequence, *_ in samples}, min((at for _, _, at, _ in samples), default=0))
+
+    def book(self, journal, sequences, at=0):
+        """The ledger's row of a transaction."""
+        ranges = "{" + ",".join(f"[{one},{one}]" for one in sorted(sequences)) + "}"
+        self.query(
+            "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored, earliest)"
+            " VALUES (%s, %s, %s, %s, 0, 0, 0, 0, %s)",
+            *(format_time(journal), ranges, len(sequences), len(sequences), format_time(BASE + at)),
+        )
+
+
+@pytest.fixture
+def laid_out(database_url):
+    """A database with the writers' tables; gives its URL."""
+    migrate(database_url)
+    lay_out(database_url, 0)
+    return database_url
+
+
+@asynccontextmanager
+async def running(nats_url, database_url, **variables):
+    """A service in this test's event loop, ended as SIGTERM ends it."""
+    environ = {"NATS_URL": nats_url, "DATABASE_URL": database_url, "SHUTDOWN_GRACE": "8s", **variables}
+    stop = asyncio.Event()
+    task = asyncio.create_task(app(load(HistorySettings, environ), stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+@pytest.fixture
+async def asker(nats_server, laid_out):
+    """Journal, tables, and somebody who asks."""
+    client = await nats.connect(nats_server.url)
+    await topology.apply(client.jetstream(), topology.TopologySettings())
+    asker = Asker(client, laid_out)
+    yield asker
+    asker.connection.close()
+    await client.close()
+
+
+@pytest.fixture
+async def service(nats_server, laid_out, asker):
+    """A service that answers; gives who asks it."""
+    async with running(nats_server.url, laid_out):
+        await answers(asker)
+        yield asker
+
+
+async def answers(asker, **question):
+    """Wait until a service answers. Raises Refusal."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await asker.series(**question)
+            except nats.errors.NoRespondersError:
+                await asyncio.sleep(0.02)
+            else:
+                return
