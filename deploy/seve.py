@@ -4,7 +4,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("deploy/docker/src", "deploy/embedded/src", "libs/runtime/src")]
+sys.path[:0] = [
+    str(ROOT / folder)
+    for folder in ("deploy/docker/src", "deploy/embedded/src", "libs/runtime/src", "services/ingest/src")
+]
 
 from seve_docker.commands import Containers
 from seve_embedded.cli.dispatch import main

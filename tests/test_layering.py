@@ -15,8 +15,8 @@ ALLOWED = {
     "seve_writer": {"seve_schema", "seve_runtime"},
     "seve_history": {"seve_schema", "seve_runtime"},
     "seve_broadcaster": {"seve_schema", "seve_runtime"},
-    "seve_embedded": {"seve_schema", "seve_runtime", "seve_fleet"},
-    "seve_docker": {"seve_runtime", "seve_embedded"},
+    "seve_embedded": {"seve_schema", "seve_runtime", "seve_fleet", "seve_ingest"},
+    "seve_docker": {"seve_runtime", "seve_embedded", "seve_ingest"},
 }
 IO = {
     "asyncio",

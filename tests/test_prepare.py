@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PREPARE = f"""
 import os, pathlib, sys
-sys.path[:0] = ["{ROOT}/deploy/docker/src", "{ROOT}/deploy/embedded/src", "{ROOT}/libs/runtime/src"]
+packages = "deploy/docker", "deploy/embedded", "libs/runtime", "services/ingest"
+sys.path[:0] = [f"{ROOT}/{{one}}/src" for one in packages]
 from seve_docker.commands import Containers
 from seve_embedded.cli import dispatch
 sys.exit(dispatch.main(["prepare"], pathlib.Path.cwd(), Containers))

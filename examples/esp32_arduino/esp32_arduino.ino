@@ -8,11 +8,10 @@
 
 const char *WIFI_NAME = "wifi";
 const char *WIFI_PASSWORD = "password";
-const char *MQTT_HOST = "192.168.1.10";  // where Sève runs, with MQTT_LISTEN=0.0.0.0:1883
+const char *MQTT_HOST = "192.168.1.10";  // where Sève runs, with MQTT_LISTEN=0.0.0.0:1883 and MQTT_DEVICES=own
 const int MQTT_PORT = 1883;
-const char *MQTT_USERNAME = "device";
-const char *MQTT_PASSWORD = "something-long";
-const char *MODULE = "croissance";  // this device: unique, without spaces, also its client id
+const char *MODULE = "croissance";  // this device: unique, without spaces, also its user and client id
+const char *MQTT_PASSWORD = "something-long";  // ./seve device add croissance
 
 const unsigned long INTERVAL_MS = 60000;
 const unsigned long RETRY_MS = 5000;
@@ -50,7 +49,7 @@ void keep(float value) {
 bool connectMqtt() {
   mqtt.setWill(topic("status").c_str(), "offline", true, 1);
   mqtt.setKeepAlive(30);
-  if (!mqtt.connect(MODULE, MQTT_USERNAME, MQTT_PASSWORD)) return false;
+  if (!mqtt.connect(MODULE, MODULE, MQTT_PASSWORD)) return false;
   char config[96];
   snprintf(config, sizeof config, "{\"ip\":\"%s\",\"mac\":\"%s\"}", WiFi.localIP().toString().c_str(),
            WiFi.macAddress().c_str());

@@ -13,9 +13,9 @@ import ntptime
 from umqtt.simple import MQTTClient, MQTTException
 
 WIFI_NAME, WIFI_PASSWORD = "wifi", "password"
-MQTT_HOST = "192.168.1.10"  # where Sève runs, with MQTT_LISTEN=0.0.0.0:1883
-MQTT_USERNAME, MQTT_PASSWORD = "device", "something-long"
-MODULE = "croissance"  # this device: unique, without spaces, also its client id
+MQTT_HOST = "192.168.1.10"  # where Sève runs, with MQTT_LISTEN=0.0.0.0:1883 and MQTT_DEVICES=own
+# this device: unique, without spaces, also its user and client id; the password is of ./seve device add croissance
+MODULE, MQTT_PASSWORD = "croissance", "something-long"
 INTERVAL_S = 60
 WAITING_MAX = 240
 UNIX_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0  # ESP32 counts from 2000
@@ -44,7 +44,7 @@ def connect():
             time.sleep(1)
     if now() is None:
         ntptime.settime()
-    client = MQTTClient(MODULE, MQTT_HOST, user=MQTT_USERNAME, password=MQTT_PASSWORD, keepalive=120)
+    client = MQTTClient(MODULE, MQTT_HOST, user=MODULE, password=MQTT_PASSWORD, keepalive=120)
     client.set_last_will(MODULE + "/status", "offline", retain=True, qos=1)
     client.connect()
     client.publish(MODULE + "/status", "online", retain=True, qos=1)

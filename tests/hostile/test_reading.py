@@ -2,7 +2,6 @@
 
 import psutil
 import pytest
-from seve_docker import prepare
 from support.attacker import attacking
 from support.conditions import wait_until
 from support.embedded import NatsServer
@@ -14,8 +13,8 @@ DEVICE = ("device", "shared")
 def deployed_mosquitto(folder):
     if program() is None:
         pytest.skip("the program `mosquitto` is not installed")
-    line = prepare.mosquitto_line
-    return DeployedMosquitto(folder, line("pipeline", "secret") + line(*DEVICE)), ("pipeline", "secret")
+    server = DeployedMosquitto(folder, MQTT_USERNAME=DEVICE[0], MQTT_PASSWORD=DEVICE[1])
+    return server, server.pipeline
 
 
 def embedded_nats(folder):

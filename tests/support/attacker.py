@@ -22,11 +22,15 @@ class Attacker:
     ) -> None:
         self.received: list[tuple[str, bytes]] = []
         self._connected: list[bool] = []
+        self.thrown_out = False
+        """Whether the broker closed a connection that it had taken in."""
         self._answers: dict[int, bool] = {}
+        self._leaving = False
         self._client = Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean)
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_disconnect = self._on_disconnect
         if login:
             self._client.username_pw_set(*login)
         if will:
@@ -59,12 +63,16 @@ class Attacker:
 
     def leave(self) -> None:
         """Disconnect as a client should."""
+        self._leaving = True
         self._client.disconnect()
         self._client.loop_stop()
         self._client._reset_sockets()  # paho keeps them of a client that was refused
 
     def _on_connect(self, _client: Client, _data: object, _flags: object, reason: ReasonCode, _: Properties) -> None:
         self._connected.append(not reason.is_failure)
+
+    def _on_disconnect(self, _client: Client, _data: object, *_: object) -> None:
+        self.thrown_out |= self.admitted and not self._leaving
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self.received.append((message.topic, message.payload))

@@ -180,13 +180,13 @@ class ContainerStack(Stack):
         return container.with_envs(POSTGRES_DB="seve", POSTGRES_PASSWORD_FILE="/run/secrets/postgres_owner")
 
     def _mosquitto(self) -> DockerContainer:
-        container = self._container(self.images["MOSQUITTO_IMAGE"], "mosquitto", "mqtt_passwords", user="mosquitto")
+        image, files = self.images["MOSQUITTO_IMAGE"], ("mqtt_passwords", "mqtt_acl")
+        container = self._container(image, "mosquitto", *files, user="mosquitto")
         container.tmpfs = {"/tmp": "", "/mosquitto/log": ""}
         folder = ROOT / "deploy/docker/mosquitto"
         container.with_volume_mapping(folder / "mosquitto.conf", "/mosquitto/config/mosquitto.conf")
         container.with_volume_mapping(folder / "access/open", "/mosquitto/access")
-        container.with_volume_mapping(folder / "devices.acl", "/mosquitto/devices.acl")
-        start = "umask 077 && cp /run/secrets/mqtt_passwords /mosquitto/devices.acl /tmp"
+        start = "umask 077 && cp /run/secrets/mqtt_passwords /run/secrets/mqtt_acl /tmp"
         return container.with_command(["sh", "-c", f"{start} && exec mosquitto -c /mosquitto/config/mosquitto.conf"])
 
     def _service_part(self, service: str, *ports: int) -> Part:

@@ -4,7 +4,10 @@ import os
 import pwd
 import re
 import shutil
+import signal
 from pathlib import Path
+
+from seve_docker.prepare import prepare
 
 from support.embedded import Server
 
@@ -34,23 +37,38 @@ DEPLOYED = Path(__file__).parents[2] / "deploy/docker/mosquitto"
 
 
 class DeployedMosquitto(Server):
-    """Mosquitto with the configuration that containers have; `passwords` are lines of its password file."""
+    """Mosquitto with the configuration, users and rights that `prepare` makes for containers of these settings."""
 
-    def __init__(self, folder: Path, passwords: str, access: str = "password") -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         super().__init__(folder)
-        self.passwords = passwords
-        self.access = access
+        self.settings = settings
+        self.secrets = folder / ".seve/docker/seve"
+        self.access = prepare(folder, settings)["MQTT_ACCESS"]
+
+    @property
+    def pipeline(self) -> tuple[str, str]:
+        """Ingest's user and password."""
+        return "pipeline", (self.secrets / "mqtt_pipeline").read_text()
+
+    def reload(self) -> None:
+        """What `device` does with the containers: files anew, and a signal."""
+        prepare(self.folder, self.settings)
+        self._take_files()
+        self.process.send_signal(signal.SIGHUP)
 
     @property
     def mqtt_url(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
-        self._write("mqtt_passwords", self.passwords)
-        self._write("devices.acl", (DEPLOYED / "devices.acl").read_text())
+        self._take_files()
         self._write("access.conf", self._moved(DEPLOYED / "access" / self.access / "access.conf"))
         main = self._write("main", self._moved(DEPLOYED / "mosquitto.conf"))
         return [str(program()), "-c", str(main)]
+
+    def _take_files(self) -> None:
+        for name in ("mqtt_passwords", "mqtt_acl"):
+            self._write(name, (self.secrets / name).read_text())
 
     def _moved(self, file: Path) -> str:
         """The text of a configuration with the container's places and port replaced by the test's."""

@@ -19,7 +19,12 @@ def page(networks=("192.168.1.7",), **settings):
     programs = plan.programs(chosen, LOGINS, python="python", postgres=["pg"], nats=["nats"])
     whole = plan.Plan(programs=programs, addresses=found, doors=[], stream_bytes=1, writers=chosen.writers, dotenv="")
     return welcome.text(
-        whole.rows, mqtt=found.mqtt, listen=chosen.mqtt_listen, username=chosen.mqtt_username, networks=list(networks)
+        whole.rows,
+        mqtt=found.mqtt,
+        listen=chosen.mqtt_listen,
+        username=chosen.mqtt_username,
+        own=chosen.mqtt_devices == "own",
+        networks=list(networks),
     )
 
 
@@ -46,9 +51,9 @@ def test_the_page_says_how_a_device_connects_once_the_door_is_open():
     )
     assert "connect to 192.168.1.7, port 1884 (user device" in text
     assert "cannot connect yet" in page()
-    assert "anybody may publish" in page(
-        mqtt_listen="0.0.0.0:1884", mqtt_allow_unencrypted=True, mqtt_allow_anonymous=True
-    )
+    opened = {"mqtt_listen": "0.0.0.0:1884", "mqtt_allow_unencrypted": True}
+    assert "anybody may publish" in page(**opened, mqtt_allow_anonymous=True)
+    assert "port 1884 (each with its own user" in page(**opened, mqtt_devices="own")
 
 
 def test_a_table_aligns_its_columns():

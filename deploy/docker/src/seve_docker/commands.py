@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from seve_embedded.checks import finding
-from seve_embedded.shared import env_file, logfile
+from seve_embedded.shared import device_command, env_file, logfile
+from seve_embedded.shared.identities import DeviceError
 from seve_embedded.top.terminal import LEAVE
 
 from seve_docker import check, images, prepare
 from seve_docker.compose import Compose, engine_answers
+from seve_docker.device import MosquittoBroker
 from seve_docker.errors import Failed, NotUp
 from seve_docker.up import page, up, wait_healthy
 
@@ -58,7 +60,7 @@ class Containers:
         except prepare.Refused as error:
             print("\n".join(f"setting {fault}" for fault in error.faults), file=sys.stderr)
             return 2
-        except Failed as error:
+        except (Failed, DeviceError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
 
@@ -74,6 +76,7 @@ class Containers:
             "psql": self._psql,
             "publish": self._publish,
             "watch": self._watch,
+            "device": self._device,
             "clean": self._clean,
             **dict.fromkeys(PROGRAMS, self._program),
         }
@@ -133,6 +136,11 @@ class Containers:
 
     def _publish(self, arguments: argparse.Namespace) -> int:
         return self._tools(*CLIENT, "publish", arguments.topic, arguments.payload)
+
+    def _device(self, arguments: argparse.Namespace) -> int:
+        self._settle([])
+        device_command.run(arguments, MosquittoBroker(self._compose), lambda line: print(line, flush=True))
+        return 0
 
     def _watch(self, arguments: argparse.Namespace) -> int:
         return self._tools(*CLIENT, "watch", *arguments.module)

@@ -1,7 +1,7 @@
 """What must stand before `docker compose up`: listen addresses that nobody opened by mistake, and passwords.
 
 Refuses settings that cannot be used, makes every password once, as a file below `.seve/docker`, and gives the settings
-that Compose needs besides. Only the devices' own user and password are written anew each time.
+that Compose needs besides. Only what Mosquitto reads, users and rights, is written anew each time.
 
 The folder of the secrets is closed to other users; the files in it are not, because a container's user reads them
 through a mount.
@@ -15,9 +15,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from seve_embedded.shared import known_settings
+from seve_embedded.shared import identities, known_settings
+from seve_embedded.shared.identities import DeviceError
 from seve_embedded.state import KNOWN_SESSION
 from seve_runtime import units
+
+from seve_docker import mosquitto_acl
+from seve_docker.mosquitto_acl import PIPELINE
 
 NATS_USERS = ("setup", "ingest", "writer", "broadcaster", "history", "observer", "operator")
 NATS_SERVERS = ("nats-1", "nats-2", "nats-3")
@@ -27,9 +31,11 @@ WORDS = (
     "nats_route",
     "mqtt_pipeline",
 )
-PIPELINE = "pipeline"
 CLIENT_ID = "seve-ingest"
 PATIENCE = "3m"
+SHARED, OWN = "shared", "own"
+"""Values of MQTT_DEVICES."""
+
 MIN_SECRET_BYTES = 32
 """What the broadcaster asks of JWT_SECRET, told before anything is written."""
 
@@ -59,10 +65,21 @@ def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
         raise Refused(found)
     settings = doors(environ)[1]
     folder = secrets_folder(root, environ)
+    shared = shared_login(environ)
+    try:
+        known = identities.load(folder)
+        identities.check_shared(known, shared)
+        devices = identities.rights(known, environ, root)
+    except DeviceError as error:
+        raise Refused([str(error)]) from error
     settings["MQTT_CLIENT_ID"] = environ.get("MQTT_CLIENT_ID") or client_id(folder)
     if settings["MQTT_CLIENT_ID"] == CLIENT_ID and not units.is_loopback(settings["MQTT_LISTEN"]):
         print(KNOWN_SESSION, file=sys.stderr)
-    write_secrets(folder, environ)
+    write_secrets(folder)
+    digests = {module: one.digest for module, one in known.items()}
+    _write(folder / "mqtt_passwords", mosquitto_passwords(_kept(folder / "mqtt_pipeline"), shared, digests))
+    anonymous = settings["MQTT_ACCESS"] == "open"
+    _write(folder / "mqtt_acl", mosquitto_acl.text(devices, shared=shared and shared[0], anonymous=anonymous))
     return settings
 
 
@@ -121,10 +138,16 @@ def doors(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         faults.append("MQTT_USERNAME and MQTT_PASSWORD: set both or neither")
     if username == PIPELINE:
         faults.append(f"MQTT_USERNAME = {username!r}: that name belongs to the services")
-    if not (units.is_loopback(mqtt) or password or _true(environ, "MQTT_ALLOW_ANONYMOUS")):
+    devices, anybody = environ.get("MQTT_DEVICES") or SHARED, _true(environ, "MQTT_ALLOW_ANONYMOUS")
+    if devices not in (SHARED, OWN):
+        faults.append(f"MQTT_DEVICES = {devices!r}: expected {SHARED} or {OWN}")
+    if devices == OWN and anybody:
+        faults.append("MQTT_ALLOW_ANONYMOUS=true and MQTT_DEVICES=own contradict each other: take one out")
+    if not (units.is_loopback(mqtt) or password or devices == OWN or anybody):
         faults.append(
-            f"MQTT_LISTEN = {mqtt!r} opens MQTT to the network: set MQTT_USERNAME and MQTT_PASSWORD, "
-            "or say outright that anybody may publish: MQTT_ALLOW_ANONYMOUS=true"
+            f"MQTT_LISTEN = {mqtt!r} opens MQTT to the network: MQTT_DEVICES=own lets in devices with "
+            "an identity (./seve device add), MQTT_USERNAME and MQTT_PASSWORD those that know one password; "
+            "MQTT_ALLOW_ANONYMOUS=true says outright that anybody may publish"
         )
     proven = any(environ.get(name) for name in ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_FILE"))
     if not (units.is_loopback(websocket) or proven or _true(environ, "WS_ALLOW_UNAUTHENTICATED")):
@@ -140,9 +163,15 @@ def doors(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     return faults, {
         "MQTT_LISTEN": _published(mqtt),
         "WS_LISTEN": _published(websocket),
-        "MQTT_ACCESS": "password" if password else "open",
+        "MQTT_ACCESS": "password" if password or devices == OWN else "open",
         "MQTT_USERNAME": username,
     }
+
+
+def shared_login(environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """The user and password that devices share; None where each has its own, or needs none."""
+    username, password = environ.get("MQTT_USERNAME"), environ.get("MQTT_PASSWORD")
+    return (username, password) if username and password and environ.get("MQTT_DEVICES") != OWN else None
 
 
 def client_id(folder: Path) -> str:
@@ -172,8 +201,8 @@ def _published(listen: str) -> str:
     return f"{address}:{port}"
 
 
-def write_secrets(folder: Path, environ: Mapping[str, str]) -> None:
-    """Every file that Compose hands to a container."""
+def write_secrets(folder: Path) -> None:
+    """Every file that Compose hands to a container, but for those of Mosquitto."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     words = {name: _kept(folder / name) for name in WORDS}
@@ -184,10 +213,6 @@ def write_secrets(folder: Path, environ: Mapping[str, str]) -> None:
     _write(folder / "history_database_url", f"postgresql://seve_history:{reader}@postgres:5432/seve")
     _write(folder / "operator_database_url", f"postgresql://seve_operator:{person}@postgres:5432/seve")
     _write(folder / "migration_database_url", f"postgresql://postgres:{owner}@postgres:5432/seve")
-    users = {PIPELINE: words["mqtt_pipeline"]}
-    if environ.get("MQTT_PASSWORD"):
-        users[environ["MQTT_USERNAME"]] = environ["MQTT_PASSWORD"]
-    _write(folder / "mqtt_passwords", "".join(mosquitto_line(user, word) for user, word in users.items()))
 
 
 def nats_passwords(words: Mapping[str, str]) -> str:
@@ -201,11 +226,19 @@ def nats_routes(password: str) -> str:
     return f'NATS_ROUTE_PASSWORD: "{password}"\nNATS_ROUTES: [{routes}]\n'
 
 
-def mosquitto_line(user: str, password: str, iterations: int = ROUNDS) -> str:
-    """A line of Mosquitto's password file: PBKDF2 of SHA-512, as mosquitto_passwd writes it."""
+def mosquitto_passwords(pipeline: str, shared: tuple[str, str] | None, digests: Mapping[str, str]) -> str:
+    """Mosquitto's password file: ingest, the user that devices share, and the devices with an identity."""
+    users = {PIPELINE: mosquitto_digest(pipeline), **digests}
+    if shared:
+        users[shared[0]] = mosquitto_digest(shared[1])
+    return "".join(f"{user}:{digest}\n" for user, digest in users.items())
+
+
+def mosquitto_digest(password: str, iterations: int = ROUNDS) -> str:
+    """What Mosquitto compares a password with: PBKDF2 of SHA-512, as mosquitto_passwd writes it."""
     salt = secrets.token_bytes(12)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations)
-    return f"{user}:$7${iterations}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}\n"
+    return f"$7${iterations}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
 def _kept(path: Path, fresh: str = "") -> str:

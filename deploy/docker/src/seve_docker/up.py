@@ -11,7 +11,7 @@ from seve_runtime.units import reachable, split_listen
 from seve_docker import images
 from seve_docker.compose import Compose, State
 from seve_docker.errors import Failed
-from seve_docker.prepare import Refused
+from seve_docker.prepare import OWN, Refused
 
 CHECKED: Final = ("ingest", "writer", "history", "broadcaster")
 RESTARTS_SECONDS: Final = 45
@@ -87,7 +87,8 @@ def page(environ: Mapping[str, str]) -> str:
         "Database": f"{welcome.COMMAND} psql",
     }
     username = environ.get("MQTT_USERNAME") or None
-    return welcome.text(rows, mqtt=mqtt, listen=environ["MQTT_LISTEN"], username=username, networks=_networks())
+    own = environ.get("MQTT_DEVICES") == OWN
+    return welcome.text(rows, mqtt=mqtt, listen=environ["MQTT_LISTEN"], username=username, own=own, networks=networks())
 
 
 def _described(one: State) -> str:
@@ -99,7 +100,8 @@ def _show_logs(compose: Compose) -> None:
     compose.call("logs", "--no-color", "--tail", "15")
 
 
-def _networks() -> list[str]:
+def networks() -> list[str]:
+    """Return this machine's first address, loopback aside; nothing where it cannot be told."""
     try:
         done = subprocess.run(ADDRESSES, check=False, capture_output=True, text=True)
     except OSError:

@@ -17,10 +17,10 @@ from websockets.exceptions import WebSocketException
 from seve_embedded.checks import settings as settings_check
 from seve_embedded.checks.finding import exit_code, report
 from seve_embedded.cli.arguments import parse
-from seve_embedded.commands import certs, check, clean, down, logs, scale, status, up
+from seve_embedded.commands import certs, check, clean, device, down, logs, scale, status, up
 from seve_embedded.servers import postgres
 from seve_embedded.settings import StackSettings
-from seve_embedded.shared import logfile, pubsub, status_report, welcome
+from seve_embedded.shared import device_command, logfile, pubsub, status_report, welcome
 from seve_embedded.stack import Stack
 from seve_embedded.state import State
 from seve_embedded.top.command import top
@@ -110,6 +110,7 @@ def _up(stack: Stack, _arguments: argparse.Namespace) -> None:
         ca=plan.addresses.tls.get("MQTT_CA_FILE"),
         listen=settings.mqtt_listen,
         username=settings.mqtt_username,
+        own=settings.mqtt_devices == "own",
         networks=_networks(),
     )
     _say(page)
@@ -177,9 +178,14 @@ def _become(command: list[str], stack: Stack, **extra: str) -> int:
 
 
 def _publish(stack: Stack, arguments: argparse.Namespace) -> None:
-    user, password = stack.settings.mqtt_username, stack.settings.mqtt_password
-    login = (user, password.reveal()) if user and password else None
-    pubsub.publish(stack.client_environ, arguments.topic, arguments.payload, login)
+    variables = stack.client_environ
+    login = variables["MQTT_USERNAME"], variables["MQTT_PASSWORD"]
+    pubsub.publish(variables, arguments.topic, arguments.payload, login)
+
+
+def _device(stack: Stack, arguments: argparse.Namespace) -> None:
+    with up.alone(stack):
+        device_command.run(arguments, device.EmbeddedBroker(stack, _networks()), _say)
 
 
 def _watch(stack: Stack, arguments: argparse.Namespace) -> None:
@@ -244,6 +250,7 @@ COMMANDS = {
     **dict.fromkeys(PROGRAMS, _program),
     "psql": _psql,
     "publish": _publish,
+    "device": _device,
     "watch": _watch,
     "run": _run,
 }

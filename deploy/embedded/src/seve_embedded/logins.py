@@ -19,7 +19,13 @@ BROKER: Final = "broker"
 HEALTH: Final = "health"
 """Whoever asks the NATS server for its health, in the system account."""
 
-RESERVED: Final = (*NATS_USERS, PIPELINE, BROKER, HEALTH)
+MQTT_OPERATOR: Final = "mqtt_operator"
+"""People and their commands at the MQTT broker: may publish, reads nothing."""
+
+SHARED: Final = "device"
+"""Whoever needs no password."""
+
+RESERVED: Final = (*NATS_USERS, PIPELINE, BROKER, HEALTH, MQTT_OPERATOR)
 """Names that no device may have."""
 
 OWNER, WRITER, PERSON, READER = "postgres", "seve_writer", "seve_operator", "seve_history"
@@ -33,6 +39,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
     health: str
     broker: str
     pipeline: str
+    mqtt_operator: str
     client_id: str
     database: dict[str, str]
 
@@ -45,6 +52,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
             health=secret("nats_health"),
             broker=secret("broker"),
             pipeline=secret("mqtt_pipeline"),
+            mqtt_operator=secret("mqtt_operator"),
             client_id=client_id,
             database={role: secret(name) for role, name in names.items()},
         )
@@ -65,6 +73,10 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
             "MQTT_PASSWORD": self.pipeline,
             "MQTT_PASSWORD_FILE": "",
         }
+
+    def mqtt_operator_environment(self) -> dict[str, str]:
+        """How a person's commands connect to the broker."""
+        return {"MQTT_USERNAME": MQTT_OPERATOR, "MQTT_PASSWORD": self.mqtt_operator, "MQTT_PASSWORD_FILE": ""}
 
     def broker_url(self, place: str, ca: Path | None = None) -> str:
         """How the devices' queue is looked after."""

@@ -46,6 +46,8 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     """How a person on this machine, and the commands, reach the parts of the stack."""
 
     mqtt: str
+    mqtt_operator: dict[str, str]
+    """The variables of the broker's user `mqtt_operator`."""
     nats: dict[str, str]
     """The variables of NATS' user `operator`."""
     health: dict[str, str]
@@ -103,6 +105,7 @@ def addresses(settings: StackSettings, logins: Logins, links: Links = CLEAR) -> 
     nats, database = f"127.0.0.1:{settings.nats_port}", f"127.0.0.1:{settings.postgres_port}"
     return Addresses(
         mqtt=f"{'mqtts' if links.mqtt else 'mqtt'}://{reachable(mqtt_host)}:{mqtt_port}",
+        mqtt_operator=logins.mqtt_operator_environment(),
         nats=logins.nats_environment("operator", nats, nats_ca(links)),
         health=logins.health_environment(nats, nats_ca(links)),
         observer=logins.nats_environment("observer", nats, nats_ca(links)),
@@ -123,6 +126,7 @@ def client_environment(found: Addresses) -> dict[str, str]:
     """The variables with which every command of the project finds this stack."""
     return {
         "MQTT_BROKER": found.mqtt,
+        **found.mqtt_operator,
         **found.nats,
         "DATABASE_URL": found.database,
         "MIGRATION_DATABASE_URL": found.owner,

@@ -31,6 +31,13 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_allow_anonymous: Annotated[
         bool, Meta(description="let devices in without a password although MQTT is open to the network")
     ] = False
+    mqtt_devices: Annotated[
+        Literal["shared", "own"],
+        Meta(
+            description="`own`: only devices with an identity (`./seve device add`) are let in; "
+            "`shared`: also whoever gives MQTT_USERNAME and MQTT_PASSWORD, or anybody where these are not set"
+        ),
+    ] = "shared"
     mqtt_tls: Annotated[Switch | None, Meta(description="TLS between devices and broker; unset: as TLS says")] = None
     mqtt_tls_cert_file: Annotated[
         str | None, Meta(description="the broker's certificate chain (PEM), instead of what `./seve certs` makes")
@@ -86,10 +93,13 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("MQTT_USERNAME and MQTT_PASSWORD: set both or neither")
         if self.mqtt_username in RESERVED:
             raise ValueError(f"MQTT_USERNAME = {self.mqtt_username!r}: that name belongs to the stack itself")
-        if not (is_loopback(self.mqtt_listen) or self.mqtt_password or self.mqtt_allow_anonymous):
+        if self.mqtt_devices == "own" and self.mqtt_allow_anonymous:
+            raise ValueError("MQTT_ALLOW_ANONYMOUS=true and MQTT_DEVICES=own contradict each other: take one out")
+        if not (is_loopback(self.mqtt_listen) or self.login or self.mqtt_devices == "own" or self.mqtt_allow_anonymous):
             raise ValueError(
-                f"MQTT_LISTEN = {self.mqtt_listen!r} opens MQTT to the network: set MQTT_USERNAME and MQTT_PASSWORD, "
-                "or say outright that anybody may publish: MQTT_ALLOW_ANONYMOUS=true"
+                f"MQTT_LISTEN = {self.mqtt_listen!r} opens MQTT to the network: MQTT_DEVICES=own lets in devices with "
+                "an identity (./seve device add), MQTT_USERNAME and MQTT_PASSWORD those that know one password; "
+                "MQTT_ALLOW_ANONYMOUS=true says outright that anybody may publish"
             )
         if not (is_loopback(self.mqtt_listen) or self.mqtt_encrypted or self.mqtt_allow_unencrypted):
             raise ValueError(
@@ -101,3 +111,10 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
                 "POSTGRES_TLS = 'on': the PostgreSQL of embedded mode has no TLS and listens on 127.0.0.1 only; leave "
                 "it unset, or use MODE=docker"
             )
+
+    @property
+    def login(self) -> tuple[str, str] | None:
+        """The user and password that devices share; None where each has its own, or needs none."""
+        if self.mqtt_devices == "own" or self.mqtt_username is None or self.mqtt_password is None:
+            return None
+        return self.mqtt_username, self.mqtt_password.reveal()

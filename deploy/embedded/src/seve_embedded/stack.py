@@ -21,7 +21,7 @@ from seve_embedded.logins import Logins
 from seve_embedded.plan import Plan
 from seve_embedded.servers import mqtt_queue, nats, postgres
 from seve_embedded.settings import StackSettings
-from seve_embedded.shared import env_file, links
+from seve_embedded.shared import env_file, identities, links
 from seve_embedded.shared.logfile import tail
 from seve_embedded.state import State, write_private
 from seve_embedded.supervision import config, processes
@@ -146,7 +146,8 @@ class Stack:
 
     def write(self) -> None:
         """Bring the files that the supervisor and the servers read in line with the settings."""
-        write_private(self.state.nats_config, self._nats_config())
+        write_private(self.state.nats_base, self._nats_config())
+        self.write_identities()
         self.write_plan(self.wanted)
 
     def write_plan(self, wanted: Plan) -> None:
@@ -155,12 +156,17 @@ class Stack:
         text = config.render(wanted.programs, root=os.geteuid() == 0, files=_open_files())
         write_private(self.state.supervisor_config, text)
 
+    def write_identities(self) -> None:
+        """Add the identities of devices to the broker's configuration. Raises DeviceError."""
+        known = identities.load(self.state.secrets)
+        identities.check_shared(known, self.settings.login)
+        rights = identities.rights(known, self.environ, self.state.folder.parent)
+        devices = [(module, one.digest, rights[module]) for module, one in known.items()]
+        write_private(self.state.nats_config, nats.with_identities(self.state.nats_base.read_text("utf-8"), devices))
+
     def _nats_config(self) -> str:
         settings, tls = self.settings, self.links
         mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
-        device = None
-        if settings.mqtt_username and settings.mqtt_password:
-            device = (settings.mqtt_username, settings.mqtt_password.reveal())
         return nats.config(
             self.state.nats_data,
             port=settings.nats_port,
@@ -171,7 +177,9 @@ class Stack:
             ingest_password=self.logins.pipeline,
             broker_password=self.logins.broker,
             health_password=self.logins.health,
-            device=device,
+            operator_password=self.logins.mqtt_operator,
+            device=settings.login,
+            anonymous=settings.mqtt_devices == "shared",
             tls=tls.nats,
             mqtt_tls=tls.mqtt,
             mqtt_client_ca=tls.mqtt_client_ca,

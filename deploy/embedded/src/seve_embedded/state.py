@@ -34,6 +34,8 @@ class State:
         self.nats_data = self.data / "nats"
         self.postgres_data = self.data / "postgres"
         self.nats_config = self.run / "nats.conf"
+        self.nats_base = self.run / "nats-base.conf"
+        """The configuration without identities of devices, as the server was started with it."""
         self.supervisor_config = self.run / "supervisord.conf"
         self.plan = self.run / "plan.json"
         self.pids = self.run / "pids"

@@ -16,6 +16,8 @@ MODE=docker or MODE=embedded chooses the mode; unset, `up` takes Docker where an
 and every other command takes the mode that `up` took. Settings are environment variables or lines of .env: README.md
 and .env.example list them."""
 
+GATEWAY: Final = "further topics it may publish to, such as zigbee2mqtt/#: those of the modules behind a gateway"
+
 
 def parse(given: Sequence[str]) -> argparse.Namespace:
     """Return the command and its arguments; `passed_on` has what belongs to another program. Exits as argparse does."""
@@ -36,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     _running(commands)
     _looking(commands)
     _messages(commands)
+    _devices(commands)
     _data(commands)
     _machine(commands)
     return top
@@ -89,6 +92,23 @@ def _messages(commands: "Commands[argparse.ArgumentParser]") -> None:
     simulate.add_argument("--modules", metavar="N", help="how many modules [50]")
     simulate.add_argument("--rate", metavar="N", help="samples per second of all modules [500]")
     simulate.add_argument("--seconds", metavar="N", help="how long samples are sent [20]")
+
+
+def _devices(commands: "Commands[argparse.ArgumentParser]") -> None:
+    summary = "give each device a user and password of its own, which hold for its own topics only"
+    actions = _command(commands, "device", summary).add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = _command(actions, "add", "make the identity of a module, and show its password once")
+    add.add_argument("module", nargs="*", help="as its topics name it; it is the user's name too")
+    add.add_argument("--file", metavar="FILE", help="also those named in a file, one a line; - is standard input")
+    add.add_argument("--publish", metavar="FILTER", action="append", default=[], help=GATEWAY)
+    _command(actions, "list", "list the modules that have an identity").add_argument("--json", action="store_true")
+    remove = _command(actions, "remove", "end identities at once; connections that use them are closed")
+    remove.add_argument("module", nargs="+")
+    rotate = _command(actions, "rotate", "replace the password of a module, and show the new one once")
+    rotate.add_argument("module")
+    for making in (add, rotate):
+        making.add_argument("--json", action="store_true", help="for programs")
+        making.add_argument("--out", metavar="FILE", help="write module and password to a file that you alone can read")
 
 
 def _data(commands: "Commands[argparse.ArgumentParser]") -> None:

@@ -10,11 +10,15 @@ MQTT user of its own, which may read and not publish.
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from seve_ingest.routing.rights import ALL_COMMANDS
 from seve_runtime.tls import Pair
+
+from seve_embedded.logins import MQTT_OPERATOR, PIPELINE, SHARED
+from seve_embedded.shared.identities import Rights
 
 CONFIG: Final = """\
 server_name: seve
@@ -32,9 +36,11 @@ accounts {{
   DEVICES {{
     jetstream: enabled
     users: [
-      {{ user: {user}, password: {password}, allowed_connection_types: [MQTT], permissions: {device_rights} }}
+      {shared}
       {ingest}
+      {operator}
       {broker}
+      {identities}
     ]
   }}
   {system}
@@ -64,11 +70,10 @@ MQTT_SUBJECTS: Final = "$MQTT.>"
 subscribe to that may subscribe at QoS 0 only, and leaves nothing behind that a message would have to wait for.
 """
 
-COMMANDS: Final = ("cmnd.>", "*.set.>")
-"""Commands to devices, `cmnd/#` and `+/set/#`: all that a device reads; deploy/docker/mosquitto/devices.acl too."""
+IDENTITIES: Final = "# identities of devices"
+"""A comment of the configuration: `with_identities` puts them in its place."""
 
 READS_ONLY: Final = json.dumps({"publish": {"deny": [">"]}})
-INGEST: Final = "{{ user: pipeline, password: {password}, allowed_connection_types: [MQTT], permissions: {rights} }}"
 SYSTEM: Final = """\
 SYSTEM {{
     users: [{{
@@ -76,6 +81,7 @@ SYSTEM {{
       permissions: {{ publish: ["$SYS.REQ.SERVER.PING.HEALTHZ"], subscribe: ["_INBOX_health.>"] }}
     }}]
   }}"""
+USER: Final = "{{ user: {user}, password: {password}, allowed_connection_types: [MQTT], permissions: {rights} }}"
 BROKER: Final = "{{ user: broker, password: {password}, allowed_connection_types: [STANDARD] }}"
 
 
@@ -101,7 +107,9 @@ def config(
     ingest_password: str | None = None,
     broker_password: str | None = None,
     health_password: str | None = None,
+    operator_password: str | None = None,
     device: tuple[str, str] | None = None,
+    anonymous: bool = True,
     tls: Pair | None = None,
     mqtt_tls: Pair | None = None,
     mqtt_client_ca: Path | None = None,
@@ -109,13 +117,17 @@ def config(
     """The server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`.
 
     `passwords` has one for each user of users.conf; without it anybody who reaches the port may do all. Without
-    `device` (name and password) anybody who reaches the MQTT port is a device. With `ingest_password` the MQTT user
+    `device` (name and password) anybody who reaches the MQTT port is a device, unless `anonymous` is false: then
+    devices need an identity, which `with_identities` adds. With `ingest_password` the MQTT user
     `pipeline` reads all and devices read commands only; without it they read all, as ingest is one of them. With
     `broker_password` the user `broker` may see and bound the queue. With `health_password` the user `health` of the
-    system account may ask for the server's health. `tls` and `mqtt_tls` are the certificates of the two ports; with
-    `mqtt_client_ca` devices must show one that it signed.
+    system account may ask for the server's health. With `operator_password` the MQTT user `mqtt_operator` may publish.
+    `tls` and `mqtt_tls` are the certificates of the two ports; with `mqtt_client_ca` devices must show one that it
+    signed.
     """
-    user, password = device or ("device", "device")
+    user, password = device or (SHARED, SHARED)
+    rights = _device_rights(may_queue=ingest_password is None)
+    shared = USER.format(user=quoted(user), password=quoted(password), rights=rights)
     return CONFIG.format(
         store=quoted(str(store)),
         host=host,
@@ -126,16 +138,16 @@ def config(
         passwords=_variables(passwords or {}),
         users=_users() if passwords else ANYBODY,
         pipeline_anonymous="" if passwords else "no_auth_user: anybody",
-        device_rights=_device_rights(may_queue=ingest_password is None),
-        ingest=INGEST.format(password=quoted(ingest_password), rights=READS_ONLY) if ingest_password else "",
+        shared=shared if device or anonymous else "",
+        ingest=_ingest(ingest_password) if ingest_password else "",
         broker=BROKER.format(password=quoted(broker_password)) if broker_password else "",
         system=SYSTEM.format(password=quoted(health_password)) if health_password else "",
         system_account="system_account: SYSTEM" if health_password else "",
         tls=_tls(tls, "handshake_first: true") if tls else "",
         mqtt_tls=_tls(mqtt_tls, *_client_ca(mqtt_client_ca)) if mqtt_tls else "",
-        user=quoted(user),
-        password=quoted(password),
-        devices_anonymous="" if device else "no_auth_user: device",
+        operator=_operator(operator_password) if operator_password else "",
+        identities=IDENTITIES,
+        devices_anonymous=f"no_auth_user: {SHARED}" if anonymous and not device else "",
     )
 
 
@@ -161,8 +173,46 @@ def _users() -> str:
 def _device_rights(*, may_queue: bool) -> str:
     """The permissions of a device; `may_queue` lets it read everything, also at QoS 1."""
     closed = [*SERVER_SUBJECTS, MQTT_SUBJECTS]
-    read = {"allow": [">"], "deny": SERVER_SUBJECTS} if may_queue else {"allow": COMMANDS, "deny": closed}
+    commands = subjects(ALL_COMMANDS)
+    read = {"allow": [">"], "deny": SERVER_SUBJECTS} if may_queue else {"allow": commands, "deny": closed}
     return json.dumps({"publish": {"allow": [">"], "deny": closed}, "subscribe": read})
+
+
+def _ingest(password: str) -> str:
+    return USER.format(user=PIPELINE, password=quoted(password), rights=READS_ONLY)
+
+
+def _operator(password: str) -> str:
+    rights = {"publish": {"allow": [">"], "deny": [*SERVER_SUBJECTS, MQTT_SUBJECTS]}, "subscribe": {"deny": [">"]}}
+    return USER.format(user=quoted(MQTT_OPERATOR), password=quoted(password), rights=json.dumps(rights))
+
+
+def with_identities(text: str, devices: Iterable[tuple[str, str, Rights]]) -> str:
+    """Return a configuration with these identities: the name, bcrypt digest and rights of each."""
+    lines = [
+        USER.format(user=quoted(module), password=quoted(digest), rights=json.dumps(_own_rights(rights)))
+        for module, digest, rights in devices
+    ]
+    return text.replace(IDENTITIES, "\n      ".join([IDENTITIES, *lines]))
+
+
+def _own_rights(rights: Rights) -> dict[str, dict[str, list[str]]]:
+    """A filter that begins with a wildcard would hold `$JS.API` too; and no filter at all would be every one."""
+    allowed = subjects(rights.publish)
+    closed = [*SERVER_SUBJECTS, MQTT_SUBJECTS] if any(one.startswith(("*", ">")) for one in allowed) else []
+    return {
+        "publish": {"allow": allowed, "deny": closed} if allowed else {"deny": [">"]},
+        "subscribe": {"allow": subjects(rights.read), "deny": [MQTT_SUBJECTS]},
+    }
+
+
+def subjects(filters: Iterable[str]) -> list[str]:
+    """Return the NATS subjects of MQTT filters. `a/#` is `a` as well; a dot within a level is two slashes."""
+    found = []
+    for one in filters:
+        subject = ".".join({"+": "*", "#": ">"}.get(level, level.replace(".", "//")) for level in one.split("/"))
+        found += [subject.removesuffix(".>"), subject] if subject.endswith(".>") else [subject]
+    return found
 
 
 def quoted(text: str) -> str:

@@ -1,0 +1,64 @@
+"""`device` in containers: Mosquitto reads its users and rights again. Devices that stay notice nothing."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+from seve_embedded.shared.device_command import place
+from seve_embedded.shared.identities import DeviceError, Rules
+
+from seve_docker import prepare
+from seve_docker.compose import Compose
+from seve_docker.mosquitto_acl import PIPELINE
+from seve_docker.up import networks
+
+RELOAD: Final = "umask 077 && cp /run/secrets/mqtt_passwords /run/secrets/mqtt_acl /tmp && kill -HUP 1"
+INGEST_SECONDS: Final = 30.0
+
+
+class MosquittoBroker:
+    """Mosquitto of one stack, as `device` needs it; its settings have been through `prepare`."""
+
+    def __init__(self, compose: Compose) -> None:
+        environ = compose.environ
+        self._compose = compose
+        self.folder = prepare.secrets_folder(compose.root, environ)
+        self.rules = Rules.of(environ, compose.root)
+        self.taken = frozenset({PIPELINE, environ.get("MQTT_USERNAME", "")})
+        self.place = place(environ["MQTT_LISTEN"], networks())
+        self.own = environ.get("MQTT_DEVICES") == prepare.OWN
+
+    def digest(self, password: str) -> str:
+        """Return the PBKDF2 digest."""
+        return prepare.mosquitto_digest(password)
+
+    def write(self, file: Path, text: str) -> None:
+        """Write a file that its owner alone can read: no container needs it."""
+        fresh = file.with_name(f"{file.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(0o600)
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(file)
+
+    def apply(self) -> bool:
+        """Let Mosquitto read the identities that are kept; False where it does not run. Raises DeviceError."""
+        prepare.prepare(self._compose.root, self._compose.environ)
+        if not any(one.service == "mosquitto" and one.state == "running" for one in self._compose.states()):
+            return False
+        self._wait_for_ingest()
+        done = self._compose.ask("exec", "-T", "mosquitto", "sh", "-c", RELOAD)
+        if done.returncode:
+            raise DeviceError(f"Mosquitto did not read its users again: {done.stderr.strip()}")
+        return True
+
+    def _wait_for_ingest(self) -> None:
+        """Wait until ingest is connected. A Mosquitto that was restarted knows no password of a session that is away:
+        reading its users again, it would take the session's rights and drop what comes for it.
+        """
+        deadline = time.monotonic() + INGEST_SECONDS
+        while not all(one.settled for one in self._compose.states() if one.service.startswith("ingest")):
+            if time.monotonic() > deadline:
+                raise DeviceError(
+                    "ingest is not connected, and what waits for it would be lost: ./seve status says why"
+                )
+            time.sleep(1)

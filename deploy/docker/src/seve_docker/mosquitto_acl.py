@@ -1,0 +1,30 @@
+"""Who may publish and read what at Mosquitto, as its `acl_file`. Pure.
+
+There is no `pattern` in it: that would hold for everybody, and devices with an identity may do less than others. `#`
+does not match topics that begin with `$`, so $SYS and $CONTROL stay closed.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from seve_embedded.shared.identities import Rights
+from seve_ingest.routing.rights import ALL_COMMANDS
+
+PIPELINE: Final = "pipeline"
+ANY_DEVICE: Final = Rights(["#"], list(ALL_COMMANDS))
+"""Of devices without an identity: publish anything, read commands and nothing else."""
+
+
+def text(devices: Mapping[str, Rights], *, shared: str | None, anonymous: bool) -> str:
+    """Return the file: `devices` have an identity, `shared` is the user of all others, or they are `anonymous`."""
+    parts = ["# Written by ./seve; what devices may do is in docs/security.md."]
+    parts += _lines(ANY_DEVICE) if anonymous else []  # before the first user: whoever gives no name
+    parts += [f"user {PIPELINE}", "topic readwrite #", "topic read $SYS/#"]
+    parts += [f"user {shared}", *_lines(ANY_DEVICE)] if shared else []
+    for module, rights in sorted(devices.items()):
+        parts += [f"user {module}", *_lines(rights)]
+    return "\n".join([*parts, ""])
+
+
+def _lines(rights: Rights) -> list[str]:
+    return [*(f"topic write {one}" for one in rights.publish), *(f"topic read {one}" for one in rights.read)]

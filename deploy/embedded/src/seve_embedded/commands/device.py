@@ -1,0 +1,82 @@
+"""`device`: identities at the embedded broker. NATS reads its configuration again; devices that stay notice nothing."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Final
+
+import bcrypt
+
+from seve_embedded.logins import RESERVED, SHARED
+from seve_embedded.servers import nats
+from seve_embedded.shared.device_command import place
+from seve_embedded.shared.identities import DeviceError, Rules
+from seve_embedded.stack import Stack
+from seve_embedded.state import write_private
+from seve_embedded.supervision import processes
+
+RELOAD_SECONDS: Final = 60.0
+"""NATS asks every connected device's password again: a millisecond each."""
+
+DIGEST_ROUNDS: Final = 4
+"""bcrypt's least: a password of 128 random bits needs no slow digest, and thousands of devices may connect at once."""
+
+RELOADED, REFUSED = "Reloaded server configuration", "Failed to reload server configuration"
+
+
+class EmbeddedBroker:
+    """NATS of one stack, as `device` needs it."""
+
+    def __init__(self, stack: Stack, networks: list[str]) -> None:
+        self._stack = stack
+        self.folder = stack.state.secrets
+        self.rules = Rules.of(stack.environ, stack.state.folder.parent)
+        self.taken = frozenset({*RESERVED, SHARED, stack.settings.mqtt_username or SHARED})
+        self.place = place(stack.settings.mqtt_listen, networks, stack.current.addresses.tls.get("MQTT_CA_FILE"))
+        self.own = stack.settings.mqtt_devices == "own"
+
+    def digest(self, password: str) -> str:
+        """Return the bcrypt digest."""
+        return digest(password)
+
+    def write(self, file: Path, text: str) -> None:
+        """Write a file that its owner alone can read."""
+        write_private(file, text)
+
+    def apply(self) -> bool:
+        """Let NATS read the identities that are kept; False where it does not run. Raises DeviceError."""
+        server = next((one for one in self._stack.running if one.name == "nats"), None)
+        if server is None:
+            return False
+        self._stack.write_identities()
+        checked = subprocess.run(
+            [nats.binary(), "-t", "-c", self._stack.state.nats_config], check=False, capture_output=True, text=True
+        )
+        if checked.returncode:
+            raise DeviceError(f"NATS refuses its configuration: {checked.stderr.strip() or checked.stdout.strip()}")
+        log = self._stack.state.log("nats")
+        read = log.stat().st_size
+        processes.send(server, signal.SIGHUP)
+        wait_reloaded(log, read)
+        return True
+
+
+def digest(password: str) -> str:
+    """Return what NATS compares a password with."""
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(DIGEST_ROUNDS)).decode()
+
+
+def wait_reloaded(log: Path, read: int) -> None:
+    """Wait for what NATS says to it in its log, after the first `read` bytes. Raises DeviceError."""
+    deadline = time.monotonic() + RELOAD_SECONDS
+    while time.monotonic() < deadline:
+        with log.open("rb") as file:
+            file.seek(read if read <= log.stat().st_size else 0)  # a log that was rotated begins anew
+            said = file.read().decode(errors="replace")
+        if REFUSED in said:
+            raise DeviceError(f"NATS refuses its configuration:\n{said[said.index(REFUSED) :].splitlines()[0]}")
+        if RELOADED in said:
+            return
+        time.sleep(0.02)
+    raise DeviceError(f"NATS did not read its configuration within {RELOAD_SECONDS:g} s: ./seve logs nats")

@@ -1,0 +1,138 @@
+"""The topics that a device with an identity of its own may use: those that the routes read as messages of that device.
+
+Made of the same routes that ingest matches, so a new preset or a line of the route file needs no second list. Standard
+library only: both modes of the stack load it on a bare Python. Knows no broker; filters are MQTT's.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from seve_ingest.routing.layouts import LAYOUTS
+
+COMMANDS: Final = ("cmnd/{module}/#", "{module}/set/#")
+"""Commands to a device: all that it may read."""
+
+ALL_COMMANDS: Final = ("cmnd/#", "+/set/#")
+"""Commands to every device: all that those may read which have no identity."""
+
+_ANY: Final = "{module}"
+"""In the place of a name that no route knows."""
+
+MAX_NAME_BYTES: Final = 128
+"""Of a level of a topic, as ingest takes it."""
+
+_NAME: Final = re.compile(r"[^\W_](?:[^\W]|[.-]){0,63}")
+_FILTER: Final = re.compile(r"[^\W_][^\s/+#$*>\x7f]*(?:/(?:[^\s/+#$*>\x7f]+|\+))*(?:/#)?")
+
+
+class Layout(NamedTuple):
+    """What a route says of whose a topic is: `module` where the topic has no place for one."""
+
+    topic: str
+    kind: str
+    module: str = ""
+
+
+def routes(presets: str, own: Iterable[Layout] = ()) -> list[Layout]:
+    """Return the routes in the order ingest tries them; `presets` is ROUTE_PRESETS. Raises ValueError."""
+    names = [name for name in (word.strip() for word in presets.split(",")) if name and name != "native"]
+    if strange := [name for name in names if name not in LAYOUTS]:
+        raise ValueError(f"ROUTE_PRESETS: {strange[0]!r} is none of {', '.join(sorted(LAYOUTS))}")
+    ours = (words for name in (*names, "native") for words in LAYOUTS[name])
+    return [*own, *(Layout(words["topic"], words["kind"], words.get("module", "")) for words in ours)]
+
+
+def usable_name(module: str) -> bool:
+    """Whether a module's name can be a user's name and a level of a topic at every broker."""
+    return _NAME.fullmatch(module) is not None and len(module.encode()) <= MAX_NAME_BYTES
+
+
+def usable_filter(topic: str) -> bool:
+    """Whether a filter may be given to a gateway: it begins with a word, so that it never holds the broker's topics."""
+    return _FILTER.fullmatch(topic) is not None
+
+
+def publish(table: Sequence[Layout], module: str, prefix: str = "") -> list[str]:
+    """Return the filters of topics under which a module may publish; none can hold a message of another module.
+
+    A route's own filter is left out where an earlier route reads some of its topics as another module's.
+    """
+    routes = tuple(table)
+    before = [prefix.strip("/")] if prefix.strip("/") else []
+    name = module if module in _words(routes) else _ANY
+    return ["/".join([*before, *levels]).replace(_ANY, module) for levels in _filters(routes, name)]
+
+
+def read(module: str) -> list[str]:
+    """Return the filters of topics that a module may read."""
+    return [command.format(module=module) for command in COMMANDS]
+
+
+@lru_cache(maxsize=8)
+def _words(table: tuple[Layout, ...]) -> frozenset[str]:
+    """The names that mean something to a route; all others have the same rights, each under its own name."""
+    return frozenset(word for route in table for word in (*route.topic.split("/"), route.module))
+
+
+@lru_cache(maxsize=64)
+def _filters(table: tuple[Layout, ...], module: str) -> tuple[tuple[str, ...], ...]:
+    found = [
+        filled
+        for place, route in enumerate(table)
+        if route.kind != "ignored"
+        and (filled := _filled(route, module))
+        and not any(_of_another(earlier, filled, module) for earlier in table[:place])
+    ]
+    return tuple(_widest(found))
+
+
+def _filled(route: Layout, module: str) -> tuple[str, ...] | None:
+    """The levels of a route's topics that are this module's; None where it has none."""
+    levels = route.topic.split("/")
+    if "{module}" not in levels and route.module != module:
+        return None
+    return tuple(module if level == "{module}" else "+" if level.startswith("{") else level for level in levels)
+
+
+def _of_another(earlier: Layout, levels: Sequence[str], module: str) -> bool:
+    """Whether an earlier route reads topics of a filter, or may read them, as those of another module."""
+    own = earlier.topic.split("/")
+    if earlier.kind == "ignored" or not _overlap([_plain(level) for level in own], levels):
+        return False
+    if "{module}" not in own:
+        return earlier.module != module
+    place = own.index("{module}")
+    return place >= len(levels) or levels[place] != module
+
+
+def _plain(level: str) -> str:
+    return "+" if level.startswith("{") else level
+
+
+def _overlap(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether a topic can match both filters; a last `#` matches nothing, too."""
+    for mine, theirs in zip(one, other, strict=False):
+        if "#" in (mine, theirs):
+            return True
+        if mine != theirs and "+" not in (mine, theirs):
+            return False
+    longer = max(one, other, key=len)
+    return len(one) == len(other) or longer[min(len(one), len(other))] == "#"
+
+
+def _covers(wide: Sequence[str], narrow: Sequence[str]) -> bool:
+    """Whether every topic of `narrow` matches `wide`."""
+    for place, level in enumerate(wide):
+        if level == "#":
+            return True
+        if place >= len(narrow) or narrow[place] == "#" or level not in ("+", narrow[place]):
+            return False
+    return len(wide) == len(narrow)
+
+
+def _widest(filters: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The filters that no other one covers, in their order."""
+    several = list(dict.fromkeys(filters))
+    return [one for one in several if not any(other != one and _covers(other, one) for other in several)]
