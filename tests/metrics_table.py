@@ -22,7 +22,7 @@ BEGIN, END = "<!-- metrics: made by tests/metrics_table.py -->\n", "<!-- end of 
 UNITS = {
     *("bytes", "seconds", "messages", "envelopes", "rows", "batches", "frames", "requests", "snapshots", "stretches"),
     *("clients", "modules", "subscriptions", "connections", "sessions", "consumers", "sequence", "gaps", "handshakes"),
-    *("outcomes", "points", "repairs", "states", "resends", "retries", "upserts", "halvings", "deadletters"),
+    *("outcomes", "points", "repairs", "states", "resends", "retries", "upserts", "halvings", "deadletters", "changes"),
 }
 """Every name has one of these words: Prometheus' base units, or the noun of what is counted."""
 

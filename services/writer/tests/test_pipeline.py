@@ -23,6 +23,7 @@ async def test_each_kind_of_report_reaches_its_table(journal, writer, query):
     bodies = {
         "system.status": {"rssi": -45, "memory": {"heapFreeKb": 123, "heapMinFreeKb": 45}},
         "system.config": {
+            "chipId": "a8bbcc",
             "ip": "192.168.1.100",
             "mac": "AA:BB:CC:DD:EE:FF",
             "uptimeStart": 1234567890,
@@ -39,9 +40,9 @@ async def test_each_kind_of_report_reaches_its_table(journal, writer, query):
     async with writer():
         await eventually(journal.empty, "all acknowledged")
     assert query(
-        "SELECT ip, mac, uptime_start, rssi, flash_used_kb, flash_free_kb, flash_system_kb, heap_total_kb,"
+        "SELECT chip_id, ip, mac, uptime_start, rssi, flash_used_kb, flash_free_kb, flash_system_kb, heap_total_kb,"
         " heap_free_kb, heap_min_free_kb FROM device_system_status WHERE module_id = 'croissance'"
-    ) == [("192.168.1.100", "AA:BB:CC:DD:EE:FF", 1234567890, -45, 500, 1500, 200, 320, 123, 45)]
+    ) == [("a8bbcc", "192.168.1.100", "AA:BB:CC:DD:EE:FF", 1234567890, -45, 500, 1500, 200, 320, 123, 45)]
     assert query("SELECT chip_model, chip_rev, cpu_freq_mhz, flash_kb, cores FROM device_hardware") == [
         ("ESP32", 3, 240, 4096, 2)
     ]

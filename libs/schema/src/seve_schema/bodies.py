@@ -47,9 +47,10 @@ class ConfigMemory(Struct, frozen=True, rename="camel"):
 
 
 class SystemConfig(Struct, frozen=True, rename="camel"):
-    """`{module}/system/config`; uptime_start is whatever the firmware counts from (seconds since 1970, usually).
+    """`{module}/system/config`; uptime_start is the origin of the firmware's uptime (seconds since 1970, usually).
 
-    chip_id is the serial number of the chip, as the firmware writes it: two of them under one module are two devices.
+    chip_id is the serial number of the chip, as the firmware writes it. Another one under the same module is a second
+    device, or a new board.
     """
 
     chip_id: Text = UNSET

@@ -29,6 +29,9 @@ DEAD = Counter("seve_writer_deadletters_total", "Envelopes that went to the dead
 SUPPRESSED = Counter(
     "seve_writer_deadletters_suppressed_total", "Dead letters beyond 100 per second and reason: counted, not kept"
 )
+CHIP_CHANGES = Counter(
+    "seve_writer_chip_changes_total", "Reports of a module by another chip: a second device, or a new board"
+)
 WAITING = Gauge("seve_writer_waiting_rows", "Rows that wait for a flush")
 HELD = Gauge("seve_writer_held_messages", "Journal messages in this writer's hands")
 LAG = Gauge("seve_writer_consumer_lag_messages", "Journal messages not yet acknowledged by any writer")

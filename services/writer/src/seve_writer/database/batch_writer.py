@@ -3,6 +3,7 @@ row's, and publishes a single refused row as a dead letter. Ends early only by r
 """
 
 import random
+import time
 from collections.abc import Sequence
 
 import psycopg
@@ -12,8 +13,10 @@ from seve_runtime.backoff import backoff, jittered
 from seve_runtime.errors import Stopped, describe
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, pause
+from seve_runtime.rate_limit import Throttle
 
 from seve_writer import metrics
+from seve_writer.database.chips import ChipChange, changes
 from seve_writer.database.retry_policy import Attempt, Step
 from seve_writer.database.sqlstate import Fault, classify
 from seve_writer.database.store import Store
@@ -33,6 +36,10 @@ LONGEST_BACKOFF = 2.0
 """Seconds between retries."""
 
 
+WARN_EVERY = 10.0
+"""Seconds between two warnings about chips: two devices of one name may report in turn for months."""
+
+
 class PartRefused(Exception):
     """The database refuses at least one row of this part."""
 
@@ -50,6 +57,7 @@ class BatchWriter:
         self._deadletters = deadletters
         self._health = health
         self._stop = stop
+        self._warnings = Throttle(WARN_EVERY)
 
     async def until_ready(self) -> None:
         """Wait until the database answers with a usable schema. Raises Stopped."""
@@ -100,6 +108,7 @@ class BatchWriter:
             metrics.UPSERTS.labels("redelivered").inc()
         while True:
             try:
+                stored = await self._store.chips(transaction.chips) if transaction.chips else {}
                 counts = await self._store.write(transaction, upsert=attempt.upsert, unlimited=attempt.unlimited)
             except (psycopg.Error, SchemaError, OSError) as error:  # TimeoutError is an OSError
                 await self._next(attempt, error, last=last)
@@ -107,6 +116,7 @@ class BatchWriter:
                 self._health.holds(DATABASE)
                 self._health.holds(SCHEMA)
                 _count(counts)
+                self._report(changes(transaction.chips, stored))
                 return counts
 
     async def _next(self, attempt: Attempt, error: Exception, *, last: bool) -> None:
@@ -136,6 +146,18 @@ class BatchWriter:
                 error=describe(error),
                 failures=failures,
             )
+
+    def _report(self, changed: list[ChipChange]) -> None:
+        metrics.CHIP_CHANGES.inc(len(changed))
+        for change in changed:
+            if self._warnings.allows(time.monotonic()):
+                log.warning(
+                    "another chip reports under the name of this module: a second device, or a new board",
+                    module=change.module,
+                    before=change.before,
+                    now=change.now,
+                    warnings_suppressed=self._warnings.held_back(),
+                )
 
     async def _pause(self, failures: int) -> None:
         wait = backoff(failures, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)

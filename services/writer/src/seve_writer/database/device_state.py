@@ -30,7 +30,7 @@ class Patch(NamedTuple):
 
 
 _SYSTEM_STATUS: Final = {"rssi": "rssi"}
-_SYSTEM_CONFIG: Final = {"ip": "ip", "mac": "mac", "uptime_start": "uptime_start"}
+_SYSTEM_CONFIG: Final = {"chip_id": "chip_id", "ip": "ip", "mac": "mac", "uptime_start": "uptime_start"}
 _STATUS_MEMORY: Final = {"heap_free_kb": "heap_free_kb", "heap_min_free_kb": "heap_min_free_kb"}
 _CONFIG_MEMORY: Final = {"heap_total_kb": "heap_total_kb"}
 _FLASH: Final = {"used_kb": "flash_used_kb", "free_kb": "flash_free_kb", "system_kb": "flash_system_kb"}

@@ -26,6 +26,8 @@ KEYS: Final = {
 
 WITHOUT_DECOMPRESSION_LIMIT: Final = "SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
 
+CHIPS: Final = "SELECT module_id, chip_id FROM device_system_status WHERE module_id = ANY (%s) AND chip_id IS NOT NULL"
+
 UPSERT: Final = """
 WITH put AS (
     INSERT INTO measurements AS t (module_id, sensor_type, hardware_id, time, value, position)

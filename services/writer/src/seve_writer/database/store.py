@@ -3,7 +3,8 @@ and rows together, or nothing. Handles no error: it raises them.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -36,29 +37,35 @@ class Store:
         Raises psycopg.Error, SchemaError or TimeoutError. After a lost connection or a timeout it is unknown whether
         the transaction committed; after any other error it did not.
         """
-        async with asyncio.timeout(self._timeout):
-            connection = await self._open()
-            try:
-                return await self._transact(connection, transaction, upsert=upsert, unlimited=unlimited)
-            except BaseException:
-                await self._abandon(connection)
-                raise
+        async with self._connected() as connection:
+            return await self._transact(connection, transaction, upsert=upsert, unlimited=unlimited)
+
+    async def chips(self, modules: Iterable[str]) -> dict[str, str]:
+        """Return the chip ids that are stored of some modules. Raises as `write`."""
+        async with self._connected() as connection:
+            return dict(await (await connection.execute(sql.CHIPS, [list(modules)])).fetchall())
 
     async def probe(self) -> None:
         """Run an empty query. Raises as `write`."""
-        async with asyncio.timeout(self._timeout):
-            connection = await self._open()
-            try:
-                await run(connection, ["SELECT 1"])
-            except BaseException:
-                await self._abandon(connection)
-                raise
+        async with self._connected() as connection:
+            await run(connection, ["SELECT 1"])
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """Give the connection, open, for at most the timeout; roll back or close it after an error."""
+        async with asyncio.timeout(self._timeout):
+            connection = await self._open()
+            try:
+                yield connection
+            except BaseException:
+                await self._abandon(connection)
+                raise
 
     async def _transact(
         self, connection: AsyncConnection[Any], transaction: Transaction, *, upsert: bool, unlimited: bool

@@ -3,8 +3,9 @@ ledger's counts. Executes nothing (`store` does).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from seve_writer.database.chips import Chips, reported
 from seve_writer.database.device_state import Patch, log_line, patches, rounds
 from seve_writer.decode import LogLine, Report, Unit, Unreadable
 
@@ -31,8 +32,8 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """One transaction. `counts` has the outcomes known before it runs, without rows and reports; `reports` counts the
-    envelopes behind the patches. With `redelivered`, its rows may exist already. `earliest` is the earliest time of the
-    batch's samples, microseconds since 1970; None where it has none.
+    envelopes behind the patches; `chips` are those that the reports name. With `redelivered`, its rows may exist
+    already. `earliest` is the earliest time of the batch's samples, microseconds since 1970; None where it has none.
     """
 
     journal: int
@@ -43,6 +44,7 @@ class Transaction:
     counts: Counts
     redelivered: bool
     earliest: int | None = None
+    chips: Chips = field(default_factory=dict)
 
 
 def plan(units: Sequence[Unit], journal: int, *, ending: bool = True, earliest: int | None = None) -> Transaction:
@@ -80,6 +82,7 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True, earliest: 
         counts=Counts(replaced=samples - len(rows), ignored=ignored, dead=dead),
         redelivered=any(unit.message.delivered > 1 for unit in units),
         earliest=earliest,
+        chips=reported(states),
     )
 
 
