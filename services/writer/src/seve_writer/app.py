@@ -12,12 +12,12 @@ from seve_runtime.nats.direct import DirectClient
 from seve_runtime.rate_limit import Quota
 
 from seve_writer import metrics
-from seve_writer.batch import Waiting
 from seve_writer.database.batch_writer import DATABASE, SCHEMA, BatchWriter
 from seve_writer.database.maintenance import maintain
 from seve_writer.database.store import Store
 from seve_writer.deadletters import PER_SECOND, DeadLetters
-from seve_writer.flush import FlushLoop
+from seve_writer.flush_loop import FlushLoop
+from seve_writer.flush_rule import Waiting
 from seve_writer.journal.consumer import Consumer
 from seve_writer.journal.monitor import Monitor
 from seve_writer.schema import version

@@ -1,7 +1,7 @@
 """The 5 s / 100 rule, told by plain values."""
 
-from seve_writer.batch import Waiting
 from seve_writer.decode import Unit
+from seve_writer.flush_rule import Waiting
 from seve_writer.journal.message import JournalMessage
 
 
