@@ -83,10 +83,10 @@ def open_page(chromium):
         if message.type in ("error", "warning"):
             complaints.append(f"{message.text} ({message.location['url']})")
 
-    def go(url, *, width=1280, height=860, refused=False, **options):
+    def go(url, *, width=1280, height=860, refused=None, **options):
         contexts.append(chromium.new_context(viewport={"width": width, "height": height}, locale="en-GB", **options))
         page = contexts[-1].new_page()
-        page.on("console", lambda message: (refused and "status of 401" in message.text) or complain(message))
+        page.on("console", lambda message: f"status of {refused}" in message.text or complain(message))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         dropped = [url]
         page.on("requestfailed", lambda request: NETWORK_CHANGED in (request.failure or "") and dropped.append(url))

@@ -39,7 +39,7 @@ def test_asks_for_a_token_until_it_is_accepted_and_shows_what_it_allows(another,
     """The token is typed once, and kept for the tab; modules it does not name are not there."""
     device(name).sample("co2", 400)
     device(f"{name}-else").sample("co2", 400)
-    page = open_page(f"{another(JWT_SECRET=SECRET)}?filter={name}", refused=True)
+    page = open_page(f"{another(JWT_SECRET=SECRET)}?filter={name}", refused=401)
     dialog = page.get_by_role("dialog", name="Access")
     expect(dialog).to_contain_text("This server asks for a token.")
     dialog.get_by_label("Token").fill("nonsense")
@@ -66,7 +66,7 @@ def test_an_expired_token_is_asked_for_again_and_the_page_goes_on(another, open_
     """What came meanwhile is there afterwards."""
     module = device(name)
     module.sample("co2", 400)
-    page = open_page(f"{another(JWT_SECRET=SECRET)}?filter={name}#token={token([name], seconds=10)}", refused=True)
+    page = open_page(f"{another(JWT_SECRET=SECRET)}?filter={name}#token={token([name], seconds=10)}", refused=401)
     expect(card(page, name)).to_contain_text("400")
     dialog = page.get_by_role("dialog", name="Access")
     expect(dialog).to_contain_text(re.compile("expired|no longer accepts"))

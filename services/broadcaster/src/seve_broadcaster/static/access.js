@@ -11,15 +11,21 @@ class Access {
 
   /** Known modules and where to resume from: `{ since, heard }`. Asks for a token where the server wants one. */
   async enter(refused) {
-    this.token = this.#given() ?? this.#kept();
-    let response = await this.#fetch("api/modules");
-    while (response?.status === 401) {
-      await this.again(this.token === null ? "This server asks for a token." : "The server did not accept the token.");
-      response = await this.#fetch("api/modules");
-    }
+    const response = await this.ask("api/modules");
     if (response?.ok) return read(await response.json());
     if (response) refused(`The server answered ${response.status}.`);
     return { since: null, heard: [] }; // the WebSocket tries on by itself
+  }
+
+  /** The answer to a GET; null where the server cannot be reached. Asks for a token where the server wants one. */
+  async ask(path) {
+    this.token ??= this.#given() ?? this.#kept();
+    let response = await this.#fetch(path);
+    while (response?.status === 401) {
+      await this.again(this.token === null ? "This server asks for a token." : "The server did not accept the token.");
+      response = await this.#fetch(path);
+    }
+    return response;
   }
 
   /** Whether the server refuses the token now: a browser does not say why a WebSocket was not opened. */

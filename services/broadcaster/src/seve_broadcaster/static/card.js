@@ -80,8 +80,10 @@ export class Card {
     for (const name of ["name", "presence", "word", "heard", "device"]) this.#parts[name] = this.element.querySelector(`.${name}`);
     this.#parts.body = this.element.querySelector("tbody");
     const name = visible(module.name);
-    write(this.#parts.name, name);
-    this.#parts.name.title = name;
+    const link = this.#parts.name.querySelector("a");
+    write(link, name);
+    link.href = `module.html?${new URLSearchParams({ module: module.name })}`;
+    link.title = `${name}: charts`;
     this.element.querySelector("article").ariaLabel = `Module ${name}`;
     this.#parts.device.addEventListener("toggle", () => this.#writeDevice());
   }
