@@ -20,7 +20,7 @@ OF_FILES = {"MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE", "WS_TLS_CERT_FILE
 OF_FILES |= {"NATS_CA_FILE", "NATS_CERT_FILE", "NATS_KEY_FILE"}
 """For TLS, to a broker elsewhere and of the WebSocket port: files that a compose.override.yaml has to mount."""
 
-INNER = {"MQTT_ACCESS", "REVISION"}
+INNER = {"MQTT_ACCESS", "REVISION", "JWT_KEYS_FOLDER", "JWT_KEYS_NAME"}
 """Found out by `./seve`, set by nobody."""
 
 

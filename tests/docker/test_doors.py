@@ -1,5 +1,9 @@
 """MQTT opened to the network: never without a password by mistake, and then for those who know it."""
 
+import contextlib
+import json
+import socket
+
 import pytest
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion
@@ -75,3 +79,62 @@ def test_the_password_of_devices_is_kept_as_a_digest(opened):
     assert "greenhouse:$7$" in kept
     assert "dew & mist" not in kept
     assert (opened.secrets.stat().st_mode & 0o777) == 0o700
+
+
+def test_a_key_that_is_replaced_is_seen_in_the_container(engine, tmp_path):
+    """By a file that is renamed to its name, as editors and secret managers do."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    keys.chmod(0o755)
+    (keys / "jwt.pem").write_text("old")
+    stack = Compose(tmp_path, JWT_PUBLIC_KEY_FILE=str(keys / "jwt.pem"), **images())
+    prepared = stack.execute(["bash", "-c", 'eval "$(./seve prepare)"; echo "$JWT_KEYS_FOLDER" "$JWT_KEYS_NAME"'])
+    stack.environment["JWT_KEYS_FOLDER"], stack.environment["JWT_KEYS_NAME"] = prepared.split()
+    try:
+        name = f"{stack.project}-keys"
+        stack.compose("run", "-d", "--no-deps", "--name", name, "--entrypoint", "sleep", "broadcaster", "300")
+        (keys / "new").write_text("new")
+        (keys / "new").rename(keys / "jwt.pem")
+        assert stack.docker("exec", name, "sh", "-c", 'cat "$JWT_PUBLIC_KEY_FILE"') == "new"
+        variables = json.loads(stack.docker("inspect", name))[0]["Config"]["Env"]
+        assert "JWT_PUBLIC_KEY_FILE=/etc/seve/keys/jwt.pem" in variables
+    finally:
+        stack.remove()
+
+
+def closed(sock):
+    """What came before the other side closed, b"" where nothing did."""
+    with contextlib.suppress(ConnectionResetError):
+        return b"".join(iter(lambda: sock.recv(4096), b""))
+    return b""
+
+
+def test_the_proxy_bounds_what_one_address_holds_open(engine, tmp_path):
+    """Beyond the limit connections are refused; a request that is not finished is cut off."""
+    files = "compose.yaml:compose.cluster.yaml"
+    stack = Compose(tmp_path, COMPOSE_FILE=files, WS_MAX_CLIENTS_PER_ADDRESS="3", **images())
+    try:
+        stack.execute(PREPARE)
+        stack.compose("up", "-d", "--no-deps", "proxy")
+        wait_until(lambda: answers(stack.ws_port), "the proxy's answer")
+        with contextlib.ExitStack() as several:
+            open_ = [several.enter_context(half_a_request(stack.ws_port)) for _ in range(6)]
+            said = [closed(sock) for sock in open_]
+        assert sum(text.startswith(b"HTTP/1.1 408") for text in said) == 3
+        assert said.count(b"") == 3
+    finally:
+        stack.remove()
+
+
+def answers(port):
+    """Whether a whole request is answered; 503, as there is no broadcaster."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return closed(sock).startswith(b"HTTP/1.1 503")
+    return False
+
+
+def half_a_request(port):
+    sock = socket.create_connection(("127.0.0.1", port), timeout=60)
+    sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+    return sock

@@ -49,6 +49,7 @@ def test_no_container_is_root_or_writes_its_own_files_or_may_do_more_than_a_user
         assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], None), service
         assert host["SecurityOpt"] == ["no-new-privileges:true"], service
         assert host["Memory"] > 0, service
+        assert host["PidsLimit"] > 0, service
         assert host["LogConfig"]["Config"]["max-size"], service
 
 

@@ -67,7 +67,7 @@ def images() -> dict[str, str]:
     compose = Compose(ROOT, {**os.environ, "SEVE_TAG": TAG})
     docker_images.choose(compose)
     docker_images.build(compose)
-    return {name: compose.default(name) for name in ("MOSQUITTO_IMAGE", "POSTGRES_IMAGE")}
+    return {name: compose.default(name) for name in ("MOSQUITTO_IMAGE", "POSTGRES_IMAGE", "HAPROXY_IMAGE")}
 
 
 def sweep() -> None:
@@ -170,7 +170,7 @@ class ContainerStack(Stack):
 
     def _postgres(self) -> DockerContainer:
         tmpfs = {"/tmp": "", "/var/run/postgresql": ""}
-        image, names = self.images["POSTGRES_IMAGE"], ("postgres_owner", "postgres_writer", "postgres_operator")
+        image, names = self.images["POSTGRES_IMAGE"], ("postgres_owner", "postgres_writer", "postgres_history", "postgres_operator")
         container = self._container(image, "postgres", *names, user="postgres", tmpfs=tmpfs, shm_size="256m")
         container.with_command("postgres -c fsync=off")
         roles = ROOT / "deploy/docker/postgres"

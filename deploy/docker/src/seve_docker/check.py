@@ -27,7 +27,7 @@ PUBLISHED: Final = (("MQTT_LISTEN", "127.0.0.1:1883"), ("WS_LISTEN", "127.0.0.1:
 def gather(compose: Compose, written: Mapping[str, str]) -> tuple[list[Finding], list[str]]:
     """Everything that is wrong, and what was looked at; `written` are the variables of `.env`."""
     known = known_settings.known()
-    faults = [*known_settings.faults(written, known), *prepare.faults(compose.environ)]
+    faults = [*known_settings.faults(written, known), *prepare.faults(compose.root, compose.environ)]
     found = [Finding("settings", fault, EDIT) for fault in faults]
     settings = {name: value for name, value in compose.environ.items() if name in known}
     found += certificates.check(settings, compose.root, time.time())

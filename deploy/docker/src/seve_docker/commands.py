@@ -118,8 +118,7 @@ class Containers:
     def _settle(self, faults: list[str]) -> dict[str, str]:
         """Make the passwords and put what Compose needs besides into its environment. Raises Refused."""
         if faults:
-            environ = self._compose.environ
-            raise prepare.Refused([*faults, *prepare.doors(environ)[0], *prepare.names(environ)])
+            raise prepare.Refused([*faults, *prepare.faults(self._root, self._compose.environ)])
         settings = prepare.prepare(self._root, self._compose.environ)
         self._compose.environ.update(settings)
         return settings

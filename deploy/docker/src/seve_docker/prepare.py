@@ -1,7 +1,7 @@
 """What must stand before `docker compose up`: listen addresses that nobody opened by mistake, and passwords.
 
 Refuses settings that cannot be used, makes every password once, as a file below `.seve/docker`, and gives the settings
-that Compose needs besides. Only what Mosquitto reads, users and rights, is written anew each time.
+that Compose needs besides. Only what Mosquitto reads, users and rights, and the secret for tokens are written anew each time.
 
 The folder of the secrets is closed to other users; the files in it are not, because a container's user reads them
 through a mount.
@@ -61,9 +61,9 @@ class Refused(ValueError):
 
 def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Make the passwords; return the settings that Compose needs besides. Raises Refused, and then changes nothing."""
-    if found := faults(environ):
+    if found := faults(root, environ):
         raise Refused(found)
-    settings = doors(environ)[1]
+    settings = doors(environ)[1] | key_files(root, environ)[0]
     folder = secrets_folder(root, environ)
     shared = shared_login(environ)
     try:
@@ -83,9 +83,9 @@ def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
-def faults(environ: Mapping[str, str]) -> list[str]:
+def faults(root: Path, environ: Mapping[str, str]) -> list[str]:
     """Return what is wrong with the settings that are used before any container runs."""
-    found = [*doors(environ)[0], *names(environ)]
+    found = [*doors(environ)[0], *names(environ), *key_files(root, environ)[1]]
     try:
         patience(environ)
     except ValueError as error:
@@ -103,6 +103,22 @@ def names(environ: Mapping[str, str]) -> list[str]:
     if 0 < len(environ.get("JWT_SECRET", "").encode()) < MIN_SECRET_BYTES:
         faults.append(f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes, the least that RFC 7518 allows for HS256")
     return faults
+
+
+def key_files(root: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return where Compose finds the file of keys for tokens, and the faults of its place.
+
+    The container is given the whole folder: a file that is mounted by itself stays the old one when it is replaced.
+    """
+    name = next((name for name in ("JWT_PUBLIC_KEY_FILE", "JWT_JWKS_FILE") if environ.get(name)), None)
+    if name is None:
+        return {}, []
+    file = (root / environ[name]).absolute()
+    folder = file.parent.resolve()
+    if root.resolve().is_relative_to(folder):
+        fault = f"expected a file in a folder of its own, such as ./keys/{file.name}: the container sees all of it"
+        return {}, [f"{name} = {environ[name]!r}: {fault}"]
+    return {"JWT_KEYS_FOLDER": str(folder), "JWT_KEYS_NAME": file.name}, []
 
 
 def secrets_folder(root: Path, environ: Mapping[str, str]) -> Path:
@@ -208,6 +224,7 @@ def write_secrets(folder: Path) -> None:
     words = {name: _kept(folder / name) for name in WORDS}
     owner, writer, person, reader = (words[f"postgres_{role}"] for role in ("owner", "writer", "operator", "history"))
     _write(folder / "nats_passwords", nats_passwords(words))
+    _write(folder / "jwt_secret", environ.get("JWT_SECRET", ""))
     _write(folder / "nats_routes", nats_routes(words["nats_route"]))
     _write(folder / "database_url", f"postgresql://seve_writer:{writer}@postgres:5432/seve")
     _write(folder / "history_database_url", f"postgresql://seve_history:{reader}@postgres:5432/seve")
