@@ -8,6 +8,7 @@ import pytest
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 from seve_embedded.servers import mqtt_queue
+from support.attacker import attacking
 from support.conditions import wait_until
 from support.embedded import NatsServer
 
@@ -112,6 +113,15 @@ def test_a_device_fills_no_more_than_its_share_of_the_broker(server, broker, mon
     wait_until(lambda: "a/b" in back.got, "the honest message")
     assert {f"r/{number}" for number in range(20)} <= set(back.got)
     back.leave()
+
+
+def test_a_client_has_a_thousand_subscriptions_at_most(server):
+    """What more it asks for is refused; it goes on with those it has."""
+    with attacking(server.mqtt_url, "greedy") as greedy:
+        granted = [greedy.subscribe(f"cmnd/{number}") for number in range(1100)]
+        greedy.publish("cmnd/0", b"on")
+        wait_until(lambda: greedy.received, "a command")
+    assert granted == [True] * 1000 + [False] * 100
 
 
 async def streams(broker):

@@ -26,6 +26,7 @@ listen: {host}:{port}
 {tls}
 {http}
 max_payload: 8MB
+max_subscriptions: 1000
 jetstream {{ store_dir: {store}, sync_interval: {sync_interval} }}
 {passwords}
 accounts {{
