@@ -26,11 +26,15 @@ class Attacker:
         """Whether the broker closed a connection that it had taken in."""
         self._answers: dict[int, bool] = {}
         self._leaving = False
+        self.acknowledged = 0
+        """How many of its messages at QoS 1 or 2 the broker acknowledged."""
+
         self._client = Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean)
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
         if login:
             self._client.username_pw_set(*login)
         if will:
@@ -56,6 +60,10 @@ class Attacker:
         with contextlib.suppress(RuntimeError):  # it may close the connection instead
             self._client.publish(topic, payload, qos, retain).wait_for_publish(ANSWER_SECONDS)
 
+    def send(self, topic: str, payload: bytes) -> None:
+        """Publish at QoS 1 and wait for nothing."""
+        self._client.publish(topic, payload, 1)
+
     def break_off(self) -> None:
         """Lose the connection without a word, so that the will is published."""
         self._client.loop_stop()
@@ -73,6 +81,9 @@ class Attacker:
 
     def _on_disconnect(self, _client: Client, _data: object, *_: object) -> None:
         self.thrown_out |= self.admitted and not self._leaving
+
+    def _on_publish(self, *_: object) -> None:
+        self.acknowledged += 1
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self.received.append((message.topic, message.payload))

@@ -14,10 +14,12 @@ from support.conditions import wait_until
 
 
 @contextlib.contextmanager
-def device(mqtt_url: str, client_id: str = ""):
+def device(mqtt_url: str, client_id: str = "", login: tuple[str, str] | None = None):
     """A connected paho client, called as `publish(topic, payload, qos=1, retain=False)`: returns when acknowledged."""
     address = urlsplit(mqtt_url)
     client = Client(CallbackAPIVersion.VERSION2, client_id)
+    if login:
+        client.username_pw_set(*login)
     taken_in = threading.Event()
     client.on_connect = lambda *_: taken_in.set()
     client.connect(address.hostname, address.port)
@@ -56,13 +58,13 @@ class Watched:
 
 
 @contextlib.contextmanager
-def screen(ws_url: str, *modules: str, **wishes):
+def screen(ws_url: str, *modules: str, headers: dict[str, str] | None = None, **wishes):
     """A WebSocket that subscribed to modules and is live; `wishes` are the optional fields of the subscription.
 
     Without modules it sends nothing: the URL says it all.
     """
     watched = Watched()
-    with connect(ws_url, open_timeout=10, max_size=None) as connection:
+    with connect(ws_url, open_timeout=10, max_size=None, additional_headers=headers) as connection:
 
         def take() -> None:
             with contextlib.suppress(ConnectionClosed):

@@ -170,7 +170,8 @@ class ContainerStack(Stack):
 
     def _postgres(self) -> DockerContainer:
         tmpfs = {"/tmp": "", "/var/run/postgresql": ""}
-        image, names = self.images["POSTGRES_IMAGE"], ("postgres_owner", "postgres_writer", "postgres_history", "postgres_operator")
+        image = self.images["POSTGRES_IMAGE"]
+        names = [f"postgres_{role}" for role in ("owner", "writer", "history", "operator")]
         container = self._container(image, "postgres", *names, user="postgres", tmpfs=tmpfs, shm_size="256m")
         container.with_command("postgres -c fsync=off")
         roles = ROOT / "deploy/docker/postgres"
@@ -224,6 +225,12 @@ class ContainerStack(Stack):
             "broadcaster": {"WS_LISTEN": ":8080", "WS_ALLOW_UNAUTHENTICATED": "true", "WS_ALLOW_UNENCRYPTED": "true"},
         }
         return {**nats, **special[user]}
+
+    def pid(self, part: str) -> int:
+        """The process of a part, as this machine numbers it."""
+        wrapped = self._part(part).wrapped
+        wrapped.reload()
+        return wrapped.attrs["State"]["Pid"]
 
     @property
     def services(self) -> list[str]:

@@ -16,11 +16,11 @@ KINDS = [
 
 
 @contextmanager
-def running(kind: type[Stack], folder: Path) -> Iterator[Stack]:
+def running(kind: type[Stack], folder: Path, **options: str) -> Iterator[Stack]:
     """A pipeline of that kind, stopped in the end; skips the test, saying why, where this machine cannot run it."""
     if kind is ContainerStack and (reason := impossible()):
         pytest.skip(reason)
-    stack = kind(folder / "parts")
+    stack = kind(folder / "parts", **options)
     try:
         stack.start()
         yield stack

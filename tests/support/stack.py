@@ -73,6 +73,10 @@ class Stack(ABC):
         """Where a service's health and metrics are served."""
 
     @abstractmethod
+    def pid(self, part: str) -> int:
+        """The process of a part, whose children are part of it."""
+
+    @abstractmethod
     def gone(self, part: str) -> bool:
         """Whether a part ended that should run."""
 

@@ -9,8 +9,7 @@ import sys
 import psutil
 import pytest
 from support.conditions import wait_until
-
-from .test_stack import Project
+from support.project import Project
 
 DISK = "1g"
 """Of memory: NATS takes three quarters of a disk for its streams, and needs 600 MiB with the sizes below."""

@@ -1,7 +1,8 @@
 """What must stand before `docker compose up`: listen addresses that nobody opened by mistake, and passwords.
 
 Refuses settings that cannot be used, makes every password once, as a file below `.seve/docker`, and gives the settings
-that Compose needs besides. Only what Mosquitto reads, users and rights, and the secret for tokens are written anew each time.
+that Compose needs besides. Only what Mosquitto reads, users and rights, and the secret for tokens are written anew each
+time.
 
 The folder of the secrets is closed to other users; the files in it are not, because a container's user reads them
 through a mount.
@@ -76,6 +77,7 @@ def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     if settings["MQTT_CLIENT_ID"] == CLIENT_ID and not units.is_loopback(settings["MQTT_LISTEN"]):
         print(KNOWN_SESSION, file=sys.stderr)
     write_secrets(folder)
+    _write(folder / "jwt_secret", environ.get("JWT_SECRET", ""))
     digests = {module: one.digest for module, one in known.items()}
     _write(folder / "mqtt_passwords", mosquitto_passwords(_kept(folder / "mqtt_pipeline"), shared, digests))
     anonymous = settings["MQTT_ACCESS"] == "open"
@@ -218,13 +220,12 @@ def _published(listen: str) -> str:
 
 
 def write_secrets(folder: Path) -> None:
-    """Every file that Compose hands to a container, but for those of Mosquitto."""
+    """Every file that Compose hands to a container, but for those that are made of `.env`."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     words = {name: _kept(folder / name) for name in WORDS}
     owner, writer, person, reader = (words[f"postgres_{role}"] for role in ("owner", "writer", "operator", "history"))
     _write(folder / "nats_passwords", nats_passwords(words))
-    _write(folder / "jwt_secret", environ.get("JWT_SECRET", ""))
     _write(folder / "nats_routes", nats_routes(words["nats_route"]))
     _write(folder / "database_url", f"postgresql://seve_writer:{writer}@postgres:5432/seve")
     _write(folder / "history_database_url", f"postgresql://seve_history:{reader}@postgres:5432/seve")
