@@ -86,7 +86,7 @@ def _top() -> None:
 def _doors() -> list[Door]:
     """The admin port of each container of each service, by its address: a name may stand for several."""
     found = []
-    for kind in ("ingest", "writer", "broadcaster"):
+    for kind in ("ingest", "writer", "history", "broadcaster"):
         try:
             addresses = sorted({each[4][0] for each in socket.getaddrinfo(kind, ADMIN_PORT, type=socket.SOCK_STREAM)})
         except OSError:  # no container of that name: `docker compose ps` says why

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import select
 import signal
 import socket
 import subprocess
@@ -234,3 +235,42 @@ def test_top_shows_what_flows_once_or_until_it_is_interrupted(project):
     os.close(screen)
     assert process.wait(10) == 0
     assert shown.endswith(LEAVE.encode())
+
+
+def tapped(project, *words):
+    """A tap that has begun; its output is read when it ends."""
+    command = [sys.executable, "-m", "seve_embedded", "tap", *words]
+    return subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_tap_shows_live_messages_at_each_place_and_ends_with_ctrl_c(project):
+    """As they arrived with the reason of each repair, in the journal, as stored, as refused."""
+    project.say("up")
+    here = ("--module", "croissance", "--count")
+    taps = {
+        "mqtt": tapped(project, *here, "2"),
+        "journal": tapped(project, "--at", "journal", *here, "1"),
+        "row": tapped(project, "--at=row", *here, "1"),
+        "dead": tapped(project, "--at", "dead", *here, "1"),
+    }
+
+    def all_ended():
+        project.say("publish", "croissance/co2", '{"value": "450,5"}')
+        project.say("publish", "croissance/co2", "warm")
+        return all(tap.poll() is not None for tap in taps.values())
+
+    wait_until(all_ended, "each has shown what it was asked for", 60)
+    shown = {place: tap.communicate()[0] for place, tap in taps.items()}
+    assert [tap.returncode for tap in taps.values()] == [0, 0, 0, 0], shown
+    assert "number_in_text: a number in a string became a number" in shown["mqtt"]
+    assert "measurement  croissance/co2" in shown["journal"]
+    assert "    measurements  co2  " in shown["row"]
+    assert "in a transaction of" in shown["row"]
+    assert "ingest/not_a_number" in shown["dead"]
+
+    endless = tapped(project, "--at", "journal")
+    wait_until(lambda: project.publish(1) or select.select([endless.stdout], [], [], 0)[0], "a first line")
+    for each in (endless, *psutil.Process(endless.pid).children()):  # as a terminal sends it, to all of them
+        each.send_signal(signal.SIGINT)
+    assert "Traceback" not in endless.communicate(timeout=20)[0]
+    assert endless.returncode == 0

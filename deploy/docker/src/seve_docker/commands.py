@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from seve_embedded.checks import finding
+from seve_embedded.cli.arguments import program
 from seve_embedded.shared import device_command, env_file, logfile
 from seve_embedded.shared.identities import DeviceError
 from seve_embedded.top.terminal import LEAVE
@@ -23,11 +24,21 @@ from seve_docker.errors import Failed, NotUp
 from seve_docker.up import page, up, wait_healthy
 
 NO_ENGINE: Final = "no Docker engine answers"
+OBSERVER: Final = (
+    "NATS_USER=observer",
+    "NATS_INBOX_PREFIX=_INBOX_observer",
+    "NATS_PASSWORD_FILE=/run/secrets/nats_observer",
+    "DATABASE_URL_FILE=/run/secrets/history_database_url",
+)
+"""Who only looks on, in the container `tools`: reads, and changes nothing."""
+
 PROGRAMS: Final = {
     "audit": ["seve-writer", "audit"],
     "simulate": ["seve-simulate"],
     "explain": ["seve-ingest", "explain"],
     "deadletter": ["seve-ingest", "deadletter"],
+    "tap": ["env", *OBSERVER, "seve-ingest", "tap"],
+    "tap row": ["env", *OBSERVER, "seve-writer", "tap"],
     "run": [],
 }
 """Commands that start a program in the container `tools`."""
@@ -128,7 +139,7 @@ class Containers:
             raise NotUp
 
     def _program(self, arguments: argparse.Namespace) -> int:
-        command = [*PROGRAMS[arguments.command], *arguments.passed_on]
+        command = [*PROGRAMS[program(arguments)], *arguments.passed_on]
         if not command:
             raise Failed("name a command to run, such as: ./seve run env")
         return self._tools(*command)

@@ -16,7 +16,7 @@ from websockets.exceptions import WebSocketException
 
 from seve_embedded.checks import settings as settings_check
 from seve_embedded.checks.finding import exit_code, report
-from seve_embedded.cli.arguments import parse
+from seve_embedded.cli.arguments import parse, program
 from seve_embedded.commands import certs, check, clean, device, down, logs, scale, status, up
 from seve_embedded.servers import postgres
 from seve_embedded.settings import StackSettings
@@ -31,6 +31,8 @@ PROGRAMS = {
     "simulate": ("-m", "seve_fleet"),
     "explain": ("-m", "seve_ingest", "explain"),
     "deadletter": ("-m", "seve_ingest", "deadletter"),
+    "tap": ("-m", "seve_ingest", "tap"),
+    "tap row": ("-m", "seve_writer", "tap"),
 }
 """Commands that become a program of ours, with what Python is told to run."""
 
@@ -162,8 +164,9 @@ def _psql(stack: Stack, arguments: argparse.Namespace) -> int:
 
 
 def _program(stack: Stack, arguments: argparse.Namespace) -> int:
-    given = [sys.executable, *PROGRAMS[arguments.command], *arguments.passed_on]
-    return _become(given, stack, **_token(stack))
+    name = program(arguments)
+    given = [sys.executable, *PROGRAMS[name], *arguments.passed_on]
+    return _become(given, stack, **(stack.looking_on if arguments.command == "tap" else _token(stack)))
 
 
 def _run(stack: Stack, arguments: argparse.Namespace) -> int:
@@ -174,7 +177,12 @@ def _run(stack: Stack, arguments: argparse.Namespace) -> int:
 
 def _become(command: list[str], stack: Stack, **extra: str) -> int:
     beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return subprocess.run(command, check=False, env={**stack.client_environ, **extra, "PATH": beside}).returncode
+    with subprocess.Popen(command, env={**stack.client_environ, **extra, "PATH": beside}) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # the program hears Ctrl-C as well, and decides
+                continue
 
 
 def _publish(stack: Stack, arguments: argparse.Namespace) -> None:
@@ -256,7 +264,7 @@ COMMANDS = {
 }
 
 
-ONLY_WHEN_UP = ("logs", "top", "scale", "audit", "simulate", "deadletter", "psql", "publish", "watch", "run")
+ONLY_WHEN_UP = ("logs", "top", "tap", "scale", "audit", "simulate", "deadletter", "psql", "publish", "watch", "run")
 
 
 def _networks() -> list[str]:

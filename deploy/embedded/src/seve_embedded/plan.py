@@ -58,6 +58,8 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     """NATS again, as whoever looks after the devices' queue."""
     database: str
     """As a role that reads and changes rows."""
+    reader: str
+    """The same database, as a role that reads and changes nothing."""
     owner: str
     """The same database, as the tables' owner."""
     websocket: str
@@ -111,6 +113,7 @@ def addresses(settings: StackSettings, logins: Logins, links: Links = CLEAR) -> 
         observer=logins.nats_environment("observer", nats, nats_ca(links)),
         broker=logins.broker_url(nats, nats_ca(links)),
         database=logins.database_url(PERSON, database),
+        reader=logins.database_url(READER, database),
         owner=logins.database_url(OWNER, database),
         websocket=f"{'wss' if links.ws else 'ws'}://{reachable(ws_host)}:{ws_port}/ws",
         tls={**mqtt_variables(links), **ws_variables(links)},

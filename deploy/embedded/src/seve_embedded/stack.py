@@ -126,6 +126,13 @@ class Stack:
         return {**self.environ, **plan.client_environment(self.current.addresses)}
 
     @property
+    def looking_on(self) -> dict[str, str]:
+        """Who a person is who only looks: NATS' `observer`, the broker's `pipeline`, history's role in the database."""
+        login = {name: value for name, value in self.logins.mqtt_environment().items() if name != "MQTT_CLIENT_ID"}
+        found = self.current.addresses
+        return {**found.observer, **login, "DATABASE_URL": found.reader}
+
+    @property
     def setup_environ(self) -> dict[str, str]:
         """The environment of `seve-writer setup`."""
         return {**self.environ, **plan.setup_environment(self.settings, self.logins, self.links)}

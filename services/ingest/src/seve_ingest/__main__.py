@@ -1,4 +1,4 @@
-"""The command `seve-ingest`: runs the service; `explain` and `deadletter` are for people."""
+"""The command `seve-ingest`: runs the service; `explain`, `deadletter` and `tap` are for people."""
 
 import argparse
 import asyncio
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import nats.errors
+from paho.mqtt import MQTTException
 from seve_runtime.clock import micros
 from seve_runtime.errors import SettingsError, describe
 from seve_runtime.nats.connection import NatsSettings, tls_options
@@ -20,6 +21,7 @@ from seve_ingest.factory import normaliser, route_table, run_route_tests, with_r
 from seve_ingest.mqtt import connect
 from seve_ingest.normalise.explain import explain
 from seve_ingest.settings import BrokerSettings, RuleSettings, Settings
+from seve_ingest.tap import command as tap
 
 USES: Final[dict[type[Any], Callable[[Any], object]]] = {
     RuleSettings: run_route_tests,
@@ -38,14 +40,14 @@ def main() -> int:
         settings = load_or_exit(Settings)
         return run("seve-ingest", settings.service, lambda stop: app(settings, stop))
     try:
-        return _explain(options) if options.command == "explain" else _deadletter(options)
+        return {"explain": _explain, "deadletter": _deadletter, "tap": _tap}[options.command](options)
     except SettingsError as error:
         report_faults(error)
 
 
 def _parser() -> argparse.ArgumentParser:
     whole = parser("seve-ingest", "MQTT to JetStream: every message normalised into one counted outcome.", Settings)
-    commands = whole.add_subparsers(dest="command", metavar="explain|deadletter")
+    commands = whole.add_subparsers(dest="command", metavar="explain|deadletter|tap")
     told = commands.add_parser("explain", help="say what would become of a message, or check a file of routes")
     told.add_argument("topic", nargs="?")
     told.add_argument("payload", nargs="?", help="the payload; @FILE reads it from a file, @- from standard input")
@@ -53,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     told.add_argument("--routes", metavar="FILE", help="try this TOML file of routes instead of ROUTES_FILE's")
     told.add_argument("--test", action="store_true", help="run the tests of the file of routes")
     command.arguments(commands)
+    tap.arguments(commands)
     return whole
 
 
@@ -88,6 +91,19 @@ def _deadletter(options: argparse.Namespace) -> int:
     except (nats.errors.Error, OSError) as error:
         print(f"NATS does not answer (NATS_URL): {describe(error)}", file=sys.stderr)
         return 1
+
+
+def _tap(options: argparse.Namespace) -> int:
+    settings = load_or_exit(Settings)
+    try:
+        tap.run(options, settings, lambda line: print(line, flush=True))
+    except (nats.errors.Error, MQTTException, OSError) as error:
+        asked = (
+            "the broker does not let us in (MQTT_BROKER)" if options.at == "mqtt" else "NATS does not answer (NATS_URL)"
+        )
+        print(f"{asked}: {describe(error)}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

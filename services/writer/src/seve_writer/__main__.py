@@ -16,6 +16,7 @@ from seve_writer.app import app
 from seve_writer.audit.command import command as audit
 from seve_writer.schema.setup import setup
 from seve_writer.settings import AuditSettings, WriterSettings
+from seve_writer.tap import command as tap
 
 AUDIT = """Compare the journal with the ledger, and change nothing: every message that entered the journal is in the
 database, or still waits in the journal, or is lost. Exit code 0: everything is accounted for. 1: a message is lost, or
@@ -29,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return check(WriterSettings, {NatsSettings: tls_options})
     if options.command == "audit":
         return _audit(options)
+    if options.command == "tap":
+        return _tap(options)
     settings = load_or_exit(WriterSettings)
     work = setup if options.command == "setup" else app
     return run("seve-writer", settings.service, lambda stop: work(settings, stop))
@@ -36,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     whole = parser("seve-writer", "JetStream to PostgreSQL: every message stored once", WriterSettings)
-    commands = whole.add_subparsers(dest="command", metavar="setup|audit")
+    commands = whole.add_subparsers(dest="command", metavar="setup|audit|tap")
     commands.add_parser("setup", help="apply the topology of NATS and the database's migrations, then exit")
     auditing = commands.add_parser(
         "audit",
@@ -53,7 +56,20 @@ def _parser() -> argparse.ArgumentParser:
         help="judge the current journal from this sequence on, and no earlier journal: for losses that are known",
     )
     auditing.add_argument("--json", action="store_true", help="print JSON for programs, with every span of sequences")
+    tap.arguments(commands)
     return whole
+
+
+def _tap(options: argparse.Namespace) -> int:
+    settings = load_or_exit(AuditSettings)
+    try:
+        tap.run(options, settings, _say)
+    except SettingsError as error:
+        report_faults(error)
+    except SeveError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _audit(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Final
 
-PASSING_ON: Final = ("simulate", "audit", "explain", "deadletter", "psql", "run")
+PASSING_ON: Final = ("simulate", "audit", "explain", "deadletter", "tap", "psql", "run")
 EPILOG: Final = """\
 `./seve COMMAND --help` shows the options of a command; `./seve completion bash` prints what completes them.
 
@@ -24,6 +24,12 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     if given and given[0] in PASSING_ON and given[1:2] not in (["-h"], ["--help"]):
         return argparse.Namespace(command=given[0], passed_on=list(given[1:]))
     return parser().parse_args(given, argparse.Namespace(passed_on=[]))
+
+
+def program(arguments: argparse.Namespace) -> str:
+    """Return the name of the program that a command becomes: stored rows are the writer's to show."""
+    passed_on = " ".join(arguments.passed_on).replace("=", " ")
+    return "tap row" if arguments.command == "tap" and "--at row" in passed_on else str(arguments.command)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,6 +94,12 @@ def _messages(commands: "Commands[argparse.ArgumentParser]") -> None:
     explain.add_argument("--routes", metavar="FILE", help="try this TOML file of routes instead of ROUTES_FILE's")
     dead = _command(commands, "deadletter", "list, show, retry or drop dead letters")
     dead.add_argument("action", choices=("list", "show", "retry", "drop"), help="each has its own --help")
+    tap = _command(commands, "tap", "show live messages: as they arrive and are read, in the journal, stored, refused")
+    tap.add_argument("--at", choices=("mqtt", "journal", "row", "dead"), help="where to look [mqtt]")
+    tap.add_argument("--module", metavar="M", help="only this module; may be said several times")
+    tap.add_argument("--rate", metavar="N", help="most messages per second that are shown [20]")
+    tap.add_argument("--width", metavar="N", help="columns to cut lines to [the terminal's]")
+    tap.add_argument("--count", metavar="N", help="end after so many messages [never]")
     simulate = _command(commands, "simulate", "run a simulated fleet against the stack, with a closing account")
     simulate.add_argument("--modules", metavar="N", help="how many modules [50]")
     simulate.add_argument("--rate", metavar="N", help="samples per second of all modules [500]")

@@ -1,0 +1,50 @@
+"""Follows the end of a stream for a person who looks on: asks twice a second for what is new, and falls behind nothing.
+
+Acknowledges nothing. What comes faster than a chunk per look is passed over and counted, so that looking on costs the
+server the same whatever flows.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final, NamedTuple
+
+from nats.errors import Error as NatsError
+
+from seve_runtime.nats.direct import DirectClient
+from seve_runtime.nats.stream_info import StreamState, stream_info
+from seve_runtime.nats.stream_reader import CHUNK, Stored, reading
+
+EVERY: Final = 0.5
+"""Seconds between two looks."""
+
+_PATIENCE: Final = 5.0
+
+
+class News(NamedTuple):
+    """Messages that came since the last look, and how many before them were passed over."""
+
+    messages: list[Stored]
+    passed_over: int
+
+
+async def follow(client: DirectClient, stream: str) -> AsyncGenerator[News, None]:
+    """Yield what comes into a stream from now on, without end. Raises nats errors and TimeoutError."""
+    after = (await _state(client, stream)).last_seq
+    while True:
+        await asyncio.sleep(EVERY)
+        last = (await _state(client, stream)).last_seq
+        if last <= after:
+            after = last  # less: the stream was recreated
+            continue
+        start = max(after, last - CHUNK) + 1
+        async with reading(client, stream, start=start) as stored:
+            messages = await stored.chunk()
+        passed_over, after = start - after - 1, messages[-1].sequence if messages else last
+        yield News(messages, passed_over)
+
+
+async def _state(client: DirectClient, stream: str) -> StreamState:
+    info = await stream_info(client, stream, patience=_PATIENCE)
+    if info.state is None:
+        raise NatsError(f"{stream}: {info.error.description if info.error else 'no answer'}")
+    return info.state

@@ -1,0 +1,89 @@
+"""The command `seve-ingest tap`: shows live messages until interrupted. Publishes and acknowledges nothing.
+
+At the broker it is a client of its own, with a clean session, at QoS 0: what it does not read is not kept for it, and
+ingest's session is not touched. In NATS it reads, as any user that may; the user `observer` may nothing else.
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any, Final
+
+from paho.mqtt import subscribe
+from seve_runtime import tap
+from seve_runtime.clock import micros
+from seve_runtime.nats.connection import connected_once
+from seve_runtime.nats.follow import follow
+from seve_runtime.nats.topology import DEADLETTER, JOURNAL
+
+from seve_ingest.factory import normaliser
+from seve_ingest.mqtt import connect
+from seve_ingest.settings import Settings
+from seve_ingest.tap import lines
+
+PLACES: Final = ("mqtt", "journal", "dead")
+
+
+def arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `tap` to a parser."""
+    tap.arguments(commands.add_parser("tap", help="show live messages: as they arrive, as they are read"), PLACES)
+
+
+def run(options: argparse.Namespace, settings: Settings, say: Callable[[str], None]) -> None:
+    """Show messages until interrupted, or until as many as were asked for. Raises OSError, NatsError, SettingsError."""
+    screen = tap.Screen(options, say)
+    modules = frozenset(options.module)
+    try:
+        if options.at == "mqtt":
+            _mqtt(settings, screen, modules)
+        else:
+            asyncio.run(_nats(settings, screen, modules, dead=options.at == "dead"))
+    except (tap.Enough, KeyboardInterrupt):
+        return
+
+
+def _mqtt(settings: Settings, screen: tap.Screen, modules: frozenset[str]) -> None:
+    rules = normaliser(settings.rules)
+    broker = settings.broker
+    host, port = connect.address(broker)
+
+    def arrived(client: Any, _data: Any, message: Any) -> None:
+        if message.retain:  # of some time ago: who is subscribed gets a live one without the mark
+            return
+        if lines.concerns(rules, message.topic, modules) and screen.room():
+            try:
+                screen.show(lines.of_mqtt(rules, message.topic, message.payload, now=micros()))
+            except tap.Enough:
+                client.disconnect()
+
+    subscribe.callback(  # type: ignore[no-untyped-call]  # paho does not type it
+        arrived,
+        list(broker.mqtt_topics),
+        hostname=host,
+        port=port,
+        client_id=f"seve-tap-{os.getpid()}",
+        auth=_login(settings),
+        tls=connect.tls(broker),
+    )
+
+
+def _login(settings: Settings) -> Any:
+    broker = settings.broker
+    if not broker.mqtt_username:
+        return None
+    return {"username": broker.mqtt_username, "password": broker.mqtt_password and broker.mqtt_password.reveal()}
+
+
+async def _nats(settings: Settings, screen: tap.Screen, modules: frozenset[str], *, dead: bool) -> None:
+    async with (
+        connected_once(settings.nats, "seve-ingest tap") as client,
+        aclosing(follow(client, DEADLETTER if dead else JOURNAL)) as looks,
+    ):
+        async for news in looks:
+            screen.missed(news.passed_over)
+            for message in news.messages:
+                for block in (lines.of_dead if dead else lines.of_journal)(message, modules):
+                    if screen.room():
+                        screen.show(block)

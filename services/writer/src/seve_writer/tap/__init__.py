@@ -1,0 +1,1 @@
+"""`seve-writer tap`: what is stored, as it is stored."""
