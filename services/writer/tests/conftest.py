@@ -15,14 +15,18 @@ import psycopg
 import pytest
 from seve_runtime.errors import Stopped
 from seve_runtime.nats import topology
-from seve_runtime.settings import load
+from seve_runtime.settings import Secret, load
 from seve_schema.codec import encode, join
 from seve_schema.envelope import Envelope
 from seve_schema.subjects import ingest_name, telemetry_subject
 from seve_schema.times import format_time
 from seve_writer.app import app
+from seve_writer.database.store import Store
+from seve_writer.decode import read
 from seve_writer.journal import consumer
+from seve_writer.journal.message import JournalMessage
 from seve_writer.schema.migrate import migrate
+from seve_writer.schema.version import verify
 from seve_writer.settings import WriterSettings
 
 BASE = 1_764_529_200_000_000
@@ -41,6 +45,12 @@ def envelope(module="croissance", kind="measurement", *, sensor="co2", value=450
         | {"received_at": time}
         | fields
     )
+
+
+def units(sequence, *envelopes, delivered=1):
+    """A message of the journal as a writer reads it."""
+    subject = telemetry_subject("0a1b2c3d", envelopes[0].kind)
+    return read(JournalMessage(subject, join(map(encode, envelopes)), "", sequence, delivered, 0))
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +126,14 @@ def migrated(shared_postgres, template):
     yield shared_postgres.url.rpartition("/")[0] + f"/{name}"
     with psycopg.connect(shared_postgres.url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def store(migrated):
+    """A store on the test's database, without a writer around it."""
+    store = Store(Secret(migrated), 10, verify)
+    yield store
+    await store.close()
 
 
 @pytest.fixture

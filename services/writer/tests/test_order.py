@@ -5,35 +5,14 @@ not carry is not touched.
 import itertools
 
 import pytest
-from seve_runtime.settings import Secret
-from seve_schema.codec import encode, join
-from seve_schema.subjects import telemetry_subject
-from seve_writer.database.store import Store
 from seve_writer.database.transaction import plan
-from seve_writer.decode import read
-from seve_writer.journal.message import JournalMessage
-from seve_writer.schema.version import verify
 from support.conditions import eventually
 from support.proxy import proxied
 
-from .conftest import BASE, envelope, running, settings_for
+from .conftest import BASE, envelope, running, settings_for, units
 from .test_faults import through
 
 JOURNAL = BASE
-
-
-@pytest.fixture
-async def store(migrated):
-    """A store on the test's database, without a writer around it."""
-    store = Store(Secret(migrated), 10, verify)
-    yield store
-    await store.close()
-
-
-def units(sequence, *envelopes, delivered=1):
-    """A message of the journal as a writer reads it."""
-    subject = telemetry_subject("0a1b2c3d", envelopes[0].kind)
-    return read(JournalMessage(subject, join(map(encode, envelopes)), "", sequence, delivered, 0))
 
 
 def status(rssi=None, *, at=0, retained=False, **memory):
