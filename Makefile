@@ -49,6 +49,12 @@ faults: $(VENV)/dev ## the crash matrix: every part killed, stopped, frozen unde
 fuzz: $(VENV)/dev ## a million arbitrary messages through the normalisation (INPUTS= SEED=)
 	@$(BIN)/python services/ingest/tests/fuzz.py $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
+simulation: $(VENV)/dev ## ten thousand stories of failing parts on virtual time, in about a minute (STORIES= FIRST=; SEED=n tells one)
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(STORIES),--stories $(STORIES)) $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED))
+
+mutants: $(VENV)/dev ## break one guarantee after another in a copy, and show which test notices (NAMES=)
+	@PYTHONPATH=tests $(BIN)/python -m mutants $(NAMES)
+
 lint: $(VENV)/dev ## ruff and the type checker
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m mypy
 
@@ -61,4 +67,4 @@ sbom: $(VENV)/dev ## list what the locks install, with hashes, as CycloneDX docu
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql clean test bench faults fuzz lint format sbom lock
+.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql clean test bench faults fuzz simulation mutants lint format sbom lock

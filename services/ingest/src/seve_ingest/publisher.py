@@ -9,7 +9,6 @@ decision 0108.
 """
 
 import asyncio
-import time
 from typing import Final
 
 import msgspec
@@ -74,6 +73,7 @@ class Publisher:
         self._health = health
         self._timeout = timeout
         self._inbox = client.new_inbox()
+        self._loop = asyncio.get_running_loop()
         self._open = False
         self._attention = asyncio.Event()
         self._misplaced: dict[int, Publish] = {}
@@ -108,7 +108,7 @@ class Publisher:
             headers = _ALONE % publish.id.encode()
         else:
             headers = _ORDERED % (publish.expected, publish.id.encode())
-        publish.sent_at = time.monotonic()
+        publish.sent_at = self._loop.time()
         publish.attempts += 1
         try:
             self._client.publish_direct(publish.subject, publish.data, f"{self._inbox}.{publish.number}", headers)
@@ -124,7 +124,7 @@ class Publisher:
             self._queues.unsent()
         if not self._client.is_connected:
             return
-        for publish in self._queues.due(time.monotonic(), self._timeout):
+        for publish in self._queues.due(self._loop.time(), self._timeout):
             if publish.attempts:
                 metrics.resends.labels("refused" if self._queues.refusal else "timeout").inc()
                 if not self._queues.refusal and publish.sent_at is not None:
@@ -180,7 +180,7 @@ class Publisher:
         if self._queues.refusal is None:
             self._fail(reason)
             self._log("the journal refuses messages; they wait", reason=reason)
-        self._queues.refused(number, reason, time.monotonic())
+        self._queues.refused(number, reason, self._loop.time())
         self._attention.set()
 
     def _fail(self, reason: str) -> None:
@@ -189,6 +189,6 @@ class Publisher:
 
     def _log(self, event: str, **details: str) -> None:
         """Log an error, unless one was logged in the last LOG_EVERY seconds."""
-        if time.monotonic() - self._logged_at > LOG_EVERY:
-            self._logged_at = time.monotonic()
+        if self._loop.time() - self._logged_at > LOG_EVERY:
+            self._logged_at = self._loop.time()
             log.error(event, **details)

@@ -36,13 +36,14 @@ class FlushLoop:
         self._monitor = monitor
         self._drained = False
         self._verified: int | None = None
+        self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._warnings = Throttle(WARN_EVERY)
 
     def arrived(self, message: JournalMessage) -> None:
         """Queue a message for the next flush."""
         first = self._waiting.rows == 0
-        self._waiting.add(read(message), time.monotonic())
+        self._waiting.add(read(message), self._loop.time())
         if first or self._waiting.full:
             self._changed.set()
 
@@ -63,7 +64,7 @@ class FlushLoop:
         """Wait until a flush is due. Return False if none will be."""
         while True:
             self._changed.clear()
-            wait = self._waiting.due_in(time.monotonic())
+            wait = self._waiting.due_in(self._loop.time())
             if wait == 0 or self._drained:
                 return wait is not None
             try:
@@ -115,7 +116,7 @@ class FlushLoop:
         return created
 
     def _warn(self, batch: Batch) -> None:
-        if batch.trigger == "backlog" and self._warnings.allows(time.monotonic()):
+        if batch.trigger == "backlog" and self._warnings.allows(self._loop.time()):
             log.warning(
                 "the database is slower than the stream: larger batches",
                 rows=len(batch.units),

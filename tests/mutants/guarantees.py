@@ -1,0 +1,216 @@
+"""One mutant for each mechanism that a promise of docs/reliability.md rests on."""
+
+from typing import Final
+
+from mutants.catalogue import Mutant
+
+INGEST: Final = "services/ingest/src/seve_ingest"
+WRITER: Final = "services/writer/src/seve_writer"
+BROADCASTER: Final = "services/broadcaster/src/seve_broadcaster"
+RUNTIME: Final = "libs/runtime/src/seve_runtime"
+
+INGEST_TESTS: Final = "services/ingest/tests"
+WRITER_TESTS: Final = "services/writer/tests"
+BROADCASTER_TESTS: Final = "services/broadcaster/tests"
+
+MUTANTS: Final = (
+    Mutant(
+        "PUBACK before the journal holds the message",
+        f"{INGEST}/publish/deliveries.py",
+        "while waiting and not waiting[0].open:",
+        "while waiting:",
+        (f"{INGEST_TESTS}/test_deliveries.py", f"{INGEST_TESTS}/test_pipeline.py"),
+    ),
+    Mutant(
+        "PUBACK out of order",
+        f"{INGEST}/publish/deliveries.py",
+        "            delivery = waiting.popleft()",
+        "            delivery = waiting.pop()",
+        (f"{INGEST_TESTS}/test_deliveries.py",),
+    ),
+    Mutant(
+        "PUBACK of an earlier connection",
+        f"{INGEST}/publish/deliveries.py",
+        "            if delivery.connection == connection:\n                done.append(delivery)",
+        "            done.append(delivery)",
+        (f"{INGEST_TESTS}/test_deliveries.py",),
+    ),
+    Mutant(
+        "an error ack taken for an ack",
+        f"{INGEST}/publisher.py",
+        "        if ack.error is None:",
+        "        if True:",
+        (f"{INGEST_TESTS}/test_publisher.py",),
+    ),
+    Mutant(
+        "no redelivery memory",
+        f"{INGEST}/pipeline.py",
+        "if known and known.held is None:",
+        "if False and known:",
+        (f"{INGEST_TESTS}/test_pipeline.py",),
+    ),
+    Mutant(
+        "nothing read back after a restart",
+        f"{INGEST}/pipeline.py",
+        "                held = known.held if known else None",
+        "                held = None",
+        (f"{INGEST_TESTS}/test_pipeline.py",),
+    ),
+    Mutant(
+        "redeliveries forgotten with the connection",
+        f"{INGEST}/publish/redelivery.py",
+        "                repeats.append(delivery)",
+        "                pass",
+        (f"{INGEST_TESTS}/test_redelivery.py",),
+    ),
+    Mutant(
+        "expected sequence not sent",
+        f"{INGEST}/publisher.py",
+        r"NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\n",
+        r"NATS/1.0\r\nSeve-Expected: %d\r\n",
+        (f"{INGEST_TESTS}/test_publisher.py",),
+    ),
+    Mutant(
+        "a message held already is sent again",
+        f"{INGEST}/publisher.py",
+        "            if last == publish.id:",
+        "            if last is publish:",
+        (f"{INGEST_TESTS}/test_publisher.py",),
+    ),
+    Mutant(
+        "two publishes of a subject in flight",
+        f"{INGEST}/publish/subject_queues.py",
+        "if not queue.encoded and not queue.in_flight:",
+        "if not queue.encoded:",
+        (f"{INGEST_TESTS}/test_subject_queues.py",),
+    ),
+    Mutant(
+        "not sent again after a lost connection",
+        f"{INGEST}/publish/subject_queues.py",
+        "        for publish in self._in_flight.values():\n            publish.sent_at = None",
+        "        return",
+        (f"{INGEST_TESTS}/test_subject_queues.py",),
+    ),
+    Mutant(
+        "ack before COMMIT",
+        f"{WRITER}/flush.py",
+        "            await self._batch_writer.write(units, self._monitor.journal)\n",
+        "            consumer.acknowledge([unit.message for unit in units])\n"
+        "            await self._batch_writer.write(units, self._monitor.journal)\n",
+        (f"{WRITER_TESTS}/test_faults.py::test_a_connection_cut_within_copy_repeats_the_batch",),
+    ),
+    Mutant(
+        "ack of messages of a journal that was recreated",
+        f"{WRITER}/journal/consumer.py",
+        "        self._acks_stopped = True",
+        "        pass",
+        (f"{WRITER_TESTS}/test_faults.py::test_a_journal_recreated_under_a_writer_ends_it",),
+    ),
+    Mutant(
+        "ledger row outside the transaction",
+        f"{WRITER}/database/store.py",
+        'await run(connection, [*begin, sql.ledger(transaction, counts), *copy, "COMMIT"], copied)',
+        'await run(connection, [*begin, *copy, "COMMIT", sql.ledger(transaction, counts)], copied)',
+        (f"{WRITER_TESTS}/test_transaction.py",),
+    ),
+    Mutant(
+        "a message booked before its last part is stored",
+        f"{WRITER}/database/batch_writer.py",
+        "                whole = part[half - 1].message.sequence != part[half].message.sequence",
+        "                whole = True",
+        (f"{WRITER_TESTS}/test_poison.py::test_one_bad_envelope_of_a_message_costs_one",),
+    ),
+    Mutant(
+        "a refused row dropped without a dead letter",
+        f"{WRITER}/database/batch_writer.py",
+        "                    await self._dead_letter(part[0], journal, refusal.sqlstate, refusal.error)\n",
+        "",
+        (f"{WRITER_TESTS}/test_poison.py::test_one_bad_envelope_of_a_message_costs_one",),
+    ),
+    Mutant(
+        "an outage of the database taken for a fault of rows",
+        f"{WRITER}/database/sqlstate.py",
+        '    "57": Fault.DATABASE,',
+        '    "57": Fault.ROW,',
+        (f"{WRITER_TESTS}/test_sqlstate.py",),
+    ),
+    Mutant(
+        "an older state overwrites a newer one",
+        f"{WRITER}/database/sql.py",
+        '" OR t.{position} < excluded.{position}"',
+        '" OR t.{position} <> excluded.{position}"',
+        (f"{WRITER_TESTS}/test_order.py::test_an_overtaken_report_counts_as_replaced",),
+    ),
+    Mutant(
+        "purge above the ack floor",
+        f"{WRITER}/journal/purge.py",
+        "ack_floor + 1)",
+        "ack_floor + 2)",
+        (f"{WRITER_TESTS}/test_purge.py",),
+    ),
+    Mutant(
+        "the journal gives a message up after some deliveries",
+        f"{RUNTIME}/nats/topology.py",
+        "max_deliver=-1",
+        "max_deliver=5",
+        ("libs/runtime/tests/test_topology.py",),
+    ),
+    Mutant(
+        "a full journal drops the oldest",
+        f"{RUNTIME}/nats/topology.py",
+        "discard=DiscardPolicy.NEW",
+        "discard=DiscardPolicy.OLD",
+        ("libs/runtime/tests/test_topology.py",),
+    ),
+    Mutant(
+        "a loss not named by the audit",
+        f"{WRITER}/audit/reconcile.py",
+        "    lost = without(_span(first, journal.last), united(accounted, waiting))",
+        "    lost = ()",
+        (f"{WRITER_TESTS}/test_reconcile.py",),
+    ),
+    Mutant(
+        "a gap not told to live clients",
+        f"{BROADCASTER}/fanout/hub.py",
+        "            if client.pace is Pace.LIVE and client.subscriptions:\n                self.send(client, frame)",
+        "            pass",
+        (f"{BROADCASTER_TESTS}/test_any_story.py",),
+    ),
+    Mutant(
+        "a gap not told to who catches up",
+        f"{BROADCASTER}/fanout/catchup.py",
+        "        client.pending.append(frames.gap(start, end))\n",
+        "",
+        (f"{BROADCASTER_TESTS}/test_catchup.py",),
+    ),
+    Mutant(
+        "a jump in the journal's sequence unnoticed",
+        f"{BROADCASTER}/feed.py",
+        "            hub.gap(Position(journal, sequence - 1))",
+        "            pass",
+        (
+            f"{BROADCASTER_TESTS}/test_stream.py::test_a_message_deleted_from_the_midst_of_the_journal_is_a_gap_where_it_was",
+        ),
+    ),
+    Mutant(
+        "the rest of a message that went is not missed",
+        f"{BROADCASTER}/stream/replay_buffer.py",
+        "return token.position > self.floor or",
+        "return token.position >= self.floor or",
+        (f"{BROADCASTER_TESTS}/test_replay_buffer.py",),
+    ),
+    Mutant(
+        "what a slow client missed is not told",
+        f"{BROADCASTER}/fanout/hub.py",
+        "        client.pending.append(frames.skipped(start, stand, client.missed))\n",
+        "",
+        (f"{BROADCASTER_TESTS}/test_catchup.py",),
+    ),
+    Mutant(
+        "an old value passes for the newest",
+        f"{BROADCASTER}/snapshot/snapshot.py",
+        "            growth = -len(module.series.pop(key).data) - SERIES_BYTES",
+        "            growth = 0",
+        (f"{BROADCASTER_TESTS}/test_bounds.py",),
+    ),
+)
