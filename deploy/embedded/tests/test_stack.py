@@ -200,6 +200,24 @@ def test_devices_must_know_the_password_once_there_is_one(project):
     assert "Not authorized" in refused.stderr
 
 
+def test_each_device_has_a_password_of_its_own(project, tmp_path):
+    """Made while nothing runs or while it does; people's commands need none."""
+    with (project.folder / ".env").open("a") as env:
+        env.write("MQTT_DEVICES=own\n")
+    assert "holds from its next start" in project.say("device", "add", "croissance")
+    project.say("up")
+    assert "croissance/#" in project.say("device", "list")
+    names, file = tmp_path / "names.txt", tmp_path / "fleet.csv"
+    names.write_text("fleet-1\nfleet-2\nfleet-3\n")
+    project.say("device", "add", "--file", str(names), "--out", str(file))
+    base = ("simulate", "--rate", "50", "--seconds", "1", "--report-every", "1")
+    assert "the account closes" in project.say(*base, "--devices", str(file))
+    assert "the account closes" in project.say(*base, "--modules", "2")
+    project.say("device", "remove", "fleet-1")
+    assert "cannot simulate: Not authorized" in project.say(*base, "--devices", str(file), code=1)
+    assert "'fleet-1' has no identity" in project.say("device", "rotate", "fleet-1", code=1)
+
+
 def test_top_shows_what_flows_once_or_until_it_is_interrupted(project):
     """A screen for a pipe has no control characters; on a terminal it ends with Ctrl-C, and leaves that as it was."""
     project.say("up")

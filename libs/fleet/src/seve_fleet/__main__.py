@@ -5,6 +5,7 @@ Exit code 0 if the account closes, 1 if something is missing or cannot be reache
 
 import argparse
 import asyncio
+import csv
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,8 @@ def main() -> int:
     """Run the command."""
     arguments = _arguments().parse_args()
     workload = Workload(arguments.rate, arguments.seconds, arguments.report_every)
-    shape = Shape(arguments.modules, arguments.clockless, arguments.connections, workload)
+    connections = 0 if arguments.devices else arguments.connections
+    shape = Shape(arguments.modules, arguments.clockless, connections, workload, arguments.devices)
     try:
         code, outcome = asyncio.run(_run(load_or_exit(FleetSettings), shape))
     except* (ConnectionError, BrokerRefused) as group:
@@ -63,8 +65,26 @@ def _arguments() -> argparse.ArgumentParser:
     )
     options.add_argument("--clockless", type=int, default=0, help="modules without a clock, at QoS 0 (0)")
     options.add_argument("--connections", type=int, default=0, help="MQTT connections the modules share (0: one each)")
+    options.add_argument(
+        "--devices",
+        metavar="FILE",
+        type=_devices,
+        default=(),
+        help="modules with identities, new ones, a connection each: what `./seve device add --out FILE` wrote; or -",
+    )
     options.add_argument("--account", type=Path, help="a file for the closing account in JSON, sample by sample")
     return options
+
+
+def _devices(file: str) -> list[tuple[str, str]]:
+    """Return the names and passwords in a file of `./seve device add`; `-` is standard input."""
+    try:
+        rows = list(csv.reader(sys.stdin if file == "-" else Path(file).read_text(encoding="utf-8").splitlines()))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if rows[:1] != [["module", "password"]] or {len(row) for row in rows} != {2}:
+        raise argparse.ArgumentTypeError(f"{file} has no lines module,password: `./seve device add --out` writes some")
+    return [(module, password) for module, password in rows[1:]]
 
 
 def _positive(kind: type[T]) -> Callable[[str], T]:

@@ -104,6 +104,7 @@ def _messages(commands: "Commands[argparse.ArgumentParser]") -> None:
     simulate.add_argument("--modules", metavar="N", help="how many modules [50]")
     simulate.add_argument("--rate", metavar="N", help="samples per second of all modules [500]")
     simulate.add_argument("--seconds", metavar="N", help="how long samples are sent [20]")
+    simulate.add_argument("--devices", metavar="FILE", help="modules with identities: what `device add --out` wrote")
 
 
 def _devices(commands: "Commands[argparse.ArgumentParser]") -> None:

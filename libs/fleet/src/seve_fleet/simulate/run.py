@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -27,12 +27,16 @@ LINE_SECONDS: Final = 2.0
 
 
 class Shape(NamedTuple):
-    """The fleet of a run: how many modules, how many of them without a clock, how many connections (0: one each)."""
+    """The fleet of a run: how many modules, how many of them without a clock, how many connections (0: one each).
+
+    `devices` are the modules' names and passwords where each has an identity of its own; else a run names them.
+    """
 
     modules: int
     clockless: int
     connections: int
     workload: Workload
+    devices: Sequence[tuple[str, str]] = ()
 
 
 class Run:
@@ -47,10 +51,8 @@ class Run:
         self.name = f"sim-{secrets.token_hex(3)}"
         self.account = Account()
         self._reporters = 0
-        self.modules = [
-            Module(f"{self.name}-{i:03d}", i, clock=i >= shape.clockless, boot=micros()) for i in range(shape.modules)
-        ]
-        names = [module.name for module in self.modules]
+        names = [name for name, _ in shape.devices] or [f"{self.name}-{i:03d}" for i in range(shape.modules)]
+        self.modules = [Module(name, i, clock=i >= shape.clockless, boot=micros()) for i, name in enumerate(names)]
         self._names = frozenset(names)
         command, url = settings.query_command, settings.database_url.reveal()
         database = CommandDatabase(command) if command else UrlDatabase(url)
@@ -102,14 +104,15 @@ class Run:
 
     async def _links(self, group: asyncio.TaskGroup, background: list[asyncio.Task[None]]) -> list[Link]:
         settings, count = self._settings, self._shape.connections or len(self.modules)
-        password = settings.mqtt_password.reveal() if settings.mqtt_password else None
+        shared = settings.mqtt_username, settings.mqtt_password.reveal() if settings.mqtt_password else None
+        logins: Sequence[tuple[str | None, str | None]] = self._shape.devices or [shared] * count
         links = []
-        for module in self.modules[:count]:
+        for module, (username, password) in zip(self.modules[:count], logins, strict=True):
             link = Link(
                 settings.mqtt_broker,
                 module.name,
                 module.will(),
-                username=settings.mqtt_username,
+                username=username,
                 password=password,
                 tls=self._tls,
             )
