@@ -93,7 +93,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "ack before COMMIT",
-        f"{WRITER}/flush.py",
+        f"{WRITER}/flush_loop.py",
         "            await self._batch_writer.write(units, self._monitor.journal)\n",
         "            consumer.acknowledge([unit.message for unit in units])\n"
         "            await self._batch_writer.write(units, self._monitor.journal)\n",

@@ -28,11 +28,11 @@ from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, first_of
 from seve_runtime.rate_limit import Quota
 from seve_schema.subjects import ingest_name
-from seve_writer.batch import Waiting
 from seve_writer.database.batch_writer import BatchWriter
 from seve_writer.deadletters import DeadLetters
 from seve_writer.errors import JournalReplaced
-from seve_writer.flush import FlushLoop
+from seve_writer.flush_loop import FlushLoop
+from seve_writer.flush_rule import Waiting
 from seve_writer.journal.consumer import Consumer
 from seve_writer.journal.monitor import Monitor
 
