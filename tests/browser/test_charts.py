@@ -44,13 +44,13 @@ def test_a_module_opens_into_a_chart_for_each_series(open_page, page_url, record
     card(page, recorded.name).get_by_role("link", name=recorded.name).click()
     expect(page.get_by_role("heading", name=recorded.name)).to_be_visible()
     expect(chart(page, "Temperature, dht22")).to_have_attribute("aria-valuetext", re.compile(r"^20\.0 °C"))
-    expect(page.get_by_role("status")).to_have_text("Live")
+    expect(page.locator("#connection-text")).to_have_text("Live")
 
 
 def test_what_comes_is_drawn_behind_what_was_recorded(open_page, page_url, recorded):
     """Once, and at once; a series that is new gets a chart of its own."""
     page = open_page(f"{page_url}module.html?module={recorded.name}&last=1h")
-    expect(page.get_by_role("status")).to_have_text("Live")
+    expect(page.locator("#connection-text")).to_have_text("Live")
     recorded.sample("dht22/temperature", 25.5)
     expect(chart(page, "Temperature, dht22")).to_have_attribute("aria-valuetext", re.compile(r"^25\.5 °C"))
     recorded.sample("co2", 417)
@@ -60,7 +60,7 @@ def test_what_comes_is_drawn_behind_what_was_recorded(open_page, page_url, recor
 def test_a_silence_is_a_gap(open_page, page_url, recorded):
     """Ten minutes without a sample are not bridged by a line."""
     page = open_page(f"{page_url}module.html?module={recorded.name}&last=1h")
-    expect(page.get_by_role("status")).to_have_text("Live")
+    expect(page.locator("#connection-text")).to_have_text("Live")
     chart(page, "Temperature, dht22").evaluate(
         """() => {
           for (const name of ["--faint", "--muted", "--ink"]) document.body.style.setProperty(name, "transparent");
@@ -75,7 +75,7 @@ def test_a_silence_is_a_gap(open_page, page_url, recorded):
 def test_a_stretch_is_chosen_by_drawing_over_it(open_page, page_url, recorded):
     """The address then names it, so that it can be shared; back returns."""
     page = open_page(f"{page_url}module.html?module={recorded.name}&last=1h")
-    expect(page.get_by_role("status")).to_have_text("Live")
+    expect(page.locator("#connection-text")).to_have_text("Live")
     box = chart(page, "Temperature, dht22").bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 60)
     page.mouse.down()
@@ -143,11 +143,27 @@ def test_a_name_is_never_markup(open_page, page_url, journal, name):
     """Neither in the heading, nor in a chart, nor in the address."""
     module = f"{name}<img src=x onerror=alert(1)>"
     page = open_page(f"{page_url}module.html?module={module.replace('<', '%3C').replace('>', '%3E')}")
-    expect(page.get_by_role("status")).to_have_text("Live")
+    expect(page.locator("#connection-text")).to_have_text("Live")
     journal(module, "measurement", sensorType="<b>x</b>", value=1)
     expect(page.get_by_role("heading", name="<b>x</b>")).to_be_visible()
     expect(page.get_by_role("heading", name=module)).to_be_visible()
     assert page.locator("img, b").count() == 0
+
+
+def test_the_log_is_searched(open_page, page_url, stack, device, name):
+    """By text, in either case, in the stretch of time that is shown; markup is text."""
+    module = device(name)
+    for message in ("started", "the <b>Pump</b> is slow", "stopped"):
+        module.say("logs", {"level": "warn", "msg": message})
+    lines = f"SELECT count(*) FROM device_logs WHERE module_id = '{name}'"
+    wait_until(lambda: stack.query(lines) == [(3,)], "all lines stored")
+    page = open_page(f"{page_url}module.html?module={name}")
+    page.locator("summary", has_text="Log").click()
+    expect(page.locator("#log-lines li")).to_have_count(3)
+    page.get_by_label("Text of the lines").fill("pump")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#log-lines li")).to_have_count(1)
+    expect(page.locator("#log-lines")).to_contain_text("warn the <b>Pump</b> is slow")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

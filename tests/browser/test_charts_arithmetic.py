@@ -4,7 +4,7 @@ import pytest
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
-MONDAY = 4 * DAY
+MONDAY = 978_307_200_000
 
 RECORDED = """async ({ series, added, from, to, read }) => {
   const { Recorded } = await import("./recorded.js");
@@ -44,10 +44,12 @@ def test_a_bucket_takes_what_falls_into_it(bare):
     assert done["points"] == [[0, 1, 7, 3, 5], [60_000, 5, 5, 5, 1]]
 
 
-def test_buckets_of_weeks_begin_on_mondays(bare):
-    """As the server's do: 1970 began on a Thursday."""
-    done = recorded(bare, 7 * 86_400, [], added=[[MONDAY - 1, 1], [MONDAY, 2]])
-    assert [point[0] for point in done["points"]] == [MONDAY - 7 * DAY, MONDAY]
+@pytest.mark.parametrize("days", [2, 7, 14, 28])
+def test_buckets_of_days_begin_where_the_servers_do(bare, days):
+    """Counted from a Monday of 2001."""
+    begin = MONDAY + 336 * DAY
+    done = recorded(bare, days * 86_400, [], added=[[begin - 1, 1], [begin, 2]])
+    assert [point[0] for point in done["points"]] == [begin - days * DAY, begin]
 
 
 @pytest.mark.parametrize(

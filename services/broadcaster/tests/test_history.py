@@ -8,9 +8,18 @@ from urllib.parse import quote
 import nats
 import pytest
 from seve_broadcaster.history import MOST
-from seve_broadcaster.protocol.history_query import parse
+from seve_broadcaster.protocol.history_query import parse, parse_logs
 from seve_broadcaster.protocol.requests import Refusal
-from seve_schema.history import ERROR_CODE, ERROR_TEXT, MODULE_SUBJECT, POSITION, SERIES_SUBJECT, SeriesRequest
+from seve_schema.history import (
+    ERROR_CODE,
+    ERROR_TEXT,
+    LOGS_SUBJECT,
+    MODULE_SUBJECT,
+    POSITION,
+    SERIES_SUBJECT,
+    LogsRequest,
+    SeriesRequest,
+)
 from seve_schema.position import Position
 from support.broadcasting import broadcasting, envelope
 from support.conditions import eventually
@@ -61,6 +70,17 @@ def test_a_refusal_names_what_is_wrong(query, explanation):
     assert explanation in refusal.value.explanation
 
 
+def test_a_question_of_logs_is_understood_whole():
+    read = parse_logs("module=a&level=warn&text=slow&from=2h&to=1h&lines=7", journal=7, now=NOW)
+    assert read == LogsRequest(
+        module="a", level="warn", text="slow", start=NOW - 2 * HOUR, end=NOW - HOUR, most=7, journal=7
+    )
+    read = parse_logs("module=a&level=", journal=7, now=NOW)
+    assert read == LogsRequest(module="a", start=NOW - 24 * HOUR, end=NOW, most=200, journal=7)
+    with pytest.raises(Refusal, match="unknown parameter 'txt'"):
+        parse_logs("module=a&txt=slow", journal=7, now=NOW)
+
+
 @asynccontextmanager
 async def answering(nats_url, body=b"{}", **headers):
     """A history service that gives the same answer to every question; gives what it was asked."""
@@ -71,7 +91,7 @@ async def answering(nats_url, body=b"{}", **headers):
         await client.publish(message.reply, body, headers=headers)
 
     client = await nats.connect(nats_url)
-    for subject in (SERIES_SUBJECT, MODULE_SUBJECT):
+    for subject in (SERIES_SUBJECT, MODULE_SUBJECT, LOGS_SUBJECT):
         await client.subscribe(subject, "history", cb=answer)
     await client.flush()
     try:
@@ -132,6 +152,8 @@ async def test_a_token_restricts_the_modules(nats_server, journal):
         assert await status_and_body(url, "/api/modules/b", bearer) == forbidden
         assert asked == []
         assert (await status_and_body(url, "/api/history?module=a", bearer))[0] == 200
+        assert await status_and_body(url, "/api/logs?module=b", bearer) == forbidden
+        assert (await status_and_body(url, "/api/logs?module=a", bearer))[0] == 200
         assert (await status_and_body(url, "/api/modules/a", bearer))[0] == 200
 
 

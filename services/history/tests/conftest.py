@@ -11,7 +11,7 @@ from seve_history.app import app
 from seve_history.settings import HistorySettings
 from seve_runtime.nats import topology
 from seve_runtime.settings import load
-from seve_schema.history import ERROR_CODE, ERROR_TEXT, MODULE_SUBJECT, POSITION, SERIES_SUBJECT
+from seve_schema.history import ERROR_CODE, ERROR_TEXT, LOGS_SUBJECT, MODULE_SUBJECT, POSITION, SERIES_SUBJECT
 from seve_schema.position import SEQUENCE_BITS, Position
 from seve_schema.times import format_time
 from seve_writer.schema.layout import lay_out
@@ -62,6 +62,10 @@ class Asker:
     async def module(self, module="croissance"):
         """Ask what is known of a module."""
         return await self.ask(MODULE_SUBJECT, module=module)
+
+    async def logs(self, module="croissance", *, start=BASE, end=BASE + HOUR, most=200, **more):
+        """Ask for lines of a log."""
+        return (await self.ask(LOGS_SUBJECT, module=module, start=start, end=end, most=most, **more))[0]
 
     def query(self, sql, *given):
         """Rows of a query."""

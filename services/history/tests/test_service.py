@@ -139,6 +139,36 @@ async def test_a_module_is_told_with_its_states_and_series(service):
     ]
 
 
+async def test_lines_of_a_log_are_found_by_level_text_and_time(service):
+    """The newest first; another module's are not among them."""
+    for second, module, level, text in (
+        (1, "croissance", "info", "started"),
+        (2, "croissance", "warn", "sensor is Slow"),
+        (3, "veille", "warn", "slow"),
+        (4, "croissance", "warn", "100 % slow_"),
+        (5, "croissance", None, "{}"),
+    ):
+        service.query(
+            "INSERT INTO device_logs (module_id, position, time, level, message, updated_at)"
+            " VALUES (%s, ARRAY[1, %s, 0]::bigint[], to_timestamp(%s), %s, %s, now())",
+            *(module, second, BASE // SECOND + second, level, text),
+        )
+
+    async def found(**question):
+        answer = await service.logs(**question)
+        return [line["message"] for line in answer["lines"]], answer["more"]
+
+    assert await found() == (["{}", "100 % slow_", "sensor is Slow", "started"], False)
+    assert await found(most=1) == (["{}"], True)
+    assert await found(level="WARN", text="SLOW") == (["100 % slow_", "sensor is Slow"], False)
+    assert await found(text="% slow_") == (["100 % slow_"], False)
+    assert await found(start=BASE + 2 * SECOND, end=BASE + 4 * SECOND) == (["sensor is Slow"], False)
+    first = (await service.logs(text="started"))["lines"]
+    assert first == [{"time": "2025-11-30T19:00:01.000000Z", "level": "info", "message": "started"}]
+    with pytest.raises(Refusal, match="`lines` is not between 1 and 1000"):
+        await service.logs(most=1001)
+
+
 async def test_a_module_of_which_nothing_is_known_is_404(service):
     with pytest.raises(Refusal) as refused:
         await service.module("nobody")

@@ -10,6 +10,7 @@ import msgspec
 
 SERIES_SUBJECT: Final = "history.series"
 MODULE_SUBJECT: Final = "history.module"
+LOGS_SUBJECT: Final = "history.logs"
 QUEUE: Final = "history"
 """The queue group: each question goes to one of the services that run."""
 
@@ -39,4 +40,19 @@ class ModuleRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a module; `journal` as above."""
 
     module: str
+    journal: int
+
+
+class LogsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest `most` lines of a module's log in [`start`, `end`), microseconds since 1970; `journal` as above.
+
+    `level` is that of the lines; `text` is what their text contains, whatever its case. None is any.
+    """
+
+    module: str
+    level: str | None = None
+    text: str | None = None
+    start: int
+    end: int
+    most: int
     journal: int

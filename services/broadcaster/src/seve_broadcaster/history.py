@@ -16,9 +16,11 @@ from seve_runtime.errors import describe
 from seve_schema.history import (
     ERROR_CODE,
     ERROR_TEXT,
+    LOGS_SUBJECT,
     MODULE_SUBJECT,
     POSITION,
     SERIES_SUBJECT,
+    LogsRequest,
     ModuleRequest,
     SeriesRequest,
 )
@@ -58,6 +60,11 @@ def series(question: SeriesRequest) -> Asked:
 def module(question: ModuleRequest) -> Asked:
     """Return what is sent for what is known of a module."""
     return Asked(MODULE_SUBJECT, _encode(question))
+
+
+def logs(question: LogsRequest) -> Asked:
+    """Return what is sent for lines of a module's log."""
+    return Asked(LOGS_SUBJECT, _encode(question))
 
 
 class History:

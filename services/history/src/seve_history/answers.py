@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from seve_schema.history import ModuleRequest, SeriesRequest
+from seve_schema.history import LogsRequest, ModuleRequest, SeriesRequest
 from seve_schema.position import Position, end_of
 from seve_schema.times import format_time, to_micros
 
@@ -71,6 +71,27 @@ async def of_module(snapshot: Snapshot, asked: ModuleRequest, bounds: Bounds) ->
         "sensors": _sensors(states["sensorStatus"], states["sensorConfig"]),
         "series": series,
         "token": str(end_of(snapshot.position)),
+    }
+    return snapshot.position, _encode(body)
+
+
+async def of_logs(snapshot: Snapshot, asked: LogsRequest) -> Answer:
+    """Answer with lines of a module's log, the newest first; `more` tells that there are older ones.
+
+    Raises psycopg.Error.
+    """
+    found = await snapshot.logs(
+        asked.module, asked.start, asked.end, level=asked.level, text=asked.text, most=asked.most + 1
+    )
+    body = {
+        "module": asked.module,
+        "from": format_time(asked.start),
+        "to": format_time(asked.end),
+        "lines": [
+            {"time": format_time(to_micros(time)), "level": level, "message": message}
+            for time, level, message in found[: asked.most]
+        ],
+        "more": len(found) > asked.most,
     }
     return snapshot.position, _encode(body)
 

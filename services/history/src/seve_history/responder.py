@@ -18,10 +18,12 @@ from seve_runtime.lifecycle import Stop, pause
 from seve_schema.history import (
     ERROR_CODE,
     ERROR_TEXT,
+    LOGS_SUBJECT,
     MODULE_SUBJECT,
     POSITION,
     QUEUE,
     SERIES_SUBJECT,
+    LogsRequest,
     ModuleRequest,
     SeriesRequest,
 )
@@ -32,7 +34,7 @@ from seve_history.answers import Answer
 from seve_history.database.pool import Pool
 from seve_history.database.snapshot import Snapshot, snapshot
 from seve_history.errors import Refused, SchemaError
-from seve_history.query.bounds import Bounds, check
+from seve_history.query.bounds import Bounds, check, check_lines
 from seve_history.settings import HistorySettings
 
 log = structlog.get_logger()
@@ -43,7 +45,7 @@ DATABASE: Final = "database"
 LOOK_SECONDS: Final = 5.0
 """How often the database is asked whether it is there."""
 
-T = TypeVar("T", SeriesRequest, ModuleRequest)
+T = TypeVar("T", SeriesRequest, ModuleRequest, LogsRequest)
 
 
 class Responder:
@@ -64,6 +66,7 @@ class Responder:
         subscriptions = [
             await self._client.subscribe(SERIES_SUBJECT, QUEUE, cb=self._taker("series", SeriesRequest, self._series)),
             await self._client.subscribe(MODULE_SUBJECT, QUEUE, cb=self._taker("module", ModuleRequest, self._module)),
+            await self._client.subscribe(LOGS_SUBJECT, QUEUE, cb=self._taker("logs", LogsRequest, self._logs)),
         ]
         log.info("ready")
         while not await pause(stop, LOOK_SECONDS):
@@ -131,6 +134,10 @@ class Responder:
 
     async def _module(self, opened: Snapshot, asked: ModuleRequest) -> Answer:
         return await answers.of_module(opened, asked, self._bounds)
+
+    async def _logs(self, opened: Snapshot, asked: LogsRequest) -> Answer:
+        check_lines(asked, self._bounds)
+        return await answers.of_logs(opened, asked)
 
 
 def _refusal(error: Exception) -> Refused:

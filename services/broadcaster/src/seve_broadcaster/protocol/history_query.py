@@ -1,26 +1,55 @@
-"""The query of `/api/history`: text in, a question or a refusal out. Asks nobody."""
+"""The queries of `/api/history` and `/api/logs`: text in, a question or a refusal out. Asks nobody."""
 
 from typing import Final
 
 from seve_runtime import units
-from seve_schema.history import SeriesRequest
+from seve_schema.history import LogsRequest, SeriesRequest
 from seve_schema.times import MICROS, parse_time, to_micros
 
 from seve_broadcaster.protocol.requests import MAX_NAME_BYTES, Refusal, parameters, shown
 
 PARAMETERS: Final = ("module", "sensor", "hardware", "from", "to", "points")
+OF_LOGS: Final = ("module", "level", "text", "from", "to", "lines")
 FROM: Final = "24h"
 POINTS: Final = 500
+LINES: Final = 200
 EARLIEST: Final = to_micros(parse_time("1970-01-01T00:00:00+00:00"))
 LATEST: Final = to_micros(parse_time("2262-01-01T00:00:00+00:00"))
 """What a database and a browser can both count in."""
 
 
 def parse(query: str, *, journal: int, now: int) -> SeriesRequest:
-    """Return the question in a query string. `now` is in microseconds since 1970. Raises Refusal."""
-    fields = parameters(query, PARAMETERS)
+    """Return the question of `/api/history`. `now` is in microseconds since 1970. Raises Refusal."""
+    given = _given(query, PARAMETERS)
+    return SeriesRequest(
+        module=given["module"],
+        sensor=given.get("sensor"),
+        hardware=given.get("hardware"),
+        start=_moment("from", given.get("from", FROM), now),
+        end=_moment("to", given.get("to", "0"), now),
+        points=_number("points", given.get("points", str(POINTS))),
+        journal=journal,
+    )
+
+
+def parse_logs(query: str, *, journal: int, now: int) -> LogsRequest:
+    """Return the question of `/api/logs`, as `parse`."""
+    given = _given(query, OF_LOGS)
+    return LogsRequest(
+        module=given["module"],
+        level=given.get("level") or None,
+        text=given.get("text") or None,
+        start=_moment("from", given.get("from", FROM), now),
+        end=_moment("to", given.get("to", "0"), now),
+        most=_number("lines", given.get("lines", str(LINES))),
+        journal=journal,
+    )
+
+
+def _given(query: str, known: tuple[str, ...]) -> dict[str, str]:
+    """Return what a query string gives, once each. Raises Refusal."""
     given: dict[str, str] = {}
-    for name, values in fields.items():
+    for name, values in parameters(query, known).items():
         if len(values) > 1:
             raise Refusal("invalid", f"`{name}` is there more than once")
         if len(values[0].encode()) > MAX_NAME_BYTES:
@@ -28,15 +57,7 @@ def parse(query: str, *, journal: int, now: int) -> SeriesRequest:
         given[name] = values[0]
     if not given.get("module"):
         raise Refusal("invalid", "no module is named")
-    return SeriesRequest(
-        module=given["module"],
-        sensor=given.get("sensor"),
-        hardware=given.get("hardware"),
-        start=_moment("from", given.get("from", FROM), now),
-        end=_moment("to", given.get("to", "0"), now),
-        points=_points(given.get("points", str(POINTS))),
-        journal=journal,
-    )
+    return given
 
 
 def _moment(name: str, text: str, now: int) -> int:
@@ -65,7 +86,7 @@ def _within(micros: int) -> int:
     return micros
 
 
-def _points(text: str) -> int:
+def _number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 1_000_000:
-        raise Refusal("invalid", f"`points` = {shown(text)}: expected a number from 1 on")
+        raise Refusal("invalid", f"`{name}` = {shown(text)}: expected a number from 1 on")
     return int(text)

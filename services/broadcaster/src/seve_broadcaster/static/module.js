@@ -5,6 +5,7 @@
 
 import { access } from "./access.js";
 import { draw, readInk, timeAt } from "./chart.js";
+import { Log } from "./log.js";
 import { Recorded, csv } from "./recorded.js";
 import { Seve } from "./seve.js";
 import { LEAST_MS, edges, milliseconds, viewOf, wordsOf, zoomed } from "./timeline.js";
@@ -32,6 +33,7 @@ let painted = false;
 let ink = readInk(document.body);
 
 const now = () => Date.now() - ahead;
+const log = new Log(name, () => wordsOf(view));
 
 class Chart {
   #parts = {};
@@ -152,6 +154,7 @@ function tell() {
 async function load() {
   const mine = ++loading;
   clearTimeout(again);
+  log.load();
   element("charts").setAttribute("aria-busy", "true");
   const { last, from, to } = wordsOf(view);
   const question = new URLSearchParams({ module: name, ...(last ? { from: last } : { from, to }) });

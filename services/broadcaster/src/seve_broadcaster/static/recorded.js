@@ -6,8 +6,7 @@
  */
 
 export const MOST = 20_000;
-const MONDAY = 4 * 86_400_000; // 1970 began on a Thursday
-const WEEK = 604_800_000;
+const ORIGIN = 978_307_200_000; // 1 January 2001, a Monday: where the server's buckets are counted from
 
 export class Recorded {
   points;
@@ -108,10 +107,9 @@ function joined(one, other) {
   return { time: one.time, low: Math.min(one.low, other.low), high: Math.max(one.high, other.high), mean, count };
 }
 
-/** Where the bucket of a time begins: on full units of UTC; weeks begin on Mondays. */
+/** Where the bucket of a time begins: as the server's, on full units of UTC; weeks begin on Mondays. */
 export function beginOf(time, width) {
-  const origin = width % WEEK === 0 ? MONDAY : 0;
-  return Math.floor((time - origin) / width) * width + origin;
+  return Math.floor((time - ORIGIN) / width) * width + ORIGIN;
 }
 
 /** What is shown of several series, as CSV (RFC 4180). Names come from devices: none may begin like a formula. */

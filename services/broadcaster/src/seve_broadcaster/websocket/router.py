@@ -13,7 +13,7 @@ from websockets.http11 import Request, Response
 
 from seve_broadcaster.auth.jwt import Keys
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.history import MOST, Asked, History, NoAnswer, module, series
+from seve_broadcaster.history import MOST, Asked, History, NoAnswer, logs, module, series
 from seve_broadcaster.protocol import history_query
 from seve_broadcaster.protocol.requests import Refusal
 from seve_broadcaster.settings import Settings
@@ -36,6 +36,7 @@ class Router:
         self._hub = hub
         self._history = history
         self._pages = http.static_pages()
+        self._asking = {"/api/history": self._series, "/api/logs": self._logs}
         self.refused = self._admission.refused
 
     def answer(self, connection: ServerConnection, request: Request) -> Awaitable[Response] | None:
@@ -50,8 +51,8 @@ class Router:
             return None
         if path == "/api/modules":
             return self._modules(peer)
-        if path == "/api/history":
-            return self._of_history(peer, lambda: self._series(peer, url.query))
+        if asking := self._asking.get(path):
+            return self._of_history(peer, lambda: asking(peer, url.query))
         if path.startswith(MODULE):
             return self._of_history(peer, lambda: self._module(peer, unquote(path.removeprefix(MODULE))))
         file = http.page(self._pages, path, single(request, "If-None-Match"))
@@ -73,6 +74,11 @@ class Router:
         """Return the question for samples. Raises Refusal and NoAnswer."""
         question = history_query.parse(query, journal=self._hub.head.journal, now=micros())
         return series(question) if peer.grant.allows(question.module) else _forbidden()
+
+    def _logs(self, peer: Peer, query: str) -> Asked:
+        """Return the question for lines of a log. Raises Refusal and NoAnswer."""
+        question = history_query.parse_logs(query, journal=self._hub.head.journal, now=micros())
+        return logs(question) if peer.grant.allows(question.module) else _forbidden()
 
     def _module(self, peer: Peer, name: str) -> Asked:
         """Return the question for a module. Raises NoAnswer."""

@@ -56,6 +56,12 @@ class Snapshot:
         ((first, last, count),) = await self._rows(sql.EXTENT, **_of(module, series), **self._settled)
         return first, last, count
 
+    async def logs(
+        self, module: str, start: int, end: int, *, level: str | None, text: str | None, most: int
+    ) -> list[tuple[datetime, str | None, str]]:
+        """Return the newest lines of a module's log, the newest first: time, level, text."""
+        return await self._rows(sql.LOGS, module=module, level=level, text=text, most=most, **_range(start, end))
+
     async def states(self, module: str) -> dict[str, list[dict[str, Any]]]:
         """Return the rows of each table of states, by what they are; they may be newer than the position."""
         return {name: [row for (row,) in await self._rows(query, module=module)] for name, query in sql.STATES.items()}

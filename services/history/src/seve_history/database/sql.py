@@ -66,3 +66,11 @@ STATES: Final = {
     "sensorStatus": "SELECT to_jsonb(t) FROM sensor_status AS t WHERE module_id = %(module)s ORDER BY sensor_type",
     "sensorConfig": "SELECT to_jsonb(t) FROM sensor_config AS t WHERE module_id = %(module)s ORDER BY sensor_type",
 }
+
+LOGS: Final = """
+SELECT time, level, message FROM device_logs
+WHERE module_id = %(module)s AND time >= %(start)s AND time < %(end)s
+    AND (%(level)s::text IS NULL OR lower(level) = lower(%(level)s::text))
+    AND (%(text)s::text IS NULL OR strpos(lower(message), lower(%(text)s::text)) > 0)
+ORDER BY time DESC, position DESC LIMIT %(most)s
+"""

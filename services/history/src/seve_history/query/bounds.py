@@ -1,8 +1,10 @@
 """Which questions are answered, and with how many points. Pure."""
 
+from typing import Final
+
 import msgspec
 from seve_runtime.units import duration_text
-from seve_schema.history import SeriesRequest
+from seve_schema.history import LogsRequest, SeriesRequest
 from seve_schema.times import MICROS
 
 from seve_history.errors import Refused
@@ -15,14 +17,29 @@ class Bounds(msgspec.Struct, frozen=True):
     range: float
 
 
+LINES: Final = 1000
+"""Most lines of one answer."""
+
+
 def check(asked: SeriesRequest, bounds: Bounds) -> None:
     """Raise Refused for a question beyond the bounds."""
-    if asked.end <= asked.start:
-        raise Refused(400, "`from` is not before `to`")
-    if asked.end - asked.start > bounds.range * MICROS:
-        raise Refused(400, f"from `from` to `to` is more than {duration_text(bounds.range)} (QUERY_MAX_RANGE)")
+    _check_range(asked.start, asked.end, bounds)
     if not 1 <= asked.points <= bounds.points:
         raise Refused(400, f"`points` is not between 1 and {bounds.points} (QUERY_MAX_POINTS)")
+
+
+def check_lines(asked: LogsRequest, bounds: Bounds) -> None:
+    """Raise Refused for a question of logs beyond the bounds."""
+    _check_range(asked.start, asked.end, bounds)
+    if not 1 <= asked.most <= LINES:
+        raise Refused(400, f"`lines` is not between 1 and {LINES}")
+
+
+def _check_range(start: int, end: int, bounds: Bounds) -> None:
+    if end <= start:
+        raise Refused(400, "`from` is not before `to`")
+    if end - start > bounds.range * MICROS:
+        raise Refused(400, f"from `from` to `to` is more than {duration_text(bounds.range)} (QUERY_MAX_RANGE)")
 
 
 def share(points: int, series: int, bounds: Bounds) -> int:

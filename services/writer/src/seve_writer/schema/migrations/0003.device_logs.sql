@@ -8,5 +8,5 @@ CREATE TABLE device_logs (
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (module_id, position)
 );
-CREATE INDEX device_logs_time ON device_logs (time);
+CREATE INDEX device_logs_time ON device_logs (module_id, time);
 CREATE INDEX device_logs_updated_at ON device_logs USING brin (updated_at);
