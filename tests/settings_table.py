@@ -1,4 +1,4 @@
-"""The READMEs' tables of settings, made from the code: `python tests/settings_table.py` writes them."""
+"""The README's table of settings, made from the code: `python tests/settings_table.py` writes it."""
 
 from pathlib import Path
 
@@ -13,13 +13,12 @@ from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import describe
 from seve_writer.settings import WriterSettings
 
-ROOT = Path(__file__).parent.parent
+README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- settings: made by tests/settings_table.py -->\n", "<!-- end of settings -->\n"
-HEAD = "| setting | default | what for |\n|---|---|---|\n"
 
 
 class Common(msgspec.Struct):
-    """The settings of every service."""
+    """What every service reads."""
 
     service: ServiceSettings
     nats: NatsSettings
@@ -35,39 +34,17 @@ SECTIONS = {
     "`make simulate`": FleetSettings,
 }
 
-SERVICES = {
-    "broadcaster": BroadcasterSettings,
-    "history": HistorySettings,
-    "ingest": IngestSettings,
-    "writer": WriterSettings,
-}
 
-
-def tables():
-    """The text between the markers of each README, by its path."""
-    texts = {ROOT / "README.md": _sections()}
-    for service, cls in SERVICES.items():
-        texts[ROOT / "services" / service / "README.md"] = _rows(describe(cls))
-    return texts
-
-
-def in_page(page):
-    """The text between the markers of a README as it is."""
-    return page.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
-
-
-def _sections():
-    """Every setting once in each section that it belongs to; the common ones have a section of their own."""
+def table():
+    """Every setting once in each section that it belongs to; what every service reads stands apart."""
     common = {row.name for row in describe(Common)}
     parts = []
     for title, cls in SECTIONS.items():
         rows = [row for row in describe(cls) if cls is Common or row.name not in common]
-        parts.append(f"<details><summary><b>{_html(title)}</b></summary>\n\n{_rows(rows)}\n</details>\n")
+        lines = [f"| `{row.name}` | {_default(row)} | {_words(row.description)} |" for row in rows]
+        head = f"<details><summary><b>{_html(title)}</b></summary>\n\n| setting | default | what for |\n|---|---|---|\n"
+        parts.append(head + "\n".join(lines) + "\n\n</details>\n")
     return "\n".join(parts)
-
-
-def _rows(rows):
-    return HEAD + "".join(f"| `{row.name}` | {_default(row)} | {_words(row.description)} |\n" for row in rows)
 
 
 def _default(row):
@@ -85,7 +62,11 @@ def _html(title):
     return f"{before}<code>{code}</code>{after}" if code else title
 
 
+def in_readme():
+    """The table as the README has it."""
+    return README.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
+
+
 if __name__ == "__main__":
-    for page, table in tables().items():
-        before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-        page.write_text(before + BEGIN + table + END + rest.split(END)[1], encoding="utf-8")
+    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
+    README.write_text(before + BEGIN + table() + END + rest.split(END)[1], encoding="utf-8")

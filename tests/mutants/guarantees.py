@@ -213,4 +213,25 @@ MUTANTS: Final = (
         "            growth = 0",
         (f"{BROADCASTER_TESTS}/test_bounds.py",),
     ),
+    Mutant(
+        "a device may publish what an earlier route gives to another",
+        f"{INGEST}/routing/rights.py",
+        "        and not any(_of_another(earlier, filled, module) for earlier in table[:place])\n",
+        "",
+        (f"{INGEST_TESTS}/test_rights.py",),
+    ),
+    Mutant(
+        "a wildcard of a device reaches the server's own subjects",
+        "deploy/embedded/src/seve_embedded/servers/nats.py",
+        'if any(one.startswith(("*", ">")) for one in allowed) else []',
+        "if False else []",
+        ("deploy/embedded/tests/test_device.py",),
+    ),
+    Mutant(
+        "a removed device stays",
+        "deploy/embedded/src/seve_embedded/shared/device_command.py",
+        "if module not in arguments.module}",
+        "}",
+        ("deploy/embedded/tests/test_device.py",),
+    ),
 )

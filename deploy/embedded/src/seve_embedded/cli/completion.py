@@ -43,4 +43,6 @@ def _commands() -> dict[str, argparse.ArgumentParser]:
 def _words(command: argparse.ArgumentParser) -> list[str]:
     actions = command._actions  # noqa: SLF001  (argparse offers no other way to list them)
     fixed = [str(choice) for action in actions for choice in action.choices or ()]
-    return [*fixed, *(option for action in actions for option in action.option_strings if option.startswith("--"))]
+    own = [option for action in actions for option in action.option_strings if option.startswith("--")]
+    below = [action.choices.values() for action in actions if isinstance(action.choices, dict)]
+    return list(dict.fromkeys([*fixed, *own, *(word for some in below for one in some for word in _words(one))]))
