@@ -1,4 +1,4 @@
-"""The README's table of settings, made from the code: `python tests/settings_table.py` writes it."""
+"""The READMEs' tables of settings, made from the code: `python tests/settings_table.py` writes them."""
 
 from pathlib import Path
 
@@ -13,12 +13,13 @@ from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import describe
 from seve_writer.settings import WriterSettings
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- settings: made by tests/settings_table.py -->\n", "<!-- end of settings -->\n"
+HEAD = "| setting | default | what for |\n|---|---|---|\n"
 
 
 class Common(msgspec.Struct):
-    """What every service reads."""
+    """The settings of every service."""
 
     service: ServiceSettings
     nats: NatsSettings
@@ -34,17 +35,39 @@ SECTIONS = {
     "`make simulate`": FleetSettings,
 }
 
+SERVICES = {
+    "broadcaster": BroadcasterSettings,
+    "history": HistorySettings,
+    "ingest": IngestSettings,
+    "writer": WriterSettings,
+}
 
-def table():
-    """Every setting once in each section that it belongs to; what every service reads stands apart."""
+
+def tables():
+    """The text between the markers of each README, by its path."""
+    texts = {ROOT / "README.md": _sections()}
+    for service, cls in SERVICES.items():
+        texts[ROOT / "services" / service / "README.md"] = _rows(describe(cls))
+    return texts
+
+
+def in_page(page):
+    """The text between the markers of a README as it is."""
+    return page.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
+
+
+def _sections():
+    """Every setting once in each section that it belongs to; the common ones have a section of their own."""
     common = {row.name for row in describe(Common)}
     parts = []
     for title, cls in SECTIONS.items():
         rows = [row for row in describe(cls) if cls is Common or row.name not in common]
-        lines = [f"| `{row.name}` | {_default(row)} | {_words(row.description)} |" for row in rows]
-        head = f"<details><summary><b>{_html(title)}</b></summary>\n\n| setting | default | what for |\n|---|---|---|\n"
-        parts.append(head + "\n".join(lines) + "\n\n</details>\n")
+        parts.append(f"<details><summary><b>{_html(title)}</b></summary>\n\n{_rows(rows)}\n</details>\n")
     return "\n".join(parts)
+
+
+def _rows(rows):
+    return HEAD + "".join(f"| `{row.name}` | {_default(row)} | {_words(row.description)} |\n" for row in rows)
 
 
 def _default(row):
@@ -62,11 +85,7 @@ def _html(title):
     return f"{before}<code>{code}</code>{after}" if code else title
 
 
-def in_readme():
-    """The table as the README has it."""
-    return README.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
-
-
 if __name__ == "__main__":
-    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
-    README.write_text(before + BEGIN + table() + END + rest.split(END)[1], encoding="utf-8")
+    for page, table in tables().items():
+        before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+        page.write_text(before + BEGIN + table + END + rest.split(END)[1], encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the README says is so."""
+"""The README and the pages agree with the code."""
 
 import re
 from pathlib import Path
@@ -10,13 +10,14 @@ ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def test_its_table_of_settings_is_that_of_the_code():
-    """Names, defaults and descriptions; `python tests/settings_table.py` writes it anew."""
-    assert settings_table.in_readme() == settings_table.table()
+@pytest.mark.parametrize("page", settings_table.tables(), ids=lambda page: page.parent.name)
+def test_a_table_of_settings_is_that_of_the_code(page):
+    """Names, defaults and descriptions; `python tests/settings_table.py` writes it."""
+    assert settings_table.in_page(page) == settings_table.tables()[page]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_a_page_links_to_is_there(page):
+def test_a_page_links_to_files_that_exist(page):
     """Links into the repository, by file."""
     targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     inside = [target for target in targets if "://" not in target]
@@ -24,17 +25,9 @@ def test_what_a_page_links_to_is_there(page):
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*/*/README.md")), ids=lambda page: page.parent.name)
-def test_a_package_readme_names_files_that_are_there(page):
+def test_a_package_readme_names_files_that_exist(page):
     """Files are named by their path below the package, such as `nats/direct.py`."""
     [package] = page.parent.glob("src/*/") if (page.parent / "src").exists() else [page.parent]
     named = re.findall(r"`([\w/]+\.py)`", page.read_text(encoding="utf-8"))
     places = (package, page.parent, ROOT, ROOT / "tests" / "bench")
     assert [name for name in named if not any((place / name).exists() for place in places)] == []
-
-
-def test_every_make_target_it_names_is_there():
-    """A newcomer types what it says."""
-    said = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
-    there = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert said
-    assert said <= there

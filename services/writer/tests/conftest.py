@@ -18,9 +18,11 @@ from seve_runtime.nats import topology
 from seve_runtime.settings import Secret, load
 from seve_schema.codec import encode, join
 from seve_schema.envelope import Envelope
+from seve_schema.position import Position
 from seve_schema.subjects import ingest_name, telemetry_subject
 from seve_schema.times import format_time
 from seve_writer.app import app
+from seve_writer.database.maintenance import maintain
 from seve_writer.database.store import Store
 from seve_writer.decode import read
 from seve_writer.journal import consumer
@@ -166,6 +168,18 @@ async def running(settings):
         stop.set()
         with contextlib.suppress(Stopped):  # as the command does: stopped before it was ready
             await task
+
+
+def maintaining(database_url, stop, *, retention=90 * 86400.0, log_retention=30 * 86400.0):
+    """Maintenance every few milliseconds, with no journal of which anything is stored."""
+    return maintain(
+        Secret(database_url),
+        retention=retention,
+        log_retention=log_retention,
+        interval=0.02,
+        floor=lambda: Position(1, 0),
+        stop=stop,
+    )
 
 
 @pytest.fixture

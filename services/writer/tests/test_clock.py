@@ -8,12 +8,10 @@ TimescaleDB ask of the machine's clock themselves is not forced by this.
 import asyncio
 
 import pytest
-from seve_runtime.settings import Secret
-from seve_writer.database.maintenance import maintain
 from seve_writer.schema.layout import lay_out
 from support.conditions import eventually
 
-from .conftest import envelope, running, settings_for
+from .conftest import envelope, maintaining, running, settings_for
 
 DAYS = 86400.0
 
@@ -70,7 +68,7 @@ async def test_a_row_is_old_only_if_both_clocks_agree(query, migrated, step, ahe
     )
     step(ahead)
     stop = asyncio.Event()
-    task = asyncio.create_task(maintain(Secret(migrated), 90 * DAYS, 30 * DAYS, 0.02, stop))
+    task = asyncio.create_task(maintaining(migrated, stop))
     await eventually(lambda: query("SELECT max(value) FROM measurements") == [(oldest_left,)], "the old ones gone")
     stop.set()
     await task

@@ -1,13 +1,12 @@
 """Old rows go, the ledger shrinks and still says the same: against real PostgreSQL, by one writer at a time."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
-from seve_runtime.settings import Secret
-from seve_writer.database.maintenance import maintain
 from seve_writer.schema.layout import lay_out
 from support.conditions import eventually
+
+from .conftest import maintaining
 
 DAYS = 86400.0
 
@@ -17,7 +16,7 @@ async def maintained(migrated):
     """Maintenance every few milliseconds on the test's database, by two writers, with 90 days of retention."""
     lay_out(migrated, 90 * DAYS)
     stop = asyncio.Event()
-    tasks = [asyncio.create_task(maintain(Secret(migrated), 90 * DAYS, 30 * DAYS, 0.02, stop)) for _ in range(2)]
+    tasks = [asyncio.create_task(maintaining(migrated, stop)) for _ in range(2)]
     yield
     stop.set()
     await asyncio.gather(*tasks)
@@ -99,27 +98,28 @@ async def test_past_days_of_the_ledger_are_merged_into_hours(query, maintained):
     ]
 
 
-async def test_the_hour_of_a_series_is_aggregated(migrated, query):
-    """`measurements_hourly` is the same to a reader with and without TimescaleDB."""
-    lay_out(migrated, 0)
+async def test_the_hour_of_a_series_is_aggregated(query, maintained):
+    """`measurements_hourly` is the same to a reader with and without TimescaleDB. Its hours stay when samples go."""
     query(
-        "INSERT INTO measurements SELECT '2025-11-30T19:00Z'::timestamptz + i * interval '20 minutes', 'a', 'co2', '',"
-        " nullif(i, 1) FROM generate_series(0, 3) i"
+        "INSERT INTO measurements"
+        " SELECT date_trunc('hour', now() - interval '91 days', 'UTC') + i * interval '20 minutes', 'a',"
+        " 'co2', '', nullif(i, 1) FROM generate_series(0, 3) i"
     )
-    assert query("SELECT hour, average, minimum, maximum, samples FROM measurements_hourly ORDER BY hour") == [
-        (datetime(2025, 11, 30, 19, tzinfo=UTC), 1.0, 0.0, 2.0, 2),
-        (datetime(2025, 11, 30, 20, tzinfo=UTC), 3.0, 3.0, 3.0, 1),
-    ]
+    hourly = "SELECT average, minimum, maximum, samples FROM measurements_hourly ORDER BY hour"
+    await eventually(lambda: query("SELECT count(*) FROM measurements") == [(0,)], "the samples gone")
+    assert query(hourly) == [(1.0, 0.0, 2.0, 2), (3.0, 3.0, 3.0, 1)]
+    state = "SELECT kept_from > now() - interval '91 days', horizon > now() - interval '2 hours' FROM rollup"
+    await eventually(lambda: query(state) == [(True, True)], "every hour that is over")
 
 
 async def test_an_unreachable_database_only_delays_maintenance(migrated, query, capsys):
     """Maintenance tells the failure and goes on; it stops when asked."""
     lay_out(migrated, DAYS)
     query("INSERT INTO measurements VALUES (now() - interval '2 days', 'a', 'co2', '', 1)")
-    query("ALTER TABLE ledger RENAME TO elsewhere")
+    query("ALTER FUNCTION merge_ledger() RENAME TO elsewhere")
     stop = asyncio.Event()
-    task = asyncio.create_task(maintain(Secret(migrated), DAYS, 0, 0.01, stop))
-    await eventually(lambda: "42P01" in capsys.readouterr().out, "the failure told")
+    task = asyncio.create_task(maintaining(migrated, stop, retention=DAYS, log_retention=0))
+    await eventually(lambda: "42883" in capsys.readouterr().out, "the failure told")
     assert not task.done()
     assert query("SELECT * FROM measurements") == []
     stop.set()

@@ -4,12 +4,11 @@ import asyncio
 
 import pytest
 from seve_runtime.settings import Secret
-from seve_writer.database.maintenance import maintain
 from seve_writer.schema.layout import lay_out
 from support.conditions import eventually
 from support.pgbouncer import PgBouncer, program
 
-from .conftest import envelope, running, settings_for
+from .conftest import envelope, maintaining, running, settings_for
 from .test_faults import publish, through
 
 pytestmark = pytest.mark.skipif(program() is None, reason="needs PgBouncer (Debian: apt-get install pgbouncer)")
@@ -61,7 +60,7 @@ async def test_maintenance_holds_its_lock(migrated, query, pool):
     )
     stop = asyncio.Event()
     url = Secret(through(migrated, pool.port))
-    tasks = [asyncio.create_task(maintain(url, 3600, 0, 0.02, stop)) for _ in range(2)]
+    tasks = [asyncio.create_task(maintaining(url.reveal(), stop, retention=3600, log_retention=0)) for _ in range(2)]
     await eventually(lambda: query("SELECT count(*) FROM measurements") == [(0,)], "the old rows gone")
     stop.set()
     await asyncio.gather(*tasks)

@@ -13,7 +13,7 @@ from seve_history import metrics
 from seve_history.database.snapshot import Series, Snapshot
 from seve_history.errors import Refused
 from seve_history.query.bounds import Bounds, share
-from seve_history.query.buckets import buckets
+from seve_history.query.buckets import HOUR, buckets
 
 Answer = tuple[Position, bytes]
 """Up to where it has every message, and its JSON."""
@@ -43,10 +43,12 @@ async def of_series(snapshot: Snapshot, asked: SeriesRequest, bounds: Bounds) ->
 
 async def _one(snapshot: Snapshot, asked: SeriesRequest, series: Series, points: int) -> dict[str, Any]:
     """Read a series: as it is where it fits, else in buckets."""
-    found: list[Any] = await snapshot.raw(asked.module, series, asked.start, asked.end, points + 1)
-    width = 0
-    if len(found) > points:
-        wanted = buckets(asked.start, asked.end, points)
+    only_hourly = await snapshot.is_only_hourly(asked.module, series, asked.start, asked.end)
+    width, found = 0, list[Any]()
+    if not only_hourly:
+        found = await snapshot.raw(asked.module, series, asked.start, asked.end, points + 1)
+    if only_hourly or len(found) > points:
+        wanted = buckets(asked.start, asked.end, points, at_least=HOUR if only_hourly else 1)
         width, found = wanted.width, await snapshot.buckets(asked.module, series, wanted)
     metrics.POINTS.labels("buckets" if width else "raw").inc(len(found))
     sensor, hardware = series

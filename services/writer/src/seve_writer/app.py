@@ -10,6 +10,7 @@ from seve_runtime.nats import topology
 from seve_runtime.nats.connection import CONDITION, connected
 from seve_runtime.nats.direct import DirectClient
 from seve_runtime.rate_limit import Quota
+from seve_schema.position import Position
 
 from seve_writer import metrics
 from seve_writer.database.batch_writer import DATABASE, SCHEMA, BatchWriter
@@ -72,7 +73,12 @@ async def _serve(settings: WriterSettings, stop: Stop, health: Health, client: D
 
     async def tidy(stop: Stop) -> None:
         await maintain(
-            settings.database_url, settings.retention, settings.log_retention, settings.maintenance_interval, stop
+            settings.database_url,
+            retention=settings.retention,
+            log_retention=settings.log_retention,
+            interval=settings.maintenance_interval,
+            floor=lambda: Position(monitor.journal, monitor.floor),
+            stop=stop,
         )
 
     try:

@@ -43,6 +43,7 @@ JOURNAL_BYTES = Gauge(
 )
 JOURNAL_LIMIT = Gauge("seve_writer_journal_limit_bytes", "Size at which the journal takes no more")
 PURGED = Counter("seve_writer_purged_messages_total", "Stored messages purged beyond HISTORY_MAX_BYTES")
+ROLLED_UP = Counter("seve_writer_rolled_up_rows_total", "Rows of measurements_hourly written: series and hours")
 RETIRED = Counter("seve_writer_retired_rows_total", "Measurements deleted because of their age")
 RETIRED_STATES = Counter("seve_writer_retired_states_total", "State rows deleted because of their age")
 RETIRED_LOGS = Counter("seve_writer_retired_log_rows_total", "Lines of devices' logs deleted because of their age")

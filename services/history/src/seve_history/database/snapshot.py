@@ -8,17 +8,20 @@ told by the position that each row carries (`measurements.position`).
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from seve_schema.position import SEQUENCE_BITS, Position
-from seve_schema.times import format_time
+from seve_schema.settled import EARLIEST_AFTER, NUMBER, REACH
+from seve_schema.times import format_time, to_micros
 
 from seve_history.database import sql
 from seve_history.database.pool import Connection
-from seve_history.query.buckets import ORIGIN, Buckets
+from seve_history.database.rollup import Rollup
+from seve_history.query.buckets import HOUR, ORIGIN, Buckets
 
 _EVERY_POSITION: Final = (1 << 63) - 1
+_ALWAYS: Final = {"start": datetime(1970, 1, 1, tzinfo=UTC), "end": datetime(9999, 1, 1, tzinfo=UTC)}
 
 Series = tuple[str, str]
 """Sensor, and hardware or ""."""
@@ -27,9 +30,10 @@ Series = tuple[str, str]
 class Snapshot:
     """What is asked in one transaction. `position` is up to where it has every message."""
 
-    def __init__(self, connection: Connection, position: Position, number: int | None) -> None:
+    def __init__(self, connection: Connection, position: Position, number: int | None, rollup: Rollup) -> None:
         self.position = position
         self._connection = connection
+        self._rollup = rollup
         base = 0 if number is None else number << SEQUENCE_BITS
         self._settled = {
             "settled": _EVERY_POSITION if number is None else base + position.sequence,
@@ -40,6 +44,14 @@ class Snapshot:
         """Return the series of a module, `most` at most, in the order of their names."""
         return await self._rows(sql.SERIES, module=module, most=most)
 
+    async def is_only_hourly(self, module: str, series: Series, start: int, end: int) -> bool:
+        """Tell whether a part of [`start`, `end`) is left in the hourly aggregate only."""
+        kept_from = self._rollup.kept_from
+        if kept_from is None or start >= to_micros(kept_from):
+            return False
+        given = _of(module, series) | _range(start, end)
+        return bool((await self._rows(sql.ONLY_HOURLY, **given, kept_from=kept_from))[0][0])
+
     async def raw(self, module: str, series: Series, start: int, end: int, most: int) -> list[tuple[int, float | None]]:
         """Return the samples of a series in [`start`, `end`), the `most` oldest: milliseconds since 1970 and value."""
         given = _of(module, series) | _range(start, end) | self._settled
@@ -48,13 +60,23 @@ class Snapshot:
     async def buckets(self, module: str, series: Series, wanted: Buckets) -> list[tuple[Any, ...]]:
         """Return the buckets that have values: begin in milliseconds since 1970, minimum, maximum, average, count."""
         given = _of(module, series) | _range(wanted.start, wanted.end) | self._settled
-        width = timedelta(seconds=wanted.width)
-        return await self._rows(sql.BUCKETS, **given, width=width, origin=format_time(ORIGIN))
+        given |= {"width": timedelta(seconds=wanted.width), "origin": format_time(ORIGIN)}
+        if wanted.width < HOUR or self._rollup.horizon is None:
+            return await self._rows(sql.BUCKETS, **given)
+        return await self._rows(sql.HOURLY, **given, **await self._hours(module, series))
 
     async def extent(self, module: str, series: Series) -> tuple[datetime | None, datetime | None, int]:
         """Return the times of the first and last sample of a series, and how many values it has."""
-        ((first, last, count),) = await self._rows(sql.EXTENT, **_of(module, series), **self._settled)
-        return first, last, count
+        given = _of(module, series) | self._settled
+        first = await self._one(sql.FIRST, **given)
+        if self._rollup.kept_from is not None:
+            hour = await self._one(sql.FIRST_HOUR, **given, kept_from=self._rollup.kept_from)
+            first = min((one for one in (first, hour) if one is not None), default=None)
+        if self._rollup.horizon is None:
+            count = await self._one(sql.COUNT, **given)
+        else:
+            count = await self._one(sql.COUNT_HOURLY, **given, **_ALWAYS, **await self._hours(module, series))
+        return first, await self._one(sql.LAST, **given), count
 
     async def logs(
         self, module: str, start: int, end: int, *, level: str | None, text: str | None, most: int
@@ -65,6 +87,18 @@ class Snapshot:
     async def states(self, module: str) -> dict[str, list[dict[str, Any]]]:
         """Return the rows of each table of states, by what they are; they may be newer than the position."""
         return {name: [row for (row,) in await self._rows(query, module=module)] for name, query in sql.STATES.items()}
+
+    async def _hours(self, module: str, series: Series) -> dict[str, Any]:
+        """Return up to where the hourly aggregate serves, and which of its hours do not."""
+        rollup = self._rollup
+        late: list[datetime] = []
+        if rollup.late:
+            given = _of(module, series) | {"rolled": rollup.position, "kept_from": rollup.kept_from}
+            late = [hour for (hour,) in await self._rows(sql.LATE, **given, horizon=rollup.horizon)]
+        return {"horizon": rollup.horizon, "late": late}
+
+    async def _one(self, query: str, **given: Any) -> Any:
+        return (await self._rows(query, **given))[0][0]
 
     async def _rows(self, query: str, **given: Any) -> list[Any]:
         return await _rows(self._connection, query, given)
@@ -79,10 +113,23 @@ async def snapshot(connection: Connection, journal: int, floor: int, seconds: fl
     async with connection.transaction():
         await connection.execute(sql.LIMITS, (f"{seconds * 1000:.0f}",))
         created = format_time(journal)
-        found = await _rows(connection, sql.JOURNAL, (created,))
-        reach = await _rows(connection, sql.REACH, {"journal": created, "next": floor + 1})
-        sequence = reach[0][0] if reach else floor
-        yield Snapshot(connection, Position(journal, sequence), found[0][0] if found else None)
+        found = await _rows(connection, NUMBER, (created,))
+        reach = await _rows(connection, REACH, {"journal": created, "next": floor + 1})
+        position = Position(journal, reach[0][0] if reach else floor)
+        yield Snapshot(connection, position, found[0][0] if found else None, await _rollup(connection))
+
+
+async def _rollup(connection: Connection) -> Rollup:
+    found = await _rows(connection, sql.LAYOUT, {})
+    if not found:
+        return Rollup()
+    position, horizon, kept_from, plain, over = found[0]
+    if plain:
+        earliest = (await _rows(connection, EARLIEST_AFTER, {"position": position}))[0][0]
+        late = None not in (earliest, horizon) and earliest < horizon
+        return Rollup(position, horizon, kept_from, late)
+    recent = (await _rows(connection, sql.RECENT, {}))[0][0]
+    return Rollup(horizon=min(over, recent) if recent is not None else over)
 
 
 async def _rows(connection: Connection, query: str, given: Mapping[str, Any] | tuple[Any, ...]) -> list[Any]:

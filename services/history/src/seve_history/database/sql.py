@@ -1,27 +1,24 @@
-"""The questions in SQL. Pure.
-
-`SETTLED` is what restricts every reading of `measurements` to messages up to a position: rows of the journal in
-question (its number is in the upper bits of their position) behind that position are left out, rows of other journals
-and rows without a position are not.
-"""
+"""The questions in SQL. Pure. What is read of `measurements` is restricted to a position by `SETTLED`."""
 
 from typing import Final
 
-LIMITS: Final = "SELECT set_config('statement_timeout', %s, true)"
+from seve_schema.settled import SETTLED
 
-JOURNAL: Final = "SELECT number FROM journals WHERE created = %s"
+LIMITS: Final = "SELECT set_config('statement_timeout', %s, true), set_config('enable_seqscan', 'off', true)"
+"""Everything has an index; statistics that are of yesterday do not speak for another way."""
 
-REACH: Final = """
-SELECT upper(part) - 1
-FROM (
-    SELECT unnest(range_agg(sequences)) AS part FROM ledger WHERE journal = %(journal)s AND upper(sequences) > %(next)s
-) AS parts WHERE part @> %(next)s::bigint
+LAYOUT: Final = """
+SELECT position, horizon, kept_from, relkind = 'r', date_trunc('hour', now() - interval '3 hours', 'UTC')
+FROM rollup, pg_class WHERE pg_class.oid = to_regclass('measurements_hourly')
 """
-"""How far every sequence from `next` on is in the ledger. Writers commit out of order, so there may be holes behind."""
+"""Without TimescaleDB, the hourly aggregate is a table (relkind r), and `rollup` says how far it goes."""
 
-ROLLUP: Final = "SELECT position, horizon, kept_from FROM rollup"
-
-SETTLED: Final = "(position IS NULL OR position <= %(settled)s OR position > %(last)s)"
+RECENT: Final = """
+SELECT date_trunc('hour', min(earliest), 'UTC') FROM ledger WHERE committed_at > now() - interval '2 hours'
+"""
+"""With TimescaleDB: what was stored since may not be in the hourly aggregate yet, which a policy refreshes every 30
+minutes.
+"""
 
 _OF_SERIES: Final = "module_id = %(module)s AND sensor_type = %(sensor)s AND hardware_id = %(hardware)s"
 
@@ -55,8 +52,53 @@ SELECT (extract(epoch FROM bucket) * 1000)::bigint, min, max, avg, count FROM (
 ) AS made WHERE count > 0 ORDER BY 1
 """  # noqa: S608  (as above)
 
-EXTENT: Final = f"""
-SELECT min(time), max(time), count(value) FROM measurements WHERE {_OF_SERIES} AND {SETTLED}
+LATE: Final = f"""
+WITH late AS MATERIALIZED (
+    SELECT module_id, sensor_type, hardware_id, time FROM measurements
+    WHERE position > %(rolled)s AND time < %(horizon)s AND time >= coalesce(%(kept_from)s, '-infinity'::timestamptz)
+)
+SELECT DISTINCT date_trunc('hour', time, 'UTC') FROM late WHERE {_OF_SERIES}
+"""  # noqa: S608  (as above)
+"""The hours of a series that the hourly aggregate does not have as they are."""
+
+_HOURS: Final = f"{_OF_SERIES} AND hour < %(horizon)s AND hour <> ALL (%(late)s::timestamptz[])"
+_UNAGGREGATED: Final = f"""
+    SELECT time, value FROM measurements
+    WHERE {_OF_SERIES} AND time >= greatest(%(horizon)s, %(start)s) AND time < %(end)s AND {SETTLED}
+    UNION ALL
+    SELECT time, value FROM unnest(%(late)s::timestamptz[]) AS hour, LATERAL (
+        SELECT time, value FROM measurements
+        WHERE {_OF_SERIES} AND time >= hour AND time < hour + interval '1 hour' AND {SETTLED}
+    ) AS found WHERE hour >= %(start)s AND hour < %(end)s
+"""  # noqa: S608  (as above)
+
+HOURLY: Final = f"""
+SELECT (extract(epoch FROM bucket) * 1000)::bigint, min, max, total / count, count FROM (
+    SELECT bucket, min(minimum), max(maximum), sum(total) AS total, sum(samples)::bigint AS count FROM (
+        SELECT date_bin(%(width)s, hour, %(origin)s) AS bucket, minimum, maximum, average * samples AS total, samples
+        FROM measurements_hourly WHERE {_HOURS} AND hour >= %(start)s AND hour < %(end)s
+        UNION ALL
+        SELECT date_bin(%(width)s, time, %(origin)s), value, value, value, (value IS NOT NULL)::int
+        FROM ({_UNAGGREGATED}) AS samples
+    ) AS parts GROUP BY bucket
+) AS made WHERE count > 0 ORDER BY 1
+"""  # noqa: S608  (as above)
+"""Buckets of whole hours: those that are over from the hourly aggregate, the others from the samples."""
+
+ONLY_HOURLY: Final = f"""
+SELECT EXISTS (
+    SELECT FROM measurements_hourly WHERE {_OF_SERIES} AND hour >= %(start)s AND hour < least(%(end)s, %(kept_from)s)
+)
+"""  # noqa: S608  (as above)
+"""Whether the samples of a part of the range are gone, and their aggregate is not."""
+
+FIRST: Final = f"SELECT min(time) FROM measurements WHERE {_OF_SERIES} AND {SETTLED}"  # noqa: S608  (as above)
+LAST: Final = f"SELECT max(time) FROM measurements WHERE {_OF_SERIES} AND {SETTLED}"  # noqa: S608  (as above)
+COUNT: Final = f"SELECT count(value) FROM measurements WHERE {_OF_SERIES} AND {SETTLED}"  # noqa: S608  (as above)
+FIRST_HOUR: Final = f"SELECT min(hour) FROM measurements_hourly WHERE {_OF_SERIES} AND hour < %(kept_from)s"  # noqa: S608  (as above)
+COUNT_HOURLY: Final = f"""
+SELECT (SELECT coalesce(sum(samples), 0) FROM measurements_hourly WHERE {_HOURS})::bigint
+     + (SELECT count(value) FROM ({_UNAGGREGATED}) AS samples)
 """  # noqa: S608  (as above)
 
 STATES: Final = {

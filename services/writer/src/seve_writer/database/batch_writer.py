@@ -116,7 +116,8 @@ class BatchWriter:
                 self._health.holds(DATABASE)
                 self._health.holds(SCHEMA)
                 _count(counts)
-                self._report(changes(transaction.chips, stored))
+                if transaction.chips:
+                    self._report(changes(transaction.chips, stored))
                 return counts
 
     async def _next(self, attempt: Attempt, error: Exception, *, last: bool) -> None:

@@ -1,12 +1,13 @@
-"""Periodic work of one writer at a time: deletes old measurements unless TimescaleDB does, the states of modules that
-are gone, and old lines of logs; merges the ledger of past days into hours. Runs small transactions under a
-transaction-level lock, which works behind a transaction-pooling PgBouncer too. Failures are logged and retried; they
-never stop a writer from writing batches.
+"""Periodic work of one writer at a time: aggregates measurements by the hour and deletes old ones, unless TimescaleDB
+does; deletes the states of modules that are gone, and old lines of logs; merges the ledger of past days into hours.
+Runs small transactions under a transaction-level lock, which works behind a transaction-pooling PgBouncer too. Failures
+are logged and retried; they never stop a writer from writing batches.
 
 A row is old if two clocks agree, the database's and this writer's: a clock that jumped ahead deletes nothing.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import psycopg
@@ -15,8 +16,10 @@ from psycopg import AsyncConnection
 from seve_runtime.errors import describe
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.settings import Secret
+from seve_schema.position import Position
 
 from seve_writer import metrics
+from seve_writer.database.rollup import REPEATABLE, roll_up
 
 log = structlog.get_logger()
 
@@ -42,24 +45,43 @@ _CUT: Final = "least(now(), to_timestamp(%(now)s)) - make_interval(secs => %(ret
 """What is older is old: by the database's clock and by this writer's."""
 
 _DELETE: Final = f"""
-DELETE FROM measurements WHERE ctid = ANY (ARRAY(SELECT ctid FROM measurements WHERE time < {_CUT} LIMIT %(most)s))
+WITH cut AS (
+    SELECT least({_CUT}, horizon) AS moment FROM rollup WHERE horizon IS NOT NULL
+), kept AS (
+    UPDATE rollup SET kept_from = greatest(kept_from, date_trunc('hour', moment, 'UTC') + interval '1 hour') FROM cut
+    WHERE EXISTS (SELECT FROM measurements WHERE time < moment)
+)
+DELETE FROM measurements WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM measurements WHERE time < (SELECT moment FROM cut) LIMIT %(most)s))
 """  # noqa: S608  (constants of this module)
+"""Nothing that is not aggregated yet."""
 
 _DELETE_LOGS: Final = f"""
 DELETE FROM device_logs WHERE ctid = ANY (ARRAY(SELECT ctid FROM device_logs WHERE updated_at < {_CUT} LIMIT %(most)s))
 """  # noqa: S608  (constants of this module)
 
 
-async def maintain(url: Secret, retention: float, log_retention: float, interval: float, stop: Stop) -> None:
+async def maintain(
+    url: Secret,
+    *,
+    retention: float,
+    log_retention: float,
+    interval: float,
+    floor: Callable[[], Position],
+    stop: Stop,
+) -> None:
     """Run every `interval` seconds until `stop`. Retentions are in seconds; 0 keeps every measurement, or every line of
-    a log.
+    a log. `floor` gives the writers' acknowledgement floor.
     """
     while not await pause(stop, interval):
         try:
             async with await AsyncConnection.connect(
                 url.reveal(), prepare_threshold=None, connect_timeout=10, application_name="seve-writer maintenance"
             ) as connection:
-                if retention and await _plain(connection):
+                plain = await _plain(connection)
+                if plain:
+                    metrics.ROLLED_UP.inc(await _roll_up(connection, floor, stop))
+                if retention and plain:
                     metrics.RETIRED.inc(await _retire(connection, _DELETE, retention, stop))
                 for table in _STATES if retention else ():
                     metrics.RETIRED_STATES.inc(await _retire(connection, _delete_states(table), retention, stop))
@@ -74,6 +96,21 @@ async def _plain(connection: AsyncConnection[Any]) -> bool:
     async with connection.transaction():
         row = await (await connection.execute(_PLAIN)).fetchone()
         return row == (True,)
+
+
+async def _roll_up(connection: AsyncConnection[Any], floor: Callable[[], Position], stop: Stop) -> int:
+    """Aggregate what is missing, a day in each transaction; return the number of rows."""
+    total = 0
+    while True:
+        asked = floor()
+        async with connection.transaction():
+            await connection.execute(REPEATABLE)
+            if not asked.journal or not await _alone(connection):
+                return total
+            rows, more = await roll_up(connection, asked)
+        total += rows
+        if not more or await pause(stop, BETWEEN):
+            return total
 
 
 async def _retire(connection: AsyncConnection[Any], statement: str, retention: float, stop: Stop) -> int:

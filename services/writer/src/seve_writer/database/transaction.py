@@ -77,12 +77,12 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True, earliest: 
         journal=journal,
         sequences=_ended(units, ending=ending),
         rows=sorted(rows.values()),
-        rounds=rounds(states),
+        rounds=rounds(states) if states else [],
         reports=reports,
         counts=Counts(replaced=samples - len(rows), ignored=ignored, dead=dead),
         redelivered=any(unit.message.delivered > 1 for unit in units),
         earliest=earliest,
-        chips=reported(states),
+        chips=reported(states) if states else {},
     )
 
 

@@ -33,9 +33,10 @@ _PATIENCE: Final = 1.0
 
 
 class Monitor:
-    """`journal` is when the journal was created, in microseconds since 1970: the first half of every position.
-    `ack_wait` is the consumer's own, in seconds: what `setup` was told, whatever this writer was. `history` is how many
-    bytes of stored messages the journal keeps.
+    """`journal` is when the journal was created, in microseconds since 1970: the first half of every position. `floor`
+    is the sequence up to which writers had acknowledged it at the last look. `ack_wait` is the consumer's own, in
+    seconds: what `setup` was told, whatever this writer was. `history` is how many bytes of stored messages the journal
+    keeps.
     """
 
     def __init__(self, client: Client, history: int) -> None:
@@ -43,6 +44,7 @@ class Monitor:
         self._js = client.jetstream()
         self._history = history
         self.journal = 0
+        self.floor = 0
         self.ack_wait = 0.0
 
     async def look(self) -> None:
@@ -57,7 +59,7 @@ class Monitor:
         consumer = await self._js.consumer_info(JOURNAL, WRITER)
         self.ack_wait = consumer.config.ack_wait or 30.0
         unstored = (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
-        floor = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
+        floor = self.floor = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
         metrics.JOURNAL_SEQUENCE.set(stream.state.last_seq)
         metrics.JOURNAL_BYTES.set(stream.state.bytes)
         metrics.JOURNAL_LIMIT.set(stream.config.max_bytes)

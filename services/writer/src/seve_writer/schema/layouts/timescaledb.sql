@@ -1,6 +1,6 @@
 -- With TimescaleDB: chunks of a day, compressed after seven, dropped after seve.retention, aggregated by the hour.
 -- Every statement may run at every setup. seve.retention is an interval, or empty to keep everything.
-DROP INDEX IF EXISTS measurements_time;
+DROP INDEX IF EXISTS measurements_time, measurements_position;
 
 SELECT create_hypertable('measurements', by_range('time', INTERVAL '1 day'),
                          create_default_indexes => false, if_not_exists => true, migrate_data => true);
@@ -26,6 +26,10 @@ DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM timescaledb_information.continuous_aggregates
                    WHERE view_schema = current_schema AND view_name = 'measurements_hourly') THEN
+        IF EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('measurements_hourly') AND relkind = 'r') THEN
+            DROP TABLE measurements_hourly; -- of the plain layout
+            UPDATE rollup SET position = 0, horizon = NULL;
+        END IF;
         DROP VIEW IF EXISTS measurements_hourly;
         CREATE MATERIALIZED VIEW measurements_hourly
         WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
