@@ -106,6 +106,7 @@ def test_what_is_installed_for_this_folder_is_not_installed_again(tmp_path, monk
         ("explain", ["seve_ingest", "explain"]),
         ("simulate", ["seve_fleet"]),
         ("deadletter", ["seve_ingest", "deadletter"]),
+        ("export", ["seve_history", "export"]),
     ],
 )
 def test_the_options_of_a_program_that_is_started_are_the_programs_own(command, program):

@@ -37,6 +37,7 @@ PROGRAMS: Final = {
     "simulate": ["seve-simulate"],
     "explain": ["seve-ingest", "explain"],
     "deadletter": ["seve-ingest", "deadletter"],
+    "export": ["seve-history", "export"],
     "tap": ["env", *OBSERVER, "seve-ingest", "tap"],
     "tap row": ["env", *OBSERVER, "seve-writer", "tap"],
     "run": [],

@@ -31,6 +31,7 @@ PROGRAMS = {
     "simulate": ("-m", "seve_fleet"),
     "explain": ("-m", "seve_ingest", "explain"),
     "deadletter": ("-m", "seve_ingest", "deadletter"),
+    "export": ("-m", "seve_history", "export"),
     "tap": ("-m", "seve_ingest", "tap"),
     "tap row": ("-m", "seve_writer", "tap"),
 }
@@ -264,7 +265,20 @@ COMMANDS = {
 }
 
 
-ONLY_WHEN_UP = ("logs", "top", "tap", "scale", "audit", "simulate", "deadletter", "psql", "publish", "watch", "run")
+ONLY_WHEN_UP = (
+    "logs",
+    "top",
+    "tap",
+    "scale",
+    "audit",
+    "simulate",
+    "deadletter",
+    "export",
+    "psql",
+    "publish",
+    "watch",
+    "run",
+)
 
 
 def _networks() -> list[str]:

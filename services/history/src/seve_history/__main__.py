@@ -1,19 +1,83 @@
-"""The command `seve-history`."""
+"""The command `seve-history`: the service, and `seve-history export`."""
 
+import argparse
+import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 
+from seve_runtime.clock import micros
+from seve_runtime.errors import SeveError
+from seve_runtime.moments import EARLIEST, moment
 from seve_runtime.nats.connection import NatsSettings, tls_options
-from seve_runtime.service import serve
+from seve_runtime.service import check, load_or_exit, parser, run, settings_help
 
 from seve_history.app import app
-from seve_history.settings import HistorySettings
+from seve_history.export import Progress, Wanted, export, line, output
+from seve_history.settings import ExportSettings, HistorySettings
 
 SUMMARY = "Answer questions of history from PostgreSQL, over NATS. Reads only."
+EXPORT = """Write samples as CSV: time, module, sensor, hardware, value; the rows of one moment, however long it takes.
+Exit code 0: all of it was written. 1: it was not, and no file has the name. 2: settings that cannot be used."""
 
 
-def main() -> int:
-    """Run the history service."""
-    return serve("seve-history", SUMMARY, HistorySettings, app, sys.argv[1:], uses={NatsSettings: tls_options})
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the whole command; return the exit code."""
+    options = _parser().parse_args(argv)
+    if options.check:
+        return check(HistorySettings, {NatsSettings: tls_options})
+    if options.command == "export":
+        return _export(options)
+    settings = load_or_exit(HistorySettings)
+    return run("seve-history", settings.service, lambda stop: app(settings, stop))
+
+
+def _parser() -> argparse.ArgumentParser:
+    whole = parser("seve-history", SUMMARY, HistorySettings)
+    exporting = whole.add_subparsers(dest="command", metavar="export").add_parser(
+        "export",
+        help="write samples as CSV",
+        description=EXPORT,
+        epilog=settings_help(ExportSettings),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    when = partial(_moment, micros())
+    exporting.add_argument("--module", action="append", default=[], help="only this module; may be given again [all]")
+    exporting.add_argument("--from", dest="start", type=when, default=EARLIEST, metavar="TIME", help="from there [all]")
+    exporting.add_argument("--to", dest="end", type=when, default=micros(), metavar="TIME", help="before that [now]")
+    exporting.add_argument("--output", default="-", metavar="FILE", help="where to; NAME.csv.gz is compressed [stdout]")
+    return whole
+
+
+def _export(options: argparse.Namespace) -> int:
+    settings = load_or_exit(ExportSettings)
+    try:
+        with output(options.output) as file:
+            done = export(settings.database_url, Wanted(options.module, options.start, options.end), file, _tell)
+        end = "\n" if sys.stderr.isatty() else ""
+        print(f"{end}{done.rows:,} rows, {done.size / 1e6:,.1f} MB, {done.seconds:,.1f} s", file=sys.stderr)
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except SeveError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _tell(progress: Progress) -> None:
+    """Show progress on a terminal only: it would fill a log."""
+    if sys.stderr.isatty():
+        print(f"\r{line(progress)}\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _moment(now: int, text: str) -> int:
+    try:
+        return moment(text, now)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
 
 
 if __name__ == "__main__":

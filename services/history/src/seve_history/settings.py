@@ -10,6 +10,14 @@ from seve_runtime.settings import Count, Seconds, Secret
 from seve_runtime.units import DAY
 
 
+class ExportSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of `seve-history export`."""
+
+    database_url: Annotated[
+        Secret, Meta(description="PostgreSQL, as a role that may SELECT: `postgresql://user:password@host/db`")
+    ]
+
+
 class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of `seve-history`."""
 

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Final
 
-PASSING_ON: Final = ("simulate", "audit", "explain", "deadletter", "tap", "psql", "run")
+PASSING_ON: Final = ("simulate", "audit", "explain", "deadletter", "tap", "export", "psql", "run")
 EPILOG: Final = """\
 `./seve COMMAND --help` shows the options of a command; `./seve completion bash` prints what completes them.
 
@@ -127,6 +127,11 @@ def _devices(commands: "Commands[argparse.ArgumentParser]") -> None:
 def _data(commands: "Commands[argparse.ArgumentParser]") -> None:
     psql = _command(commands, "psql", "talk to the database; what follows goes to psql")
     psql.add_argument("option", nargs="*", help="such as -c 'SELECT 1'")
+    export = _command(commands, "export", "write samples as CSV")
+    export.add_argument("--module", metavar="MODULE", help="only this module; may be given again [all]")
+    export.add_argument("--from", metavar="TIME", help="from there: a time, or a duration before now [all]")
+    export.add_argument("--to", metavar="TIME", help="before that [now]")
+    export.add_argument("--output", metavar="FILE", help="where to; NAME.csv.gz is compressed [stdout]")
     run = _command(commands, "run", "run a command that finds the stack in its environment")
     run.add_argument("program", nargs="+", help="such as env, or seve-writer audit")
     clean = _command(commands, "clean", "remove all data, after asking")
