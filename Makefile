@@ -41,7 +41,7 @@ test: $(VENV)/dev ## the whole suite that this machine can run (FAST=1: what nee
 	@$(BIN)/python -m pytest $(if $(FAST),-m "not slow")
 
 bench: $(VENV)/dev ## what it carries and what that costs, on this machine, in short; SCENARIO=name for one at length, SCENARIO=help lists them
-	@PYTHONPATH=tests $(BIN)/python -m bench $(foreach word,$(filter-out MAKEFLAGS,$(.VARIABLES)),$(if $(filter command line,$(origin $(word))),'$(word)=$($(word))'))
+	@PYTHONPATH=tests:deploy/docker/src $(BIN)/python -m bench $(foreach word,$(filter-out MAKEFLAGS,$(.VARIABLES)),$(if $(filter command line,$(origin $(word))),'$(word)=$($(word))'))
 
 faults: $(VENV)/dev ## the crash matrix: every part killed, stopped, frozen under load, and the account of it (PARTS= FAULTS= SEED=)
 	@$(BIN)/python tests/faults/crash_matrix.py $(if $(PARTS),--parts $(PARTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))

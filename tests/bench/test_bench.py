@@ -24,6 +24,8 @@ TINY = {
     "fanout": ("CLIENTS=5", "FRAMES=500", "SECONDS=1"),
     "idle": ("SECONDS=1",),
     "sync": ("INTERVALS=always", "RATES=200", "SECONDS=1"),
+    "neighbours": ("TIMES=0 2", "RATE=200", "MODULES=5", "SECONDS=1"),
+    "hostile": ("NAMES=200", "CLIENTS=5", "CONNECTIONS=20", "RATE=200", "SECONDS=1"),
     "soak": ("MINUTES=0.05", "RATE=200"),
 }
 

@@ -1,6 +1,7 @@
 """The 5 s / 100 rule, told by plain values."""
 
-from seve_writer.decode import Unit
+from seve_schema.bodies import SensorStatus
+from seve_writer.decode import Ignored, Report, Unit
 from seve_writer.flush_rule import Waiting
 from seve_writer.journal.message import JournalMessage
 
@@ -94,3 +95,22 @@ def test_a_backlog_larger_than_one_batch_continues():
         batch.add(message(1000), 0)
     batch.flushed()
     assert [(taken.trigger, len(taken.units)) for taken in (batch.take(), batch.take())] == [("backlog", 1000)] * 2
+
+
+def test_a_report_weighs_as_many_rows_as_it_names_sensors():
+    """A batch of reports is no larger than one of samples: a device may name 256 sensors in each."""
+    batch = Waiting(100, 5.0, 1000)
+    body = {f"s{number}": SensorStatus(status="ok") for number in range(256)}
+    for sequence in range(1, 11):
+        source = JournalMessage("telemetry.a.sensors.status", b"", "", sequence, 1, 0)
+        batch.add([Unit(source, 0, Report("m", "2026-01-01T00:00:00Z", body))], 0.0)
+    assert batch.rows == 2560
+    assert [len(batch.take().units) for _ in range(4)] == [3, 3, 3, 1]
+    assert batch.rows == 0
+
+
+def test_what_has_no_table_is_one_row():
+    batch = Waiting(100, 5.0, 1000)
+    source = JournalMessage("telemetry.a.other", b"", "", 1, 1, 0)
+    batch.add([Unit(source, 0, Ignored()), Unit(source, 1, Report("m", "2026-01-01T00:00:00Z", {}))], 0.0)
+    assert batch.rows == 2

@@ -7,8 +7,10 @@ from bench.scenarios import (
     drain,
     fanout,
     fleet,
+    hostile,
     idle,
     latency,
+    neighbours,
     normalise,
     soak,
     storm,
@@ -30,5 +32,7 @@ SCENARIOS: dict[str, Scenario] = {
     "fanout": fanout.SCENARIO,
     "idle": idle.SCENARIO,
     "sync": sync.SCENARIO,
+    "neighbours": neighbours.SCENARIO,
+    "hostile": hostile.SCENARIO,
     "soak": soak.SCENARIO,
 }

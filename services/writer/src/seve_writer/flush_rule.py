@@ -5,7 +5,7 @@ A NATS message is never split over two batches, since it is acknowledged as a wh
 from collections import deque
 from typing import Literal, NamedTuple
 
-from seve_writer.decode import Unit
+from seve_writer.decode import Report, Unit
 
 Trigger = Literal["size", "interval", "backlog", "shutdown"]
 
@@ -19,7 +19,7 @@ class Batch(NamedTuple):
 
 
 class Waiting:
-    """Messages that wait for a flush. Rows are envelopes, whatever their kind.
+    """Messages that wait for a flush. A row is a sample, or one sensor of a report; any other envelope counts as one.
 
     Bound: set by the caller, `journal.consumer`, which stops fetching at `FETCH_MAX_BYTES` and `2 x BATCH_MAX`
     messages. Overflow rule: block. Counter: `rows`.
@@ -29,7 +29,7 @@ class Waiting:
         self._size = size
         self._interval = interval
         self._most = most
-        self._messages: deque[tuple[float, list[Unit]]] = deque()
+        self._messages: deque[tuple[float, int, list[Unit]]] = deque()
         self._rows = 0
         self._flushing = False
         self._outrun = False
@@ -47,8 +47,9 @@ class Waiting:
     def add(self, units: list[Unit], now: float) -> None:
         """Queue the envelopes of one message."""
         self._outrun = self._outrun or (self._flushing and self.full)
-        self._messages.append((now, units))
-        self._rows += len(units)
+        rows = _rows(units)
+        self._messages.append((now, rows, units))
+        self._rows += rows
 
     def due_in(self, now: float) -> float | None:
         """Return the seconds until a flush is due: 0 if it is, None if no row waits."""
@@ -66,14 +67,27 @@ class Waiting:
             trigger = "shutdown"
         elif self.full:
             trigger = "backlog" if self._outrun else "size"
-        oldest, units = self._messages.popleft()
+        oldest, rows, units = self._messages.popleft()
         units = list(units)
-        while self._messages and len(units) + len(self._messages[0][1]) <= self._most:
-            units += self._messages.popleft()[1]
-        self._rows -= len(units)
+        while self._messages and rows + self._messages[0][1] <= self._most:
+            _, more, following = self._messages.popleft()
+            rows += more
+            units += following
+        self._rows -= rows
         self._flushing, self._outrun = True, self.full
         return Batch(units, trigger, oldest)
 
     def flushed(self) -> None:
         """End the flush that `take` began."""
         self._flushing = False
+
+
+def _rows(units: list[Unit]) -> int:
+    """Return how many rows a message makes. Its envelopes are of one kind: only reports make several each."""
+    if units and type(units[0].content) is tuple:
+        return len(units)
+    return sum(_rows_of(unit.content) for unit in units)
+
+
+def _rows_of(content: object) -> int:
+    return max(1, len(content.metadata)) if isinstance(content, Report) and isinstance(content.metadata, dict) else 1
