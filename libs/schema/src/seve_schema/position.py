@@ -1,4 +1,4 @@
-"""Where a message stands in the journal, and the opaque token that tells a client so."""
+"""Positions in the journal, and the opaque resume tokens for clients."""
 
 from typing import Final, NamedTuple, Self
 
@@ -16,7 +16,7 @@ class PositionError(ValueError):
 class Position(NamedTuple):
     """A journal position: when the journal was created (microseconds since 1970) and a sequence in it.
 
-    Positions order as tuples: a journal made anew comes after the one it replaces.
+    Positions order as tuples: a recreated journal comes after the one it replaces.
     """
 
     journal: int
@@ -27,7 +27,7 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The position `str()` wrote. Raises PositionError."""
+        """Return the position that `str()` wrote. Raises PositionError."""
         journal, _, sequence = text.partition("-")
         return cls(_natural(journal, text), _natural(sequence, text))
 

@@ -13,7 +13,7 @@ from seve_broadcaster.auth.jwt import Keys
 from seve_broadcaster.settings import AuthSettings, Settings
 from seve_broadcaster.websocket.tls import check
 
-SUMMARY = """Serve the stream to WebSocket clients: the present on subscribing, then every message.
+SUMMARY = """Serve the stream to WebSocket clients: a snapshot on subscribing, then every message.
 `seve-broadcaster token --help`: make a token for development."""
 
 USES: Final[dict[type[Any], Callable[[Any], object]]] = {AuthSettings: Keys, NatsSettings: tls_options, Settings: check}

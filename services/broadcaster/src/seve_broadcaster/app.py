@@ -1,4 +1,4 @@
-"""The wiring of the broadcaster."""
+"""Wires the broadcaster. Decides nothing itself."""
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY

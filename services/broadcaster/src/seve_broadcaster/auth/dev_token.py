@@ -19,27 +19,27 @@ from seve_broadcaster.settings import AuthSettings
 
 
 def mint(argv: Sequence[str]) -> int:
-    """Print a token; gives the exit code: 2 where there is nothing to sign with."""
+    """Print a token; return the exit code, 2 without a key to sign with."""
     parser = argparse.ArgumentParser(prog="seve-broadcaster token", description="Make a token for development.")
     parser.add_argument("--modules", required=True, help="names, separated by commas, or * for all")
-    parser.add_argument("--minutes", type=float, default=60, help="how long it holds [60]")
+    parser.add_argument("--minutes", type=float, default=60, help="how long it is valid [60]")
     parser.add_argument("--key", type=Path, help="private key (PEM) to sign with instead of JWT_SECRET")
     parser.add_argument("--kid", help="key id to name in the token")
-    asked = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     try:
         settings = load(AuthSettings, os.environ)
-        key, algorithm = _signer(asked.key, settings)
+        key, algorithm = _signer(options.key, settings)
     except (SettingsError, OSError, ValueError, TypeError) as error:
         print(error, file=sys.stderr)  # noqa: T201  (a command)
         return 2
-    claims = claims_of(asked.modules, time.time() + asked.minutes * 60, settings)
-    headers = {"kid": asked.kid} if asked.kid else None
+    claims = claims_of(options.modules, time.time() + options.minutes * 60, settings)
+    headers = {"kid": options.kid} if options.kid else None
     print(jwt.encode(claims, key, algorithm=algorithm, headers=headers))  # noqa: T201  (a command)
     return 0
 
 
 def claims_of(modules: str, expires: float, settings: AuthSettings) -> dict[str, object]:
-    """What a token says that this broadcaster accepts; `modules` are names separated by commas, or `*`."""
+    """Return the claims of a token that this broadcaster accepts; `modules` are names separated by commas, or `*`."""
     names = EVERYTHING if modules.strip() == EVERYTHING else [name.strip() for name in modules.split(",")]
     claims: dict[str, object] = {"modules": names, "exp": int(expires), "sub": "development"}
     if settings.jwt_audience:

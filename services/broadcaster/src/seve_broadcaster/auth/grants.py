@@ -1,4 +1,4 @@
-"""Who may connect from where, and see what. Decides on values; verifies no signature and answers no request."""
+"""Decides which modules a client may see, and from which origins it may connect. Verifies no signature."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -10,9 +10,9 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Grant(NamedTuple):
-    """What a client may see: `modules` None is all. `expires` is in seconds since 1970; None never.
+    """The modules that a client may see; None is all. `expires` is in seconds since 1970; None: never.
 
-    `key` is the fingerprint of the key that verified the token; None where clients need no token.
+    `key` is the fingerprint of the key that verified the token; None if clients need no token.
     """
 
     modules: frozenset[str] | None = None
@@ -20,11 +20,11 @@ class Grant(NamedTuple):
     key: bytes | None = None
 
     def allows(self, module: str) -> bool:
-        """Whether messages of a module may reach the client."""
+        """Return whether the client may see a module."""
         return self.modules is None or module in self.modules
 
     def resolve(self, asked: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
-        """Of the modules asked for, what is granted and what refused; `*` is all that the client may see."""
+        """Return the granted and the refused modules of a request; `*` is all that the client may see."""
         wanted = frozenset(asked)
         if self.modules is None:
             return wanted, frozenset()
@@ -35,7 +35,7 @@ class Grant(NamedTuple):
 
 
 def origin_allowed(origin: str | None, host: str | None, allowed: Iterable[str]) -> bool:
-    """Whether an `Origin` may connect: none (no browser), this server's own, or one of the list (`*` is any)."""
+    """Return whether an `Origin` may connect: none (no browser), this server's own, or a listed one (`*` is any)."""
     if origin is None:
         return True
     choices = {one.rstrip("/").lower() for one in allowed}

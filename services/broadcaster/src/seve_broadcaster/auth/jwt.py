@@ -1,6 +1,6 @@
-"""Verifies JWTs with a secret, a public key or a set of keys, whose file is read again when it changes.
+"""Verifies JWTs with a secret, a public key or a set of keys, whose file is reloaded when it changes.
 
-Reads key files and verifies; `grants` says what a token allows. No token and no key ever reaches a log.
+Reads key files; `grants` decides what a token allows. No token and no key ever reaches a log.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ MIN_RSA_BITS: Final = 2048
 
 
 class Unauthorized(Exception):
-    """A token that is missing or does not hold; `reason` is one word for counting."""
+    """A missing or invalid token; `reason` is one word for the counter."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -37,7 +37,7 @@ class Unauthorized(Exception):
 
 
 class Key(NamedTuple):
-    """A key, the algorithms that it verifies, and its fingerprint."""
+    """A key, its algorithms, and its fingerprint."""
 
     key: Any
     algorithms: tuple[str, ...]
@@ -45,10 +45,10 @@ class Key(NamedTuple):
 
 
 class Keys:
-    """Verifies tokens with the keys of a setting or a file; a file that became unusable changes nothing."""
+    """Verifies tokens with the keys of a setting or a file; if the file becomes unusable, the old keys stay in use."""
 
     def __init__(self, settings: AuthSettings) -> None:
-        """Raises SettingsError for a key that cannot be used."""
+        """Load the keys. Raises SettingsError for a key that cannot be used."""
         self._settings = settings
         self._watched: WatchedFiles | None = None
         self._keys: dict[str | None, Key] = {}
@@ -63,20 +63,20 @@ class Keys:
 
     @property
     def required(self) -> bool:
-        """Whether clients have to show a token."""
+        """Whether clients need a token."""
         return self._settings.enabled
 
     def fresh(self) -> None:
-        """Read the file again if it changed."""
+        """Reload the file if it changed."""
         if self._watched is not None:
             self._watched.fresh()
 
     def hold(self, grant: Grant) -> bool:
-        """Tell whether the key that verified a grant's token is still one of the keys."""
+        """Return whether the key that verified a grant's token is still one of the keys."""
         return grant.key is None or any(key.fingerprint == grant.key for key in self._keys.values())
 
     def verify(self, token: str) -> Grant:
-        """Return what a token grants. Raises Unauthorized."""
+        """Return the grant of a token. Raises Unauthorized."""
         try:
             kid = jwt.get_unverified_header(token).get("kid")
             key = self._keys[kid if self._settings.jwt_jwks_file else None]
@@ -114,7 +114,7 @@ class Keys:
 
 
 def grant_of(claims: Mapping[str, Any]) -> Grant:
-    """The claim `modules`, a list of names or `*`; without one, nothing may be seen."""
+    """Return the grant of the claim `modules`, a list of names or `*`; without the claim, of no module."""
     modules = claims.get("modules", [])
     names = [modules] if isinstance(modules, str) else modules
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -123,7 +123,7 @@ def grant_of(claims: Mapping[str, Any]) -> Grant:
 
 
 def presented(authorization: str | None, subprotocols: list[str]) -> str | None:
-    """The token of a request: in `Authorization`, or, since browsers can set no header, as a subprotocol `bearer.…`."""
+    """Return a request's token: from `Authorization`, or, as browsers cannot set it, from a subprotocol `bearer.…`."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
@@ -133,19 +133,19 @@ def presented(authorization: str | None, subprotocols: list[str]) -> str | None:
 def _usable(key: Any, algorithms: tuple[str, ...]) -> Key:
     """Return a public key with its fingerprint. Raises ValueError for an RSA key that is too short."""
     if isinstance(key, RSAPublicKey) and key.key_size < MIN_RSA_BITS:
-        raise ValueError(f"an RSA key of {key.key_size} bits; {MIN_RSA_BITS} are needed")
+        raise ValueError(f"an RSA key of {key.key_size} bits; use one of {MIN_RSA_BITS} or more")
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return Key(key, algorithms, hashlib.sha256(der).digest())
 
 
 def _of_set(keys: Any) -> dict[str | None, Key]:
     """Return the keys of a JWKS by `kid`; each verifies its own algorithm only. Secrets in it are ignored."""
-    found: dict[str | None, Key] = {}
+    by_id: dict[str | None, Key] = {}
     for key in jwt.PyJWKSet.from_dict(keys).keys:
         if key.algorithm_name in ASYMMETRIC:
-            found[key.key_id] = _usable(key.key, (key.algorithm_name,))
-    if not found:
+            by_id[key.key_id] = _usable(key.key, (key.algorithm_name,))
+    if not by_id:
         raise ValueError(f"no key for {' or '.join(ASYMMETRIC)}")
-    if len(found) == 1:
-        found[None] = next(iter(found.values()))  # a token need not name the only key there is
-    return found
+    if len(by_id) == 1:
+        by_id[None] = next(iter(by_id.values()))  # a token need not name the only key
+    return by_id

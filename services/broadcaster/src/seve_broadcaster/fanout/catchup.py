@@ -1,7 +1,8 @@
-"""A client on its way to the head of the stream: sent what it is owed, at its own pace, until the hub can push to it.
+"""Brings a client that is BEHIND to the head of the stream, at the pace of its connection; then the hub pushes to it.
 
-First what is pending, then what memory holds behind its cursor; what memory does not reach comes from the journal
-(`seve_broadcaster.websocket.journal_replay`). Each call is one turn of the loop. Waits for nothing and reads no socket.
+Sends pending frames and values first, then the messages in memory behind its cursor. Older messages come from the
+journal (`seve_broadcaster.websocket.journal_replay`). Each call is one turn of the loop. Waits for nothing and reads no
+socket.
 """
 
 from enum import Enum
@@ -24,12 +25,12 @@ class Step(Enum):
     """How far `advance` brought a client."""
 
     DONE = "at the head"
-    MORE = "more of the same"
-    ELSEWHERE = "the next is not in memory"
+    MORE = "more to send"
+    ELSEWHERE = "the next message is not in memory"
 
 
 def advance(hub: Hub, client: Subscriber, budget: int) -> Step:
-    """Send about `budget` bytes of what a client that is BEHIND is owed."""
+    """Send about `budget` bytes to a client that is BEHIND."""
     budget -= flush(hub, client, budget)
     if client.pending:
         return Step.MORE
@@ -44,7 +45,7 @@ def advance(hub: Hub, client: Subscriber, budget: int) -> Step:
 
 
 def flush(hub: Hub, client: Subscriber, budget: int) -> int:
-    """Send about `budget` bytes of what is pending; return how many."""
+    """Send about `budget` bytes of pending frames and values; return how many."""
     sent = 0
     while client.pending and sent < budget:
         owed = client.pending[0]
@@ -59,10 +60,10 @@ def flush(hub: Hub, client: Subscriber, budget: int) -> int:
 def forward(hub: Hub, client: Subscriber, item: Message | Gap) -> int:
     """Send a client that is BEHIND the next item of the stream, or the rest of it; return the number of bytes.
 
-    Never one behind the head: the journal may be ahead of the hub, and that comes when it comes.
+    The item may not lie behind the hub's head: a replay of the journal may be ahead of the hub.
     """
     sent = 0
-    assert item.position <= hub.head  # noqa: S101  (the caller looked)
+    assert item.position <= hub.head  # noqa: S101  (the caller checked)
     if isinstance(item, Message):
         sent = _forward_message(hub, client, item)
     elif client.owed_before(item.position):
@@ -73,13 +74,13 @@ def forward(hub: Hub, client: Subscriber, item: Message | Gap) -> int:
 
 
 def whole_up_to(client: Subscriber) -> int:
-    """Return the sequence up to which a client has every message whole."""
+    """Return the sequence up to which a client has every message completely."""
     position, place = client.cursor
     return position.sequence - (place != WHOLE)
 
 
 def replay(hub: Hub, client: Subscriber, message: Message) -> None:
-    """Send a client that is BEHIND the next message of the journal; what it lacks before that is lost."""
+    """Send a client that is BEHIND the next message of the journal; messages that it lacks before that are lost."""
     journal, sequence = message.position
     if whole_up_to(client) < sequence - 1:
         lose(hub, client, Position(journal, sequence - 1))
@@ -88,9 +89,9 @@ def replay(hub: Hub, client: Subscriber, message: Message) -> None:
 
 
 def lose(hub: Hub, client: Subscriber, position: Position) -> None:
-    """Tell a client that is BEHIND that what it lacks up to `position` is gone, and owe it the newest values of that.
+    """Send a client that is BEHIND a gap up to `position`, and queue the newest values within that range.
 
-    Values that changed again later are not among them: they come as news.
+    Values that changed again later are left out, because the later messages follow.
     """
     start, end = client.cursor, end_of(position)
     if start >= end:
@@ -118,7 +119,7 @@ def _forward_message(hub: Hub, client: Subscriber, message: Message) -> int:
 
 
 def _owed(client: Subscriber, message: Message, place: int) -> bool:
-    """Whether an envelope that a client wants lies behind its cursor and behind the floor of its subscription."""
+    """Return whether a subscribed envelope lies behind the client's cursor and behind its subscription's floor."""
     token = Token(message.position, place)
     subscription = client.subscription(message.heads[place].module_id)
     floor = subscription.floor if subscription else None

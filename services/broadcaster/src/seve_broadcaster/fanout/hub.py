@@ -1,8 +1,8 @@
-"""Who gets what. The stream comes in once, in order; each client gets its part of it, or is told what it missed.
+"""Distributes the stream: it arrives once, in order; each client gets its part of it, or is told what it missed.
 
-Everything here happens in one turn of the loop, so what a client is told is consistent at the head of the stream: a
-snapshot holds all up to the head, and what follows it begins behind. What a client that is not live is owed is written
-down with it, and sent by `catchup`. Waits for nothing and reads no socket.
+Each call runs within one turn of the loop, so that all frames to a client agree on the head of the stream: a snapshot
+holds everything up to the head, and live messages begin behind it. Frames and values for a client that is not live are
+kept with it as `pending`, and sent by `catchup`. Waits for nothing and reads no socket.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ from seve_broadcaster.stream.replay_buffer import Gap, ReplayBuffer
 
 @dataclass(slots=True)
 class Counts:
-    """What the hub did since the process began."""
+    """Counts since the process began."""
 
     messages: int = 0
     envelopes: int = 0
@@ -52,7 +52,7 @@ class Hub:
     # the stream
 
     def publish(self, message: Message) -> None:
-        """Take in the next message of the stream, and push it to every live client that wants some of it."""
+        """Accept the next message of the stream, and push it to every live client with a subscription in it."""
         self.head = message.position
         self.latest.apply(message)
         self.buffer.append(message)
@@ -72,12 +72,12 @@ class Hub:
             counts.sent_bytes += sent * len(data)
 
     def begin(self, position: Position) -> None:
-        """Begin the stream behind a position: what lies before was not taken in here."""
+        """Begin the stream behind a position; the hub has no message before it."""
         self.head = position
         self.buffer.restart(position)
 
     def gap(self, position: Position) -> None:
-        """Declare that what lies behind the head, up to and including `position`, will never come."""
+        """Declare a gap: messages behind the head, up to and including `position`, will never arrive."""
         item = Gap(self.head, position)
         self.head = position
         self.buffer.append(item)
@@ -88,7 +88,7 @@ class Hub:
                 self.send(client, frame)
 
     def tell_silence(self, module: str, silent: bool) -> None:
-        """Tell those who watch a module that it fell silent, or speaks again."""
+        """Tell the subscribers of a module that it fell silent, or sends again."""
         (self.silent.add if silent else self.silent.discard)(module)
         frame = frames.silence(module, silent)
         for client in self.index.of_module(module):
@@ -106,21 +106,22 @@ class Hub:
     # clients
 
     def join(self, client: Subscriber) -> None:
-        """Take in a connection that has asked for nothing yet."""
+        """Add a connection that has no subscription yet."""
         self.clients.add(client)
 
     def leave(self, client: Subscriber) -> None:
-        """Forget a connection that is gone."""
+        """Remove a closed connection."""
         client.subscriptions.clear()
         self.index.update(client)
         client.pending.clear()
         self.clients.discard(client)
 
     def subscribe(self, client: Subscriber, asked: Subscribe) -> None:
-        """Grant what may be granted. Fresh modules get a snapshot; with `since`, what came after it follows instead.
+        """Grant the subscription as far as the client may see its modules. New modules get a snapshot; with `since`,
+        the messages since that token follow instead.
 
-        Leaves the client BEHIND, with what it is owed pending; `catchup.advance` brings it on. Raises Refusal if
-        nothing of it can be granted; tells the client of the part that is refused.
+        Leaves the client BEHIND, with frames and values pending for `catchup.advance`. Raises Refusal if nothing can be
+        granted; otherwise tells the client which part is refused.
         """
         granted = self._granted(client, asked)
         stand = self._fall_behind(client)
@@ -140,7 +141,7 @@ class Hub:
         client.greeting = True
 
     def unsubscribe(self, client: Subscriber, asked: Unsubscribe) -> None:
-        """End subscriptions. Raises Refusal for one that does not exist by that name."""
+        """End subscriptions. Raises Refusal for a name that is not subscribed."""
         names = set(client.subscriptions) if EVERYTHING in asked.modules else asked.modules & set(client.subscriptions)
         client.changes += 1
         for name in names:
@@ -151,14 +152,14 @@ class Hub:
             raise Refusal("not_subscribed", f"not subscribed by that name: {', '.join(sorted(unknown)[:20])}")
 
     def overflow(self, client: Subscriber) -> None:
-        """Note that the buffer of a client's connection is full: a live client is slow from here on."""
+        """Make a live client SLOW because the buffer of its connection is full."""
         if client.pace is Pace.LIVE:
             client.pace = Pace.SLOW
             client.cursor = end_of(self.head)
             client.missed = 0
 
     def relieve(self, client: Subscriber) -> None:
-        """Bring a slow client back whose buffer has emptied: say what it missed, and owe it the newest values of it."""
+        """Let a SLOW client whose buffer has emptied catch up: queue how much it missed, and the newest values."""
         if client.pace is not Pace.SLOW:
             return
         client.pace = Pace.BEHIND
@@ -174,7 +175,7 @@ class Hub:
     def show(
         self, client: Subscriber, names: Iterable[str], seq: Token, *, until: Token, after: Token = EARLIEST
     ) -> None:
-        """Owe a client the newest values of some subscriptions, behind `after` and not behind `until`."""
+        """Queue the newest values of some subscriptions for a client, behind `after` and not behind `until`."""
         self.counts.snapshots += 1
         for name in names:
             modules = deque(self.latest.modules if name == EVERYTHING else [name])
@@ -188,7 +189,7 @@ class Hub:
         return len(data)
 
     def _granted(self, client: Subscriber, asked: Subscribe) -> frozenset[str]:
-        """Return what a client may have of what it asked for; tell it of the rest. Raises Refusal for all of it."""
+        """Return the modules that a client may see; tell it which are refused. Raises Refusal if all are."""
         granted, refused = client.grant.resolve(asked.modules)
         if refused:
             refusal = Refusal("forbidden", f"not allowed: {', '.join(sorted(refused)[:20])}")
@@ -196,19 +197,19 @@ class Hub:
                 raise refusal
             client.sink.write(frames.error(refusal.code, refusal.explanation))
         if len(client.subscriptions.keys() | granted) > self._max_subscriptions:
-            raise Refusal("too_many", f"at most {self._max_subscriptions} subscriptions a connection")
+            raise Refusal("too_many", f"at most {self._max_subscriptions} subscriptions per connection")
         return granted
 
     def _follow(self, client: Subscriber, granted: frozenset[str], since: Token) -> None:
-        """Let a client walk on from where it broke off."""
+        """Resume a client from a token."""
         client.pending.append(frames.subscribed(granted, since))
-        if since.place == frames.UNSEEN:  # it broke off within its snapshot: what changed since then is replayed
+        if since.place == frames.UNSEEN:  # it disconnected within its snapshot: changes since then are replayed
             self.show(client, granted, since, until=since)
             since = end_of(since.position)
         client.cursor = min(client.cursor, since)
 
     def _fall_behind(self, client: Subscriber) -> Token:
-        """Stop pushing to a client, to tell it something first; return the head."""
+        """Stop pushing to a client, so that other frames can be sent first; return the head."""
         head = end_of(self.head)
         self.relieve(client)
         if client.pace is Pace.LIVE:
@@ -229,7 +230,7 @@ class Hub:
         self.index.update(client)
 
     def _drop_snapshots(self, client: Subscriber, names: Iterable[str]) -> None:
-        """Owe a client no values any more of subscriptions that ended or begin again."""
+        """Drop pending values of subscriptions that ended or begin again."""
         client.pending = deque(
             owed for owed in client.pending if not (isinstance(owed, Snapshot) and owed.name in names)
         )

@@ -1,7 +1,8 @@
-"""One client as a cursor over the stream: what it may see, what it asked for, and how far it has come.
+"""One client as a cursor over the stream: its grant, its subscriptions and its position.
 
-A live client is pushed every message; one that is behind walks up to the head at the pace of its connection; a slow one
-is owed what it missed. Nothing is queued for a client but what its connection buffers. Does no I/O: a sink does.
+The hub pushes every message to a live client. A client that is behind catches up at the pace of its connection. A slow
+client gets nothing until its buffer has emptied. Messages are queued only in the connection's buffer. Does no I/O: a
+sink does.
 """
 
 from collections import deque
@@ -17,7 +18,7 @@ from seve_broadcaster.snapshot.snapshot import Entry
 
 
 class Sink(Protocol):
-    """Where a client's bytes go. Writing never blocks and never fails; the buffer behind it is watched elsewhere."""
+    """Takes a client's bytes. Writing never blocks and never fails; the gateway watches the buffer behind it."""
 
     def write(self, data: bytes) -> None:
         """Send bytes that are whole WebSocket frames."""
@@ -27,7 +28,7 @@ class Sink(Protocol):
 
 
 class Pace(Enum):
-    """Where a client is."""
+    """How a client receives the stream."""
 
     LIVE = "live"
     BEHIND = "behind"
@@ -36,26 +37,26 @@ class Pace(Enum):
 
 @dataclass(slots=True)
 class Subscription:
-    """Modules that a client receives by one name. It has what lies up to `floor`, or will not get it."""
+    """Modules that a client receives by one name. Messages up to `floor` were sent already, or will not be."""
 
     sensors: frozenset[str] | None = None
     floor: Token | None = None
 
     def owes(self, position: Position) -> bool:
-        """Whether a message lies behind the floor, in whole or in part."""
+        """Return whether a message lies behind the floor, in whole or in part."""
         return self.floor is None or position > self.floor.position
 
     def raise_floor(self, token: Token) -> None:
-        """Owe nothing up to `token` any more."""
+        """Leave out messages up to `token`."""
         self.floor = token if self.floor is None else max(self.floor, token)
 
 
 @dataclass(slots=True)
 class Snapshot:
-    """The newest values of the modules of one subscription, on their way to a client that stands at `seq`.
+    """The newest values of one subscription's modules, to be sent to a client whose position is `seq`.
 
-    Only those behind `after` and not behind `until`: what is newer than that comes as news. Values are looked up when
-    they are sent, so that a snapshot that waits costs its names and no values.
+    Only values behind `after` and not behind `until`: newer ones arrive as messages. Values are looked up when they are
+    sent, so that a waiting snapshot holds names and no values.
     """
 
     name: str
@@ -68,9 +69,9 @@ class Snapshot:
 
 @dataclass(slots=True, eq=False)
 class Subscriber:
-    """One connection. `cursor` says up to where it has everything, unless it is live: then it has all there is.
+    """One connection. `cursor` is the token up to which it has everything; while it is live, that is the head.
 
-    `changes` counts its requests: whoever reads the journal for it begins again when it asked for something else.
+    `changes` counts its requests: a replay of the journal begins again when the client asked for something else.
     """
 
     sink: Sink
@@ -86,9 +87,9 @@ class Subscriber:
     changes: int = 0
 
     def subscription(self, module: str) -> Subscription | None:
-        """Return what the client asked of a module: by its name, or by `*`."""
+        """Return the subscription that covers a module: by its name, or by `*`."""
         return self.subscriptions.get(module) or self.subscriptions.get(EVERYTHING)
 
     def owed_before(self, position: Position) -> bool:
-        """Whether any subscription is owed messages up to `position`."""
+        """Return whether any subscription lacks messages up to `position`."""
         return any(one.floor is None or one.floor.position < position for one in self.subscriptions.values())

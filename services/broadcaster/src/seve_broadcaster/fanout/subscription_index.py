@@ -1,4 +1,4 @@
-"""Who receives what: clients that asked for the same in the same form are one audience, found by module."""
+"""Finds the clients that receive a message. Clients with equal subscriptions in the same form are one audience."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,8 +17,8 @@ Key = tuple[bool, frozenset[tuple[str, Sensors]]]
 class Audience:
     """Clients that receive the same envelopes, as single frames or as batches.
 
-    `sensors` has, for each module name or `*`, the sensors whose measurements are wanted; None is all.
-    A `whole` audience wants every envelope there is.
+    `sensors` has, for each module name or `*`, the sensors whose measurements it receives; None is all.
+    A `whole` audience receives every envelope.
     """
 
     batch: bool
@@ -30,17 +30,17 @@ class Audience:
         self.whole = self.sensors == {EVERYTHING: None}
 
     def places(self, message: Message) -> range | list[int]:
-        """Return where in a message the envelopes stand that it wants."""
+        """Return the places of the envelopes in a message that this audience receives."""
         if self.whole:
             return range(len(message.parts))
         star: Sensors | Literal[False] = self.sensors.get(EVERYTHING, False)
         measurements = message.kind == "measurement"
-        found = []
+        places = []
         for place, head in enumerate(message.heads):
             sensors = self.sensors.get(head.module_id, star)
             if sensors is None or (sensors is not False and (not measurements or head.sensor_type in sensors)):
-                found.append(place)
-        return found
+                places.append(place)
+        return places
 
     def frames(self, message: Message, places: range | list[int]) -> bytes:
         """Encode the envelopes at `places`."""
@@ -54,7 +54,7 @@ class Audience:
 
 
 class SubscriptionIndex:
-    """Audiences by what they want and by module. `subscriptions` counts those of all clients."""
+    """Audiences by their subscriptions and by module. `subscriptions` counts those of all clients."""
 
     def __init__(self) -> None:
         self.subscriptions = 0
@@ -64,7 +64,7 @@ class SubscriptionIndex:
         self._of_everything: dict[Audience, None] = {}
 
     def update(self, client: Subscriber) -> None:
-        """Move a client to the audience of its subscriptions as they are now; to none if it has none."""
+        """Move a client to the audience of its current subscriptions; to none if it has none."""
         self._leave(client)
         wanted = {name: one.sensors for name, one in client.subscriptions.items()}
         if not wanted:
@@ -88,7 +88,7 @@ class SubscriptionIndex:
         return None if key is None else self._audiences[key]
 
     def match(self, message: Message) -> Iterator[tuple[Audience, range | list[int]]]:
-        """Yield each audience that wants some of a message, with the places of what it wants."""
+        """Yield each audience that receives envelopes of a message, with their places."""
         if self._by_module:
             yield from self._named(message).items()
         for audience in self._of_everything:
@@ -101,13 +101,13 @@ class SubscriptionIndex:
             yield from audience.clients
 
     def _named(self, message: Message) -> dict[Audience, list[int]]:
-        found: dict[Audience, list[int]] = {}
+        places: dict[Audience, list[int]] = {}
         measurements = message.kind == "measurement"
         for place, head in enumerate(message.heads):
             for audience, sensors in self._by_module.get(head.module_id, {}).items():
                 if sensors is None or not measurements or head.sensor_type in sensors:
-                    found.setdefault(audience, []).append(place)
-        return found
+                    places.setdefault(audience, []).append(place)
+        return places
 
     def _leave(self, client: Subscriber) -> None:
         key = self._of_client.pop(client, None)

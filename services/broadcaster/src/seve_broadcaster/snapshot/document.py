@@ -44,11 +44,11 @@ def encode_module(module: Module) -> bytes:
 
 
 def decode_module(document: bytes) -> Module:
-    """Read what `encode_module` wrote. Raises ValueError (msgspec's errors are, and PositionError)."""
-    read = _document.decode(document)
-    position = Position.parse(read.position)
-    module = Module(position=position, heard=read.heard, received=read.received or read.heard, saved=position)
-    for saved in read.series:
+    """Decode a document of `encode_module`. Raises ValueError (as msgspec's errors and PositionError are)."""
+    content = _document.decode(document)
+    position = Position.parse(content.position)
+    module = Module(position=position, heard=content.heard, received=content.received or content.heard, saved=position)
+    for saved in content.series:
         head = _head.decode(saved.data)
         key = series_of(head.kind, head)
         if key is not None:

@@ -1,7 +1,7 @@
-"""Which modules have said nothing for too long. Takes the time as an argument; tells nobody.
+"""Finds modules without a message for too long. Takes the time as an argument; sends nothing.
 
-Times are compared as text, which RFC 3339 of fixed width allows: a text that is no time is judged somehow, and ends
-nothing.
+Times are compared as text, which RFC 3339 of fixed width allows. So a text that is no time gives some result and no
+error.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from seve_broadcaster.snapshot.snapshot import LatestValues
 
 
 class Silence:
-    """Modules that were not heard for `after` seconds; 0 is never."""
+    """Finds modules without a message for `after` seconds; 0: never."""
 
     def __init__(self, latest: LatestValues, after: float) -> None:
         self._latest = latest
@@ -20,7 +20,7 @@ class Silence:
         self._silent: set[str] = set()
 
     def changes(self, now: float) -> Iterator[tuple[str, bool]]:
-        """Yield modules that fell silent or spoke again since the last call, at `now` (seconds since 1970)."""
+        """Yield modules that fell silent or sent again since the last call, at `now` (seconds since 1970)."""
         if not self._after:
             return
         self._silent &= self._latest.modules.keys()

@@ -1,7 +1,7 @@
 """The newest envelope of each series of each module, by journal position. Bounded in modules, series and bytes.
 
 A series is a sensor of a module, a kind of its reports, or a topic (`other`); a log line belongs to none. An envelope
-that the broker replayed (`retained`) is no news: it counts only if nothing of its series is held.
+that the broker replayed (`retained`) counts only if nothing of its series is held.
 
 Overflow rule: what exceeds a bound is refused, and the value it would have replaced is dropped, since an old value must
 not pass for the newest; counter: `refused`. Bytes include what Python needs to hold them.
@@ -21,14 +21,14 @@ NEVER: Final = Position(0, 0)
 EARLIEST: Final = Token(NEVER, 0)
 
 MODULE_BYTES: Final = 700
-"""What a module costs beside its series: measured with 100,000 modules of one series."""
+"""Memory of a module beside its series: measured with 100,000 modules of one series."""
 
 SERIES_BYTES: Final = 400
-"""What a series costs beside the bytes of its envelope."""
+"""Memory of a series beside the bytes of its envelope."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """The newest envelope of a series, its bytes as they arrived, and where they stood."""
+    """The newest envelope of a series: its bytes as they arrived, and their position."""
 
     position: Position
     place: int
@@ -36,13 +36,13 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def token(self) -> Token:
-        """Where it stands, for a client."""
+        """The resume token of this envelope."""
         return Token(self.position, self.place)
 
 
 @dataclass(slots=True)
 class Module:
-    """What is known of one module. `heard` is when it last spoke itself, `received` when anything of it last came
+    """The newest values of one module. `heard` is the time of its last own message, `received` of any message about it
     (RFC 3339). `saved` and `revision` are the position and the stream sequence of its saved document.
     """
 
@@ -58,19 +58,19 @@ class Module:
         self, sensors: frozenset[str] | None = None, after: Token = EARLIEST, until: Token | None = None
     ) -> list[Entry]:
         """Return entries behind `after` and not behind `until`, in order; `sensors` filters measurements."""
-        found = [
+        entries = [
             (entry.token, entry)
             for (kind, sensor, _), entry in self.series.items()
             if sensors is None or kind != "measurement" or sensor in sensors
         ]
-        found = [(token, entry) for token, entry in found if token > after and (until is None or token <= until)]
-        found.sort(key=lambda one: one[0])
-        return [entry for _, entry in found]
+        entries = [(token, entry) for token, entry in entries if token > after and (until is None or token <= until)]
+        entries.sort(key=lambda one: one[0])
+        return [entry for _, entry in entries]
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much is held."""
+    """Bounds of the newest values."""
 
     modules: int = 10_000
     module_series: int = 4096
@@ -79,7 +79,7 @@ class Bounds:
 
 
 class LatestValues:
-    """Modules by name. `refused` counts envelopes beyond a bound, `forgotten` modules unheard for long."""
+    """The modules by name. `refused` counts envelopes beyond a bound, `forgotten` the modules that were forgotten."""
 
     def __init__(self, bounds: Bounds | None = None) -> None:
         self.modules: dict[str, Module] = {}
@@ -89,7 +89,7 @@ class LatestValues:
         self.forgotten = 0
 
     def apply(self, message: Message) -> None:
-        """Take in a message that follows on all before it. Modules that know more already are left as they are."""
+        """Apply the next message. Modules that have a newer position already are left as they are."""
         position, kind, parts = message.position, message.kind, message.parts
         for place, head in enumerate(message.heads):
             module = self.modules.get(head.module_id)
@@ -114,7 +114,7 @@ class LatestValues:
                 self._replace(module, key, entry, len(entry.data) - len(old.data))
 
     def restore(self, name: str, module: Module) -> None:
-        """Take in a saved module, unless a newer one is held. Beyond a bound, the first restored are refused."""
+        """Add a saved module, unless a newer one is held. Beyond a bound, the first restored ones are dropped."""
         held, bounds = self.modules.get(name), self.bounds
         if held and held.position >= module.position:
             return

@@ -1,4 +1,4 @@
-"""The journal as the broadcaster sees it: its creation, its extent, and its messages decoded. Follows nothing."""
+"""Reads the journal's creation time and extent, and decodes its messages. Follows nothing."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class Extent(NamedTuple):
-    """When the journal was created (microseconds since 1970), and the sequences of its oldest and newest message.
+    """The journal's creation time (microseconds since 1970), and the sequences of its oldest and newest message.
 
     `first` is `last + 1` in an empty journal.
     """
@@ -34,14 +34,14 @@ class Extent(NamedTuple):
 
 
 async def journal_extent(js: JetStreamContext) -> Extent:
-    """Ask for the journal's extent. Raises nats.errors.Error and TimeoutError."""
+    """Request the journal's extent. Raises nats.errors.Error and TimeoutError."""
     info = await js.stream_info(JOURNAL)
     assert info.created is not None  # noqa: S101  (every stream has a time of creation)
     return Extent(to_micros(info.created), max(1, info.state.first_seq), info.state.last_seq)
 
 
 def read_message(frame: Frame, position: Position) -> Message:
-    """Decode a message of the journal; one that cannot be read becomes a message without envelopes."""
+    """Decode a message of the journal; an unreadable one becomes a message without envelopes."""
     try:
         _, kind = parse_subject(frame.subject)
         return Message.decode(position, kind, frame.data)

@@ -1,7 +1,7 @@
-"""The newest stretch of the stream in memory, for clients that are a little behind. Older messages are in the journal.
+"""Keeps the newest messages of the stream in memory, for clients that resume. Older messages are in the journal.
 
-Bound: `limit` bytes, overhead included; overflow rule: the oldest goes; gauge: `recent_bytes`. Messages are held as
-they arrived and decoded again for whoever needs them; the last decoded ones are kept, since clients come in crowds.
+Bound: `limit` bytes, overhead included; overflow rule: drop the oldest; gauge: `recent_bytes`. Messages are kept as
+they arrived and decoded again when a client needs them. The last decoded ones are cached: many clients resume at once.
 """
 
 from bisect import bisect_left
@@ -24,14 +24,14 @@ _TRIM: Final = 4096
 
 
 class Gap(NamedTuple):
-    """Messages behind `start`, up to and including `position`, that this broadcaster never had."""
+    """Messages behind `start`, up to and including `position`, that this broadcaster never received."""
 
     start: Position
     position: Position
 
 
 class _Held(msgspec.Struct, gc=False):
-    """A message as it arrived. Tens of thousands are held: they give the garbage collector nothing to visit."""
+    """A message as it arrived. Tens of thousands are kept, so the garbage collector does not visit them."""
 
     journal: int
     sequence: int
@@ -63,14 +63,14 @@ class ReplayBuffer:
         return len(self._items) - self._first
 
     def restart(self, floor: Position) -> None:
-        """Drop everything; what follows lies behind `floor`."""
+        """Drop everything; the next messages lie behind `floor`."""
         self._items.clear()
         self._first = 0
         self.size = 0
         self.floor = floor
 
     def append(self, item: Message | Gap) -> None:
-        """Add what follows on everything held; drop the oldest while the limit is exceeded, but never the newest."""
+        """Add the next item; drop the oldest while the limit is exceeded, but never the newest."""
         if isinstance(item, Gap):
             self._items.append(item)
         else:

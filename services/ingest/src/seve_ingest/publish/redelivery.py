@@ -1,6 +1,6 @@
 """Which MQTT messages the broker has sent before, so that each is published once. Does no I/O.
 
-A broker does not use a packet identifier anew before it has taken the acknowledgement, so the newest message of each
+A broker does not use a packet identifier again before it has taken the acknowledgement, so the newest message of each
 identifier is all that it can send again: an exact memory, bounded by the 65,535 identifiers. nats-server (2.15) breaks
 the rule twice: a message whose acknowledgement crossed its redelivery comes under a new identifier, and after a restart
 of the server all do. See decision 0109.
@@ -108,7 +108,7 @@ class RedeliveryMemory:
             self._newest[delivery.mid] = None
 
     def session_lost(self) -> bool:
-        """Forget all: the broker has, and its identifiers begin anew. Return whether anything was known."""
+        """Forget everything, as the broker did: its identifiers begin at 1. Return whether anything was known."""
         known = any(self._newest)
         self._newest = [None] * (self._identifiers + 1)
         self.unanswered.clear()
