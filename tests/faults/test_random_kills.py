@@ -9,6 +9,7 @@ import random
 import time
 
 from support.conditions import wait_until
+from support.faults import kill_one
 from support.fleet import simulated
 from support.ledger import assert_every_message_is_accounted_for
 
@@ -27,20 +28,8 @@ def test_random_kills_cost_nothing(make_stack, tmp_path, record_property):
         run.wait_until_at_work()
         end = time.monotonic() + SECONDS - 2
         while time.monotonic() < end and run.process.poll() is None:
-            told.append(kill_one(stack, dice))
+            told.append(kill_one(stack, dice, PARTS))
         wait_until(lambda: run.process.poll() is not None, "the end of the run", 120)
         assert run.process.returncode == 0, f"FAULTS_SEED={seed}: {told}\n{run.text}"
     stack.wait_ready()
     assert_every_message_is_accounted_for(stack)
-
-
-def kill_one(stack, dice):
-    """One kill, a pause as the dice fall, and the start; nothing else may have ended meanwhile."""
-    part, down, up = dice.choice(PARTS), dice.choice([0, 0, 0.5, 1]), dice.uniform(0.2, 2)
-    stack.kill(part)
-    time.sleep(down)
-    stack.launch(part)
-    time.sleep(up)
-    gone = [service for service in stack.services if stack.gone(service)]
-    assert not gone, f"{gone} ended by themselves after {part} was killed\n{stack.tail(gone[0])}"
-    return f"{part} for {down} s, then {up:.1f} s"

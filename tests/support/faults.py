@@ -96,3 +96,15 @@ def wires(count: int) -> Iterator[list[Wire]]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def kill_one(stack, dice, parts) -> str:
+    """One kill, a pause as the dice fall, and the start; nothing else may have ended meanwhile. Gives the story."""
+    part, down, up = dice.choice(parts), dice.choice([0, 0, 0.5, 1]), dice.uniform(0.2, 2)
+    stack.kill(part)
+    time.sleep(down)
+    stack.launch(part)
+    time.sleep(up)
+    gone = [service for service in stack.services if stack.gone(service)]
+    assert not gone, f"{gone} ended by themselves after {part} was killed\n{stack.tail(gone[0])}"
+    return f"{part} for {down} s, then {up:.1f} s"

@@ -45,7 +45,9 @@ def test_a_question_is_understood_whole():
 
 
 def test_a_short_question_is_of_the_last_day():
-    assert read("module=a") == SeriesRequest(module="a", start=NOW - 24 * HOUR, end=NOW, points=500, journal=7)
+    assert read("module=a") == SeriesRequest(
+        module="a", start=NOW - 24 * HOUR, end=NOW, open=True, points=500, journal=7
+    )
 
 
 @pytest.mark.parametrize(

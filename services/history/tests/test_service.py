@@ -231,3 +231,17 @@ def test_the_command_checks_its_settings():
     assert done.returncode == 2
     assert "QUERY_TIMEOUT = '5'" in done.stderr
     assert "DATABASE_URL is not set" in done.stderr
+
+
+async def test_an_open_answer_ends_where_the_database_does(service):
+    """What came between question and answer is in it, since its token says so; a far future is not."""
+    journal = await service.journal()
+    service.commit(journal, [(n, "co2", at * SECOND, n) for n, at in enumerate((0, 20, 599, 7200), 1)])
+
+    async def values(**more):
+        answer, _ = await service.series(end=BASE + 10 * SECOND, **more)
+        return [point[-1] for point in answer["series"][0]["points"]]
+
+    assert await values() == [1]
+    assert await values(open=True) == [1, 2, 3]
+    assert await values(open=True, points=2) == [3]

@@ -23,8 +23,9 @@ ERROR_TEXT: Final = "Nats-Service-Error"
 class SeriesRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The samples of a module in [`start`, `end`), microseconds since 1970, in at most `points` points a series.
 
-    `sensor` and `hardware` None are all; `hardware` "" is none. `journal` is when the journal that the asker follows
-    was created: the answer's position is in that journal, or in one that the database knows to be newer.
+    With `open` it ends where the database does: samples that came since `end`, or whose device's clock is ahead, belong
+    to it. `sensor` and `hardware` None are all; `hardware` "" is none. `journal` is when the journal that the asker
+    follows was created: the answer's position is in that one.
     """
 
     module: str
@@ -32,6 +33,7 @@ class SeriesRequest(msgspec.Struct, frozen=True, kw_only=True):
     hardware: str | None = None
     start: int
     end: int
+    open: bool = False
     points: int
     journal: int
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from seve_schema.history import LogsRequest, ModuleRequest, SeriesRequest
 from seve_schema.position import Position, end_of
-from seve_schema.times import format_time, to_micros
+from seve_schema.times import MICROS, format_time, to_micros
 
 from seve_history import metrics
 from seve_history.database.snapshot import Series, Snapshot
@@ -17,6 +17,9 @@ from seve_history.query.buckets import HOUR, buckets
 
 Answer = tuple[Position, bytes]
 """Up to where it has every message, and its JSON."""
+
+AHEAD: Final = 3600 * MICROS
+"""How far an answer that is open may reach ahead: ingest believes no clock that is ten minutes fast."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _NOT_SHOWN: Final = frozenset({"module_id", "position", "status_position", "config_position"})
@@ -43,12 +46,15 @@ async def of_series(snapshot: Snapshot, asked: SeriesRequest, bounds: Bounds) ->
 
 async def _one(snapshot: Snapshot, asked: SeriesRequest, series: Series, points: int) -> dict[str, Any]:
     """Read a series: as it is where it fits, else in buckets."""
-    only_hourly = await snapshot.is_only_hourly(asked.module, series, asked.start, asked.end)
+    end = asked.end
+    if asked.open:
+        end = max(end, min(await snapshot.last(asked.module, series) + 1, end + AHEAD))
+    only_hourly = await snapshot.is_only_hourly(asked.module, series, asked.start, end)
     width, found = 0, list[Any]()
     if not only_hourly:
-        found = await snapshot.raw(asked.module, series, asked.start, asked.end, points + 1)
+        found = await snapshot.raw(asked.module, series, asked.start, end, points + 1)
     if only_hourly or len(found) > points:
-        wanted = buckets(asked.start, asked.end, points, at_least=HOUR if only_hourly else 1)
+        wanted = buckets(asked.start, end, points, at_least=HOUR if only_hourly else 1)
         width, found = wanted.width, await snapshot.buckets(asked.module, series, wanted)
     metrics.POINTS.labels("buckets" if width else "raw").inc(len(found))
     sensor, hardware = series

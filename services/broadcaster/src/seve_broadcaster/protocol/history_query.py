@@ -17,12 +17,14 @@ LINES: Final = 200
 def parse(query: str, *, journal: int, now: int) -> SeriesRequest:
     """Return the question of `/api/history`. `now` is in microseconds since 1970. Raises Refusal."""
     given = _given(query, PARAMETERS)
+    end = _moment("to", given.get("to", "0"), now)
     return SeriesRequest(
         module=given["module"],
         sensor=given.get("sensor"),
         hardware=given.get("hardware"),
         start=_moment("from", given.get("from", FROM), now),
-        end=_moment("to", given.get("to", "0"), now),
+        end=end,
+        open=end == now,
         points=_number("points", given.get("points", str(POINTS))),
         journal=journal,
     )

@@ -84,6 +84,11 @@ class Snapshot:
         """Return the newest lines of a module's log, the newest first: time, level, text."""
         return await self._rows(sql.LOGS, module=module, level=level, text=text, most=most, **_range(start, end))
 
+    async def last(self, module: str, series: Series) -> int:
+        """Return the time of the last sample of a series, in microseconds since 1970; 0 where it has none."""
+        found = await self._one(sql.LAST, **_of(module, series), **self._settled)
+        return 0 if found is None else to_micros(found)
+
     async def states(self, module: str) -> dict[str, list[dict[str, Any]]]:
         """Return the rows of each table of states, by what they are; they may be newer than the position."""
         return {name: [row for (row,) in await self._rows(query, module=module)] for name, query in sql.STATES.items()}
