@@ -1,5 +1,7 @@
 """The newest stretch of the stream in memory: what it holds, what it lets go, and what it says about that."""
 
+import tracemalloc
+
 from seve_broadcaster.stream.message import Message
 from seve_broadcaster.stream.replay_buffer import Gap, ReplayBuffer
 from seve_schema.codec import encode
@@ -28,6 +30,20 @@ def test_the_oldest_goes_when_the_limit_is_exceeded_and_the_newest_never():
     buffer = a_buffer(9, limit=3 * one)
     assert (len(buffer), buffer.floor, buffer.size) == (3, at(6), 3 * one)
     assert len(a_buffer(5, limit=1)) == 1
+
+
+def test_what_goes_takes_its_bytes_with_it():
+    """However large messages are: a few thousand that went, of a megabyte each, would be gigabytes."""
+    buffer = ReplayBuffer(1 << 20, at(0))
+    tracemalloc.start()
+    try:
+        for sequence in range(1, 1001):
+            buffer.append(Message(at(sequence), "measurement", bytes(64 << 10), [], [], {}))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert buffer.size <= 1 << 20
+    assert held < 2 << 20
 
 
 def test_it_is_right_after_thousands_went():

@@ -44,6 +44,10 @@ class _Held(msgspec.Struct, gc=False):
         return Position(self.journal, self.sequence)
 
 
+_GONE: Final = Gap(Position(0, 0), Position(0, 0))
+"""In the place of what was dropped."""
+
+
 def _position(item: "_Held | Gap") -> Position:
     return item.position
 
@@ -81,6 +85,7 @@ class ReplayBuffer:
             oldest = self._items[self._first]
             self.size -= _size(oldest)
             self.floor = oldest.position
+            self._items[self._first] = _GONE  # its bytes go now, its place with others
             self._first += 1
             if self._first >= _TRIM:
                 del self._items[: self._first]
