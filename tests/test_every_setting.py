@@ -18,7 +18,7 @@ REQUIRED = {"DATABASE_URL": "postgresql://localhost/seve"}
 
 
 @pytest.mark.parametrize("cls", [*COMMANDS, AuditSettings])
-def test_every_default_may_be_said_outright(cls):
+def test_every_default_may_be_written_out(cls):
     """Saying of each setting what it is anyway changes nothing."""
     said = {row.name: row.default for row in describe(cls) if row.default and not row.secret}
 
@@ -27,7 +27,7 @@ def test_every_default_may_be_said_outright(cls):
 
 
 @pytest.mark.parametrize("cls", COMMANDS)
-def test_every_setting_is_known_where_misspelt_ones_are_looked_for(cls):
+def test_every_setting_is_a_known_setting(cls):
     names = {row.name for row in describe(cls)} - SET_BY_THE_STACK
     assert names
     assert names <= known_settings.known()
@@ -48,13 +48,13 @@ def test_every_setting_is_known_where_misspelt_ones_are_looked_for(cls):
         (StackSettings, "START_TIMEOUT"),
     ],
 )
-def test_a_duration_of_nothing_is_refused_where_it_would_spin_or_never_end(cls, name):
+def test_a_zero_duration_is_refused_for_periods_and_timeouts(cls, name):
     with pytest.raises(SettingsError) as raised:
         load(cls, {**REQUIRED, name: "0"})
     assert [fault.split()[0] for fault in raised.value.faults] == [name]
 
 
-def test_a_retention_of_nothing_keeps_everything_in_every_service():
+def test_a_retention_of_zero_keeps_everything_in_every_service():
     """One RETENTION in `.env` is read by ingest and by the writer."""
     rules = load(IngestSettings, {"RETENTION": "0"}).rules
     outcome = normaliser(rules)(

@@ -110,7 +110,7 @@ def test_pause_holds_the_picture_and_resume_shows_what_came(open_page, page_url,
     expect(page.get_by_role("status")).to_have_text("Live")
 
 
-def test_what_a_slow_page_skipped_is_said(chromium, page_url, device, name):
+def test_messages_skipped_by_a_slow_page_are_shown(chromium, page_url, device, name):
     """The server's `skipped` is put between its frames: a browser cannot be made slow at will."""
     device(name).sample("co2", 400)
     page = chromium.new_page(locale="en-GB")

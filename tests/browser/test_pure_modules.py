@@ -48,7 +48,7 @@ def test_samples_that_come_late_stand_where_they_belong(bare):
     assert done["points"] == [[4000, 1, 1, 1], [6000, 2, 2, 2], [9000, 3, 3, 3]]
 
 
-def test_what_is_older_than_the_ring_does_not_overwrite_what_is_newer(bare):
+def test_samples_older_than_the_ring_do_not_overwrite_newer_ones(bare):
     """Ten minutes are kept; a sample from before them is dropped."""
     done = bare.evaluate(SERIES, {"samples": [[700000, 2], [98000, 1]], "to": 800000})
     assert done["points"] == [[700000, 2, 2, 2]]
@@ -129,7 +129,7 @@ def test_status_and_config_belong_to_the_type_whatever_its_hardware(bare):
     assert bare.evaluate(FLEET, [spoken, sample])[0]["sensors"] == [["light", None, None], ["co2", "mhz14a", 1]]
 
 
-def test_what_finds_no_room_is_left_out_and_counted(bare):
+def test_sensors_beyond_the_bound_are_left_out_and_counted(bare):
     """However many names arrive, the page holds 2,000 modules and 5,000 sensors."""
     script = """async () => {
       const { Fleet } = await import("./model.js");

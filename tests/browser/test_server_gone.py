@@ -69,7 +69,7 @@ def test_a_restarted_server_leaves_no_hole_in_the_plotted_series(open_page, page
     expect(page.get_by_text(re.compile("gap"))).to_have_count(0)
 
 
-def test_a_page_that_opens_draws_what_was_before_it(open_page, page_url, device, held, name):
+def test_an_opening_page_draws_its_past(open_page, page_url, device, held, name):
     """The trend fills from replay: it does not begin where the page did."""
     module = device(name)
     begin = time.time() - 40
@@ -82,7 +82,7 @@ def test_a_page_that_opens_draws_what_was_before_it(open_page, page_url, device,
     assert row(page, name, "CO₂").locator("canvas").evaluate(INK)["missing"] == 0
 
 
-def test_what_the_server_no_longer_holds_is_drawn_as_a_gap(open_page, page_url, device, forget, stack, name):
+def test_messages_the_server_no_longer_holds_are_drawn_as_a_gap(open_page, page_url, device, forget, stack, name):
     """Nothing is drawn where nothing is known, and the page says so."""
     module = device(name)
     page = open_page(f"{page_url}?filter={name}")

@@ -72,11 +72,11 @@ def test_a_cell_in_which_everything_arrived_once_is_kept():
         ({"missing_rows": ["sensor_status has 1 rows"]}, "sensor_status has 1 rows"),
     ],
 )
-def test_what_breaks_a_promise_is_named(changed, verdict):
+def test_a_broken_promise_is_named(changed, verdict):
     assert cell(**changed).verdict == verdict
 
 
-def test_a_sample_that_the_device_sent_again_may_come_again():
+def test_a_sample_sent_twice_by_the_device_may_be_seen_twice():
     """It is in the journal twice by two deliveries; the table has it once."""
     assert cell([sample(1, A), sample(2, B), sample(3, A)], repeated=1).verdict == "kept"
 
@@ -99,13 +99,13 @@ def test_reports_in_a_gap_are_declared_as_samples_are():
     assert [cell(told, reports_unseen=n, gaps=[missed(1, 2)]).undeclared for n in (1, 2)] == [0, 1]
 
 
-def test_a_killed_broker_may_lose_what_never_came_to_ingest_and_nothing_else():
+def test_a_killed_broker_may_lose_only_messages_that_ingest_never_received():
     """What is in the journal is ours to keep, whoever was killed."""
     lost = {"unstored": [A, B], "unseen": [A], "broker_may_lose": True}
     assert cell([sample(2, B)], **lost).verdict == "1 LOST (1 lost by the broker itself)"
 
 
-def test_times_are_told_from_the_fault_and_from_the_sample():
+def test_times_are_measured_from_the_fault_and_from_the_sample():
     """A sample sent before the fault says nothing about when the pipeline was back."""
     told = [sample(1, A), report(2), sample(3, B), sample(4, B)]
     assert times(told, {1: 5.0, 2: 5.5, 3: 7.0}, at=1_500_000) == (5.5, 5.0)

@@ -113,7 +113,7 @@ STATES = [
 
 
 @pytest.mark.parametrize(("suffix", "body", "kind", "sql", "rows"), STATES, ids=[state[2] for state in STATES])
-def test_what_describes_a_device_reaches_its_table_and_the_screen(
+def test_device_reports_reach_their_tables_and_the_screen(
     stack, publish, watched, module, suffix, body, kind, sql, rows
 ):
     publish(f"{module}/{suffix}", body if isinstance(body, str) else json.dumps(body))
@@ -123,7 +123,7 @@ def test_what_describes_a_device_reaches_its_table_and_the_screen(
     assert envelope["metadata"]
 
 
-def test_status_and_configuration_of_a_system_share_a_row_and_erase_nothing_of_each_other(stack, publish, module):
+def test_system_status_and_configuration_share_a_row_and_keep_each_others_columns(stack, publish, module):
     publish(f"{module}/system", json.dumps({"rssi": -50, "memory": {"heapFreeKb": 99}}))
     publish(f"{module}/system/config", json.dumps({"ip": "10.0.0.7"}))
     publish(f"{module}/system", json.dumps({"rssi": -51}))
@@ -135,7 +135,7 @@ def test_status_and_configuration_of_a_system_share_a_row_and_erase_nothing_of_e
     ("suffix", "body", "kind"),
     [("logs", {"level": "warn", "msg": "low heap", "time": TIME}, "log"), ("a/b/c/d", {"x": 1}, "other")],
 )
-def test_what_has_no_table_reaches_the_screen_alone(stack, publish, watched, module, suffix, body, kind):
+def test_kinds_without_a_table_reach_only_the_screen(stack, publish, watched, module, suffix, body, kind):
     """The envelope goes by; nothing of the module is stored, and the message after it is."""
     publish(f"{module}/{suffix}", json.dumps(body))
     envelope = envelope_of(watched, f"{module}/{suffix}")

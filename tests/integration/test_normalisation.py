@@ -83,7 +83,7 @@ def dead_letters(stack, topic):
     ],
     ids=["cut short", "no json", "too large", "long level"],
 )
-def test_what_cannot_be_used_is_kept_with_its_reason(stack, publish, module, suffix, payload, reason):
+def test_unusable_messages_are_kept_with_their_reason(stack, publish, module, suffix, payload, reason):
     """It reaches the dead-letter stream, and its neighbours are none the worse."""
     topic = f"{module}/{suffix}"
     publish(topic, payload)

@@ -9,7 +9,7 @@ CONFIG = "SELECT ip FROM device_system_status WHERE module_id = 'early'"
 VALUES = "SELECT sensor_type, value FROM measurements WHERE module_id = 'early' ORDER BY sensor_type"
 
 
-def test_what_was_said_before_the_first_start_is_told_once(make_stack):
+def test_retained_messages_from_before_the_first_start_arrive_once(make_stack):
     """A configuration is applied; a retained sample is taken only where it has a time of its own."""
     stack = make_stack(without=("ingest",))
     with clients.device(stack.mqtt_url) as publish:

@@ -45,7 +45,7 @@ def test_every_table_knows_the_fleet_afterwards(stack, tmp_path):
     assert stack.query("SELECT count(*) FROM sensor_status WHERE module_id LIKE %s", like) == [(25,)]
 
 
-def test_what_is_not_stored_is_named(make_stack, tmp_path):
+def test_missing_samples_are_named_by_the_account(make_stack, tmp_path):
     """Without a writer nothing is stored, and the run says so."""
     stack = make_stack()
     stack.kill("writer")
@@ -84,7 +84,7 @@ def test_an_interrupted_run_ends_at_once_without_an_account(stack, tmp_path):
         ("MQTT_BROKER", "no MQTT broker"),
     ],
 )
-def test_what_cannot_be_reached_is_named_at_once(stack, tmp_path, variable, words):
+def test_an_unreachable_server_is_named_at_once(stack, tmp_path, variable, words):
     nowhere = {
         "DATABASE_URL": "postgresql://127.0.0.1:1/x",
         "WS_URL": "ws://127.0.0.1:1/ws",

@@ -23,7 +23,7 @@ def get(port, path):
             return error.code, error.read()
 
 
-async def test_readiness_names_what_is_waited_for():
+async def test_readiness_names_the_conditions_that_do_not_hold():
     """A probe that fails says why."""
     health = Health("nats")
     async with admin("127.0.0.1:0", health) as port:
@@ -89,7 +89,7 @@ async def test_a_request_that_names_another_host_is_refused(host, status):
 
 
 @pytest.mark.slow
-async def test_connections_that_ask_nothing_keep_nobody_out():
+async def test_idle_connections_do_not_block_the_admin_port():
     """Two hundred of them, and the next request is answered; there are never more threads than requests allowed."""
     async with admin("127.0.0.1:0", Health()) as port:
         idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]

@@ -9,7 +9,7 @@ from seve_runtime.nats.connection import NatsSettings, connected
 from support.conditions import eventually
 
 
-async def test_a_lost_server_is_found_again(nats_server):
+async def test_the_client_reconnects_after_a_lost_server(nats_server):
     """Readiness follows the connection; subscriptions survive it."""
     health, stop = Health("nats"), asyncio.Event()
     async with connected(NatsSettings(nats_url=(nats_server.url,)), "test", health, stop) as client:

@@ -61,7 +61,7 @@ CONTROL = b"\r\nPING\r\nMSG a 1 2\r\n"
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("longest", [1, 7, 200, 32768])
-async def test_whatever_it_comes_in_it_is_what_nats_py_reads(seed, longest):
+async def test_any_chunks_are_parsed_as_nats_py_parses_them(seed, longest):
     """Bodies hold line ends and commands; reads end anywhere."""
     chance = random.Random(seed)
     stream = b"".join(lines(chance) for _ in range(12))
@@ -80,13 +80,13 @@ async def test_whatever_it_comes_in_it_is_what_nats_py_reads(seed, longest):
 
 
 @pytest.mark.parametrize("line", [b"MSG here 1 x\r\n", b"MSG 1\r\n", b"HMSG a 3\r\n", b"hello\r\n"])
-async def test_what_is_no_protocol_is_an_error(line):
+async def test_an_unknown_line_is_a_protocol_error(line):
     """nats-py then connects again."""
     with pytest.raises(ProtocolError):
         await _DirectParser(Recorder(), {}).parse(line)
 
 
-async def test_a_new_connection_begins_anew():
+async def test_a_new_connection_resets_the_parser():
     """Half a message of the old one is forgotten."""
     recorder = Recorder()
     parser = _DirectParser(recorder, {})
@@ -97,7 +97,7 @@ async def test_a_new_connection_begins_anew():
 
 
 @pytest.mark.parametrize(("name", "value"), [("Nats-Sequence", "17"), ("Nats-Msg-Id", "a:0"), ("Sequence", None)])
-def test_a_header_is_found_by_its_whole_name(name, value):
+def test_a_header_is_read_by_its_whole_name(name, value):
     """And not as the end of another's."""
     assert Frame("a", "", b"", HEADERS).header(name) == value
     assert Frame("a", "", b"").header(name) is None
@@ -144,7 +144,7 @@ async def test_messages_come_in_order_between_other_subscriptions(client):
     assert seen[1].headers == {"Nats-Msg-Id": "a:0", "Nats-Sequence": "17"}
 
 
-async def test_a_handler_that_fails_costs_its_message_only(client):
+async def test_a_failing_handler_costs_one_message(client):
     """It is told as nats-py tells it."""
     taken = []
 
@@ -174,7 +174,7 @@ async def test_a_subscription_survives_the_server(client, nats_server):
     await eventually(lambda: taken == [b"meanwhile"], "published late")
 
 
-async def test_what_cannot_be_sent_is_refused(client):
+async def test_a_publish_that_cannot_be_sent_raises(client):
     """As nats-py refuses it."""
     with pytest.raises(MaxPayloadError):
         client.publish_direct("here", bytes(client.max_payload + 1))

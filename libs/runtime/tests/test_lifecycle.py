@@ -38,7 +38,7 @@ async def test_a_failing_worker_stops_the_others_and_is_raised():
     assert drained == [True]
 
 
-async def test_who_does_not_drain_in_time_is_cancelled_and_named():
+async def test_a_worker_that_does_not_drain_in_time_is_cancelled_and_named():
     """A hard end is never silent."""
     stop = asyncio.Event()
     stop.set()

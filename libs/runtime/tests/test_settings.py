@@ -35,7 +35,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
 GOOD = {"DATABASE_URL": "postgresql://x"}
 
 
-def test_defaults_stand_where_nothing_is_said():
+def test_defaults_apply_to_unset_variables():
     """An empty variable counts as unset, as Compose passes them."""
     settings = load(Example, {**GOOD, "BATCH": ""})
     assert (
@@ -71,7 +71,7 @@ def test_a_size_needs_its_unit(text):
     assert raised.value.faults == [f"SIZE = '{text}': expected a size with its unit, such as 64KiB, 256MiB or 2GiB"]
 
 
-def test_nothing_needs_no_unit():
+def test_zero_needs_no_unit():
     """0 means the same in every unit."""
     settings = load(Example, {**GOOD, "FLUSH_INTERVAL": "0", "SIZE": "0"})
     assert (settings.flush_interval, settings.size) == (0, 0)

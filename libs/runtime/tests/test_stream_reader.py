@@ -60,7 +60,7 @@ async def test_some_subjects_from_a_sequence_on(client):
     assert await read(client, start=4, subjects=["s.odd.>"]) == [[3, 5, 7, 9]]
 
 
-async def test_what_went_meanwhile_is_the_end(client):
+async def test_messages_deleted_meanwhile_end_the_pass(client):
     """The server says so; nobody waits for it."""
     await fill(client, CHUNK + 10)
     async with reading(client, "S") as stored:
@@ -91,7 +91,7 @@ async def test_a_consumer_that_is_gone_is_an_error(client):
             await stored.chunk()
 
 
-async def test_a_server_that_says_nothing_is_an_error(client, nats_server, monkeypatch):
+async def test_a_silent_server_is_an_error(client, nats_server, monkeypatch):
     """So that the caller tries another time."""
     monkeypatch.setattr(reading_module, "CHUNK_SECONDS", 0.3)
     await fill(client, CHUNK + 1)

@@ -31,7 +31,7 @@ async def test_a_changed_size_is_applied_in_place(nats_server):
     await client.close()
 
 
-async def test_a_service_names_what_is_missing_and_waits_for_it(nats_server):
+async def test_a_service_names_a_missing_stream_and_waits_for_it(nats_server):
     """Services start in any order."""
     client = await nats.connect(nats_server.url)
     js = client.jetstream()
@@ -44,7 +44,7 @@ async def test_a_service_names_what_is_missing_and_waits_for_it(nats_server):
     await client.close()
 
 
-async def test_the_journal_keeps_what_was_acknowledged_and_refuses_what_does_not_fit(nats_server):
+async def test_the_journal_keeps_acknowledged_messages_and_refuses_when_full(nats_server):
     """It is journal and history in one: limits retention, discard new, every message until an explicit ack."""
     client = await nats.connect(nats_server.url)
     js = client.jetstream()

@@ -173,7 +173,7 @@ def number_of(data):
 
 @settings(max_examples=400, deadline=None)
 @given(*STORY)
-def test_what_a_client_is_told_is_exactly_the_stream(wanted, operations, memory):
+def test_any_client_gets_exactly_its_part_of_the_stream(wanted, operations, memory):
     """News, gaps and skips cover the stream it asked for; no news twice, none out of order, none it did not ask for."""
     world = play(wanted, operations, memory)
     for screen in world.screens:
@@ -237,7 +237,7 @@ def test_in_the_end_a_client_holds_the_newest_of_each_series(wanted, operations,
         max_size=50,
     ),
 )
-def test_nothing_is_sent_that_is_not_subscribed_and_allowed_at_that_moment(allowed, operations):
+def test_only_subscribed_and_granted_envelopes_are_sent(allowed, operations):
     """Whatever a client says, and however far behind it is; it is refused exactly what it may not have."""
     hub = a_hub()
     client = a_client(hub, modules=allowed)

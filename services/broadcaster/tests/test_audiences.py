@@ -8,7 +8,7 @@ from support.frames import Reader
 from .offline import Sink, a_client, a_hub, events, say, subscribe, values
 
 
-def test_batches_are_one_frame_for_what_arrived_together():
+def test_a_batch_is_one_frame_per_message():
     """The bytes that arrived, wrapped once."""
     hub = a_hub()
     client = a_client(hub)
@@ -17,7 +17,7 @@ def test_batches_are_one_frame_for_what_arrived_together():
     assert (events(client)[-1], values(client)) == ("mqtt-batch", [1.0, 2.0])
 
 
-def test_frames_are_made_once_for_all_clients_of_an_audience():
+def test_frames_are_built_once_per_audience():
     """Nothing is encoded for each client: all of them get the very same bytes."""
     hub = a_hub()
 

@@ -45,7 +45,7 @@ def keys(**environ):
     ("claim", "modules"),
     [("*", None), (["*"], None), (["a", "b"], {"a", "b"}), ("a", {"a"}), ([], set()), (None, set())],
 )
-def test_the_claim_says_what_may_be_seen(claim, modules):
+def test_the_claim_decides_which_modules_are_visible(claim, modules):
     """A list of names or `*`; a token without it sees nothing."""
     grant = keys(JWT_SECRET=SECRET).verify(token(claim))
     assert grant.modules == (None if modules is None else frozenset(modules))
@@ -65,7 +65,7 @@ def test_the_claim_says_what_may_be_seen(claim, modules):
         ("", "invalid"),
     ],
 )
-def test_what_does_not_hold_is_refused(bad, reason):
+def test_an_invalid_token_is_refused(bad, reason):
     """Expired, foreign, endless, unsigned, of another algorithm, or nonsense."""
     with pytest.raises(Unauthorized) as refusal:
         keys(JWT_SECRET=SECRET).verify(bad)
@@ -121,7 +121,7 @@ def test_a_set_of_keys_is_chosen_from_by_key_id(tmp_path):
             verifier.verify(token(headers=bad))
 
 
-def test_audience_and_issuer_are_held_where_they_are_set():
+def test_audience_and_issuer_are_checked_if_they_are_set():
     """And not asked for where they are not."""
     strict = keys(JWT_SECRET=SECRET, JWT_AUDIENCE="screens", JWT_ISSUER="us")
     assert strict.verify(token(aud="screens", iss="us"))
@@ -159,7 +159,7 @@ def test_a_token_is_found_in_the_header_or_among_the_subprotocols():
     assert presented("Basic abc", ["seve"]) is None
 
 
-async def test_nobody_connects_without_a_token_that_holds(nats_server, journal):
+async def test_a_connection_needs_a_valid_token(nats_server, journal):
     """Refused before the handshake completes; `/api/modules` likewise."""
     async with broadcasting(nats_server.url, JWT_SECRET=SECRET) as url:
         for headers in [None, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Bearer {token(seconds=-60)}"}]:
@@ -335,7 +335,7 @@ MESSAGES = st.one_of(
 )
 
 
-async def test_a_token_for_one_module_gets_nothing_of_another_whatever_it_says(nats_server, journal):
+async def test_a_token_for_one_module_gets_nothing_of_another(nats_server, journal):
     """A hundred connections, each saying a handful of things; every frame is looked at."""
     said = []
 
@@ -371,7 +371,7 @@ async def test_a_token_for_one_module_gets_nothing_of_another_whatever_it_says(n
     assert seen == {"croissance"}
 
 
-async def test_what_the_page_asks_is_cut_to_the_token_too(nats_server, journal):
+async def test_api_modules_is_limited_to_the_token(nats_server, journal):
     """`/api/modules` shows what the token allows."""
     import urllib.request
     from asyncio import to_thread
@@ -405,7 +405,7 @@ def test_the_command_makes_a_token_that_holds(tmp_path, signer):
     assert grant.modules == {"a", "b"}
 
 
-def test_the_command_says_what_it_lacks():
+def test_the_token_command_names_missing_settings():
     """No key, no token; exit code 2."""
     command = [sys.executable, "-m", "seve_broadcaster", "token", "--modules", "*"]
     made = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=False)

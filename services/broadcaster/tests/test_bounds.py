@@ -36,7 +36,7 @@ def test_modules_beyond_the_bound_are_refused_and_counted_and_still_pass():
     assert (hub.latest.refused, values(client)) == (4, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
 
 
-def test_the_bytes_of_modules_count_what_holding_them_costs():
+def test_the_size_of_modules_includes_their_overhead():
     """Many modules of one short value each: it is the overhead that fills memory."""
     latest = LatestValues(Bounds(modules=100_000, total_bytes=1 << 20))
     for number in range(2000):
@@ -46,7 +46,7 @@ def test_the_bytes_of_modules_count_what_holding_them_costs():
     assert latest.refused == 2000 - len(held(latest))
 
 
-def test_restoring_keeps_to_the_bounds_and_prefers_what_was_saved_last():
+def test_restoring_keeps_the_bounds_and_prefers_the_last_saved():
     """LATEST may hold more than this broadcaster is allowed: in modules, and in bytes."""
     saved = LatestValues()
     for number in range(50):
@@ -63,7 +63,7 @@ def test_restoring_keeps_to_the_bounds_and_prefers_what_was_saved_last():
     assert small.size <= 10_000
 
 
-def test_a_restored_module_is_what_was_saved():
+def test_a_module_survives_saving_and_restoring():
     """Its values, its size and its times; a newer one that is held already stays."""
     latest = LatestValues()
     applied(
@@ -83,7 +83,7 @@ def test_a_restored_module_is_what_was_saved():
     [Bounds(module_bytes=2500), Bounds(total_bytes=2500)],
     ids=["module", "total"],
 )
-def test_a_value_that_finds_no_room_takes_the_old_one_with_it(bounds):
+def test_a_refused_value_drops_the_old_one(bounds):
     """An old value must not pass for the newest; when the series shrinks again it is back."""
     latest = LatestValues(bounds)
     applied(latest, 1, envelope("a", 1.0))
@@ -102,7 +102,7 @@ def test_series_of_a_module_are_bounded():
     assert (held(latest), latest.refused) == ({("a", "s0"): 9.0, ("a", "s1"): 1.0}, 2)
 
 
-def test_modules_of_which_nothing_came_for_long_are_forgotten_and_make_room():
+def test_modules_without_messages_for_long_are_forgotten_and_make_room():
     """Also those that only the broker replayed; what was said of their silence goes with them."""
     hub = a_hub(bounds=Bounds(modules=2))
     say(hub, envelope("old", 1.0, received_at=EARLY), envelope("retained", 1.0, received_at=EARLY, retained=True))

@@ -11,7 +11,7 @@ from support.broadcasting import envelope
 from .offline import JOURNAL, START, a_client, a_hub, events, say, subscribe, values
 
 
-def test_a_client_that_resumes_gets_what_came_since_instead_of_the_snapshot():
+def test_a_resuming_client_gets_messages_instead_of_a_snapshot():
     """From memory, beginning in the middle of a message where it broke off there."""
     hub = a_hub()
     first = a_client(hub)
@@ -34,7 +34,7 @@ def test_a_token_ahead_of_the_stream_cannot_be_resumed_from():
     assert events(client) == ["subscribed", "gap", "mqtt-message", "live"]
 
 
-def test_what_the_journal_has_before_the_hub_is_not_sent_from_there():
+def test_a_replay_sends_nothing_ahead_of_the_hub():
     """A replay that overtook the head would bring its messages a second time when they come live: it may not."""
     hub = a_hub(recent_bytes=1)
     first = a_client(hub)
@@ -58,7 +58,7 @@ def test_what_the_journal_has_before_the_hub_is_not_sent_from_there():
     assert values(client) == [1.0, 2.0, 3.0, 4.0]
 
 
-def test_a_slow_client_is_told_what_it_missed_and_gets_the_newest():
+def test_a_slow_client_gets_a_count_and_the_newest_values():
     """`skipped` with the count, the newest of what changed, then live again; nothing was queued for it."""
     hub = a_hub()
     client = a_client(hub)
@@ -86,7 +86,7 @@ def test_a_token_at_the_head_is_resumed_from_without_a_snapshot():
     assert events(client) == ["subscribed", "live"]
 
 
-def test_asking_for_a_second_module_from_a_newer_token_costs_nothing_of_the_first():
+def test_a_second_module_with_a_newer_token_loses_nothing_of_the_first():
     """Each comes from its own token on, and none twice."""
     hub = a_hub()
     for value in range(1, 9):
@@ -99,7 +99,7 @@ def test_asking_for_a_second_module_from_a_newer_token_costs_nothing_of_the_firs
     assert [value for value in values(client) if value % 1] == [5.5, 6.5, 7.5, 8.5]
 
 
-def test_asking_for_a_second_module_from_an_older_token_brings_nothing_of_the_first_again():
+def test_a_second_module_with_an_older_token_repeats_nothing_of_the_first():
     """What a client has of one subscription it is not sent because of another."""
     hub = a_hub()
     client = a_client(hub)
@@ -110,7 +110,7 @@ def test_asking_for_a_second_module_from_an_older_token_brings_nothing_of_the_fi
     assert values(client) == [1.0, 2.0, 3.0, 4.0, 5.0, 3.5, 4.5, 5.5]
 
 
-def test_what_memory_holds_is_sent_within_the_budget():
+def test_messages_in_memory_are_sent_within_the_budget():
     """A turn at a time: a client that comes back must not fill its buffer at once."""
     hub = a_hub()
     first = a_client(hub)
@@ -123,7 +123,7 @@ def test_what_memory_holds_is_sent_within_the_budget():
     assert values(first) == [float(value) for value in range(100)]
 
 
-def test_a_client_that_left_costs_nothing_any_more():
+def test_a_client_that_left_holds_no_memory():
     """Neither it nor its subscriptions are kept."""
     hub = a_hub()
     client = a_client(hub)
@@ -134,7 +134,7 @@ def test_a_client_that_left_costs_nothing_any_more():
     assert hub.index.audience(client) is None
 
 
-def test_who_lost_something_is_given_what_is_newest_of_it_and_nothing_newer():
+def test_a_gap_is_followed_by_the_newest_values_within_it():
     """What changed since comes as news."""
     hub = a_hub(recent_bytes=1)
     say(hub, envelope("a", 1.0), envelope("b", 2.0), envelope("c", 3.0))
@@ -155,7 +155,7 @@ def test_who_lost_something_is_given_what_is_newest_of_it_and_nothing_newer():
     assert events(client) == ["subscribed", "gap", "mqtt-message", "mqtt-message", "live"]
 
 
-def test_a_gap_before_all_that_a_subscription_is_owed_is_not_told():
+def test_a_gap_before_the_floor_of_a_subscription_is_not_sent():
     """It began behind it."""
     hub = a_hub()
     hub.gap(Position(JOURNAL, 10))
@@ -186,7 +186,7 @@ def test_a_token_of_a_journal_that_is_not_known_here_brings_the_whole_snapshot()
     assert events(client) == ["subscribed", "gap", "mqtt-message", "live"]
 
 
-def test_a_gap_is_told_only_if_a_subscription_could_have_had_messages_in_it():
+def test_a_gap_is_sent_only_if_a_subscription_lacks_messages_in_it():
     """Whether it is in memory or declared from the journal; at the head no subscription has a floor any more."""
     for in_memory in (True, False):
         hub = a_hub()

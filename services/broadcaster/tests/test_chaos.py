@@ -213,7 +213,7 @@ def wanderers(chance):
     return [Wanderer(f"{n}: {way}", random.Random(chance.random()), way) for n, way in enumerate(ways)]
 
 
-async def test_what_each_client_was_told_is_exactly_the_stream(nats_server, tmp_path):
+async def test_every_client_gets_exactly_the_stream(nats_server, tmp_path):
     """News in order and once; what did not come lies in a gap or a skip that was declared for it."""
     chance = random.Random(SEED)
     client = await nats.connect(nats_server.url)

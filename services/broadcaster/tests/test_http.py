@@ -63,7 +63,7 @@ async def test_other_methods_are_not_allowed(ws_url, method):
     ("path", "headers", "status"),
     [("/ws", [], 426), ("/" + "x" * 10_000, [], 414), ("/", ["X: " + "x" * 10_000], 431)],
 )
-async def test_what_websockets_rejects_has_the_form_of_all_answers(ws_url, path, headers, status):
+async def test_requests_rejected_by_websockets_have_the_same_headers(ws_url, path, headers, status):
     """The security headers are there, and nothing speaks of the library."""
     head, body = await ask(ws_url, *headers, path=path)
     assert head.startswith(f"HTTP/1.1 {status} ")
@@ -128,7 +128,7 @@ async def test_sockets_of_one_address_are_bounded_whatever_they_are(nats_server,
             assert (await asyncio.to_thread(other.recv, 15)).startswith(b"HTTP/1.1 200")
 
 
-def test_those_who_may_see_the_same_share_one_answer():
+def test_clients_with_equal_grants_share_one_answer():
     """For a second, then it is made anew; another grant has its own."""
     hub = a_hub()
     say(hub, envelope("a", 1.0))
@@ -139,7 +139,7 @@ def test_those_who_may_see_the_same_share_one_answer():
     assert answers.take(Grant(), 11.0, 0) is not first
 
 
-def test_what_is_held_unread_is_bounded():
+def test_unread_answers_are_bounded():
     """Beyond the bound an older answer serves, which its `since` allows; without one the request is refused."""
     hub = a_hub()
     say(hub, envelope("a", 1.0))

@@ -3,9 +3,7 @@
 from support.broadcasting import broadcasting, envelope, watching
 
 
-async def test_what_was_lost_while_the_broadcaster_was_down_is_a_gap_even_of_modules_it_never_knew(
-    nats_server, journal
-):
+async def test_messages_purged_while_the_broadcaster_was_down_are_a_gap(nats_server, journal):
     """The journal was purged before the broadcaster came back: the client is told of the whole range."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["*"]) as screen:
         await screen.until("live")

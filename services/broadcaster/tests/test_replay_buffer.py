@@ -24,7 +24,7 @@ def sequences(buffer, token):
     return [item.position.sequence for item in buffer.after(token)]
 
 
-def test_the_oldest_goes_when_the_limit_is_exceeded_and_the_newest_never():
+def test_the_oldest_message_is_dropped_at_the_limit_and_never_the_newest():
     """What goes moves the floor; sizes stay true."""
     one = a_buffer(1).size
     buffer = a_buffer(9, limit=3 * one)
@@ -46,7 +46,7 @@ def test_what_goes_takes_its_bytes_with_it():
     assert held < 2 << 20
 
 
-def test_it_is_right_after_thousands_went():
+def test_the_buffer_is_right_after_thousands_were_dropped():
     """Places that were let go are cut off now and then; what is held is found before and after that."""
     buffer = a_buffer(10_000, limit=100 * a_buffer(1).size)
     floor = buffer.floor.sequence
@@ -54,7 +54,7 @@ def test_it_is_right_after_thousands_went():
     assert sequences(buffer, end_of(at(9_998))) == [9_999, 10_000]
 
 
-def test_a_client_that_had_a_part_of_the_last_message_that_went_is_not_reached():
+def test_the_buffer_does_not_reach_a_client_within_a_dropped_message():
     """The rest of that message is no longer here; one who had all of it lacks nothing."""
     buffer = a_buffer(9, limit=3 * a_buffer(1).size)
     assert not buffer.reaches(Token(buffer.floor, 0))
@@ -63,14 +63,14 @@ def test_a_client_that_had_a_part_of_the_last_message_that_went_is_not_reached()
     assert not buffer.reaches(end_of(at(buffer.floor.sequence - 1)))
 
 
-def test_a_message_that_a_client_had_in_part_comes_again_and_one_it_had_whole_does_not():
+def test_a_partly_sent_message_is_returned_and_a_complete_one_is_not():
     """The token tells which."""
     buffer = a_buffer(3)
     assert sequences(buffer, Token(at(2), 0)) == [2, 3]
     assert sequences(buffer, end_of(at(2))) == [3]
 
 
-def test_what_is_held_comes_back_as_it_arrived():
+def test_a_message_is_returned_as_it_arrived():
     """Decoded again, with its gaps in their places."""
     buffer = a_buffer(2)
     buffer.append(Gap(at(2), at(5)))

@@ -60,7 +60,7 @@ def test_a_query_is_understood_whole():
         (subscribing(modules=["é" * 129]), "longer than 256 bytes"),
     ],
 )
-def test_a_refusal_names_what_is_wrong_and_what_is_meant(request_, explanation):
+def test_a_refusal_names_the_fault_and_the_nearest_name(request_, explanation):
     """By the value that was sent, cut where it is long."""
     code, told = refused(request_)
     assert code == "invalid"
@@ -81,7 +81,7 @@ def test_a_query_that_is_not_understood_is_refused(query, explanation):
     assert refused(query, parse_query)[1].startswith(explanation)
 
 
-def test_what_is_no_json_is_malformed():
+def test_bytes_that_are_no_json_are_malformed():
     """Text that ends early, and none at all."""
     assert refused("{")[0] == "malformed"
     assert refused("")[0] == "malformed"

@@ -46,7 +46,7 @@ async def test_a_message_that_is_no_action_is_an_error_and_the_connection_stays(
     [({"WS_MAX_CLIENTS": "1"}, 1013), ({"WS_MAX_CLIENTS_PER_ADDRESS": "1"}, 1008)],
     ids=["full", "address"],
 )
-async def test_one_client_too_many_is_told_so(nats_server, journal, setting, expected):
+async def test_one_client_too_many_is_closed_with_a_reason(nats_server, journal, setting, expected):
     """1013 where the server is full, 1008 where one address has too many; who is there stays, who leaves makes room."""
     async with broadcasting(nats_server.url, **setting) as url:
         async with watching(url, modules=["a"]) as first:
@@ -107,7 +107,7 @@ async def test_a_slow_client_skips_and_the_others_see_everything(nats_server, jo
         await eventually(lambda: url.broadcaster.metric("skipped_envelopes_total"), "the skip counted")
 
 
-async def test_a_client_that_is_full_when_it_comes_to_the_head_is_slow_from_there_on(nats_server, journal):
+async def test_a_client_with_a_full_buffer_at_the_head_is_slow(nats_server, journal):
     """Full while it was behind, it must not pass for live: nobody would ever say that its buffer is full."""
     async with broadcasting(nats_server.url, WS_BUFFER_BYTES="64KiB", WS_PING_INTERVAL="60s") as url:
         metric = url.broadcaster.metric
@@ -172,7 +172,7 @@ async def test_a_stop_says_when_to_come_back_and_closes_with_1001(nats_server, j
     assert len(set(waits)) > 1
 
 
-async def test_a_stop_does_not_wait_for_who_is_stuck(nats_server, journal):
+async def test_a_stop_does_not_wait_for_full_buffers(nats_server, journal):
     """A client that reads nothing is cut off; the broadcaster ends within its grace."""
     async with broadcasting(nats_server.url, WS_BUFFER_BYTES="16KiB", SHUTDOWN_GRACE="5s") as url:
         with deaf(url):
@@ -219,7 +219,7 @@ async def test_a_name_that_is_not_ours_is_refused(nats_server, journal, host, st
         writer.close()
 
 
-async def test_frames_hold_what_was_published_byte_for_byte(ws_url, journal):
+async def test_frames_hold_the_published_bytes(ws_url, journal):
     """Nothing is decoded and encoded again on the way: not even what JSON would let change."""
     odd = envelope("a", 1.0, metadata={"é": "\u2028", "n": 1e-7})
     async with watching(ws_url, modules=["a"]) as screen:
@@ -235,7 +235,7 @@ def encoded(one):
     return encode(one).replace(b'"value":1.0', b'"value":1.000')
 
 
-async def test_metrics_count_what_happened(ws_url, journal):
+async def test_every_event_is_counted(ws_url, journal):
     """Clients, subscriptions, frames, bytes and age."""
     async with watching(ws_url, modules=["a", "b"]) as screen:
         await screen.until("live")

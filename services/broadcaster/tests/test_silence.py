@@ -23,7 +23,7 @@ def test_a_module_is_silent_once_it_was_not_heard_for_longer_than_allowed_and_un
     assert list(silence.changes(NOW + 63)) == [("a", False)]
 
 
-def test_what_the_broker_replayed_is_no_sign_of_life():
+def test_a_retained_message_is_no_sign_of_life():
     """A module of which only that is known is neither silent nor heard."""
     hub = a_hub()
     say(hub, envelope("a", 1.0, received_at=HEARD, retained=True))
@@ -31,7 +31,7 @@ def test_what_the_broker_replayed_is_no_sign_of_life():
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "9" * 50, "2025-13-45T99:00:00Z"])
-def test_a_time_that_cannot_be_read_ends_nothing(text):
+def test_an_unreadable_time_raises_no_error(text):
     """Neither the judging of silence nor the forgetting of modules raises."""
     hub = a_hub()
     say(hub, envelope("odd", 1.0, received_at=text), envelope("a", 1.0, received_at=HEARD))
@@ -46,7 +46,7 @@ def test_never_is_never():
     assert list(Silence(hub.latest, 0).changes(NOW + 1e6)) == []
 
 
-def test_a_forgotten_module_is_silent_anew_when_it_was_heard_again():
+def test_a_forgotten_module_can_fall_silent_again():
     """Nothing is remembered of it."""
     hub = a_hub()
     silence = Silence(hub.latest, 60)

@@ -6,7 +6,7 @@ from support.broadcasting import envelope
 from .offline import a_client, a_hub, events, say, subscribe, values
 
 
-def test_the_snapshot_comes_in_the_order_of_the_journal():
+def test_a_snapshot_has_the_order_of_the_journal():
     """`subscribed`, the newest of each series, `live`."""
     hub = a_hub()
     say(hub, envelope("a", 1.0), envelope("a", 2.0, sensor="t"))
@@ -41,7 +41,7 @@ def test_a_retained_envelope_is_no_news():
     assert [frame["data"]["metadata"]["status"] for frame in client.sink.frames[1:-1]] == ["offline"]
 
 
-def test_silence_is_told_to_who_watches_and_again_after_a_snapshot():
+def test_silence_is_sent_to_subscribers_and_after_a_snapshot():
     """It is no part of the stream: no token moves."""
     hub = a_hub()
     say(hub, envelope("a", 1.0))

@@ -30,7 +30,7 @@ def storm(hub):
         say(hub, *batch)
 
 
-def test_a_storm_fits_the_bounds_and_a_slow_client_is_told_exactly_what_was_conflated():
+def test_a_storm_stays_in_bounds_and_skipped_counts_are_exact():
     """Nothing is queued for it, and it ends with the newest of each series."""
     hub = a_hub(bounds=Bounds(modules=10_000, total_bytes=64 << 20))
     slow = a_client(hub)

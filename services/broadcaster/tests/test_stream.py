@@ -25,7 +25,7 @@ async def resumed(url, token, modules=("a",)):
         return await screen.until("live")
 
 
-async def test_what_was_published_while_nats_was_away_is_healed(nats_server, journal):
+async def test_messages_published_during_a_disconnect_are_healed(nats_server, journal):
     """The broadcaster reads on from its last message, and its clients never know."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         await screen.until("live")
@@ -58,7 +58,7 @@ async def purge_up_to(journal, sequence):
     await journal.js.purge_stream("TELEMETRY", seq=sequence + 1)
 
 
-async def test_what_was_purged_is_one_gap_and_the_newest_of_it(nats_server, journal):
+async def test_purged_messages_are_one_gap_and_their_newest_values(nats_server, journal):
     """What changed again since comes as news; what did not comes as a snapshot; the rest is replayed."""
     async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
         async with watching(url, modules=["*"]) as screen:
@@ -106,7 +106,7 @@ async def test_a_recreated_journal_is_a_gap_and_then_the_new_stream(nats_server,
         assert [frame["event"] for frame in late if frame["event"] == "gap"] == ["gap"]
 
 
-async def test_a_broadcaster_starts_with_the_values_of_the_one_before(nats_server, journal):
+async def test_a_broadcaster_starts_with_the_saved_values(nats_server, journal):
     """From LATEST, even if the journal was purged; and a client's token still holds if it was not."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         await screen.until("live")
@@ -214,7 +214,7 @@ async def test_it_starts_before_the_streams_are_there(nats_server):
     await client.close()
 
 
-async def test_asking_for_more_in_the_midst_of_a_replay_loses_nothing_of_it(nats_server, journal):
+async def test_a_second_subscription_during_a_replay_loses_nothing(nats_server, journal):
     """The replay begins again from where it was, for both."""
     async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
         async with watching(url, modules=["a"]) as screen:

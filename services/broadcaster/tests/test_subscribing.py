@@ -13,7 +13,7 @@ def events(frames):
     return [frame["event"] for frame in frames]
 
 
-async def test_subscribing_gives_the_newest_of_each_series_then_what_comes(ws_url, journal):
+async def test_subscribing_sends_the_snapshot_then_live_messages(ws_url, journal):
     """`subscribed`, the snapshot, `live`, and from then on every message."""
     async with watching(ws_url, modules=["croissance"]) as first:
         await first.until("live")

@@ -159,7 +159,7 @@ def begin(environ):
     Certificate(settings.ws_tls_cert_file, settings.ws_tls_key_file)
 
 
-def test_an_open_port_without_tls_is_refused_unless_that_is_said(tmp_path):
+def test_an_open_port_without_tls_needs_ws_allow_unencrypted(tmp_path):
     """A token that goes over the network in clear is anybody's; the error names the settings."""
     opened = {"WS_LISTEN": "0.0.0.0:8080", "JWT_SECRET": "s" * 32}
     with pytest.raises(SettingsError, match=r"WS_TLS_CERT_FILE.*WS_ALLOW_UNENCRYPTED"):

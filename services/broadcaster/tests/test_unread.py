@@ -87,7 +87,7 @@ def send_for_ever(sock, data):
             sock.sendall(data * 100)
 
 
-async def test_a_client_that_asks_while_the_journal_is_away_is_ended(nats_server, journal):
+async def test_a_client_with_too_many_pending_answers_is_closed(nats_server, journal):
     """Nothing can be sent until the journal answers; what is pending meanwhile is bounded: 1013."""
     limits = {"WS_BUFFER_BYTES": "64KiB", "WS_MAX_MESSAGE_RATE": "1000", "RECENT_MAX_BYTES": "1KiB"}
     names = [f"{number:0120}" for number in range(400)]

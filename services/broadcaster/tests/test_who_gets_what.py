@@ -19,7 +19,7 @@ def test_naming_a_module_and_all_modules_brings_it_once():
     assert values(client) == [1.0, 3.0]
 
 
-def test_everything_means_everything_one_may_see():
+def test_a_star_subscribes_to_all_granted_modules():
     """`*` of a restricted client is its own list, and what it names beyond is refused without a word about it."""
     hub = a_hub()
     client = a_client(hub, modules=frozenset({"a"}))
@@ -42,7 +42,7 @@ def test_more_subscriptions_than_allowed_are_refused_and_change_nothing():
     assert {"a", "b"} == set(client.subscriptions)
 
 
-def test_unsubscribing_ends_it_also_for_what_was_pending():
+def test_unsubscribing_drops_pending_values_too():
     """Not even the rest of a snapshot."""
     hub = a_hub()
     say(hub, envelope("a", 1.0), envelope("a", 2.0, sensor="t"))

@@ -110,7 +110,7 @@ async def left(js):
         (["2", "5"], ["2", "5"]),
     ],
 )
-async def test_list_tells_those_that_are_meant(letters, tool, filters, sequences):
+async def test_list_shows_the_filtered_dead_letters(letters, tool, filters, sequences):
     """One line each, with sequence, time, service, reason, topic and error."""
     code, lines, _ = await tool("list", *filters)
     assert (0, sequences) == (code, [line.split()[0] for line in lines if line[0].isdigit() and "  " in line])
@@ -129,7 +129,7 @@ def test_no_letter_steers_the_terminal():
     assert all(each.isprintable() for each in whole(letter).split("\n"))
 
 
-async def test_retry_normalises_anew_and_keeps_the_time_of_receipt(letters, tool, streams):
+async def test_retry_normalises_again_and_keeps_the_time_of_receipt(letters, tool, streams):
     """The range that refused it is gone; the letter is deleted once JetStream holds what it became."""
     code, _, _ = await tool("retry", "2")
     [envelope] = await drain(streams)
@@ -137,7 +137,7 @@ async def test_retry_normalises_anew_and_keeps_the_time_of_receipt(letters, tool
     assert await left(letters) == 5
 
 
-async def test_retry_keeps_what_would_only_be_refused_again(letters, tool, streams):
+async def test_retry_keeps_a_dead_letter_that_would_be_refused_again(letters, tool, streams):
     """Malformed as before, or cut when it was kept, or no envelope at all; the exit code tells."""
     code, lines, _ = await tool("retry", "1", "3", "6")
     assert (code, await drain(streams), await left(letters)) == (1, [], 6)
@@ -168,13 +168,13 @@ async def test_a_dry_run_changes_nothing(letters, tool, streams):
     assert (await drain(streams), await left(letters)) == ([], 6)
 
 
-async def test_drop_deletes_those_that_are_meant(letters, tool):
+async def test_drop_deletes_the_filtered_dead_letters(letters, tool):
     """And no others."""
     await tool("drop", "--reason", "malformed")
     assert await left(letters) == 4
 
 
-async def test_all_has_to_be_said(letters, tool):
+async def test_retry_and_drop_of_everything_need_all(letters, tool):
     """Neither retry nor drop means everything by default."""
     code, _, _ = await tool("drop")
     assert (code, await left(letters)) == (2, 6)
@@ -193,7 +193,7 @@ async def test_a_refused_message_can_be_retried_after_the_routes_are_mended(brok
     assert (code, envelope.sensor_type, envelope.value) == (0, "board", 21.5)
 
 
-async def test_nats_away_is_said_at_once(tool):
+async def test_an_unreachable_nats_is_reported_at_once(tool):
     """With the setting that says where it was looked for."""
     code, _, told = await tool("list", NATS_URL=f"nats://127.0.0.1:{free_port()}")
     assert code == 1

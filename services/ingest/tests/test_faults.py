@@ -148,7 +148,9 @@ async def test_thousands_of_redeliveries_behind_newer_messages(nats_server, jour
 
 
 @pytest.mark.parametrize("equal", [False, True], ids=["different", "equal"])
-async def test_a_restart_of_nats_listener_numbers_what_is_unacknowledged_anew(nats_server, journal, run_ingest, equal):
+async def test_unacknowledged_messages_get_new_identifiers_after_a_restart_of_nats(
+    nats_server, journal, run_ingest, equal
+):
     """It keeps the session and forgets the identifiers. Samples without a time, whose rows would be two."""
     ingest = run_ingest(nats_server, journal)
     ingest.start()
@@ -228,7 +230,7 @@ async def test_a_hostile_device_changes_nothing_for_its_neighbours(broker, strea
     assert ingest.count("mqtt_connections_total") == 1
 
 
-async def test_a_stop_while_nats_is_away_is_a_clean_one(mosquitto, streams, run_ingest):
+async def test_a_stop_while_nats_is_away_exits_cleanly(mosquitto, streams, run_ingest):
     """After the grace it says how many it leaves to the broker, which brings them to the next start."""
     ingest = run_ingest(mosquitto, streams, SHUTDOWN_GRACE="2s")
     ingest.start()

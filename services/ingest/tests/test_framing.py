@@ -45,7 +45,7 @@ def test_flags_are_kept():
     assert arrival.head & (DUP | RETAIN) == DUP | RETAIN
 
 
-def test_a_message_of_qos_2_is_one_like_the_others():
+def test_a_message_of_qos_2_is_framed_like_the_others():
     """Its acknowledgement differs, which is not the framing's; PUBREL comes out as it is."""
     packet = publish_packet("m/co2", b"1", 7)
     [arrival], others = arrivals(bytes([0x34]) + packet[1:] + b"\x62\x02\x00\x07", [])
@@ -100,7 +100,7 @@ def test_a_packet_too_long_costs_no_memory():
         b"\x30\xff\xff\xff\xff\x01",
     ],
 )
-def test_what_is_no_mqtt_is_a_fault(data):
+def test_bytes_that_are_no_mqtt_are_a_protocol_fault(data):
     """The connection cannot be used any further."""
     with pytest.raises(ProtocolFault):
         arrivals(data, [])

@@ -213,7 +213,7 @@ def test_a_measurement_keeps_unknown_keys_for_screens():
         ("m/status", b'{"status": "online", "time": "2025-09-01T00:00:00Z"}', "too_old"),
     ],
 )
-def test_what_cannot_be_used_is_rejected_with_its_reason(topic, payload, reason):
+def test_an_unusable_message_is_rejected_with_its_reason(topic, payload, reason):
     """It goes to the dead letters; nothing is published of it."""
     verdict = normalise(topic, payload)
     assert (reason, ()) == (verdict.rejection.reason, verdict.envelopes)
@@ -235,14 +235,14 @@ def test_a_level_of_128_bytes_is_the_longest():
         ("$SYS/broker/uptime", b"5", {}, "sys"),
     ],
 )
-def test_what_says_nothing_is_ignored_with_its_reason(topic, payload, options, reason):
+def test_a_message_without_data_is_ignored_with_its_reason(topic, payload, options, reason):
     """A cleared retained message; a retained sample without a time of its own; the broker's own topics."""
     verdict = normalise(topic, payload, **options)
     assert (reason, ()) == (verdict.ignored, verdict.envelopes)
 
 
 @pytest.mark.parametrize("topic", ["m/co2", "m/status", "m/system"])
-def test_what_is_retained_and_of_use_says_so(topic):
+def test_a_usable_retained_message_is_marked_retained(topic):
     """A retained sample with its own time, a retained state: the writer and the broadcaster decide by the flag."""
     payload = b'{"value": 1, "status": "online", "time": "2025-11-30T19:00:00Z"}'
     assert only(normalise(topic, payload, retained=True)).retained

@@ -157,7 +157,7 @@ def test_ten_thousand_samples_in_a_hundred_messages_keep_their_own_times():
 @pytest.mark.parametrize(
     "payload", [b"[]", b'{"values": []}', b'{"dt": 1, "v": []}', b'[{"bn": "dht22", "bt": 1764529140}]']
 )
-def test_an_empty_batch_says_nothing(payload):
+def test_an_empty_batch_is_ignored(payload):
     """It is ignored, not stored as null."""
     assert normalise("m/co2", payload).ignored == "empty"
 

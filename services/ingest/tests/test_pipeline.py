@@ -83,7 +83,7 @@ def test_a_message_is_acknowledged_when_all_it_became_is_held(fixture):
     assert fixture.outcomes() == {("published", ""): 1}
 
 
-def test_qos_0_is_published_and_acknowledged_to_nobody(fixture):
+def test_qos_0_is_published_and_not_acknowledged(fixture):
     """It has no delivery key: nothing will ever bring it again."""
     publishes = fixture.take((b"a/x", b"1", 0, 0x30))
     assert [each.delivery_key for each in envelopes(publishes)] == [None]
@@ -91,7 +91,7 @@ def test_qos_0_is_published_and_acknowledged_to_nobody(fixture):
     assert fixture.outcomes() == {("published", ""): 1}
 
 
-def test_a_redelivery_of_what_the_journal_holds_is_acknowledged_and_not_published(fixture):
+def test_a_redelivery_of_a_stored_message_is_acknowledged_and_not_published(fixture):
     """So ends a kill between JetStream's ack and the PUBACK."""
     fixture.memory.load([KnownKey(1, content_digest(b"a/x", b"1"), 0)])
     assert fixture.take((b"a/x", b"1", 1, QOS1 | DUP)) == []
@@ -99,21 +99,21 @@ def test_a_redelivery_of_what_the_journal_holds_is_acknowledged_and_not_publishe
     assert fixture.outcomes() == {("duplicate", ""): 1}
 
 
-def test_a_redelivery_of_what_nobody_holds_is_published(fixture):
+def test_a_redelivery_of_an_unstored_message_is_published(fixture):
     """So ends a kill before JetStream's ack."""
     publishes = fixture.take((b"a/x", b"1", 1, QOS1 | DUP))
     assert fixture.hold(publishes) == [1]
     assert fixture.outcomes() == {("published", ""): 1}
 
 
-def test_a_message_that_only_looks_like_an_earlier_one_is_published(fixture):
+def test_an_equal_message_that_is_no_redelivery_is_published(fixture):
     """Without DUP it is a new message, whatever its identifier and payload."""
     assert fixture.hold(fixture.take((b"a/x", b"1", 1, QOS1))) == [1]
     assert fixture.hold(fixture.take((b"a/x", b"1", 1, QOS1))) == [1]
     assert fixture.outcomes() == {("published", ""): 2}
 
 
-def test_a_redelivery_of_what_is_in_flight_waits_for_it(fixture):
+def test_a_redelivery_of_a_message_in_flight_waits_for_its_ack(fixture):
     """On a new connection the acknowledgement is owed there, and only once JetStream holds the first."""
     publishes = fixture.take((b"a/x", b"1", 1, QOS1))
     fixture.pipeline.connection_lost()
@@ -138,7 +138,7 @@ def test_an_acknowledgement_lost_with_its_connection_is_repeated(fixture):
     assert fixture.hold([]) == [1]
 
 
-def test_a_dead_letter_is_acknowledged_when_it_is_held(fixture):
+def test_a_dead_letter_is_acknowledged_once_jetstream_holds_it(fixture):
     """It carries topic, payload, reason and key."""
     [publish] = fixture.take((b"a/system", b"no json", 1, QOS1))
     letter = decode_deadletter(publish.data)
@@ -149,7 +149,7 @@ def test_a_dead_letter_is_acknowledged_when_it_is_held(fixture):
     assert fixture.outcomes() == {("deadletter", "malformed"): 1}
 
 
-def test_a_dead_letter_of_a_payload_too_long_is_cut(fixture):
+def test_the_dead_letter_of_a_too_long_payload_is_cut(fixture):
     """Size and digest are of the whole."""
     cut = Cut(b"x" * (256 * 1024 + 1))
     cut.size, cut.digest = 1_000_000, "abc"
@@ -171,7 +171,7 @@ def test_dead_letters_beyond_the_bound_are_counted_and_acknowledged(fixture):
     assert fixture.outcomes() == {("deadletter", "malformed"): PER_SECOND, ("suppressed", "malformed"): 50}
 
 
-def test_dead_letters_of_one_module_leave_room_for_those_of_others(fixture):
+def test_dead_letters_are_bounded_per_module(fixture):
     """A module's surplus takes nothing from the reason's quota."""
     fixture.take(*[(b"loud/system", b"no json", mid, QOS1) for mid in range(1, PER_SECOND + 51)])
     assert len(fixture.take((b"quiet/system", b"no json", 1000, QOS1))) == 1
@@ -179,7 +179,7 @@ def test_dead_letters_of_one_module_leave_room_for_those_of_others(fixture):
     assert fixture.outcomes()["suppressed", "malformed"] == suppressed
 
 
-def test_what_is_ignored_waits_for_its_turn(fixture):
+def test_an_ignored_message_is_acknowledged_in_order(fixture):
     """Acknowledgements keep their order."""
     publishes = fixture.take((b"a/x", b"1", 1, QOS1), (b"a/x", b"", 2, QOS1))
     assert fixture.pipeline.acknowledgeable() == []
@@ -187,7 +187,7 @@ def test_what_is_ignored_waits_for_its_turn(fixture):
     assert fixture.outcomes() == {("published", ""): 1, ("ignored", "cleared"): 1}
 
 
-def test_reading_stops_when_too_much_is_in_flight_and_goes_on_when_it_has_eased():
+def test_reading_stops_at_the_bound_in_flight_and_resumes_below_it():
     """Messages and bytes both count."""
     by_count, by_bytes = Fixture(max_inflight=4), Fixture(max_bytes=2000)
     for fixture in (by_count, by_bytes):
@@ -208,7 +208,7 @@ def test_a_huge_envelope_is_a_dead_letter(fixture):
     assert publish.subject == "deadletter.ingest.too_large"
 
 
-def test_a_fault_of_ingest_s_own_costs_one_message(fixture, monkeypatch):
+def test_an_exception_in_ingest_costs_one_message(fixture, monkeypatch):
     """It is kept as a dead letter and told; its neighbours are published."""
 
     class Broken:
@@ -238,14 +238,14 @@ def test_a_value_that_is_no_number_is_published_as_null_and_kept(fixture):
 
 
 @pytest.mark.parametrize("payload", [b"9" * 21, b"9" * 310, b"9" * 5000, b"-1", "\u0663".encode(), b"1e9", b""])
-def test_a_forged_count_of_losses_costs_nothing(fixture, payload):
+def test_a_forged_count_of_dropped_messages_is_ignored(fixture, payload):
     """A device may be able to publish there: its neighbours in the read are published and acknowledged."""
     publishes = fixture.take((b"a/x", b"1", 1, QOS1), (DROPPED, payload, 2, QOS1), (b"b/x", b"2", 3, QOS1))
     assert [each.value for each in envelopes(publishes)] == [1, 2]
     assert fixture.hold(publishes) == [1, 2, 3]
 
 
-def test_a_broker_s_losses_are_shown(fixture):
+def test_the_brokers_count_of_dropped_messages_is_shown(fixture):
     """As Mosquitto tells them, which counts in 64 bits."""
     fixture.take((DROPPED, b"18446744073709551615", 0, 0x30))
     assert REGISTRY.get_sample_value("seve_ingest_broker_dropped_messages") == float(2**64 - 1)

@@ -120,7 +120,7 @@ async def test_a_journal_that_was_recreated_takes_the_next(way):
     assert await way.values() == [4, 5]
 
 
-async def test_a_stranger_on_its_subject_is_told_and_stops_nothing(way, capsys):
+async def test_another_publisher_on_its_subject_is_logged_and_stops_nothing(way, capsys):
     """Two ingests with one MQTT_CLIENT_ID."""
     await way.start()
     await way.publishes(b"1")

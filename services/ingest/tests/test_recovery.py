@@ -31,12 +31,12 @@ async def found(client, tail=TAIL):
     return [(known.mid, known.index) for known in await read_back(client, "mine", tail)]
 
 
-async def test_an_empty_journal_tells_nothing(client):
+async def test_an_empty_journal_has_no_keys(client):
     """The first start of all."""
     assert await found(client) == []
 
 
-async def test_keys_come_newest_first_and_only_one_s_own(client, js):
+async def test_keys_of_this_client_are_read_newest_first(client, js):
     """Also from messages of many envelopes, and of QoS 0, which have none."""
     await publish(js, key(1, 0), key(1, 1))
     await publish(js, key(7, client="other"), client="other")
@@ -61,7 +61,7 @@ async def test_stretches_join_without_gap_or_overlap(client, js, monkeypatch, co
     assert [(mid, 0) for mid in range(count, 0, -1)] == await found(client)
 
 
-async def test_reading_ends_with_what_can_be_remembered(client, js, monkeypatch):
+async def test_reading_ends_when_the_memory_is_full(client, js, monkeypatch):
     """Older keys would be forgotten at once."""
     monkeypatch.setattr(recovery, "REMEMBERED", 2)
     for mid in range(1, 20):

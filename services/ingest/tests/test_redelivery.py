@@ -57,7 +57,7 @@ def test_the_newest_of_an_identifier_is_known_whatever_came_after_it(memory):
     assert memory.recall(1, "first", 1, dup=True) is first
 
 
-def test_an_identifier_used_anew_knows_the_old_message_no_more(memory):
+def test_a_reused_identifier_forgets_its_old_message(memory):
     """The broker took the acknowledgement before it used the identifier again."""
     memory.add(delivery(1, "old"))
     memory.add(delivery(1, "new"))
@@ -80,7 +80,7 @@ def test_a_lost_session_is_forgotten(memory):
     assert memory.recall(1, "c", 1, dup=True) is None
 
 
-def test_over_a_lost_connection_what_is_unacknowledged_is_kept_and_the_oldest_of_the_rest_forgotten(memory):
+def test_a_lost_connection_keeps_unacknowledged_messages_and_forgets_the_oldest_others(memory):
     """Identifiers come round: an equal message with an old identifier is a new one that was lost on its way."""
     owed = delivery(1, "owed", received_at=1)
     memory.add(owed)
@@ -119,7 +119,7 @@ def test_a_message_whose_acknowledgement_crossed_its_redelivery_is_known_under_i
 
 
 @pytest.mark.parametrize(("mid", "connection"), [(7, 1), (9, 2)])
-def test_an_equal_message_that_was_lost_on_its_way_is_new(memory, mid, connection):
+def test_an_equal_message_after_a_lost_one_is_new(memory, mid, connection):
     """It was numbered before the newest message, or what it equals came over another connection."""
     memory.add(delivery(6, "equal", acknowledged=True))
     memory.add(delivery(8, "newer"))

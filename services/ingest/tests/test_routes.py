@@ -237,7 +237,7 @@ def test_a_fault_in_the_file_names_file_line_and_key(text, begin):
     assert fault.startswith(begin), fault
 
 
-def test_all_faults_of_a_file_are_told_together():
+def test_all_faults_of_a_file_are_reported_together():
     """One start shows them all."""
     text = '[[route]]\ntopic = "x"\nkind = "other"\n[[route]]\ntopic = "{module}/x"\nkind = "bogus"\n'
     with pytest.raises(RouteFileError) as caught:

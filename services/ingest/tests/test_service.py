@@ -65,7 +65,7 @@ async def test_order_holds_within_a_module_and_kind(broker, streams, ingest):
     assert ingest.count("publishes_total") < 6000
 
 
-async def test_what_was_published_while_ingest_was_away_is_not_lost(broker, streams, ingest):
+async def test_messages_published_while_ingest_is_away_are_not_lost(broker, streams, ingest):
     """The broker keeps the session over a clean stop."""
     ingest.start()
     assert ingest.stop() == 0
@@ -75,7 +75,7 @@ async def test_what_was_published_while_ingest_was_away_is_not_lost(broker, stre
     assert len(SEED) == len(await drain(streams))
 
 
-async def test_a_stop_under_load_leaves_nothing_unacknowledged_behind(broker, streams, ingest):
+async def test_a_stop_under_load_leaves_no_message_unacknowledged(broker, streams, ingest):
     """SIGTERM: what was read is stored and acknowledged before the connection closes; the rest is the broker's."""
     ingest.start()
     load = Load(broker.mqtt_port, "load")
@@ -100,7 +100,7 @@ async def test_mqtt_5(mosquitto, streams, run_ingest):
     assert len(SEED) == len(await drain(streams))
 
 
-async def test_the_broker_s_own_losses_are_shown(mosquitto, streams, run_ingest):
+async def test_messages_dropped_by_the_broker_are_counted(mosquitto, streams, run_ingest):
     """`$SYS/broker/publish/messages/dropped` becomes a gauge and never an envelope."""
     ingest = run_ingest(mosquitto, streams)
     ingest.start()
@@ -109,7 +109,7 @@ async def test_the_broker_s_own_losses_are_shown(mosquitto, streams, run_ingest)
     assert await drain(streams) == []
 
 
-async def test_what_an_older_subscription_left_at_qos_2_arrives_once(broker, streams, ingest):
+async def test_a_message_queued_at_qos_2_arrives_once(broker, streams, ingest):
     """Ingest asks for QoS 1, but a session may hold messages of QoS 2 from before."""
     older = Client(CallbackAPIVersion.VERSION2, client_id="seve-ingest", clean_session=False)
     subscribed = []

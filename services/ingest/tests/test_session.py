@@ -73,7 +73,7 @@ async def test_a_refusal_says_which(streams, run_ingest, refusing, connack, suba
     assert ingest.stop() == 0
 
 
-async def test_a_broker_that_is_not_there_is_waited_for(streams, run_ingest, tmp_path):
+async def test_ingest_waits_for_an_unreachable_broker(streams, run_ingest, tmp_path):
     """Services start in any order; a stop meanwhile is a clean one."""
     if program() is None:
         pytest.skip("the program `mosquitto` is not installed")

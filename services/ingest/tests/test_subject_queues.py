@@ -30,7 +30,7 @@ def parts(publish):
     return [bytes(part) for part in split(publish.data)]
 
 
-def test_what_came_together_goes_together(queues):
+def test_envelopes_that_wait_together_are_published_together(queues):
     """One NATS message for each subject."""
     add(queues, "a", b"1", b"2")
     add(queues, "b", b"3")
@@ -68,7 +68,7 @@ def test_a_message_carries_no_more_than_its_most(queues, sizes, carried):
     assert len(publish.data) <= MAX_BYTES or carried == 1
 
 
-def test_a_message_expects_the_one_before_it(queues):
+def test_a_publish_names_the_sequence_before_it(queues):
     """The sequence that the journal told last, and none before the first; ids tell the messages apart."""
     add(queues, "a", b"1")
     [first] = sent(queues)
@@ -136,7 +136,7 @@ def waits(queues, first, start):
     return times
 
 
-def test_while_refused_one_is_tried_at_a_time_and_ever_more_rarely(queues):
+def test_a_refused_journal_gets_one_publish_at_a_time_with_backoff(queues):
     """A full journal is not hammered; when it takes one, all go, and the next refusal begins anew."""
     first, *_ = refuse(queues, now=0)
     assert (queues.refusal, queues.may_send) == ("full", False)
@@ -151,7 +151,7 @@ def test_while_refused_one_is_tried_at_a_time_and_ever_more_rarely(queues):
     assert len(queues.due(20.25, timeout=60)) == 1
 
 
-def test_a_dead_letter_needs_neither_order_nor_company(queues):
+def test_dead_letters_are_published_alone_and_unordered(queues):
     """It goes at once, under its own id."""
     for number in range(2):
         queues.add_alone("deadletter.ingest.malformed", b"{}", Delivery(0, 0, 0, 0), f"key{number}")
