@@ -116,6 +116,17 @@ def test_modules_without_messages_for_long_are_forgotten_and_make_room():
     assert hub.latest.size == sum(module.size for module in hub.latest.modules.values())
 
 
+def test_one_module_is_forgotten_when_told():
+    """With what was said of its silence; one that is not known is no fault."""
+    hub = a_hub()
+    say(hub, envelope("a", 1.0), envelope("b", 2.0))
+    hub.tell_silence("a", silent=True)
+    hub.drop("a")
+    hub.drop("nobody")
+    assert (held(hub.latest), hub.silent, hub.latest.forgotten) == ({("b", "co2"): 2.0}, set(), 1)
+    assert hub.latest.size == sum(module.size for module in hub.latest.modules.values())
+
+
 def test_a_snapshot_that_waits_for_its_client_holds_names_and_no_values():
     """However many clients ask for everything and read nothing."""
     hub = a_hub()

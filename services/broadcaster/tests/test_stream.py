@@ -6,6 +6,7 @@ import contextlib
 import nats
 import pytest
 from seve_runtime.nats.topology import apply
+from seve_schema.subjects import forget_subject, latest_subject
 from support.broadcasting import SMALL, Journal, broadcasting, envelope, watching
 from support.conditions import eventually
 
@@ -51,6 +52,35 @@ async def test_a_client_resumes_beyond_memory_from_the_journal(nats_server, jour
         frames = await resumed(url, token)
         assert values(frames) == [value / 2 for value in range(3000)]
         assert "gap" not in [frame["event"] for frame in frames]
+
+
+async def test_a_module_is_forgotten_as_told(nats_server, journal):
+    """It is not in a snapshot any more, and no document of it is saved again."""
+    async with broadcasting(nats_server.url, LATEST_SAVE_INTERVAL="50ms") as url:
+        await journal.publish(envelope("serre nord", 1.0), envelope("a", 2.0))
+
+        async def saved():
+            state = (await journal.js.stream_info("LATEST", subjects_filter=">")).state
+            return latest_subject("serre nord") in (state.subjects or {})
+
+        await eventually(saved, "its document saved")
+        await journal.client.publish(forget_subject("serre nord"))
+        await journal.client.flush()
+
+        async def only_the_other():
+            async with watching(url, modules=["*"]) as screen:
+                frames = await screen.until("live")
+            return [frame["data"]["moduleId"] for frame in frames if frame["event"] == "mqtt-message"] == ["a"]
+
+        await eventually(only_the_other, "only the other in a snapshot")
+        await journal.js.purge_stream("LATEST", subject=latest_subject("serre nord"))
+        await journal.publish(envelope("a", 3.0))
+
+        async def saved_again():
+            return b'"value":3.0' in (await journal.js.get_last_msg("LATEST", latest_subject("a"))).data
+
+        await eventually(saved_again, "the other saved once more")
+        assert not await saved()
 
 
 async def purge_up_to(journal, sequence):

@@ -38,6 +38,7 @@ PROGRAMS: Final = {
     "explain": ["seve-ingest", "explain"],
     "deadletter": ["seve-ingest", "deadletter"],
     "export": ["seve-history", "export"],
+    "forget": ["seve-writer", "forget"],
     "tap": ["env", *OBSERVER, "seve-ingest", "tap"],
     "tap row": ["env", *OBSERVER, "seve-writer", "tap"],
     "run": [],

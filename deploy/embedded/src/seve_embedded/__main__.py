@@ -32,6 +32,7 @@ PROGRAMS = {
     "explain": ("-m", "seve_ingest", "explain"),
     "deadletter": ("-m", "seve_ingest", "deadletter"),
     "export": ("-m", "seve_history", "export"),
+    "forget": ("-m", "seve_writer", "forget"),
     "tap": ("-m", "seve_ingest", "tap"),
     "tap row": ("-m", "seve_writer", "tap"),
 }
@@ -274,6 +275,7 @@ ONLY_WHEN_UP = (
     "simulate",
     "deadletter",
     "export",
+    "forget",
     "psql",
     "publish",
     "watch",

@@ -1,4 +1,5 @@
-"""NATS subjects: `telemetry.{ingest}.{kind}` in the journal, `latest.{module}` and `deadletter.{service}.{reason}`.
+"""NATS subjects: `telemetry.{ingest}.{kind}` in the journal, `latest.{module}`, `forget.{module}` and
+`deadletter.{service}.{reason}`.
 
 A token writes every byte outside `[A-Za-z0-9_-]` as `%XX`, which is reversible. Bounds belong to ingest: a module name
 is at most 128 bytes, hence a token at most 384 (NATS drops a connection at 4 KiB).
@@ -14,6 +15,7 @@ from seve_schema.envelope import KINDS, Kind
 JOURNAL_PREFIX: Final = "telemetry"
 LATEST_PREFIX: Final = "latest"
 DEADLETTER_PREFIX: Final = "deadletter"
+FORGET_PREFIX: Final = "forget"
 
 _PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _KINDS: Final = frozenset(KINDS)
@@ -50,6 +52,11 @@ def telemetry_subject(ingest: str, kind: Kind) -> str:
 def latest_subject(module_id: str) -> str:
     """Return where the newest envelope of each series of a module is kept."""
     return f"{LATEST_PREFIX}.{module_token(module_id)}"
+
+
+def forget_subject(module_id: str) -> str:
+    """Return where broadcasters are told to forget a module. The message has no body, and no stream keeps it."""
+    return f"{FORGET_PREFIX}.{module_token(module_id)}"
 
 
 def deadletter_subject(service: str, reason: str) -> str:

@@ -48,5 +48,6 @@ async def run(settings: Settings, stop: Stop, registry: CollectorRegistry = REGI
         pages["/clients"] = lambda: slowest(gateway.peers, hub)
         registry.register(BroadcasterCollector(gateway, feed, replay))
         registry.register(age)
+        await store.listen()
         await unless(stop, feed.start(store.restore, stop))
         await supervise(stop, gateway.serve, feed.watch, replay.run, store.keep, grace=settings.service.shutdown_grace)

@@ -16,11 +16,11 @@ from nats.errors import MaxPayloadError
 from nats.js.errors import APIError, NotFoundError
 from seve_runtime.errors import describe
 from seve_runtime.lifecycle import Stop, pause
-from seve_runtime.nats.direct import DirectClient
+from seve_runtime.nats.direct import DirectClient, Frame
 from seve_runtime.nats.stream_reader import reading
 from seve_runtime.nats.topology import LATEST
 from seve_schema.position import Position
-from seve_schema.subjects import LATEST_PREFIX, latest_subject, module_of_token
+from seve_schema.subjects import FORGET_PREFIX, LATEST_PREFIX, latest_subject, module_of_token
 from seve_schema.times import MICROS, format_time
 
 from seve_broadcaster.fanout.hub import Hub
@@ -85,6 +85,15 @@ class SnapshotStore:
             names = self._hub.forget(format_time(int((time.time() - self._forget_after) * MICROS)))
             if names:
                 log.info("modules forgotten", modules=len(names))
+
+    async def listen(self) -> None:
+        """Forget each module that `seve-writer forget` names, from now on."""
+        await self._client.subscribe_direct(f"{FORGET_PREFIX}.*", self._told_to_forget)
+
+    async def _told_to_forget(self, frame: Frame) -> None:
+        name = module_of_token(frame.subject.partition(".")[2])
+        self._hub.drop(name)
+        log.info("module forgotten, as told", module=name)
 
     async def keep(self, stop: Stop) -> None:
         """Save every `interval` seconds, and once more at the end."""

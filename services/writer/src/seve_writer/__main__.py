@@ -6,14 +6,16 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from seve_runtime.errors import SettingsError, SeveError
 from seve_runtime.nats.connection import NatsSettings, tls_options
 from seve_runtime.service import check, load_or_exit, parser, report_faults, run, settings_help
+from seve_runtime.terminal import visible
 
 from seve_writer.app import app
 from seve_writer.audit.command import command as audit
+from seve_writer.forget import forget
 from seve_writer.schema.setup import setup
 from seve_writer.settings import AuditSettings, WriterSettings
 from seve_writer.tap import command as tap
@@ -21,6 +23,12 @@ from seve_writer.tap import command as tap
 AUDIT = """Compare the journal with the ledger, and change nothing: every message that entered the journal is in the
 database, or still waits in the journal, or is lost. Exit code 0: everything is accounted for. 1: a message is lost, or
 counts do not add up, or NATS or the database does not answer. 2: settings that cannot be used."""
+
+
+FORGET = """Remove a module: its rows in every table, its newest values, and what broadcasters hold of it. A device that
+still sends appears again. The journal and dead letters keep what they have until it is too old."""
+KEPT = """Removed. The journal keeps its messages until newer ones take their place: a screen that resumes from before
+is still sent some. What the broker retains comes back with ingest's next connection, unless its topic is cleared there."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _audit(options)
     if options.command == "tap":
         return _tap(options)
+    if options.command == "forget":
+        return _forget(options)
     settings = load_or_exit(WriterSettings)
     work = setup if options.command == "setup" else app
     return run("seve-writer", settings.service, lambda stop: work(settings, stop))
@@ -39,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     whole = parser("seve-writer", "JetStream to PostgreSQL: every message stored once", WriterSettings)
-    commands = whole.add_subparsers(dest="command", metavar="setup|audit|tap")
+    commands = whole.add_subparsers(dest="command", metavar="setup|audit|tap|forget")
     commands.add_parser("setup", help="apply the topology of NATS and the database's migrations, then exit")
     auditing = commands.add_parser(
         "audit",
@@ -57,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     auditing.add_argument("--json", action="store_true", help="print JSON for programs, with every span of sequences")
     tap.arguments(commands)
+    forgetting = commands.add_parser("forget", help="remove a module everywhere, after asking", description=FORGET)
+    forgetting.add_argument("module", help="its name, as in the table measurements")
+    forgetting.add_argument("--yes", action="store_true", help="do not ask")
     return whole
 
 
@@ -70,6 +83,30 @@ def _tap(options: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _forget(options: argparse.Namespace) -> int:
+    settings = load_or_exit(AuditSettings)
+
+    def sure(rows: Mapping[str, int]) -> bool:
+        for table, count in rows.items():
+            _say(f"  {table:22} {count:>12,} rows")
+        question = f"Remove all of {visible(options.module)}, for ever? [y/N] "
+        return options.yes or (sys.stdin.isatty() and input(question).strip().lower() in ("y", "yes"))
+
+    def tell(table: str, rows: int) -> None:
+        if rows:
+            _say(f"  {table:22} {rows:>12,} removed")
+
+    try:
+        done = asyncio.run(forget(settings, options.module, sure, tell))
+    except SeveError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    _say(KEPT if done else "Nothing removed.")
+    return 0 if done else 1
 
 
 def _audit(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Final
 
-PASSING_ON: Final = ("simulate", "audit", "explain", "deadletter", "tap", "export", "psql", "run")
+PASSING_ON: Final = ("simulate", "audit", "explain", "deadletter", "tap", "export", "forget", "psql", "run")
 EPILOG: Final = """\
 `./seve COMMAND --help` shows the options of a command; `./seve completion bash` prints what completes them.
 
@@ -132,6 +132,9 @@ def _data(commands: "Commands[argparse.ArgumentParser]") -> None:
     export.add_argument("--from", metavar="TIME", help="from there: a time, or a duration before now [all]")
     export.add_argument("--to", metavar="TIME", help="before that [now]")
     export.add_argument("--output", metavar="FILE", help="where to; NAME.csv.gz is compressed [stdout]")
+    forget = _command(commands, "forget", "remove a module everywhere, after asking")
+    forget.add_argument("module", help="its name, as in the table measurements")
+    forget.add_argument("--yes", action="store_true", help="do not ask")
     run = _command(commands, "run", "run a command that finds the stack in its environment")
     run.add_argument("program", nargs="+", help="such as env, or seve-writer audit")
     clean = _command(commands, "clean", "remove all data, after asking")

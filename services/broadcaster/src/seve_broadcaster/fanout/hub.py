@@ -103,6 +103,11 @@ class Hub:
         self.silent.difference_update(forgotten)
         return forgotten
 
+    def drop(self, module: str) -> None:
+        """Forget one module, whatever was received of it."""
+        self.latest.drop(module)
+        self.silent.discard(module)
+
     # clients
 
     def join(self, client: Subscriber) -> None:

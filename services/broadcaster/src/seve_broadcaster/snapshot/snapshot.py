@@ -137,6 +137,11 @@ class LatestValues:
         self.forgotten += len(names)
         return names
 
+    def drop(self, name: str) -> None:
+        """Drop one module, if it is held."""
+        self.forgotten += name in self.modules
+        self._remove(name)
+
     def _admit(self, name: str) -> Module | None:
         """Make room for a new module, if the bounds allow one more."""
         bounds = self.bounds

@@ -1,0 +1,94 @@
+"""`seve-writer forget`: removes a module's rows from every table, its newest values from LATEST, and the module from
+the broadcasters' memory. Leaves the ledger, which names no module, the journal and dead letters, which end by
+themselves, and what a broker retains.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import psycopg
+from nats.errors import Error as NatsError
+from psycopg import AsyncConnection, sql
+from seve_runtime.errors import SeveError, describe
+from seve_runtime.nats.connection import connected_once
+from seve_runtime.nats.topology import LATEST
+from seve_schema.subjects import forget_subject, latest_subject
+
+from seve_writer.settings import AuditSettings
+
+TABLES: Final = (
+    "measurements",
+    "measurements_hourly",
+    "device_system_status",
+    "device_hardware",
+    "device_presence",
+    "device_logs",
+    "sensor_status",
+    "sensor_config",
+)
+AT_ONCE: Final = 20_000
+"""Rows of one transaction: a large deletion leaves room for writers."""
+
+_KIND: Final = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
+_COUNT: Final = "SELECT count(*) FROM {} WHERE module_id = %s"
+_DELETE: Final = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE module_id = %s LIMIT %s))"
+_AGGREGATE: Final = "v"
+"""What measurements_hourly is with TimescaleDB: it follows measurements by itself."""
+
+
+class Failed(SeveError):
+    """NATS or the database did not answer: the module is forgotten in part, and the command may be run again."""
+
+
+async def forget(
+    settings: AuditSettings, module: str, sure: Callable[[Mapping[str, int]], bool], tell: Callable[[str, int], None]
+) -> bool:
+    """Remove a module if `sure` of the rows by table; `tell` is called with each table and the rows removed so far.
+
+    Returns whether it was done. Raises Failed.
+    """
+    try:
+        async with await AsyncConnection.connect(
+            settings.database_url.reveal(), autocommit=True, prepare_threshold=None, connect_timeout=10
+        ) as connection:
+            tables = [table for table in TABLES if await _kind(connection, table) not in (None, _AGGREGATE)]
+            if not sure({table: await _count(connection, table, module) for table in tables}):
+                return False
+            await _forget_newest(settings, module)
+            for table in tables:
+                await _delete(connection, table, module, tell)
+    except psycopg.Error as error:
+        raise Failed(f"the database does not answer (DATABASE_URL): {describe(error)}") from error
+    except (NatsError, OSError) as error:
+        raise Failed(f"NATS does not answer (NATS_URL): {describe(error)}") from error
+    return True
+
+
+async def _forget_newest(settings: AuditSettings, module: str) -> None:
+    """Tell the broadcasters first: one that still had the module would save it again."""
+    async with connected_once(settings.nats, "seve-writer forget") as client:
+        await client.publish(forget_subject(module))
+        await client.flush()
+        await client.jetstream().purge_stream(LATEST, subject=latest_subject(module))
+
+
+async def _kind(connection: AsyncConnection[Any], table: str) -> str | None:
+    row = await (await connection.execute(_KIND, (table,))).fetchone()
+    return row[0] if row else None
+
+
+async def _count(connection: AsyncConnection[Any], table: str, module: str) -> int:
+    query = sql.SQL(_COUNT).format(sql.Identifier(table))
+    row = await (await connection.execute(query, (module,))).fetchone()
+    return row[0] if row else 0
+
+
+async def _delete(connection: AsyncConnection[Any], table: str, module: str, tell: Callable[[str, int], None]) -> None:
+    query = sql.SQL(_DELETE).format(table=sql.Identifier(table))
+    total = 0
+    while True:
+        gone = (await connection.execute(query, (module, AT_ONCE))).rowcount
+        total += gone
+        tell(table, total)
+        if gone < AT_ONCE:
+            return

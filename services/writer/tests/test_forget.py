@@ -1,0 +1,103 @@
+"""`seve-writer forget` against real servers: a module is gone from all tables and from LATEST, and no other is."""
+
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from seve_schema.subjects import forget_subject, latest_subject
+from seve_writer.forget import TABLES
+from seve_writer.schema.layout import lay_out
+from support.conditions import eventually
+
+from .conftest import envelope
+
+OTHER = "serre.nord *"
+
+
+@pytest.fixture
+def told(journal):
+    """What broadcasters would be told, as it comes."""
+    return []
+
+
+@pytest.fixture
+async def filled(journal, writer, query, migrated, told):
+    """Two modules in every table that a device fills, and in LATEST."""
+    lay_out(migrated, 0)
+    bodies = {
+        "system.status": {"rssi": -40},
+        "hardware.config": {"chip": {"model": "ESP32"}},
+        "presence": {"status": "online"},
+        "log": {"msg": "started"},
+        "sensors.status": {"co2": {"status": "ok"}},
+        "sensors.config": {"co2": {"interval": 5}},
+    }
+    for module in ("croissance", OTHER):
+        await journal.publish(*(envelope(module, at=at) for at in range(250)))
+        for kind, body in bodies.items():
+            await journal.publish(envelope(module, kind, metadata=body))
+        await journal.js.publish(latest_subject(module), b"{}")
+    async with writer():
+        await eventually(journal.empty, "all stored")
+    query("INSERT INTO measurements_hourly SELECT module_id, 'co2', '', now(), 1, 1, 1, 1 FROM device_presence")
+
+    async def listen(message):
+        told.append(message.subject)
+
+    await journal.client.subscribe("forget.*", cb=listen)
+    await journal.client.flush()
+    return migrated
+
+
+def run(url, nats_url, *arguments):
+    environ = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "NATS_URL": nats_url}
+    return subprocess.run(
+        [sys.executable, "-m", "seve_writer", "forget", *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+async def test_a_module_goes_from_everywhere(filled, nats_server, journal, query, told):
+    """And no other; what is removed is told by table, and broadcasters are told the module."""
+    done = run(filled, nats_server.url, "croissance", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "measurements                    250 removed" in done.stdout
+    for table in TABLES:
+        assert query(f"SELECT DISTINCT module_id FROM {table}") == [(OTHER,)], table
+    state = (await journal.js.stream_info("LATEST", subjects_filter=">")).state
+    assert list(state.subjects) == [latest_subject(OTHER)]
+    await eventually(lambda: told == [forget_subject("croissance")], "broadcasters told")
+    assert query("SELECT sum(received)::int FROM ledger") == [(512,)]
+
+
+async def test_nothing_goes_unless_somebody_says_so(filled, nats_server, query):
+    """Without a terminal there is nobody to ask: the rows are shown, and stay."""
+    done = run(filled, nats_server.url, "croissance")
+    assert done.returncode == 1
+    assert "measurements                    250 rows" in done.stdout
+    assert done.stdout.endswith("Nothing removed.\n")
+    assert query("SELECT count(*) FROM measurements WHERE module_id = 'croissance'") == [(250,)]
+
+
+async def test_a_server_that_is_away_is_named(filled, nats_server):
+    """By its setting; the command may be run again."""
+    away = run(filled, "nats://127.0.0.1:1", "croissance", "--yes")
+    assert away.returncode == 1
+    assert "error: NATS does not answer (NATS_URL)" in away.stderr
+    away = run("postgresql://nobody@127.0.0.1:1/seve", nats_server.url, "croissance", "--yes")
+    assert away.returncode == 1
+    assert "error: the database does not answer (DATABASE_URL)" in away.stderr
+
+
+async def test_a_module_that_nobody_knows_is_no_error(filled, nats_server, query):
+    """It is gone already."""
+    assert run(filled, nats_server.url, "nobody", "--yes").returncode == 0
+    with psycopg.connect(filled) as connection:
+        assert connection.execute("SELECT count(*) FROM measurements").fetchone() == (500,)
