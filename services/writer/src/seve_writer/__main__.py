@@ -28,7 +28,7 @@ counts do not add up, or NATS or the database does not answer. 2: settings that 
 FORGET = """Remove a module: its rows in every table, its newest values, and what broadcasters hold of it. A device that
 still sends appears again. The journal and dead letters keep what they have until it is too old."""
 KEPT = """Removed. The journal keeps its messages until newer ones take their place: a screen that resumes from before
-is still sent some. What the broker retains comes back with ingest's next connection, unless its topic is cleared there."""
+is still sent some. What the broker retains comes back with ingest's next connection, unless you clear its topic."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
