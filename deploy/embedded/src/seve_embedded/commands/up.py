@@ -130,13 +130,18 @@ def start_supervisor(stack: Stack) -> None:
 def _wait_servers(stack: Stack, say: Say, began: float) -> None:
     waiting = [(setting, host, port) for setting, host, port in stack.current.doors if setting in SERVERS]
     while waiting:
-        for door in [(setting, host, port) for setting, host, port in waiting if ports.accepts(reachable(host), port)]:
+        for door in [door for door in waiting if _answers(*door)]:
             _step(say, "mqtt" if door[0] == "MQTT_LISTEN" else SERVERS[door[0]], began)
             waiting.remove(door)
         if waiting:
             late = {SERVERS[setting]: f"{setting} does not answer" for setting, _, _ in waiting}
             _check_progress(stack, began, late)
             time.sleep(POLL_SECONDS)
+
+
+def _answers(setting: str, host: str, port: int) -> bool:
+    asked = postgres.answers if setting == "POSTGRES_PORT" else ports.accepts
+    return asked(reachable(host), port)
 
 
 def _setup(stack: Stack) -> None:

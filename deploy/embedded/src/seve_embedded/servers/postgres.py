@@ -81,6 +81,11 @@ def make_roles(owner: str, writer_password: str, operator_password: str, history
     subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **passwords})
 
 
+def answers(host: str, port: int) -> bool:
+    """Whether the server takes connections: its port is open earlier, while it still starts up."""
+    return subprocess.run([binaries() / "pg_isready", "-q", "-h", host, "-p", str(port)], check=False).returncode == 0
+
+
 def without_password(database: str) -> tuple[str, str]:
     """A database's URL that may stand where others see it, as a program's arguments do, and the password apart."""
     parts = urlsplit(database)
