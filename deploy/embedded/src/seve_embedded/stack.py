@@ -153,8 +153,8 @@ class Stack:
 
     def write(self) -> None:
         """Bring the files that the supervisor and the servers read in line with the settings."""
-        write_private(self.state.nats_base, self._nats_config())
-        self.write_identities()
+        write_private(self.state.nats_base, self._nats_base())
+        write_private(self.state.nats_config, self.nats_config())
         self.write_plan(self.wanted)
 
     def write_plan(self, wanted: Plan) -> None:
@@ -163,15 +163,15 @@ class Stack:
         text = config.render(wanted.programs, root=os.geteuid() == 0, files=_open_files())
         write_private(self.state.supervisor_config, text)
 
-    def write_identities(self) -> None:
-        """Add the identities of devices to the broker's configuration. Raises DeviceError."""
+    def nats_config(self) -> str:
+        """Return the server's configuration as it was started, with the identities of devices. Raises DeviceError."""
         known = identities.load(self.state.secrets)
         identities.check_shared(known, self.settings.login)
         rights = identities.rights(known, self.environ, self.state.folder.parent)
         devices = [(module, one.digest, rights[module]) for module, one in known.items()]
-        write_private(self.state.nats_config, nats.with_identities(self.state.nats_base.read_text("utf-8"), devices))
+        return nats.with_identities(self.state.nats_base.read_text("utf-8"), devices)
 
-    def _nats_config(self) -> str:
+    def _nats_base(self) -> str:
         settings, tls = self.settings, self.links
         mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
         return nats.config(

@@ -49,17 +49,26 @@ class EmbeddedBroker:
         server = next((one for one in self._stack.running if one.name == "nats"), None)
         if server is None:
             return False
-        self._stack.write_identities()
-        checked = subprocess.run(
-            [nats.binary(), "-t", "-c", self._stack.state.nats_config], check=False, capture_output=True, text=True
-        )
-        if checked.returncode:
-            raise DeviceError(f"NATS refuses its configuration: {checked.stderr.strip() or checked.stdout.strip()}")
-        log = self._stack.state.log("nats")
+        state = self._stack.state
+        if not state.nats_base.exists():
+            raise DeviceError("an earlier version started this stack: `make down up`, then say it again")
+        text = self._stack.nats_config()
+        _check(text, state.run / "nats-check.conf")
+        write_private(state.nats_config, text)
+        log = state.log("nats")
         read = log.stat().st_size
         processes.send(server, signal.SIGHUP)
         wait_reloaded(log, read)
         return True
+
+
+def _check(text: str, file: Path) -> None:
+    """Let NATS judge a configuration before it takes the place of the one in use. Raises DeviceError."""
+    write_private(file, text)
+    judged = subprocess.run([nats.binary(), "-t", "-c", file], check=False, capture_output=True, text=True)
+    file.unlink()
+    if judged.returncode:
+        raise DeviceError(f"NATS refuses its configuration: {judged.stderr.strip() or judged.stdout.strip()}")
 
 
 def digest(password: str) -> str:
