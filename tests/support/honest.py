@@ -42,15 +42,17 @@ class Honest:
         self._over.set()
         self._thread.join(120)
 
-    def lost_nothing(self) -> None:
-        """Stop, and assert that every sample is a row, and a frame in its place."""
+    def lost_nothing(self, seconds: float = 60) -> None:
+        """Stop, and assert that every sample is a row, and a frame in its place, each within `seconds`."""
         self.end()
         assert not self._thread.is_alive(), "the device is not acknowledged any more"
         assert len(self.numbers) >= LEAST
         rows = "SELECT value::int FROM measurements WHERE module_id = %s ORDER BY value"
-        wait_until(lambda: len(self._stack.query(rows, self._module)) >= len(self.numbers), "a row of every sample", 60)
+        wait_until(
+            lambda: len(self._stack.query(rows, self._module)) >= len(self.numbers), "a row of every sample", seconds
+        )
         assert [value for (value,) in self._stack.query(rows, self._module)] == self.numbers
-        wait_until(lambda: len(self._screen.envelopes) >= len(self.numbers), "a frame of every sample", 60)
+        wait_until(lambda: len(self._screen.envelopes) >= len(self.numbers), "a frame of every sample", seconds)
         assert [envelope["value"] for envelope in self._screen.envelopes] == self.numbers
         assert not self._screen.has("gap")
         assert not self._screen.has("skipped")

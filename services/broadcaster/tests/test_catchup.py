@@ -123,6 +123,23 @@ def test_messages_in_memory_are_sent_within_the_budget():
     assert values(first) == [float(value) for value in range(100)]
 
 
+def test_frames_are_kept_for_a_few_audiences():
+    """Each client could subscribe to what nobody else does, and have every message of memory encoded for itself."""
+    hub = a_hub()
+    first = a_client(hub)
+    subscribe(hub, first, "a")
+    say(hub, envelope("a", 1.0))
+    message = say(hub, envelope("a", 2.0))
+    token = Token.parse(first.sink.frames[2]["seq"])
+    for number in range(30):
+        client = a_client(hub)
+        subscribe(hub, client, "a", f"own-{number}", since=token)
+        assert values(client) == [2.0]
+    (held,) = hub.buffer.after(end_of(Position(JOURNAL, 1)))
+    assert held.position == message.position
+    assert 0 < len(held.encoded) <= 8
+
+
 def test_a_client_that_left_holds_no_memory():
     """Neither it nor its subscriptions are kept."""
     hub = a_hub()

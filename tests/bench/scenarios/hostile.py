@@ -30,8 +30,8 @@ ADDRESSES = 40
 
 RECEIVE_BUFFER = 4096
 POLL_SECONDS = 0.1
-SETTLE_SECONDS = 120
-"""The longest wait until the database has what an attack published."""
+PATIENCE_SECONDS = 600
+"""The longest wait until the database has what was published."""
 
 
 class Done(NamedTuple):
@@ -47,7 +47,7 @@ def names(bench: Bench, pipeline: Pipeline) -> Done:
     wish = Wish(options.rate, options.names / options.rate, options.names)
     before = accounted(pipeline)
     load = publish(pipeline.mqtt_url, wish, bench.folder / "sent", pipeline.number(options.names))
-    deadline = time.monotonic() + SETTLE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while accounted(pipeline) - before < load["sent"] and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     return Done(load["sent"])
@@ -117,7 +117,7 @@ def attacked(bench: Bench, name: str) -> dict:
         bench.say(name)
         with Usage(pipeline.processes) as usage:
             done = ATTACKS[name](bench, pipeline)
-        beside.lost_nothing()
+        beside.lost_nothing(PATIENCE_SECONDS)
         return {"attack": name, "count": done.count, "held": done.held, "honest": len(beside.numbers)} | memory(usage)
 
 

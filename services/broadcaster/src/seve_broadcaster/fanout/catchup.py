@@ -20,6 +20,11 @@ from seve_broadcaster.stream.replay_buffer import Gap
 STATES_BYTES: Final = 128 * 1024
 """Most bytes of values in one frame of a client that asked for batches."""
 
+ENCODED: Final = 8
+"""Audiences for which the frames of one decoded message are kept: of a crowd most want the same, and each client could
+make an audience of its own.
+"""
+
 
 class Step(Enum):
     """How far `advance` brought a client."""
@@ -112,6 +117,8 @@ def _forward_message(hub: Hub, client: Subscriber, message: Message) -> int:
         data = message.encoded.get(audience)
         places = audience.places(message)
         if data is None and places:
+            if len(message.encoded) >= ENCODED:
+                del message.encoded[next(iter(message.encoded))]
             data = message.encoded[audience] = audience.frames(message, places)
         return hub.send(client, data, audience.count(places)) if data else 0
     places = [place for place in audience.places(message) if _owed(client, message, place)]
