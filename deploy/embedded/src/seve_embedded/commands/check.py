@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from seve_runtime.errors import SettingsError
-from seve_runtime.nats.topology import TopologySettings
-from seve_runtime.settings import load
 
 from seve_embedded import plan
 from seve_embedded.checks import certificates, clock, disk, permissions, settings, versions
@@ -20,6 +18,7 @@ from seve_embedded.checks.finding import WARNING, Finding
 from seve_embedded.shared import env_file, known_settings, links
 from seve_embedded.stack import Stack
 from seve_embedded.supervision import ports
+from seve_embedded.supervision.files import size_of
 
 EDIT: Final = "correct it in .env"
 
@@ -77,13 +76,11 @@ def _of_stack(stack: Stack) -> tuple[list[Finding], str]:
     else:
         found += _ports(stack)
     measured = disk.measure(state.data)
-    sizes = load(TopologySettings, stack.environ)
-    streams = (sizes.journal_max_bytes, sizes.history_max_bytes, sizes.latest_max_bytes, sizes.deadletter_max_bytes)
     found += disk.check(
         measured,
         where=state.data,
-        reserved=sum(streams) + stack.settings.mqtt_queue_max_bytes,
-        held=_size(state.nats_data),
+        reserved=stack.stream_bytes,
+        held=size_of(state.nats_data),
         sync_interval=stack.settings.nats_sync_interval,
     )
     found += versions.check(state.postgres_data)
@@ -109,7 +106,3 @@ def _ports(stack: Stack) -> list[Finding]:
             Finding("ports", what, mend or EDIT) for what, _, mend in (fault.partition("; ") for fault in error.faults)
         ]
     return []
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
