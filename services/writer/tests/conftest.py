@@ -170,7 +170,7 @@ async def running(settings):
             await task
 
 
-def maintaining(database_url, stop, *, retention=90 * 86400.0, log_retention=30 * 86400.0):
+def maintaining(database_url, stop, *, retention=90 * 86400.0, log_retention=30 * 86400.0, notice=0.0):
     """Maintenance every few milliseconds, with no journal of which anything is stored."""
     return maintain(
         Secret(database_url),
@@ -179,6 +179,7 @@ def maintaining(database_url, stop, *, retention=90 * 86400.0, log_retention=30 
         interval=0.02,
         floor=lambda: Position(1, 0),
         stop=stop,
+        notice=notice,
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from seve_writer.database.maintenance import NOTICE
 from seve_writer.schema.layout import lay_out
 from support.conditions import eventually
 
@@ -122,5 +123,29 @@ async def test_an_unreachable_database_only_delays_maintenance(migrated, query, 
     await eventually(lambda: "42883" in capsys.readouterr().out, "the failure told")
     assert not task.done()
     assert query("SELECT * FROM measurements") == []
+    stop.set()
+    await task
+
+
+async def test_a_shorter_retention_deletes_nothing_before_it_was_announced(migrated, query, capsys):
+    """The log says what will go, when at the earliest, and how to keep it; what is due each day goes at once."""
+    lay_out(migrated, 90 * DAYS)
+    query(
+        "INSERT INTO measurements SELECT now() - i * interval '1 day', 'a', 'co2', '', i FROM generate_series(0, 89) i"
+    )
+    stop = asyncio.Event()
+    task = asyncio.create_task(maintaining(migrated, stop, retention=30 * DAYS, log_retention=0, notice=NOTICE))
+    told = ""
+
+    def announced():
+        nonlocal told
+        told += capsys.readouterr().out
+        return "will be deleted" in told
+
+    await eventually(announced, "announced")
+    assert all(word in told for word in ("RETENTION", "measurements", "30d", "1h", "restart the writers"))
+    assert query("SELECT count(*) FROM measurements") == [(90,)]
+    query("DELETE FROM measurements WHERE time < now() - interval '30 days 12 hours'")
+    await eventually(lambda: query("SELECT count(*) FROM measurements") == [(30,)], "only the young ones left")
     stop.set()
     await task

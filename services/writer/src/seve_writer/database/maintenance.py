@@ -3,7 +3,8 @@ does; deletes the states of modules that are gone, and old lines of logs; merges
 Runs small transactions under a transaction-level lock, which works behind a transaction-pooling PgBouncer too. Failures
 are logged and retried; they never stop a writer from writing batches.
 
-A row is old if two clocks agree, the database's and this writer's: a clock that jumped ahead deletes nothing.
+A row is old if two clocks agree, the database's and this writer's: a clock that jumped ahead deletes nothing. What has
+been too old for a day before this process looked, as after a shorter RETENTION, is announced and goes an hour later.
 """
 
 import time
@@ -16,6 +17,7 @@ from psycopg import AsyncConnection
 from seve_runtime.errors import describe
 from seve_runtime.lifecycle import Stop, pause
 from seve_runtime.settings import Secret
+from seve_runtime.units import duration_text
 from seve_schema.position import Position
 
 from seve_writer import metrics
@@ -24,6 +26,11 @@ from seve_writer.database.rollup import REPEATABLE, roll_up
 log = structlog.get_logger()
 
 DELETED_AT_ONCE: Final = 5000
+OVERDUE: Final = 86400.0
+NOTICE: Final = 3600.0
+"""Seconds: rows that are too old by OVERDUE are deleted NOTICE after this process announced it. Where writers ran all
+the while, no row is that old."""
+
 BETWEEN: Final = 0.05
 """Seconds between two transactions, so that a large deletion leaves room for others."""
 
@@ -61,6 +68,13 @@ DELETE FROM device_logs WHERE ctid = ANY (ARRAY(SELECT ctid FROM device_logs WHE
 """  # noqa: S608  (constants of this module)
 
 
+_OLDEST: Final = {
+    table: f"SELECT min({time}), min({time}) < {_CUT} - make_interval(secs => %(overdue)s) FROM {table}"  # noqa: S608
+    for table, time in (("measurements", "time"), ("device_logs", "updated_at"))
+}
+_SETTINGS: Final = {"measurements": "RETENTION", "device_logs": "LOG_RETENTION"}
+
+
 async def maintain(
     url: Secret,
     *,
@@ -69,10 +83,16 @@ async def maintain(
     interval: float,
     floor: Callable[[], Position],
     stop: Stop,
+    notice: float = NOTICE,
 ) -> None:
     """Run every `interval` seconds until `stop`. Retentions are in seconds; 0 keeps every measurement, or every line of
     a log. `floor` gives the writers' acknowledgement floor.
     """
+    announced: dict[str, float] = {}
+
+    async def due(connection: AsyncConnection[Any], table: str, seconds: float) -> bool:
+        return await _due(connection, table, seconds, notice, announced)
+
     while not await pause(stop, interval):
         try:
             async with await AsyncConnection.connect(
@@ -81,11 +101,11 @@ async def maintain(
                 plain = await _plain(connection)
                 if plain:
                     metrics.ROLLED_UP.inc(await _roll_up(connection, floor, stop))
-                if retention and plain:
+                if retention and plain and await due(connection, "measurements", retention):
                     metrics.RETIRED.inc(await _retire(connection, _DELETE, retention, stop))
                 for table in _STATES if retention else ():
                     metrics.RETIRED_STATES.inc(await _retire(connection, _delete_states(table), retention, stop))
-                if log_retention:
+                if log_retention and await due(connection, "device_logs", log_retention):
                     metrics.RETIRED_LOGS.inc(await _retire(connection, _DELETE_LOGS, log_retention, stop))
                 metrics.MERGED.inc(await _merge(connection, stop))
         except psycopg.Error as error:
@@ -111,6 +131,32 @@ async def _roll_up(connection: AsyncConnection[Any], floor: Callable[[], Positio
         total += rows
         if not more or await pause(stop, BETWEEN):
             return total
+
+
+async def _due(
+    connection: AsyncConnection[Any], table: str, retention: float, notice: float, announced: dict[str, float]
+) -> bool:
+    """Return whether old rows of a table may be deleted now: at once, or `notice` seconds after it was announced.
+    `announced` has when it was, by table (seconds, monotonic).
+    """
+    async with connection.transaction():
+        bounds = {"now": time.time(), "retention": retention, "overdue": OVERDUE}
+        row = await (await connection.execute(_OLDEST[table], bounds)).fetchone()
+    oldest, overdue = row or (None, None)
+    if oldest is None or not overdue:
+        announced.pop(table, None)
+        return True
+    if table not in announced:
+        announced[table] = time.monotonic()
+        log.warning(
+            "rows older than the retention will be deleted; to keep them, set it longer and restart the writers",
+            table=table,
+            setting=_SETTINGS[table],
+            retention=duration_text(retention),
+            oldest=oldest.isoformat(),
+            not_before=duration_text(notice),
+        )
+    return time.monotonic() - announced[table] >= notice
 
 
 async def _retire(connection: AsyncConnection[Any], statement: str, retention: float, stop: Stop) -> int:
