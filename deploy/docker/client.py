@@ -57,7 +57,7 @@ def main() -> int:
 
 def _status() -> int:
     """Ask the servers; what Compose's logs said of errors comes on stdin, as `container | {event}`."""
-    found = status_report.Report(headline="", healthy=True)
+    found = status_report.StatusReport(headline="", healthy=True)
     status_report.ask_servers(found, os.environ, _secret("DATABASE_URL_FILE"))
     disk = shutil.disk_usage("/")  # of Docker's own folder, where its volumes are
     status_report.note_room(found, Room(disk.free, disk.total))

@@ -17,7 +17,7 @@ import psycopg
 from support.embedded import NatsServer, PostgresServer
 from support.mosquitto import Mosquitto
 
-from bench.measure import MICROS, Screens, Wish, percentiles, publish
+from bench.measure import MICROS, LoadSpec, Screens, percentiles, publish
 from bench.receiver import Receiver
 from bench.usage import cpu_seconds
 
@@ -60,7 +60,7 @@ def _through(server: Mosquitto, folder: Path, rate: float, seconds: float) -> tu
     """What came through the broker: latency (ms), and what the load says with the rate at which all of it came."""
     receiver, log = Receiver(server.mqtt_port, 1), folder / "sent"
     try:
-        load = publish(server.mqtt_url, Wish(rate, seconds), log, 1)
+        load = publish(server.mqtt_url, LoadSpec(rate, seconds), log, 1)
         receiver.wait(load["sent"])
     finally:
         receiver.close()

@@ -22,7 +22,7 @@ LAST_BATCHES = 200
 """Samples whose commit is left out: nothing follows that fills their batch, so they wait for FLUSH_INTERVAL."""
 
 
-class Wish(NamedTuple):
+class LoadSpec(NamedTuple):
     """What to publish and who watches. Modules are named `load-00000` and so on. Without clients
     nobody does; `arrive` is a fleet that connects at once.
     """
@@ -65,13 +65,13 @@ class Screens:
             self._process.communicate()
 
 
-def publish(url: str, wish: Wish, log: Path, first: int) -> dict:
+def publish(url: str, spec: LoadSpec, log: Path, first: int) -> dict:
     """Run the load to its end; what came of it. Raises RuntimeError, with its words, for one that broke off."""
-    shown = {"rate": wish.rate, "seconds": wish.seconds, "modules": wish.modules, "connections": wish.connections}
-    shown |= {"form": wish.form, "first": first, "log": log}
-    options = [f"--{name}={value}" for name, value in shown.items()] + ["--arrive"] * wish.arrive
+    shown = {"rate": spec.rate, "seconds": spec.seconds, "modules": spec.modules, "connections": spec.connections}
+    shown |= {"form": spec.form, "first": first, "log": log}
+    options = [f"--{name}={value}" for name, value in shown.items()] + ["--arrive"] * spec.arrive
     command = [sys.executable, "-m", "seve_fleet.load.publisher", url, *options]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=wish.seconds * 5 + 300)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=spec.seconds * 5 + 300)
     if not done.stdout:
         raise RuntimeError(done.stderr.strip())
     return json.loads(done.stdout.splitlines()[-1])
@@ -82,7 +82,7 @@ class Run(NamedTuple):
     (microseconds since 1970, with its number), what the table holds, and what the parts used.
     """
 
-    wish: Wish
+    spec: LoadSpec
     load: dict
     seen: dict | None
     sent: array
@@ -92,19 +92,19 @@ class Run(NamedTuple):
     usage: Usage
 
 
-def observed(pipeline: Pipeline, wish: Wish) -> Run:
+def observed(pipeline: Pipeline, spec: LoadSpec) -> Run:
     """Publish, watch, wait until all is stored, count."""
-    count = round(wish.rate * wish.seconds)
+    count = round(spec.rate * spec.seconds)
     first = pipeline.number(count)
     before = accounted(pipeline)
-    with tempfile.TemporaryDirectory() as folder, screened(pipeline, Path(folder), wish, first) as screens:
+    with tempfile.TemporaryDirectory() as folder, screened(pipeline, Path(folder), spec, first) as screens:
         log = Path(folder) / "sent"
         with Usage(pipeline.processes) as usage:
-            load = publish(pipeline.mqtt_url, wish, log, first)
+            load = publish(pipeline.mqtt_url, spec, log, first)
             seen = screens.result(load["sent"]) if screens else None
-            wait_stored(pipeline, first, count, load["sent"], before=before, patience=wish.patience)
+            wait_stored(pipeline, first, count, load["sent"], before=before, patience=spec.patience)
         return Run(
-            wish,
+            spec,
             load,
             seen,
             array("q", log.read_bytes()),
@@ -116,13 +116,13 @@ def observed(pipeline: Pipeline, wish: Wish) -> Run:
 
 
 @contextmanager
-def screened(pipeline: Pipeline, folder: Path, wish: Wish, first: int) -> Iterator[Screens | None]:
-    """The screens that a run wishes for, gone after it."""
-    if not wish.clients:
+def screened(pipeline: Pipeline, folder: Path, spec: LoadSpec, first: int) -> Iterator[Screens | None]:
+    """The screens of a run, stopped after it."""
+    if not spec.clients:
         yield None
         return
-    url, count = f"{pipeline.ws_url}?{wish.query}", round(wish.rate * wish.seconds)
-    screens = Screens(url, folder / "seen", wish.clients, first, count, wish.patience)
+    url, count = f"{pipeline.ws_url}?{spec.query}", round(spec.rate * spec.seconds)
+    screens = Screens(url, folder / "seen", spec.clients, first, count, spec.patience)
     try:
         yield screens
     finally:
@@ -134,19 +134,19 @@ def filled(pipeline: Pipeline, rows: int, modules: int, rate: int) -> tuple[int,
 
     A screen says when the journal holds them all, which is later than the broker's acknowledgement.
     """
-    wish = Wish(rate, rows / rate, modules, query="module=*&batch=1")
+    spec = LoadSpec(rate, rows / rate, modules, query="module=*&batch=1")
     first = pipeline.number(rows)
-    with tempfile.TemporaryDirectory() as folder, screened(pipeline, Path(folder), wish, first) as screens:
-        load = publish(pipeline.mqtt_url, wish, Path(folder) / "sent", first)
+    with tempfile.TemporaryDirectory() as folder, screened(pipeline, Path(folder), spec, first) as screens:
+        load = publish(pipeline.mqtt_url, spec, Path(folder) / "sent", first)
         screens.result(load["sent"])
     return first, load
 
 
-def measured(pipeline: Pipeline, wish: Wish) -> dict:
+def measured(pipeline: Pipeline, spec: LoadSpec) -> dict:
     """A run as a row of figures."""
-    run = observed(pipeline, wish)
+    run = observed(pipeline, spec)
     return (
-        _load_figures(wish, run.load)
+        _load_figures(spec, run.load)
         | run.counted
         | (_frame_figures(run) if run.seen else {})
         | _commit_figures(run.commits, run.sent)
@@ -185,12 +185,12 @@ def percentiles(values: Iterable[float]) -> dict[str, float | None]:
     return {name: ranked[int((len(ranked) - 1) * place)] for name, place in places.items()} | {"max": ranked[-1]}
 
 
-def _load_figures(wish: Wish, load: dict) -> dict:
+def _load_figures(spec: LoadSpec, load: dict) -> dict:
     return {
-        "rate": wish.rate,
-        "modules": wish.modules,
-        "connections": wish.connections,
-        "form": wish.form,
+        "rate": spec.rate,
+        "modules": spec.modules,
+        "connections": spec.connections,
+        "form": spec.form,
         "sent": load["sent"],
         "sent_rate": load["sent"] / load["seconds"],
         "held": load["seconds"] <= max(load["planned"] * KEPT_PACE, load["planned"] + 0.05),

@@ -2,7 +2,7 @@
 
 import pytest
 from seve_embedded.shared.disk import FULL, Room
-from seve_embedded.shared.status_report import Report, add_stream, note_room
+from seve_embedded.shared.status_report import StatusReport, add_stream, note_room
 from seve_embedded.supervision.files import room_at, size_of
 
 GIB = 1 << 30
@@ -27,7 +27,7 @@ def test_a_warning_comes_before_the_disk_is_full(room, growth, warning):
 
 
 def test_status_counts_what_every_stream_may_still_take():
-    report = Report(headline="", healthy=True)
+    report = StatusReport(headline="", healthy=True)
     add_stream(report, "TELEMETRY", 1, GIB, limit=3 * GIB, purpose="")
     add_stream(report, "LATEST", 1, 2 * GIB, limit=GIB, purpose="")
     add_stream(report, "unbounded", 1, GIB, limit=0, purpose="")
@@ -37,7 +37,7 @@ def test_status_counts_what_every_stream_may_still_take():
 
 
 def test_a_full_disk_is_not_as_it_should_be():
-    report = Report(headline="", healthy=True)
+    report = StatusReport(headline="", healthy=True)
     note_room(report, Room(0, GIB))
     assert report.disk.startswith("Disk: WARNING: the disk is full")
     assert not report.healthy

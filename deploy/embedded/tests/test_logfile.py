@@ -2,7 +2,7 @@
 
 import json
 
-from seve_embedded.commands.logs import Followed
+from seve_embedded.commands.logs import LogTail
 from seve_embedded.shared import logfile
 
 
@@ -41,7 +41,7 @@ def test_follows_a_log_through_its_rotation(tmp_path):
     """Lines are whole, none is missed when the file is renamed, none is shown twice."""
     path = tmp_path / "nats.log"
     path.write_text("before\n")
-    log = Followed(path)
+    log = LogTail(path)
     with path.open("a") as file:
         file.write("one\nhal")
     assert log.new_lines() == ["one"]

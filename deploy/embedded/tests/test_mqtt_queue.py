@@ -127,7 +127,7 @@ def test_a_client_has_a_thousand_subscriptions_at_most(server):
 async def streams(broker):
     """Bytes that each stream of the broker holds."""
     client = Client()
-    await client.connect(broker, inbox_prefix=mqtt_queue.UNSEEN)
+    await client.connect(broker, inbox_prefix=mqtt_queue.INBOX_PREFIX)
     try:
         return {info.config.name: info.state.bytes for info in await client.jetstream().streams_info()}
     finally:

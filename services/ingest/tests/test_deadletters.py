@@ -6,7 +6,7 @@ import sys
 
 import nats
 import pytest
-from seve_ingest.deadletters.records import Letter, line, whole
+from seve_ingest.deadletters.records import StoredDeadLetter, line, whole
 from seve_runtime.nats import topology
 from seve_schema.codec import encode
 from seve_schema.deadletter import IngestDeadLetter, JournalDeadLetter, WriterDeadLetter
@@ -65,7 +65,7 @@ LETTERS = [
 
 @pytest.fixture
 async def letters(streams):
-    """A stream with one letter of each sort, in sequences 1 to 6."""
+    """A stream with one dead letter of each sort, in sequences 1 to 6."""
     client = await nats.connect(streams.url)
     for service, reason, content in LETTERS:
         await client.jetstream().publish(f"deadletter.{service}.{reason}", encode(content))
@@ -124,13 +124,13 @@ async def test_show_tells_all_of_one(letters, tool):
 
 def test_no_letter_steers_the_terminal():
     """Its topic and its error are text of the device."""
-    letter = Letter(1, "malformed", refused("odd\x1b[2J/co2", b"", "malformed", error="\x9b31m"))
-    assert line(letter).isprintable()
-    assert all(each.isprintable() for each in whole(letter).split("\n"))
+    dead_letter = StoredDeadLetter(1, "malformed", refused("odd\x1b[2J/co2", b"", "malformed", error="\x9b31m"))
+    assert line(dead_letter).isprintable()
+    assert all(each.isprintable() for each in whole(dead_letter).split("\n"))
 
 
 async def test_retry_normalises_again_and_keeps_the_time_of_receipt(letters, tool, streams):
-    """The range that refused it is gone; the letter is deleted once JetStream holds what it became."""
+    """The range that refused it is gone; the dead letter is deleted once JetStream holds what it became."""
     code, _, _ = await tool("retry", "2")
     [envelope] = await drain(streams)
     assert (code, envelope.value, envelope.received_at, envelope.delivery_key) == (0, 9000.0, RECEIVED, "k:0")
@@ -152,7 +152,7 @@ async def test_a_state_that_is_retried_is_old_news(letters, tool, streams):
 
 
 async def test_the_writer_s_envelope_is_published_as_it_is(letters, tool, streams):
-    """Once, however often the retry is repeated before the letter is gone."""
+    """Once, however often the retry is repeated before the dead letter is gone."""
     await tool("retry", "--service", "writer", "--reason", "22003")
     assert await drain(streams) == [ENVELOPE]
 

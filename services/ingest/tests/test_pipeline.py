@@ -141,9 +141,13 @@ def test_an_acknowledgement_lost_with_its_connection_is_repeated(fixture):
 def test_a_dead_letter_is_acknowledged_once_jetstream_holds_it(fixture):
     """It carries topic, payload, reason and key."""
     [publish] = fixture.take((b"a/system", b"no json", 1, QOS1))
-    letter = decode_deadletter(publish.data)
-    assert (publish.subject, letter.payload, letter.topic) == ("deadletter.ingest.malformed", b"no json", "a/system")
-    assert publish.id.startswith(letter.delivery_key)
+    dead_letter = decode_deadletter(publish.data)
+    assert (publish.subject, dead_letter.payload, dead_letter.topic) == (
+        "deadletter.ingest.malformed",
+        b"no json",
+        "a/system",
+    )
+    assert publish.id.startswith(dead_letter.delivery_key)
     assert fixture.pipeline.acknowledgeable() == []
     assert fixture.hold([publish]) == [1]
     assert fixture.outcomes() == {("deadletter", "malformed"): 1}
@@ -154,12 +158,12 @@ def test_the_dead_letter_of_a_too_long_payload_is_cut(fixture):
     cut = Cut(b"x" * (256 * 1024 + 1))
     cut.size, cut.digest = 1_000_000, "abc"
     [publish] = fixture.take((b"a/x", cut, 1, QOS1))
-    letter = decode_deadletter(publish.data)
+    dead_letter = decode_deadletter(publish.data)
     assert (
-        len(letter.payload),
-        letter.size,
-        letter.digest,
-        letter.reason,
+        len(dead_letter.payload),
+        dead_letter.size,
+        dead_letter.digest,
+        dead_letter.reason,
     ) == (256 * 1024, 1_000_000, "abc", "too_large")
 
 

@@ -6,7 +6,7 @@ from seve_ingest.routing.presets import NATIVE
 from seve_ingest.routing.routes import RouteTable
 from seve_ingest.tap import lines
 from seve_runtime.nats.direct import Frame
-from seve_runtime.nats.stream_reader import Stored
+from seve_runtime.nats.stream_reader import StoredMessage
 from seve_schema.codec import encode, join
 from seve_schema.deadletter import IngestDeadLetter, WriterDeadLetter
 from seve_schema.envelope import Envelope
@@ -23,7 +23,7 @@ def envelope(module, **other):
 
 
 def stored(data, subject="telemetry.a.measurement"):
-    return Stored(Frame(subject, "", data), 7, NOW * 1000)
+    return StoredMessage(Frame(subject, "", data), 7, NOW * 1000)
 
 
 def test_a_message_shows_what_becomes_of_it_and_why_it_was_repaired():
@@ -52,7 +52,7 @@ def test_each_envelope_of_a_journal_message_has_its_place_and_its_delay():
 
 
 def test_a_dead_letter_shows_its_reason_and_its_payload():
-    letter = IngestDeadLetter(
+    dead_letter = IngestDeadLetter(
         topic="croissance/co2",
         payload=b"warm",
         size=4,
@@ -61,7 +61,7 @@ def test_a_dead_letter_shows_its_reason_and_its_payload():
         error="co2 is no number",
         received_at=format_time(NOW),
     )
-    dead = stored(encode(letter), "deadletter.ingest.not_a_number")
+    dead = stored(encode(dead_letter), "deadletter.ingest.not_a_number")
     [[head, payload]] = lines.of_dead(dead, frozenset({"croissance"}))
     assert "ingest/not_a_number" in head
     assert payload == "payload    warm"

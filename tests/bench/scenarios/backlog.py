@@ -4,7 +4,7 @@ from array import array
 
 from support import faults
 
-from bench.measure import MICROS, Wish, costs, publish, screened
+from bench.measure import MICROS, LoadSpec, costs, publish, screened
 from bench.options import Options
 from bench.pipeline import Pipeline
 from bench.plot import Axis
@@ -23,18 +23,20 @@ def run(bench: Bench) -> list[dict]:
     with bench.pipeline(broker=options.broker) as pipeline:
         for form in options.forms:
             bench.say(f"{options.rows:,} samples, {form}, wait in the broker")
-            rows.append({"form": form} | emptied(bench, pipeline, Wish(FILL_PER_SECOND, 0, options.modules, form=form)))
+            rows.append(
+                {"form": form} | emptied(bench, pipeline, LoadSpec(FILL_PER_SECOND, 0, options.modules, form=form))
+            )
     return rows
 
 
-def emptied(bench: Bench, pipeline: Pipeline, wish: Wish) -> dict:
+def emptied(bench: Bench, pipeline: Pipeline, spec: LoadSpec) -> dict:
     """Freeze ingest, publish, and time what follows by the frames that a screen is sent."""
-    wish = wish._replace(seconds=bench.options.rows / wish.rate, query="module=*&batch=1")
+    spec = spec._replace(seconds=bench.options.rows / spec.rate, query="module=*&batch=1")
     first = pipeline.number(bench.options.rows)
     before, log = accounted(pipeline), bench.folder / "sent"
-    with screened(pipeline, bench.folder, wish, first) as screens:
+    with screened(pipeline, bench.folder, spec, first) as screens:
         with faults.frozen(pipeline.part("ingest")):
-            load = publish(pipeline.mqtt_url, wish, log, first)
+            load = publish(pipeline.mqtt_url, spec, log, first)
         with Usage(pipeline.processes) as usage:
             seen = screens.result(load["sent"])
             wait_stored(pipeline, first, bench.options.rows, load["sent"], before=before)

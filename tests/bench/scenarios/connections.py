@@ -1,6 +1,6 @@
 """`connections`: the same rate from few MQTT connections and from one per device."""
 
-from bench.measure import Wish, measured
+from bench.measure import LoadSpec, measured
 from bench.options import Options
 from bench.plot import Axis
 from bench.scenario import (
@@ -25,8 +25,8 @@ def run(bench: Bench) -> list[dict]:
     with bench.pipeline(broker=options.broker) as pipeline:
         for count in options.connections:
             bench.say(f"{count:,} connections, {options.rate:,} samples per second for {options.seconds} s")
-            wish = Wish(options.rate, options.seconds, max(options.modules, count), count, options.form)
-            rows.append(measured(pipeline, wish))
+            spec = LoadSpec(options.rate, options.seconds, max(options.modules, count), count, options.form)
+            rows.append(measured(pipeline, spec))
     return rows
 
 

@@ -1,6 +1,6 @@
 """`fanout`: one module to ever more WebSocket clients, FRAMES per second in all; what an idle client costs."""
 
-from bench.measure import Wish, measured
+from bench.measure import LoadSpec, measured
 from bench.options import Options
 from bench.plot import Axis
 from bench.scenario import FRAME, RUN, START_SECONDS, STEP_SECONDS, Bench, Plot, Scenario
@@ -17,8 +17,8 @@ def run(bench: Bench) -> list[dict]:
             rate = max(1, options.frames // clients)
             bench.say(f"{clients:,} clients, {rate:,} samples per second to each for {options.seconds} s")
             before = resident(pipeline.pid("broadcaster")) / 1e6
-            wish = Wish(rate, options.seconds, modules=1, clients=clients, query="module=load-00000")
-            row = measured(pipeline, wish)
+            spec = LoadSpec(rate, options.seconds, modules=1, clients=clients, query="module=load-00000")
+            row = measured(pipeline, spec)
             row["clients"] = clients
             row["frames_per_second"] = row["sent_rate"] * clients
             row["frame_us"] = row["cpu_us"]["broadcaster"] / clients

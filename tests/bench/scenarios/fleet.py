@@ -1,6 +1,6 @@
 """`fleet`: what a sample costs as the same rate comes from ever more modules."""
 
-from bench.measure import Wish, measured
+from bench.measure import LoadSpec, measured
 from bench.options import Options
 from bench.plot import Axis
 from bench.scenario import (
@@ -24,7 +24,7 @@ def run(bench: Bench) -> list[dict]:
         for modules in options.modules:
             with bench.pipeline(broker=options.broker) as pipeline:  # its own: series of an earlier run cost memory
                 bench.say(f"{modules:,} modules, {form}, {options.rate:,} samples per second for {options.seconds} s")
-                row = measured(pipeline, Wish(options.rate, options.seconds, modules, options.connections, form))
+                row = measured(pipeline, LoadSpec(options.rate, options.seconds, modules, options.connections, form))
                 rows.append(row)
     for row in rows:
         same = {other["modules"]: other["pipeline_us"] for other in rows if other["form"] == row["form"]}

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from support.honest import honest
 from support.raw_client import subscribed
 
-from bench.measure import MICROS, Wish, publish
+from bench.measure import MICROS, LoadSpec, publish
 from bench.options import Options
 from bench.pipeline import Pipeline
 from bench.plot import Axis
@@ -44,9 +44,9 @@ class Done(NamedTuple):
 def names(bench: Bench, pipeline: Pipeline) -> Done:
     """A new module in every sample."""
     options = bench.options
-    wish = Wish(options.rate, options.names / options.rate, options.names)
+    spec = LoadSpec(options.rate, options.names / options.rate, options.names)
     before = accounted(pipeline)
-    load = publish(pipeline.mqtt_url, wish, bench.folder / "sent", pipeline.number(options.names))
+    load = publish(pipeline.mqtt_url, spec, bench.folder / "sent", pipeline.number(options.names))
     deadline = time.monotonic() + PATIENCE_SECONDS
     while accounted(pipeline) - before < load["sent"] and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
@@ -59,8 +59,8 @@ def unread(bench: Bench, pipeline: Pipeline) -> Done:
     with contextlib.ExitStack() as several:
         for _ in range(options.clients):
             several.enter_context(subscribed(pipeline.ws_url, "module=*", RECEIVE_BUFFER))
-        wish = Wish(options.rate, options.seconds)
-        publish(pipeline.mqtt_url, wish, bench.folder / "sent", pipeline.number(options.rate * options.seconds))
+        spec = LoadSpec(options.rate, options.seconds)
+        publish(pipeline.mqtt_url, spec, bench.folder / "sent", pipeline.number(options.rate * options.seconds))
         counted = pipeline.metrics("broadcaster").items()
         held = sum(value for name, value in counted if name.startswith("seve_broadcaster_clients{"))
     return Done(options.clients, int(held) - 1)  # 1: the honest screen

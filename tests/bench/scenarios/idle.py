@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from bench.measure import Wish, publish
+from bench.measure import LoadSpec, publish
 from bench.options import Options
 from bench.plot import Axis
 from bench.scenario import PARTS, START_SECONDS, Bench, Plot, Scenario
@@ -32,7 +32,7 @@ def run(bench: Bench) -> list[dict]:
 
 def _publish(pipeline, rate: float, seconds: float, modules: int, log: Path) -> None:
     first = pipeline.number(round(rate * seconds))
-    publish(pipeline.mqtt_url, Wish(rate, seconds, modules), log, first)
+    publish(pipeline.mqtt_url, LoadSpec(rate, seconds, modules), log, first)
 
 
 def shares(usage: Usage, seconds: float) -> dict:

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from support.raw_client import deaf
 
-from bench.measure import Wish, measured
+from bench.measure import LoadSpec, measured
 from bench.options import Options
 from bench.plot import Axis
 from bench.scenario import CEILING, COMMIT, COSTS, FRAME, RUN, START_SECONDS, STEP_SECONDS, Bench, Plot, Scenario
@@ -18,8 +18,8 @@ def run(bench: Bench) -> list[dict]:
             held.enter_context(deaf(pipeline.ws_url, "*"))
         for rate in options.rates:
             bench.say(f"{rate:,} samples per second for {options.seconds} s")
-            wish = Wish(rate, options.seconds, options.modules, options.connections, options.form)
-            rows.append(measured(pipeline, wish))
+            spec = LoadSpec(rate, options.seconds, options.modules, options.connections, options.form)
+            rows.append(measured(pipeline, spec))
     return rows
 
 

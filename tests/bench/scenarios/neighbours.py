@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.measure import Wish, measured
+from bench.measure import LoadSpec, measured
 from bench.options import Options
 from bench.pipeline import Pipeline
 from bench.plot import Axis
@@ -19,9 +19,9 @@ def run(bench: Bench) -> list[dict]:
         with bench.pipeline(broker=options.broker) as pipeline:
             rate = times * options.rate / options.modules
             bench.say(f"one device at {rate:,.0f} samples per second, {times:,} times its share")
-            wish = Wish(options.rate, options.seconds, options.modules, options.modules, options.form)
+            spec = LoadSpec(options.rate, options.seconds, options.modules, options.modules, options.form)
             with flooding(pipeline, rate, options.seconds):
-                rows.append({"times": str(times), "flood_rate": rate} | measured(pipeline, wish))
+                rows.append({"times": str(times), "flood_rate": rate} | measured(pipeline, spec))
     return rows
 
 

@@ -1,6 +1,6 @@
 """`soak`: one rate for minutes. Slopes of memory and latency, by least squares over the windows behind the first."""
 
-from bench.measure import MICROS, Run, Wish, costs, observed, percentiles
+from bench.measure import MICROS, LoadSpec, Run, costs, observed, percentiles
 from bench.options import Options
 from bench.plot import Axis
 from bench.scenario import FRAME, MEMORY, PARTS, START_SECONDS, STEP_SECONDS, Bench, Plot, Scenario
@@ -14,7 +14,7 @@ def run(bench: Bench) -> list[dict]:
     options = bench.options
     with bench.pipeline(broker=options.broker) as pipeline:
         bench.say(f"{options.rate:,} samples per second for {options.minutes} minutes")
-        done = observed(pipeline, Wish(options.rate, options.minutes * 60, options.modules, form=options.form))
+        done = observed(pipeline, LoadSpec(options.rate, options.minutes * 60, options.modules, form=options.form))
     rows = windows(done)
     bench.summary = done.counted | {"samples": done.load["sent"], "frames": done.seen["seen"]}
     bench.summary |= {"pipeline us": costs(done.usage, done.load["sent"])["pipeline_us"]}

@@ -5,7 +5,7 @@ counted by number, so that a sample stored or seen twice shows. A device that th
 repeats what was not acknowledged; those samples are told apart: their second row is the device's second message.
 """
 
-from bench.measure import Wish, measured
+from bench.measure import LoadSpec, measured
 from bench.options import Options
 from bench.plot import Axis
 from bench.scenario import CEILING, COSTS, FRAME, MEMORY, RUN, START_SECONDS, STEP_SECONDS, Bench, Plot, Scenario
@@ -21,8 +21,8 @@ def run(bench: Bench) -> list[dict]:
         for devices in options.devices:
             with bench.pipeline(broker=broker) as pipeline:
                 bench.say(f"{devices:,} devices on {broker}, {options.rate:,} samples per second beside their reports")
-                wish = Wish(options.rate, options.seconds, devices, devices, options.form, arrive=True, patience=90)
-                rows.append({"broker": broker} | measured(pipeline, wish))
+                spec = LoadSpec(options.rate, options.seconds, devices, devices, options.form, arrive=True, patience=90)
+                rows.append({"broker": broker} | measured(pipeline, spec))
     return rows
 
 

@@ -1,7 +1,7 @@
 """`sync`: what each NATS_SYNC_INTERVAL costs, `always` (fsync before each acknowledgement) included."""
 
 from bench.limits import journal
-from bench.measure import Wish, measured
+from bench.measure import LoadSpec, measured
 from bench.options import Options
 from bench.plot import Axis
 from bench.scenario import COSTS, FRAME, RUN, START_SECONDS, STEP_SECONDS, Bench, Plot, Scenario
@@ -20,7 +20,7 @@ def run(bench: Bench) -> list[dict]:
         with bench.pipeline(broker=options.broker, sync_interval=interval) as pipeline:
             for rate in options.rates:
                 bench.say(f"sync_interval {interval}, {rate:,} samples per second for {options.seconds} s")
-                row = measured(pipeline, Wish(rate, options.seconds, options.modules, form=options.form))
+                row = measured(pipeline, LoadSpec(rate, options.seconds, options.modules, form=options.form))
                 rows.append({"interval": interval, "journal_alone": alone["per_second"]} | row)
     return rows
 

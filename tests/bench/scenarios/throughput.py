@@ -2,7 +2,7 @@
 row and one frame, and the backlog did not grow, which shows in how soon the last row and the last frame came.
 """
 
-from bench.measure import Wish, measured
+from bench.measure import LoadSpec, measured
 from bench.options import Options
 from bench.pipeline import Pipeline
 from bench.plot import Axis
@@ -53,7 +53,7 @@ class Search:
     def holds(self, rate: float, seconds: float) -> bool:
         self._bench.say(f"{self._modules:,} modules, {rate:,.0f} samples per second for {seconds:g} s")
         options = self._bench.options
-        row = measured(self._pipeline, Wish(rate, seconds, self._modules, options.connections, options.form))
+        row = measured(self._pipeline, LoadSpec(rate, seconds, self._modules, options.connections, options.form))
         row |= {"seconds": seconds, "flat": flat(row, seconds), "confirmed": False}
         self.rows.append(row)
         return row["flat"]

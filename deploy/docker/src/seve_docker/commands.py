@@ -70,7 +70,7 @@ class Containers:
         """Run one command; gives the exit code: 1 failed, 2 settings that cannot be used."""
         try:
             return self._command(arguments.command)(arguments)
-        except prepare.Refused as error:
+        except prepare.BadSettings as error:
             print("\n".join(f"setting {fault}" for fault in error.faults), file=sys.stderr)
             return 2
         except (Failed, DeviceError) as error:
@@ -129,9 +129,9 @@ class Containers:
         return prepare.misspelt(self._written())
 
     def _settle(self, faults: list[str]) -> dict[str, str]:
-        """Make the passwords and put what Compose needs besides into its environment. Raises Refused."""
+        """Make the passwords and put what Compose needs besides into its environment. Raises BadSettings."""
         if faults:
-            raise prepare.Refused([*faults, *prepare.faults(self._root, self._compose.environ)])
+            raise prepare.BadSettings([*faults, *prepare.faults(self._root, self._compose.environ)])
         settings = prepare.prepare(self._root, self._compose.environ)
         self._compose.environ.update(settings)
         return settings

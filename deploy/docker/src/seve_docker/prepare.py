@@ -52,7 +52,7 @@ would be 20 ms each, and fifty connections per second would take all of it. The 
 """
 
 
-class Refused(ValueError):
+class BadSettings(ValueError):
     """Settings that cannot be used; `faults` has one text for each."""
 
     def __init__(self, faults: list[str]) -> None:
@@ -61,9 +61,9 @@ class Refused(ValueError):
 
 
 def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Make the passwords; return the settings that Compose needs besides. Raises Refused, and then changes nothing."""
+    """Make the passwords; return the settings that Compose needs besides. Raises BadSettings; then nothing changed."""
     if found := faults(root, environ):
-        raise Refused(found)
+        raise BadSettings(found)
     settings = doors(environ)[1] | key_files(root, environ)[0]
     folder = secrets_folder(root, environ)
     shared = shared_login(environ)
@@ -72,7 +72,7 @@ def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
         identities.check_shared(known, shared)
         devices = identities.rights(known, environ, root)
     except DeviceError as error:
-        raise Refused([str(error)]) from error
+        raise BadSettings([str(error)]) from error
     settings["MQTT_CLIENT_ID"] = environ.get("MQTT_CLIENT_ID") or client_id(folder)
     if settings["MQTT_CLIENT_ID"] == CLIENT_ID and not units.is_loopback(settings["MQTT_LISTEN"]):
         print(KNOWN_SESSION, file=sys.stderr)

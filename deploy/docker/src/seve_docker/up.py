@@ -11,7 +11,7 @@ from seve_runtime.units import reachable, split_listen
 from seve_docker import images
 from seve_docker.compose import Compose, State
 from seve_docker.errors import Failed
-from seve_docker.prepare import OWN, Refused
+from seve_docker.prepare import OWN, BadSettings
 
 CHECKED: Final = ("ingest", "writer", "history", "broadcaster")
 RESTARTS_SECONDS: Final = 45
@@ -22,7 +22,7 @@ ADDRESSES: Final = ("hostname", "-I")
 
 
 def up(compose: Compose, patience: float) -> None:
-    """Start everything and wait at most `patience` seconds. Raises Refused for settings, Failed for anything else."""
+    """Start everything and wait at most `patience` seconds. Raises BadSettings, and Failed for anything else."""
     images.choose(compose)
     print("Building (the first time takes a minute)", flush=True)
     images.build(compose)
@@ -46,7 +46,7 @@ def make_roles(compose: Compose, patience: float) -> int:
 
 
 def check_services(compose: Compose) -> None:
-    """Let every service check its settings and the files they name. Raises Refused with all faults."""
+    """Let every service check its settings and the files they name. Raises BadSettings with all faults."""
 
     def ask(service: str) -> list[str]:
         done = compose.ask("run", "--rm", "--no-deps", "-T", service, "--check")
@@ -58,7 +58,7 @@ def check_services(compose: Compose) -> None:
     # One at a time: the first creates the project's networks, which several would create under the same name.
     faults = [fault for service in CHECKED for fault in ask(service)]
     if faults:
-        raise Refused(list(dict.fromkeys(faults)))
+        raise BadSettings(list(dict.fromkeys(faults)))
 
 
 def wait_healthy(compose: Compose, patience: float) -> None:

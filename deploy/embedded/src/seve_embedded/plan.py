@@ -13,7 +13,7 @@ from seve_embedded.settings import StackSettings
 from seve_embedded.shared.links import Links, mqtt_variables, ws_variables
 
 SERVERS: Final = ("postgres", "nats")
-NOBODY_RESTARTS: Final = 2
+EXIT_BAD_SETTINGS: Final = 2
 """The exit code of settings that cannot be used: a restart would change nothing."""
 
 NATS_ENVIRONMENT: Final = {"GOGC": "400", "GOMEMLIMIT": "850MiB"}

@@ -106,7 +106,7 @@ class Stack:
             return None
 
     @property
-    def running(self) -> list[processes.Recorded]:
+    def running(self) -> list[processes.ProcessRecord]:
         """Its processes that are alive, the supervisor among them."""
         return processes.alive(self.state.pids)
 

@@ -16,7 +16,7 @@ from seve_schema.subjects import deadletter_subject, telemetry_subject
 from seve_schema.times import MICROS
 
 from seve_ingest import metrics
-from seve_ingest.deadletters.build import PER_SECOND, PER_SECOND_OF_MODULE, letter
+from seve_ingest.deadletters.build import PER_SECOND, PER_SECOND_OF_MODULE, dead_letter
 from seve_ingest.mqtt.framing import DUP, QOS, RETAIN, Arrival
 from seve_ingest.normalise.normaliser import Normaliser, Rejection, Verdict
 from seve_ingest.publish.deliveries import DUPLICATE, PUBLISHED, AckQueue, Delivery
@@ -231,7 +231,7 @@ class Pipeline:
         if not self._keeps(place.module_id, rejection.reason, delivery.received_at / MICROS):
             delivery.outcome = ("suppressed", rejection.reason)
             return
-        data = letter(
+        data = dead_letter(
             place.topic,
             arrival,
             rejection,

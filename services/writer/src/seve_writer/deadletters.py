@@ -42,17 +42,17 @@ class DeadLetters:
             metrics.SUPPRESSED.inc()
             return
         position = str(Position(journal, unit.message.sequence))
-        letter = _letter(unit, position, sqlstate, error, format_time(now))
+        content = _content(unit, position, sqlstate, error, format_time(now))
         await self._js.publish(
             deadletter_subject("writer", reason),
-            encode(letter),
+            encode(content),
             headers={"Nats-Msg-Id": f"{position}:{unit.index}"},
         )
         metrics.DEAD.labels(reason).inc()
         log.warning("dead letter", reason=reason, position=position, index=unit.index, error=error)
 
 
-def _letter(
+def _content(
     unit: Unit, position: str, sqlstate: str | None, error: str, failed_at: str
 ) -> WriterDeadLetter | JournalDeadLetter:
     if isinstance(unit.content, Unreadable):

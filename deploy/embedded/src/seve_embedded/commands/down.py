@@ -52,5 +52,5 @@ def stop_rest(stack: Stack) -> list[str]:
     return killed
 
 
-def _priority(known: dict[str, Program], process: processes.Recorded) -> int:
+def _priority(known: dict[str, Program], process: processes.ProcessRecord) -> int:
     return known[process.name].priority if process.name in known else 100

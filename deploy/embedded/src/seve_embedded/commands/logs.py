@@ -13,7 +13,7 @@ from seve_embedded.stack import Stack
 POLL_SECONDS: Final = 0.25
 
 
-ASIDE: Final = ("setup", "supervisor")
+OTHER_LOGS: Final = ("setup", "supervisor")
 """Logs that are shown when they are asked for by name."""
 
 
@@ -21,7 +21,7 @@ class NoSuchProgram(SeveError):
     """A log was asked for that nobody writes."""
 
 
-class Followed:
+class LogTail:
     """One log that grows and, when it is full, is renamed by the supervisor."""
 
     def __init__(self, path: Path) -> None:
@@ -57,15 +57,17 @@ def follow(
     Raises NoSuchProgram.
     """
     known = [program.name for program in stack.current.programs]
-    if strangers := [name for name in only if name not in (*known, *ASIDE)]:
-        raise NoSuchProgram(f"no program is called {', '.join(strangers)}: there are {', '.join((*known, *ASIDE))}")
+    if strangers := [name for name in only if name not in (*known, *OTHER_LOGS)]:
+        raise NoSuchProgram(
+            f"no program is called {', '.join(strangers)}: there are {', '.join((*known, *OTHER_LOGS))}"
+        )
     names = list(only) or known
     width = max(map(len, names))
 
     def say(name: str, line: str) -> None:
         show(f"{name:<{width}}  {line if raw else logfile.readable(line)}")
 
-    followed = {name: Followed(stack.state.log(name)) for name in names}
+    followed = {name: LogTail(stack.state.log(name)) for name in names}
     for name in names:
         for line in logfile.last_lines(stack.state.log(name), lines):
             say(name, line)

@@ -12,7 +12,15 @@ from nats.errors import Error as NatsError
 from seve_embedded.plan import Addresses, Plan, Program
 from seve_embedded.servers import mqtt_queue
 from seve_embedded.shared import logfile
-from seve_embedded.shared.status_report import PATIENCE, Report, add_stream, ask_servers, clipped, fault, note_room
+from seve_embedded.shared.status_report import (
+    PATIENCE,
+    StatusReport,
+    add_stream,
+    ask_servers,
+    clipped,
+    fault,
+    note_room,
+)
 from seve_embedded.shared.tables import duration
 from seve_embedded.stack import Stack
 from seve_embedded.supervision import probes, readiness
@@ -22,12 +30,12 @@ from seve_embedded.supervision.files import room_at
 ERRORS_SHOWN: Final = 3
 
 
-def gather(stack: Stack) -> Report:
+def gather(stack: Stack) -> StatusReport:
     """Ask everything."""
     if not stack.running:
-        return Report(headline="Sève is not up. `make up` starts it.")
+        return StatusReport(headline="Sève is not up. `make up` starts it.")
     plan = stack.current
-    report = Report(headline="Sève is up.", healthy=True)
+    report = StatusReport(headline="Sève is up.", healthy=True)
     _ask_supervisor(stack, plan, report)
     _ask_broker(report, plan.addresses)
     ask_servers(report, plan.addresses.nats, plan.addresses.database)
@@ -39,7 +47,7 @@ def gather(stack: Stack) -> Report:
     return report
 
 
-def _ask_broker(report: Report, where: Addresses) -> None:
+def _ask_broker(report: StatusReport, where: Addresses) -> None:
     try:
         found = asyncio.run(mqtt_queue.waiting(where.broker, where.nats["NATS_CA_FILE"], PATIENCE))
     except (NatsError, OSError) as error:
@@ -48,7 +56,7 @@ def _ask_broker(report: Report, where: Addresses) -> None:
         add_stream(report, "mqtt", found.messages, found.size, limit=found.limit, purpose="waits for ingest")
 
 
-def _ask_supervisor(stack: Stack, plan: Plan, report: Report) -> None:
+def _ask_supervisor(stack: Stack, plan: Plan, report: StatusReport) -> None:
     states: dict[str, ProcessState] = {}
     try:
         states = stack.supervisor.states()

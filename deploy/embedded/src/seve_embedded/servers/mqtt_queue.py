@@ -22,7 +22,7 @@ OTHERS: Final = {"$MQTT_sess": 256 << 20, "$MQTT_rmsgs": 64 << 20, "$MQTT_qos2in
 """Bytes of each stream. A session takes some 170; while the list is full no new client comes in, hence so much."""
 
 PATIENCE: Final = 5
-UNSEEN: Final = b"$SEVE.INBOX"
+INBOX_PREFIX: Final = b"$SEVE.INBOX"
 """Answers come in the devices' own account: MQTT's `#` sees every subject of it but those that begin with `$`."""
 
 
@@ -62,7 +62,9 @@ async def _bound(broker: str, ca_file: str | None, limits: Mapping[str, int]) ->
 async def _streams(broker: str, ca_file: str | None, patience: float) -> AsyncIterator[JetStreamContext]:
     client = Client()
     tls = tls_options(NatsSettings(nats_url=(broker,), nats_ca_file=ca_file or None))
-    connecting = client.connect(broker, allow_reconnect=False, connect_timeout=PATIENCE, inbox_prefix=UNSEEN, **tls)
+    connecting = client.connect(
+        broker, allow_reconnect=False, connect_timeout=PATIENCE, inbox_prefix=INBOX_PREFIX, **tls
+    )
     await asyncio.wait_for(connecting, patience)
     try:
         yield client.jetstream(timeout=patience)

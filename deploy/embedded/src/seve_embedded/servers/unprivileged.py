@@ -22,7 +22,7 @@ from typing import Final
 
 from seve_runtime.errors import SeveError
 
-ELSEWHERE: Final = Path("/var/lib/seve")
+SHARED_DATA: Final = Path("/var/lib/seve")
 """Where `nobody` finds programs and data that root keeps out of others' sight."""
 
 
@@ -63,12 +63,12 @@ def readable_programs(base: Path, *parts: str) -> Path:
     if another_user() is None or _fault((*unprivileged(), "test", "-x", str(base / parts[0]))) is None:
         return base
     installed = blake2b(f"{base} {(base / parts[0]).stat().st_mtime_ns}".encode(), digest_size=6).hexdigest()
-    copy = ELSEWHERE / f"programs-{installed}"
+    copy = SHARED_DATA / f"programs-{installed}"
     if not copy.exists():
         fresh = copy.with_suffix(f".{os.getpid()}")
         for part in parts:
             shutil.copytree(base / part, fresh / part, symlinks=True)
-        for path in (ELSEWHERE, fresh, *fresh.rglob("*")):
+        for path in (SHARED_DATA, fresh, *fresh.rglob("*")):
             if not path.is_symlink():
                 mode = path.stat().st_mode
                 path.chmod(mode | (0o555 if mode & 0o100 else 0o444))
@@ -83,11 +83,11 @@ def own_folder(folder: Path) -> Iterator[Path]:
     Where another user must own and reach it, `folder` becomes a link to one of that user's.
     """
     user = another_user()
-    fresh = folder.with_name(f"{folder.name}.new") if user is None else ELSEWHERE / f"data-{secrets.token_hex(6)}"
+    fresh = folder.with_name(f"{folder.name}.new") if user is None else SHARED_DATA / f"data-{secrets.token_hex(6)}"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True, mode=0o700)
     if user is not None:
-        ELSEWHERE.chmod(0o755)
+        SHARED_DATA.chmod(0o755)
         os.chown(fresh, user.pw_uid, user.pw_gid)
     try:
         yield fresh

@@ -30,7 +30,7 @@ TABLES: Final = (
 Rows = list[list[str]]
 
 
-class Report(msgspec.Struct, kw_only=True):
+class StatusReport(msgspec.Struct, kw_only=True):
     """What was found; `faults` are the parts that did not answer."""
 
     headline: str
@@ -47,7 +47,7 @@ class Report(msgspec.Struct, kw_only=True):
     healthy: bool = False
 
 
-def render(report: Report) -> str:
+def render(report: StatusReport) -> str:
     """The report as a page of tables."""
     parts = [
         report.headline,
@@ -63,7 +63,7 @@ def render(report: Report) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def ask_servers(report: Report, nats: Mapping[str, str], database: str) -> None:
+def ask_servers(report: StatusReport, nats: Mapping[str, str], database: str) -> None:
     """Ask NATS, by the variables `nats`, and the database; whichever does not answer becomes a fault."""
     try:
         asyncio.run(_ask_nats(report, nats))
@@ -75,7 +75,7 @@ def ask_servers(report: Report, nats: Mapping[str, str], database: str) -> None:
         fault(report, "postgres", error)
 
 
-async def _ask_nats(report: Report, nats: Mapping[str, str]) -> None:
+async def _ask_nats(report: StatusReport, nats: Mapping[str, str]) -> None:
     purposes = {
         JOURNAL: "journal, and history for screens",
         LATEST: "newest of each series",
@@ -98,7 +98,7 @@ async def _ask_nats(report: Report, nats: Mapping[str, str]) -> None:
         )
 
 
-def _ask_database(report: Report, url: str) -> None:
+def _ask_database(report: StatusReport, url: str) -> None:
     options = f"-c statement_timeout={PATIENCE}s"
     with psycopg.connect(url, connect_timeout=PATIENCE, options=options, autocommit=True) as connection:
         for name in TABLES:
@@ -117,14 +117,14 @@ def _count(connection: psycopg.Connection, name: str) -> str:
         return "-"
 
 
-def add_stream(report: Report, name: str, messages: int, held: int, *, limit: int, purpose: str) -> None:
+def add_stream(report: StatusReport, name: str, messages: int, held: int, *, limit: int, purpose: str) -> None:
     """A line of the table of streams; sizes in bytes, a limit of 0 or less is none."""
     shown = [size(limit), f"{100 * held / limit:.0f} %"] if limit > 0 else ["-", "-"]
     report.streams.append([name, f"{messages:,}", size(held), *shown, purpose])
     report.growth += max(0, limit - held)
 
 
-def note_room(report: Report, room: Room) -> None:
+def note_room(report: StatusReport, room: Room) -> None:
     """What the disk has left, once the streams are known; a full one is not as it should be."""
     warning = room.warning(report.growth)
     shown = f"{size(room.free)} of {size(room.total)} free, of which the streams may take {size(report.growth)}"
@@ -132,7 +132,7 @@ def note_room(report: Report, room: Room) -> None:
     report.healthy = report.healthy and not room.full
 
 
-def fault(report: Report, part: str, error: Exception) -> None:
+def fault(report: StatusReport, part: str, error: Exception) -> None:
     """A part that did not answer, and what it said instead."""
     report.healthy = False
     report.faults.append([part, str(error).strip().partition("\n")[0] or type(error).__name__])

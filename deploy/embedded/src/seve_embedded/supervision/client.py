@@ -9,14 +9,14 @@ import msgspec
 from seve_runtime.errors import SeveError
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
-from seve_embedded.plan import NOBODY_RESTARTS
+from seve_embedded.plan import EXIT_BAD_SETTINGS
 
 
 class NoSupervisor(SeveError):
     """Nothing answers at the socket."""
 
 
-class Refused(SeveError):
+class SupervisorRefused(SeveError):
     """The supervisor answered, and would not."""
 
 
@@ -39,7 +39,7 @@ class ProcessState(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def given_up(self) -> bool:
         """Whether the supervisor will not start it again by itself."""
-        ended = self.statename == "EXITED" and self.exitstatus == NOBODY_RESTARTS
+        ended = self.statename == "EXITED" and self.exitstatus == EXIT_BAD_SETTINGS
         return ended or self.statename in ("FATAL", "UNKNOWN")
 
 
@@ -83,7 +83,7 @@ class Supervisor:
             return getattr(self._calls.supervisor, method)(*arguments)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != unless:
-                raise Refused(f"the supervisor refuses {method} {arguments}: {fault.faultString}") from fault
+                raise SupervisorRefused(f"the supervisor refuses {method} {arguments}: {fault.faultString}") from fault
             return None
         except (OSError, http.client.HTTPException) as error:
             raise NoSupervisor(str(error)) from error

@@ -5,7 +5,7 @@ runs in the state folder, has a syntax of its own for both, and a folder may be 
 from collections.abc import Iterable
 from typing import Final
 
-from seve_embedded.plan import NOBODY_RESTARTS, Program
+from seve_embedded.plan import EXIT_BAD_SETTINGS, Program
 
 STATE_VARIABLE: Final = "SEVE_STATE"
 PYTHON_VARIABLE: Final = "SEVE_PYTHON"
@@ -65,7 +65,7 @@ def render(programs: Iterable[Program], *, root: bool, files: int) -> str:
             priority=program.priority,
             autostart="true" if program.server else "false",
             autorestart="true" if program.server else "unexpected",
-            exitcodes=NOBODY_RESTARTS,
+            exitcodes=EXIT_BAD_SETTINGS,
             stop_signal=program.stop_signal,
             stop_seconds=program.stop_seconds,
         )

@@ -14,7 +14,7 @@ import psutil
 from seve_embedded.state import FRESH_SUFFIX, write_private
 
 
-class Recorded(NamedTuple):
+class ProcessRecord(NamedTuple):
     """A process as it wrote itself down."""
 
     name: str
@@ -50,7 +50,7 @@ def record(pids: Path, name: str, pid: int) -> None:
     write_private(pids / name, f"{pid} {start_of(pid)}\n")
 
 
-def recorded(pids: Path) -> list[Recorded]:
+def recorded(pids: Path) -> list[ProcessRecord]:
     """Everything written down, alive or not."""
     if not pids.is_dir():
         return []
@@ -60,16 +60,16 @@ def recorded(pids: Path) -> list[Recorded]:
             continue
         parts = path.read_text(encoding="utf-8").split()
         if len(parts) == 2 and parts[0].isdigit():
-            found.append(Recorded(path.name, int(parts[0]), parts[1]))
+            found.append(ProcessRecord(path.name, int(parts[0]), parts[1]))
     return found
 
 
-def alive(pids: Path) -> list[Recorded]:
+def alive(pids: Path) -> list[ProcessRecord]:
     """What still runs."""
     return [process for process in recorded(pids) if process.alive]
 
 
-def send(process: Recorded, number: signal.Signals) -> None:
+def send(process: ProcessRecord, number: signal.Signals) -> None:
     """Signal a process, if it is still that one."""
     if process.alive:
         try:
@@ -78,7 +78,7 @@ def send(process: Recorded, number: signal.Signals) -> None:
             return
 
 
-def wait_gone(processes: Iterable[Recorded], seconds: float) -> list[Recorded]:
+def wait_gone(processes: Iterable[ProcessRecord], seconds: float) -> list[ProcessRecord]:
     """Wait until all are gone, at most `seconds`; gives those that are not."""
     deadline = time.monotonic() + seconds
     left = [process for process in processes if process.alive]
@@ -88,7 +88,7 @@ def wait_gone(processes: Iterable[Recorded], seconds: float) -> list[Recorded]:
     return left
 
 
-def stop(process: Recorded, number: signal.Signals, seconds: float) -> bool:
+def stop(process: ProcessRecord, number: signal.Signals, seconds: float) -> bool:
     """Ask a process to stop, and kill it after `seconds`; tells whether it had to be killed."""
     send(process, number)
     if not wait_gone([process], seconds):

@@ -79,7 +79,7 @@ class Watchdog:
             self._warned_at.pop("full", None)
 
 
-def end(process: processes.Recorded, program: Program) -> None:
+def end(process: processes.ProcessRecord, program: Program) -> None:
     """Stop a part with all its children, by force after STOP_SECONDS.
 
     A database whose children are frozen would leave them, and its memory, behind.

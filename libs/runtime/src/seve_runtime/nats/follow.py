@@ -12,7 +12,7 @@ from nats.errors import Error as NatsError
 
 from seve_runtime.nats.direct import DirectClient
 from seve_runtime.nats.stream_info import StreamState, stream_info
-from seve_runtime.nats.stream_reader import CHUNK, Stored, reading
+from seve_runtime.nats.stream_reader import CHUNK, StoredMessage, reading
 
 EVERY: Final = 0.5
 """Seconds between two looks."""
@@ -23,7 +23,7 @@ _PATIENCE: Final = 5.0
 class News(NamedTuple):
     """Messages that came since the last look, and how many before them were passed over."""
 
-    messages: list[Stored]
+    messages: list[StoredMessage]
     passed_over: int
 
 

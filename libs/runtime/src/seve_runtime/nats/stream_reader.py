@@ -31,7 +31,7 @@ IDLE_SECONDS: Final = 60.0
 """Seconds after which NATS deletes the consumer of a reader that died."""
 
 
-class Stored(msgspec.Struct, frozen=True, gc=False):
+class StoredMessage(msgspec.Struct, frozen=True, gc=False):
     """A message with its sequence in the stream and the time of its storing, nanoseconds since 1970."""
 
     frame: Frame
@@ -47,12 +47,12 @@ class Pass:
         self._client = client
         self._subject = subject
         self._inbox = inbox
-        self._chunk: list[Stored] = []
+        self._chunk: list[StoredMessage] = []
         self._left = 0
         self._fault = ""
         self._done = asyncio.Event()
 
-    async def chunk(self) -> list[Stored]:
+    async def chunk(self) -> list[StoredMessage]:
         """Return the next messages in order, none at the end. nats.errors.Error and TimeoutError end the pass."""
         if not self.pending:
             return []
@@ -72,7 +72,7 @@ class Pass:
         end = end_of(frame)
         if end is None:
             ack = parse_ack_subject(frame.reply)
-            self._chunk.append(Stored(frame, ack.sequence, ack.stored_ns))
+            self._chunk.append(StoredMessage(frame, ack.sequence, ack.stored_ns))
             self.pending = ack.pending
             self._left -= 1
             if not self._left:

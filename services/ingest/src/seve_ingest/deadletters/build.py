@@ -17,7 +17,7 @@ PER_SECOND_OF_MODULE: Final = 20
 """Most dead letters kept per second and module, so that one faulty device leaves room for those of the others."""
 
 
-def letter(
+def dead_letter(
     topic: str, arrival: Arrival, rejection: Rejection, *, received_at: int, retained: bool, key: str | None
 ) -> bytes:
     """Return the encoded dead letter of one message."""

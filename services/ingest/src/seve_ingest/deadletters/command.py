@@ -15,7 +15,7 @@ from seve_runtime.nats.stream_reader import reading
 from seve_runtime.nats.topology import DEADLETTER
 from seve_schema.deadletter import IngestReason, decode_deadletter
 
-from seve_ingest.deadletters.records import Filters, Letter, Unretriable, line, messages, whole
+from seve_ingest.deadletters.records import Filters, StoredDeadLetter, Unretriable, line, messages, whole
 from seve_ingest.normalise.normaliser import Normaliser
 
 Say = Callable[[str], None]
@@ -61,39 +61,43 @@ async def _act(
 ) -> int:
     js = client.jetstream()
     failed = done = 0
-    async for letter in _letters(client, filters, options.limit):
+    async for dead_letter in _dead_letters(client, filters, options.limit):
         done += 1
         match options.action:
             case "list":
-                say(line(letter))
+                say(line(dead_letter))
             case "show":
-                say(whole(letter))
+                say(whole(dead_letter))
             case "drop":
                 if not options.dry_run:
-                    await js.delete_msg(DEADLETTER, letter.sequence)
-                say(f"{'would drop' if options.dry_run else 'dropped'} {line(letter)}")
+                    await js.delete_msg(DEADLETTER, dead_letter.sequence)
+                say(f"{'would drop' if options.dry_run else 'dropped'} {line(dead_letter)}")
             case _:
-                failed += not await _retry(js, letter, normalise, say, dry_run=options.dry_run)
+                failed += not await _retry(js, dead_letter, normalise, say, dry_run=options.dry_run)
     say(f"{done} dead letters" + (f", {failed} not retried" if failed else ""))
     return 1 if failed else 0
 
 
-async def _retry(js: JetStreamContext, letter: Letter, normalise: Normaliser, say: Say, *, dry_run: bool) -> bool:
+async def _retry(
+    js: JetStreamContext, dead_letter: StoredDeadLetter, normalise: Normaliser, say: Say, *, dry_run: bool
+) -> bool:
     try:
-        found = messages(letter, normalise)
+        found = messages(dead_letter, normalise)
     except Unretriable as error:
-        say(f"kept {line(letter)}: {error}")
+        say(f"kept {line(dead_letter)}: {error}")
         return False
     if not dry_run:
         for index, (subject, data) in enumerate(found):
-            await js.publish(subject, data, headers={"Nats-Msg-Id": f"retry-{letter.sequence}-{index}"}, timeout=10)
-        await js.delete_msg(DEADLETTER, letter.sequence)
+            await js.publish(
+                subject, data, headers={"Nats-Msg-Id": f"retry-{dead_letter.sequence}-{index}"}, timeout=10
+            )
+        await js.delete_msg(DEADLETTER, dead_letter.sequence)
     subjects = ", ".join(subject for subject, _ in found) or "nothing: it would be ignored now"
-    say(f"{'would retry' if dry_run else 'retried'} {line(letter)} -> {subjects}")
+    say(f"{'would retry' if dry_run else 'retried'} {line(dead_letter)} -> {subjects}")
     return True
 
 
-async def _letters(client: DirectClient, filters: Filters, limit: int) -> AsyncIterator[Letter]:
+async def _dead_letters(client: DirectClient, filters: Filters, limit: int) -> AsyncIterator[StoredDeadLetter]:
     """Yield the dead letters that the filters accept, oldest first, of those in the stream at the call."""
     last = (await client.jetstream().stream_info(DEADLETTER)).state.last_seq
     subject = f"deadletter.{filters.service or '*'}.{filters.reason or '*'}"
@@ -103,10 +107,10 @@ async def _letters(client: DirectClient, filters: Filters, limit: int) -> AsyncI
                 if message.sequence > last or limit <= 0:
                     return
                 reason = message.frame.subject.rpartition(".")[2]
-                letter = Letter(message.sequence, reason, decode_deadletter(message.frame.data))
-                if filters.accept(letter):
+                dead_letter = StoredDeadLetter(message.sequence, reason, decode_deadletter(message.frame.data))
+                if filters.accept(dead_letter):
                     limit -= 1
-                    yield letter
+                    yield dead_letter
 
 
 def _moment(text: str) -> datetime:

@@ -20,7 +20,7 @@ _INGEST: Final = ingest_name("seve-ingest deadletter retry")
 """Retried messages have subjects of their own: ingest expects to be alone on its subjects."""
 
 
-class Letter(NamedTuple):
+class StoredDeadLetter(NamedTuple):
     """One dead letter: its sequence in the stream, the last token of its subject, and its content."""
 
     sequence: int
@@ -59,14 +59,14 @@ class Filters(NamedTuple):
     since: datetime | None = None
     until: datetime | None = None
 
-    def accept(self, letter: Letter) -> bool:
-        """Return whether all filters accept `letter`."""
-        at = parse_time(letter.time)
+    def accept(self, dead_letter: StoredDeadLetter) -> bool:
+        """Return whether all filters accept `dead_letter`."""
+        at = parse_time(dead_letter.time)
         return (
-            (not self.sequences or letter.sequence in self.sequences)
-            and self.service in (None, letter.service)
-            and self.reason in (None, letter.reason)
-            and (self.topic is None or fnmatch.fnmatchcase(letter.topic, self.topic))
+            (not self.sequences or dead_letter.sequence in self.sequences)
+            and self.service in (None, dead_letter.service)
+            and self.reason in (None, dead_letter.reason)
+            and (self.topic is None or fnmatch.fnmatchcase(dead_letter.topic, self.topic))
             and (self.since is None or at >= self.since)
             and (self.until is None or at < self.until)
         )
@@ -76,13 +76,13 @@ class Unretriable(Exception):
     """The reason why a retry would only make a dead letter again."""
 
 
-def messages(letter: Letter, normalise: Normaliser) -> list[tuple[str, bytes]]:
+def messages(dead_letter: StoredDeadLetter, normalise: Normaliser) -> list[tuple[str, bytes]]:
     """Return the NATS messages of a retry, subject and data. Raises Unretriable.
 
     The writer's envelope is sent as it is. Ingest's payload is normalised again with its time of receipt; anything but
     a measurement is sent as retained, so that it never replaces a newer state.
     """
-    content = letter.content
+    content = dead_letter.content
     if isinstance(content, JournalDeadLetter):
         raise Unretriable("these bytes are no envelope")
     if isinstance(content, WriterDeadLetter):
@@ -113,17 +113,19 @@ def _old_news(envelope: Envelope) -> Envelope:
     return envelope if envelope.kind == "measurement" else msgspec.structs.replace(envelope, retained=True)
 
 
-def line(letter: Letter) -> str:
+def line(dead_letter: StoredDeadLetter) -> str:
     """Return a dead letter in one line."""
-    error = letter.content.error.splitlines()[0][:80] if letter.content.error else ""
-    return visible(
-        f"{letter.sequence}  {letter.time}  {letter.service}/{letter.reason}  {letter.topic[:80]!r}  {error}"
-    )
+    error = dead_letter.content.error.splitlines()[0][:80] if dead_letter.content.error else ""
+    reason = f"{dead_letter.service}/{dead_letter.reason}"
+    return visible(f"{dead_letter.sequence}  {dead_letter.time}  {reason}  {dead_letter.topic[:80]!r}  {error}")
 
 
-def whole(letter: Letter) -> str:
+def whole(dead_letter: StoredDeadLetter) -> str:
     """Return the whole content of a dead letter as text."""
-    parts = [line(letter), *map(visible, msgspec.json.format(encode(letter.content), indent=2).decode().split("\n"))]
-    if isinstance(letter.content, IngestDeadLetter):
-        parts.append(f"payload: {letter.content.payload[:1000]!r}")
+    parts = [
+        line(dead_letter),
+        *map(visible, msgspec.json.format(encode(dead_letter.content), indent=2).decode().split("\n")),
+    ]
+    if isinstance(dead_letter.content, IngestDeadLetter):
+        parts.append(f"payload: {dead_letter.content.payload[:1000]!r}")
     return "\n".join(parts)

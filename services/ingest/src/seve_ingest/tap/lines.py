@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
-from seve_runtime.nats.stream_reader import Stored
+from seve_runtime.nats.stream_reader import StoredMessage
 from seve_schema.codec import decode_envelopes, encode
 from seve_schema.deadletter import WriterDeadLetter, decode_deadletter
 from seve_schema.envelope import Envelope
 from seve_schema.times import format_time, parse_time, to_micros
 
-from seve_ingest.deadletters.records import Letter, line
+from seve_ingest.deadletters.records import StoredDeadLetter, line
 from seve_ingest.normalise.explain import explain
 from seve_ingest.normalise.normaliser import Normaliser
 
@@ -29,7 +29,7 @@ def of_mqtt(normalise: Normaliser, topic: str, payload: bytes, *, now: int) -> l
     return [f"{_clock(now)}  {topic}  {shown}", *explain(normalise, _raw(topic), payload, received_at=now).splitlines()]
 
 
-def of_journal(message: Stored, modules: frozenset[str]) -> Iterator[list[str]]:
+def of_journal(message: StoredMessage, modules: frozenset[str]) -> Iterator[list[str]]:
     """Lines of each envelope of a journal message; of bytes that are none, one block that says so."""
     stored = message.stored_ns // 1000
     try:
@@ -42,14 +42,16 @@ def of_journal(message: Stored, modules: frozenset[str]) -> Iterator[list[str]]:
             yield [_envelope(f"{message.sequence}.{place}", envelope, stored)]
 
 
-def of_dead(message: Stored, modules: frozenset[str]) -> Iterator[list[str]]:
+def of_dead(message: StoredMessage, modules: frozenset[str]) -> Iterator[list[str]]:
     """Lines of a dead letter; none where no level of its topic is one of `modules`, if any."""
-    letter = Letter(message.sequence, message.frame.subject.rpartition(".")[2], decode_deadletter(message.frame.data))
-    if modules and modules.isdisjoint(letter.topic.split("/")):
+    dead_letter = StoredDeadLetter(
+        message.sequence, message.frame.subject.rpartition(".")[2], decode_deadletter(message.frame.data)
+    )
+    if modules and modules.isdisjoint(dead_letter.topic.split("/")):
         return
-    content = letter.content
+    content = dead_letter.content
     kept = encode(content.envelope) if isinstance(content, WriterDeadLetter) else content.payload
-    yield [line(letter), f"payload    {kept[:MOST_PAYLOAD].decode(errors='replace')}"]
+    yield [line(dead_letter), f"payload    {kept[:MOST_PAYLOAD].decode(errors='replace')}"]
 
 
 def _raw(topic: str) -> bytes:
