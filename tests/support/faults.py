@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from pathlib import Path
 
 import psutil
 
@@ -45,11 +46,21 @@ def _over(process: psutil.Process) -> bool:
     return True
 
 
+def _stands(process: psutil.Process) -> bool:
+    """Whether every thread of a process has stopped: on a busy machine the last one does milliseconds later."""
+    if not (threads := list(Path(f"/proc/{process.pid}/task").glob("*/stat"))):
+        return _over(process) or process.status() == psutil.STATUS_STOPPED
+    with suppress(OSError):  # a thread that ended
+        return all(thread.read_text().rpartition(")")[2].split()[0] in "Tt" for thread in threads)
+    return False
+
+
 @contextmanager
 def frozen(process) -> Iterator[None]:
     """A server and all of its children do nothing while the context lasts, and their connections stay."""
     told = tell(process.process.pid, signal.SIGSTOP)
     try:
+        wait_until(lambda: all(map(_stands, told)), "every thread stopped")
         yield
     finally:
         for one in reversed(told):
