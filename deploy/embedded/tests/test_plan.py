@@ -29,6 +29,13 @@ def test_services_stop_before_the_servers_they_drain_into():
     ]
 
 
+def test_postgresql_is_stopped_without_waiting_for_its_sessions():
+    """SIGINT ends them; SIGTERM would wait until the last person's psql is closed."""
+    _, programs = planned()
+    stops = {program.name: program.stop_signal for program in programs}
+    assert (stops.pop("postgres"), set(stops.values())) == ("INT", {"TERM"})
+
+
 def test_writers_count_their_admin_ports_up():
     """Each is reached by itself."""
     _, programs = planned(writers=3, writer_admin_port=9111)

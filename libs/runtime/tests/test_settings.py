@@ -180,6 +180,7 @@ def test_every_setting_is_described_with_its_default():
         (":3", ("0.0.0.0", 3), False),
         ("localhost:4", ("localhost", 4), True),
         ("127.9.9.9:5", ("127.9.9.9", 5), True),
+        ("192.168.1.5:5", ("192.168.1.5", 5), False),
         ("127.evil.example:6", ("127.evil.example", 6), False),
         ("localhost.example:7", ("localhost.example", 7), False),
     ],

@@ -4,8 +4,9 @@ import asyncio
 
 import nats
 import pytest
+from nats.js.api import DiscardPolicy, RetentionPolicy
 from seve_runtime.errors import TopologyError
-from seve_runtime.nats.topology import TopologySettings, apply, verify, wait_for
+from seve_runtime.nats.topology import TopologySettings, apply, differences, streams, verify, wait_for
 
 SMALL = TopologySettings(journal_max_bytes=1 << 20, history_max_bytes=1 << 20)
 
@@ -28,6 +29,38 @@ async def test_a_changed_size_is_applied_in_place(nats_server):
     larger = TopologySettings(journal_max_bytes=2 << 20, history_max_bytes=1 << 20)
     assert await apply(js, larger) == ["TELEMETRY updated: max_bytes"]
     assert (await js.stream_info("TELEMETRY")).config.max_bytes == 3 << 20
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "changed"),
+    [
+        ("subjects", ["telemetry.>"]),
+        ("retention", RetentionPolicy.INTEREST),
+        ("discard", DiscardPolicy.OLD),
+        ("max_bytes", 1 << 20),
+        ("max_msgs_per_subject", 1),
+        ("max_age", 60.0),
+        ("num_replicas", 3),
+        ("duplicate_window", 10.0),
+    ],
+)
+def test_each_part_of_a_streams_contract_is_compared(key, changed):
+    """What somebody changed by hand, `setup` finds and puts right."""
+    wanted = streams(SMALL)[-1]
+    assert differences(wanted, wanted) == []
+    assert differences(wanted.evolve(**{key: changed}), wanted) == [key]
+
+
+async def test_a_rule_that_was_changed_by_hand_is_put_right(nats_server):
+    """A journal that drops the oldest when it is full loses what is not stored."""
+    client = await nats.connect(nats_server.url)
+    js = client.jetstream()
+    await apply(js, SMALL)
+    await js.update_stream((await js.stream_info("TELEMETRY")).config.evolve(discard=DiscardPolicy.OLD, max_age=60.0))
+    assert await apply(js, SMALL) == ["TELEMETRY updated: discard, max_age"]
+    config = (await js.stream_info("TELEMETRY")).config
+    assert (config.discard, config.max_age) == ("new", 0)
     await client.close()
 
 

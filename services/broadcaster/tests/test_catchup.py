@@ -181,6 +181,17 @@ def test_a_gap_before_the_floor_of_a_subscription_is_not_sent():
     assert events(client) == ["subscribed", "live"]
 
 
+def test_a_gap_is_told_at_once_to_who_is_live():
+    """To every one that has a subscription, since nobody knows what was in it."""
+    hub = a_hub()
+    watching, idle = a_client(hub), a_client(hub)
+    subscribe(hub, watching, "a")
+    hub.gap(Position(JOURNAL, 3))
+    told = watching.sink.frames[-1]
+    assert (told["event"], told["from"], told["to"]) == ("gap", str(end_of(START)), str(end_of(Position(JOURNAL, 3))))
+    assert events(idle) == []
+
+
 def test_a_single_lost_message_is_a_gap():
     """Of the length of one."""
     hub = a_hub(recent_bytes=1)

@@ -84,6 +84,7 @@ def test_a_batch_has_a_most_and_never_splits_a_message():
     """A message is acknowledged as a whole, so it is written as a whole, even one that is larger than the most."""
     batch = waiting(600, 300, 200, 5000, 1)
     assert [len(batch.take().units) for _ in range(4)] == [900, 200, 5000, 1]
+    assert len(waiting(600, 400, 1).take().units) == 1000
     assert (batch.rows, batch.due_in(0)) == (0, None)
 
 

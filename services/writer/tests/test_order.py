@@ -61,6 +61,13 @@ async def test_an_overtaken_report_counts_as_replaced(store, query):
     assert query("SELECT rssi FROM device_system_status") == [(-101,)]
 
 
+async def test_a_report_that_is_written_again_changes_nothing(store, query):
+    """Its position is there already: it counts as replaced."""
+    for expected in ((1, 0, 0), (0, 0, 1)):
+        counts = await store.write(plan(units(1, status(-40)), JOURNAL))
+        assert (counts.inserted, counts.updated, counts.replaced) == expected
+
+
 async def test_two_reports_of_one_message_apply_in_their_order(store, query):
     """The place in the message is part of the position."""
     await store.write(plan(units(1, status(-40, heapFreeKb=1), status(-50)), JOURNAL))

@@ -118,6 +118,7 @@ def test_early_messages_of_a_journal_older_than_the_tables_are_unknown():
     finding = audit.findings[-1]
     assert (finding.unknown, finding.lost, audit.sound) == (((1, 4),), ((7, 7),), False)
     assert current(last=8, created=JOURNAL + 1).unknown == ((1, 8),)
+    assert current([3], last=3, created=JOURNAL).lost == ((1, 2),), "a journal as old as the tables is known whole"
 
 
 def test_holes_in_a_replaced_journal_are_lost_and_its_end_is_unknown():

@@ -151,9 +151,9 @@ async def _apply_stream(js: JetStreamContext, config: StreamConfig) -> str | Non
         if there is None:
             await js.add_stream(config)
             return f"{name} created"
-        if _differences(there, config):
+        if differences(there, config):
             await js.update_stream(config)
-            return f"{name} updated: {', '.join(_differences(there, config))}"
+            return f"{name} updated: {', '.join(differences(there, config))}"
     except APIError as error:
         raise TopologyError(name, error.description or describe(error)) from error
     return None
@@ -188,7 +188,8 @@ async def wait_for(js: JetStreamContext, stop: Stop, *, poll: float = 1.0) -> No
             return
 
 
-def _differences(there: StreamConfig, wanted: StreamConfig) -> list[str]:
+def differences(there: StreamConfig, wanted: StreamConfig) -> list[str]:
+    """Return the names of what a stream has otherwise than it is wanted."""
     keys = (
         "subjects",
         "retention",
@@ -200,10 +201,8 @@ def _differences(there: StreamConfig, wanted: StreamConfig) -> list[str]:
         "duplicate_window",
     )
     defaults = {"max_age": 0, "max_msgs_per_subject": -1}
-    return [
-        key
-        for key in keys
-        if (want := getattr(wanted, key)) is not None
-        and not (key == "duplicate_window" and want == 0)
-        and (getattr(there, key) or defaults.get(key)) != want
-    ]
+
+    def value(config: StreamConfig, key: str) -> Any:
+        return getattr(config, key) or defaults.get(key)
+
+    return [key for key in keys if value(wanted, key) is not None and value(there, key) != value(wanted, key)]

@@ -32,7 +32,6 @@ _BY_CODE: Final = {
     "25006": Fault.DATABASE,  # read_only_sql_transaction: a standby, until it is promoted
     "25P03": Fault.DATABASE,  # idle_in_transaction_session_timeout
     "25P04": Fault.DATABASE,  # transaction_timeout
-    "0A000": Fault.UNKNOWN,
 }
 
 _BY_CLASS: Final = {

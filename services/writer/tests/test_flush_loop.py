@@ -1,0 +1,67 @@
+"""What a flush does about a journal that is recreated in its midst; stand-ins say what happened in which order."""
+
+from seve_schema.codec import encode
+from seve_writer.flush_loop import FlushLoop
+from seve_writer.flush_rule import Waiting
+from seve_writer.journal.message import JournalMessage
+
+from .conftest import BASE, envelope
+
+OLD, NEW = BASE, BASE + 60_000_000
+
+
+class Recorded:
+    """The monitor, the batch writer and the consumer of one flush. `recreated` says within which step it happens."""
+
+    def __init__(self, recreated=None):
+        self.journal = self.present = OLD
+        self.recreations_possible = None
+        self.steps = []
+        self._recreated = recreated
+
+    def _step(self, name):
+        self.steps.append(name)
+        if self._recreated == name:
+            self.present = NEW
+
+    async def created_at(self):
+        self._step("ask")
+        return self.present
+
+    async def write(self, *_):
+        self._step("write")
+
+    def stop_acknowledging(self):
+        self._step("stop")
+
+    def acknowledge(self, _):
+        self._step("acknowledge")
+
+
+async def flushed(recorded, stored_at=OLD):
+    loop = FlushLoop(Waiting(1, 5.0, 10), recorded, recorded)
+    data = b"[" + encode(envelope()) + b"]"
+    loop.arrived(JournalMessage("telemetry.0a1b2c3d.measurement", data, "", 1, 1, stored_at * 1000))
+    loop.drain()
+    await loop.run(recorded)
+    return recorded.steps
+
+
+async def test_the_journal_is_asked_about_before_a_batch_is_booked_and_before_it_is_acknowledged():
+    """Wherever it could have been recreated meanwhile."""
+    assert await flushed(Recorded()) == ["ask", "write", "ask", "acknowledge"]
+
+
+async def test_a_journal_recreated_while_a_batch_is_written_is_acknowledged_nothing():
+    """The sequences in hand are other messages of the new one: the consumer is stopped before it is told of them."""
+    assert await flushed(Recorded("write")) == ["ask", "write", "ask", "stop", "acknowledge"]
+
+
+async def test_what_a_new_journal_took_is_left_to_the_next_writer():
+    """It would be booked on the old one; what came before is stored, and nothing is acknowledged."""
+    recorded = Recorded()
+    recorded.present = NEW
+    assert await flushed(recorded, stored_at=NEW) == ["ask", "stop"]
+    recorded = Recorded()
+    recorded.present = NEW
+    assert await flushed(recorded) == ["ask", "stop", "write", "ask", "stop", "acknowledge"]
