@@ -21,7 +21,7 @@ sizes = st.integers(1, 1 << 40)
 async def fill(journal):
     """Publish until the journal refuses."""
     while True:
-        await journal.js.publish("telemetry.0a1b2c3d.log", BIG)
+        await journal.js.publish("telemetry.0a1b2c3d.other", BIG)
 
 
 def test_nothing_is_purged_while_everything_fits():
@@ -58,7 +58,7 @@ async def test_a_full_journal_takes_messages_again_once_they_are_stored(journal,
 
         async def accepted():
             try:
-                await journal.js.publish("telemetry.0a1b2c3d.log", BIG)
+                await journal.js.publish("telemetry.0a1b2c3d.other", BIG)
             except APIError:
                 return False
             return True
