@@ -73,8 +73,22 @@ MUTANTS: Final = (
     Mutant(
         "a message held already is sent again",
         f"{INGEST}/publisher.py",
-        "            if last == publish.id:",
-        "            if last is publish:",
+        "            if last == publish.id or",
+        "            if last is publish or",
+        (f"{INGEST_TESTS}/test_publisher.py",),
+    ),
+    Mutant(
+        "what a killed ingest sent and arrived late is published again",
+        f"{INGEST}/pipeline.py",
+        "        if sequence <= self._memory.end:",
+        "        if sequence > 0:",
+        (f"{INGEST_TESTS}/test_publisher.py",),
+    ),
+    Mutant(
+        "a message with the key of an old one is dropped",
+        f"{INGEST}/pipeline.py",
+        "        if sequence <= self._memory.end:",
+        "        if sequence < 0:",
         (f"{INGEST_TESTS}/test_publisher.py",),
     ),
     Mutant(

@@ -221,7 +221,7 @@ def ingest(loop: VirtualLoop, rng: Random, broker: Mosquitto, *, max_inflight: i
 
     async def main(client: Client, stop: Stop) -> None:
         memory = RedeliveryMemory(identifiers=1000, window=200)
-        memory.load(await published_before(client, stop, CLIENT_ID, 10_000))
+        memory.load(*await published_before(client, stop, CLIENT_ID, 10_000))
         pipeline = Pipeline(
             RULES,
             SubjectQueues(f"{rng.getrandbits(48):x}"),

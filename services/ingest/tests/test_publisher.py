@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from seve_ingest.mqtt.framing import Arrival
+from seve_ingest.mqtt.framing import DUP, Arrival
 from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.pipeline import Pipeline
 from seve_ingest.publish.redelivery import RedeliveryMemory
@@ -26,7 +26,8 @@ class Way:
     def __init__(self, client):
         rules = Normaliser(RouteTable(("native", route) for route in NATIVE), retention=90 * 86400.0)
         limits = {"max_inflight": 100, "max_bytes": 1 << 20}
-        self.pipeline = Pipeline(rules, SubjectQueues("n"), RedeliveryMemory(), ingest="in", client_id="c", **limits)
+        self.memory = RedeliveryMemory()
+        self.pipeline = Pipeline(rules, SubjectQueues("n"), self.memory, ingest="in", client_id="c", **limits)
         self.health = Health(CONDITION)
         self.publisher = Publisher(client, self.pipeline, self.health, timeout=0.3)
         self.finished = asyncio.Event()
@@ -128,6 +129,38 @@ async def test_another_publisher_on_its_subject_is_logged_and_stops_nothing(way,
     await way.publishes(b"2")
     assert await way.values() == [1, 2]
     assert "MQTT_CLIENT_ID" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("read_up_to", [0, 1], ids=["after the journal was read", "before"])
+async def test_what_a_killed_ingest_had_sent_is_not_published_again_though_it_arrives_late(way, client, read_up_to):
+    """Its connection outlived it. What was there when the journal was read is no redelivery by its key alone."""
+    killed = Way(client)
+    killed.pipeline.take([Arrival(b"m/co2", b"1", 1, 0x32), Arrival(b"m/co2", b"2", 2, 0x32)])
+    [sent] = killed.pipeline.queues.ready()
+    await way.js.publish(sent.subject, sent.data)
+    way.memory.load([], read_up_to)
+    way.take(b"m/co2", b"1")
+    way.take(b"m/co2", b"3")
+    await way.start()
+    way.take(b"m/co2", b"4")
+    await eventually(lambda: way.done() == [1, 2, 3], "acknowledged")
+    assert await way.values() == ([1, 2, 3, 4] if read_up_to == 0 else [1, 2, 1, 3, 4])
+
+
+async def test_nothing_is_left_of_a_message_that_arrived_late_as_a_whole(way, client):
+    """It is acknowledged, also where it is brought again later, and what follows it is published behind it."""
+    killed = Way(client)
+    killed.pipeline.take([Arrival(b"m/co2", b"1", 1, 0x32), Arrival(b"m/co2", b"2", 2, 0x32)])
+    [sent] = killed.pipeline.queues.ready()
+    await way.js.publish(sent.subject, sent.data)
+    await way.start()
+    way.take(b"m/co2", b"1")
+    await eventually(lambda: way.done() == [1], "acknowledged")
+    way.pipeline.take([Arrival(b"m/co2", b"2", 2, 0x32 | DUP)])
+    way.mid = 2
+    await way.publishes(b"3")
+    assert way.done() == [1, 2, 3]
+    assert await way.values() == [1, 2, 3]
 
 
 async def test_without_a_stream_nothing_is_acknowledged(way):

@@ -28,7 +28,7 @@ async def publish(js, *keys, client="mine"):
 
 
 async def found(client, tail=TAIL):
-    return [(known.mid, known.index) for known in await read_back(client, "mine", tail)]
+    return [(known.mid, known.index) for known in (await read_back(client, "mine", tail)).keys]
 
 
 async def test_an_empty_journal_has_no_keys(client):

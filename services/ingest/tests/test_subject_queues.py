@@ -96,6 +96,21 @@ def test_another_expectation_is_taken_over(queues, known, sequence, stranger):
     assert (publish.expected, publish.sent_at) == (sequence, None)
 
 
+def test_what_is_discarded_is_neither_sent_nor_counted(queues):
+    """Of a message in flight and of what waits behind it; the rest goes on in its order."""
+    add(queues, "a", b"1", b"2", b"3")
+    [publish] = sent(queues)
+    add(queues, "a", b"2", b"4")
+    assert len(queues.discard(publish, lambda part: part == b"2")) == 2
+    assert parts(publish) == [b"1", b"3"]
+    queues.held(publish.number, 1)
+    [behind] = sent(queues)
+    assert parts(behind) == [b"4"]
+    assert len(queues.discard(behind, lambda _: True)) == 1
+    queues.held(behind.number, 1)
+    assert (queues.envelopes, queues.size, queues.ready()) == (0, 0, [])
+
+
 def test_an_ack_counts_once(queues):
     """A repeated publish is acknowledged twice."""
     add(queues, "a", b"1")

@@ -20,8 +20,14 @@ from seve_ingest.deadletters.build import PER_SECOND, PER_SECOND_OF_MODULE, dead
 from seve_ingest.mqtt.framing import DUP, QOS, RETAIN, Arrival
 from seve_ingest.normalise.normaliser import Normaliser, Rejection, Verdict
 from seve_ingest.publish.deliveries import DUPLICATE, PUBLISHED, AckQueue, Delivery
-from seve_ingest.publish.redelivery import RedeliveryMemory, client_digest, content_digest
-from seve_ingest.publish.subject_queues import SubjectQueues
+from seve_ingest.publish.redelivery import (
+    KnownKey,
+    RedeliveryMemory,
+    client_digest,
+    content_digest,
+    delivery_keys,
+)
+from seve_ingest.publish.subject_queues import Publish, SubjectQueues
 
 RESUME_BELOW: Final = 0.75
 """Reading goes on when less than this share of what stopped it is left."""
@@ -39,7 +45,7 @@ MAX_ENVELOPE_BYTES: Final = 900 * 1024
 
 
 class _Key(msgspec.Struct, rename="camel"):
-    delivery_key: str
+    delivery_key: str | None = None
 
 
 _key_of: Final = msgspec.json.Decoder(_Key).decode
@@ -124,6 +130,21 @@ class Pipeline:
             self._totals.sent[DEADLETTER] += 1
         self.progress.set()
 
+    def published_late(self, publish: Publish, data: bytes, sequence: int) -> bool:
+        """The last message of a subject is not of this process. If it came after the journal was read back, an ingest
+        that was killed had sent it: what it holds is not published again. Return whether nothing of `publish` is left.
+        """
+        if sequence <= self._memory.end:
+            return False
+        late = {each for key in delivery_keys(data) if key and (each := KnownKey.of(key, self._client))}
+        self._memory.load_late(late)
+        for delivery in self.queues.discard(publish, lambda part: _known_key(part, self._client) in late):
+            delivery.open -= 1
+            if not delivery.open:
+                delivery.outcome = DUPLICATE
+                self._done(delivery)
+        return not publish.deliveries
+
     def acknowledgeable(self) -> list[Delivery]:
         """Take the deliveries of the current connection that are to be acknowledged now, in their order."""
         return self.acks.take(self.connection)
@@ -172,7 +193,7 @@ class Pipeline:
         parts = verdict.encoded
         subject = self._subjects[verdict.kind]
         if held:
-            parts = tuple(part for part in parts if _index(part) not in held)
+            parts = tuple(part for part in parts if not self._holds(part, held))
         for part in parts:
             if len(part) > MAX_ENVELOPE_BYTES:
                 verdict = Verdict(rejection=Rejection("too_large", f"an envelope of {len(part)} bytes"))
@@ -183,6 +204,10 @@ class Pipeline:
             self._totals.repairs[verdict.repairs] += 1
         if not delivery.open or verdict.rejection:
             self._settle(arrival, delivery, verdict, key)
+
+    def _holds(self, part: bytes, held: frozenset[int]) -> bool:
+        known = _known_key(part, self._client)
+        return known is not None and known.index in held
 
     def _repeated(self, known: Delivery, repeat: Delivery) -> None:
         """A message that this process has had before. Its acknowledgement is owed once over each connection, and for
@@ -251,6 +276,6 @@ class Pipeline:
         return not (module and not self._of_module.allows(module, second)) and self._of_reason.allows(reason, second)
 
 
-def _index(part: bytes) -> int:
-    """The place of an encoded envelope in its MQTT message, as its delivery key has it."""
-    return int(_key_of(part).delivery_key.rpartition(":")[2])
+def _known_key(part: bytes, client: str) -> KnownKey | None:
+    """Return the delivery key of an encoded envelope; None at QoS 0."""
+    return KnownKey.of(_key_of(part).delivery_key or "", client)

@@ -149,25 +149,33 @@ class Publisher:
         """
         for number, publish in list(self._misplaced.items()):
             try:
-                last, sequence = await self._last_message(publish.subject)
+                last, sequence, data = await self._last_message(publish.subject)
             except (NatsError, OSError) as error:
                 log.warning("the journal could not be asked", reason=describe(error))
                 return
             del self._misplaced[number]
-            if last == publish.id:
+            if last == publish.id or (self._queues.get(number) and self._late(publish, data, sequence)):
                 self._held(number, sequence)
             elif self._queues.get(number):
                 if self._queues.expect(publish, sequence):
                     self._log("another ingest publishes under this name; give each its own MQTT_CLIENT_ID")
                 self._send(publish)
 
-    async def _last_message(self, subject: str) -> tuple[str | None, int]:
-        """The id and the sequence of the newest message of a subject; 0 where there is none."""
+    def _late(self, publish: Publish, data: bytes, sequence: int) -> bool:
+        """Whether the journal holds all of a message within another: see `Pipeline.published_late`."""
+        try:
+            return self._pipeline.published_late(publish, data, sequence)
+        except msgspec.DecodeError as error:
+            log.warning("a message in the journal is no envelope", error=describe(error))
+            return False
+
+    async def _last_message(self, subject: str) -> tuple[str | None, int, bytes]:
+        """The id, the sequence and the data of the newest message of a subject; a sequence of 0 where there is none."""
         try:
             last = await self._client.jetstream().get_last_msg(JOURNAL, subject)
         except NotFoundError:
-            return None, 0
-        return (last.headers or {}).get(PUBLISH_ID), last.seq or 0
+            return None, 0, b"[]"
+        return (last.headers or {}).get(PUBLISH_ID), last.seq or 0, last.data or b"[]"
 
     def _held(self, number: int, sequence: int) -> None:
         if self._unwell:

@@ -3,7 +3,7 @@ is known. Reads only.
 """
 
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
@@ -15,21 +15,21 @@ from seve_runtime.nats.stream_reader import reading
 from seve_runtime.nats.topology import JOURNAL
 from seve_schema.subjects import JOURNAL_PREFIX, ingest_name
 
-from seve_ingest.publish.redelivery import REMEMBERED, KnownKey, client_digest
+from seve_ingest.publish.redelivery import REMEMBERED, KnownKey, client_digest, delivery_keys
 
 log = structlog.get_logger()
 
 FIRST_STRETCH: Final = 500
 
 
-class _Envelope(msgspec.Struct, rename="camel"):
-    delivery_key: str | None = None
+class Published(NamedTuple):
+    """`keys` of what was published, newest first; `end` is the last sequence of the journal when it was read."""
+
+    keys: list[KnownKey]
+    end: int
 
 
-_envelopes: Final = msgspec.json.Decoder(list[_Envelope]).decode
-
-
-async def published_before(client: DirectClient, stop: Stop, client_id: str, tail: int) -> list[KnownKey]:
+async def published_before(client: DirectClient, stop: Stop, client_id: str, tail: int) -> Published:
     """As `read_back`, tried again until NATS answers or `stop` is set."""
     while not stop.is_set():
         try:
@@ -40,15 +40,17 @@ async def published_before(client: DirectClient, stop: Stop, client_id: str, tai
     raise Stopped
 
 
-async def read_back(client: DirectClient, client_id: str, tail: int) -> list[KnownKey]:
-    """Return the keys of the newest `tail` envelopes that the ingest of `client_id` published, newest first: no more
+async def read_back(client: DirectClient, client_id: str, tail: int) -> Published:
+    """Read the keys of the newest `tail` envelopes that the ingest of `client_id` published, newest first: no more
     messages than are remembered. A message that is no envelope is passed over, and told.
     """
     subjects = [f"{JOURNAL_PREFIX}.{ingest_name(client_id)}.>"]
     digest = client_digest(client_id)
     keys: list[KnownKey] = []
     messages: set[tuple[int, str]] = set()
-    async for data in _newest_first(client, subjects):
+    state = (await client.jetstream().stream_info(JOURNAL)).state
+    first = state.first_seq if state.messages else state.last_seq + 1
+    async for data in _newest_first(client, subjects, first, state.last_seq):
         if tail <= 0 or len(messages) >= REMEMBERED:
             break
         found = _decode(data)
@@ -56,25 +58,24 @@ async def read_back(client: DirectClient, client_id: str, tail: int) -> list[Kno
         known = [known for key in reversed(found) if key and (known := KnownKey.of(key, digest))]
         keys += known
         messages.update((each.mid, each.content) for each in known)
-    return keys
+    return Published(keys, state.last_seq)
 
 
 def _decode(data: bytes) -> list[str | None]:
     try:
-        return [each.delivery_key for each in _envelopes(data)]
+        return delivery_keys(data)
     except msgspec.DecodeError as error:
         log.warning("a message in the journal is no envelope", error=describe(error))
         return []
 
 
-async def _newest_first(client: DirectClient, subjects: list[str]) -> AsyncIterator[bytes]:
-    """The messages of the journal from its end backwards, read in stretches, each twice as long as the one before: a
-    message may hold one envelope or hundreds, so that nobody knows how far back is far enough.
+async def _newest_first(client: DirectClient, subjects: list[str], first: int, end: int) -> AsyncIterator[bytes]:
+    """The messages of the journal from `end` backwards to `first`, in stretches, each twice as long as the one before:
+    a message may hold one envelope or hundreds, so that nobody knows how far back is far enough.
     """
-    state = (await client.jetstream().stream_info(JOURNAL)).state
-    end, size = state.last_seq, FIRST_STRETCH
-    while state.messages and end >= state.first_seq:
-        start = max(end - size + 1, state.first_seq)
+    size = FIRST_STRETCH
+    while end >= first:
+        start = max(end - size + 1, first)
         for data in reversed(await _read(client, subjects, start, end)):
             yield data
         end, size = start - 1, 2 * size

@@ -54,12 +54,25 @@ class KnownKey(msgspec.Struct, frozen=True):
             return None
 
 
+class _Envelope(msgspec.Struct, rename="camel"):
+    delivery_key: str | None = None
+
+
+_envelopes: Final = msgspec.json.Decoder(list[_Envelope]).decode
+
+
+def delivery_keys(data: bytes) -> list[str | None]:
+    """Return the delivery keys of a message of the journal, envelope by envelope. Raises msgspec.DecodeError."""
+    return [each.delivery_key for each in _envelopes(data)]
+
+
 class RedeliveryMemory:
     """The newest delivery of each of `identifiers` packet identifiers; a broker has at most `window` in flight.
 
     `unanswered` are messages by content that were not acknowledged when a connection was lost: each comes again once.
     `_contents` are the messages of this connection by content, made when they are first asked for. `_newest_mid` is the
-    identifier of the newest message that came over this connection for the first time.
+    identifier of the newest message that came over this connection for the first time. `end` is the last sequence of
+    the journal when it was read back.
     """
 
     def __init__(self, identifiers: int = IDENTIFIERS, window: int = LARGEST_WINDOW) -> None:
@@ -69,6 +82,7 @@ class RedeliveryMemory:
         self.unanswered: dict[str, list[Delivery]] = {}
         self._contents: dict[str, Delivery] | None = None
         self._newest_mid: int | None = None
+        self.end = 0
 
     def add(self, delivery: Delivery) -> None:
         """Remember a new message as the newest of its identifier."""
@@ -83,8 +97,9 @@ class RedeliveryMemory:
         """Remember a message that came with DUP."""
         self._newest[delivery.mid] = delivery
 
-    def load(self, keys: Iterable[KnownKey]) -> None:
-        """Learn the messages that an earlier process published, from keys of the journal, newest first."""
+    def load(self, keys: Iterable[KnownKey], end: int = 0) -> None:
+        """Learn the messages that an earlier process published, from keys of the journal, newest first, up to `end`."""
+        self.end = max(self.end, end)
         for key in keys:
             known = self._newest[key.mid]
             if known is None:
@@ -92,6 +107,15 @@ class RedeliveryMemory:
                 self._newest[key.mid] = Delivery(key.mid, 1, 0, 0, key.content, acknowledged=True, held=held)
             elif known.held is not None and known.content == key.content:
                 known.held |= {key.index}
+
+    def load_late(self, keys: Iterable[KnownKey]) -> None:
+        """Learn what an earlier process published and the journal took after it was read back."""
+        keys = list(keys)
+        for key in keys:
+            known = self._newest[key.mid]
+            if known is not None and known.held is not None and known.content != key.content:
+                self._newest[key.mid] = None
+        self.load(keys)
 
     def connection_lost(self, unacknowledged: Iterable[Delivery]) -> None:
         """The broker will send `unacknowledged` again. It may send the newest that were acknowledged again, too; older

@@ -5,11 +5,12 @@ Queue: envelopes not yet held by JetStream. Bound: the session stops reading at 
 `MAX_INFLIGHT_BYTES`; overflow rule: block (the broker keeps what is not read); counters: `envelopes`, `size`.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 from seve_runtime.backoff import backoff
-from seve_schema.codec import MAX_BYTES, MAX_ENVELOPES, join
+from seve_schema.codec import MAX_BYTES, MAX_ENVELOPES, join, split
 
 from seve_ingest.publish.deliveries import Delivery
 
@@ -121,6 +122,21 @@ class SubjectQueues:
         known, queue.last_sequence = queue.last_sequence, sequence
         return known is not None and sequence > known
 
+    def discard(self, publish: Publish, known: Callable[[bytes], bool]) -> list[Delivery]:
+        """Take the envelopes that are known out of a message in flight and of what waits behind it; return the delivery
+        of each. A message that has none left is not to be sent.
+        """
+        parts, publish.deliveries, gone = _without(split(publish.data), publish.deliveries, known)
+        before, publish.data = len(publish.data), join(parts)
+        self.size += len(publish.data) - before
+        if (queue := publish.queue) is not None:
+            before = sum(map(len, queue.encoded))
+            queue.encoded, queue.deliveries, waiting = _without(queue.encoded, queue.deliveries, known)
+            self.size += sum(map(len, queue.encoded)) - before
+            gone += waiting
+        self.envelopes -= len(gone)
+        return gone
+
     def refused(self, number: int, reason: str, now: float) -> None:
         """JetStream refused message `number`: it has to be sent again, and everything waits a little."""
         publish = self._in_flight.get(number)
@@ -179,6 +195,16 @@ class SubjectQueues:
         publish = Publish(self._number, subject, data, deliveries, name, queue)
         self._in_flight[self._number] = publish
         return publish
+
+
+def _without(
+    parts: Iterable[bytes | msgspec.Raw], deliveries: list[Delivery], known: Callable[[bytes], bool]
+) -> tuple[list[bytes], list[Delivery], list[Delivery]]:
+    """Return the envelopes that are not known, their deliveries, and those of the others."""
+    judged = [(bytes(part), delivery) for part, delivery in zip(parts, deliveries, strict=True)]
+    kept = [each for each in judged if not known(each[0])]
+    gone = [delivery for part, delivery in judged if known(part)]
+    return [part for part, _ in kept], [delivery for _, delivery in kept], gone
 
 
 def _fitting(encoded: list[bytes]) -> int:
