@@ -73,6 +73,28 @@ def test_a_device_needs_its_password_once_mqtt_is_open(opened):
     assert reason(opened.mqtt_port, "pipeline", (opened.secrets / "mqtt_pipeline").read_text()) == "Success"
 
 
+def test_each_device_has_a_password_of_its_own_that_ends_at_once(engine, tmp_path):
+    """Mosquitto in its container reads its users again; the shared password lets nobody in."""
+    stack = Compose(tmp_path, MQTT_DEVICES="own", MQTT_USERNAME="device", MQTT_PASSWORD="shared", **images())
+    stack.environment["MQTT_ACCESS"] = "password"
+    try:
+        stack.execute(PREPARE)
+        stack.compose("up", "-d", "--no-deps", "--wait", "mosquitto")
+        [made] = json.loads(stack.run("device", "add", "croissance", "--json"))
+        login = made["module"], made["password"]
+        assert reason(stack.mqtt_port, *login, host="127.0.0.1") == "Success"
+        for other in ((None, None), ("device", "shared"), ("croissance", "wrong")):
+            assert reason(stack.mqtt_port, *other, host="127.0.0.1") == "Not authorized"
+
+        stack.run("device", "rotate", "croissance")
+        assert reason(stack.mqtt_port, *login, host="127.0.0.1") == "Not authorized"
+        assert "croissance/#" in stack.run("device", "list")
+        assert "its connection is closed" in stack.run("device", "remove", "croissance")
+        assert "No device has an identity" in stack.run("device", "list")
+    finally:
+        stack.remove()
+
+
 def test_the_password_of_devices_is_kept_as_a_digest(opened):
     opened.execute(PREPARE)
     kept = (opened.secrets / "mqtt_passwords").read_text()
