@@ -6,13 +6,16 @@ from typing import Final
 
 from seve_embedded.shared.device_command import place
 from seve_embedded.shared.identities import DeviceError, Rules
+from seve_embedded.shared.links import links
 
 from seve_docker import prepare
 from seve_docker.compose import Compose
 from seve_docker.mosquitto_acl import PIPELINE
 from seve_docker.up import networks
 
-RELOAD: Final = "umask 077 && cp /run/secrets/mqtt_passwords /run/secrets/mqtt_acl /tmp && kill -HUP 1"
+RELOAD: Final = (
+    "umask 077 && cp /run/secrets/mqtt_passwords /run/secrets/mqtt_acl /tmp && kill -HUP $(cat /tmp/mosquitto.pid)"
+)
 INGEST_SECONDS: Final = 30.0
 
 
@@ -25,7 +28,8 @@ class MosquittoBroker:
         self.folder = prepare.secrets_folder(compose.root, environ)
         self.rules = Rules.of(environ, compose.root)
         self.taken = frozenset({PIPELINE, environ.get("MQTT_USERNAME", "")})
-        self.place = place(environ["MQTT_LISTEN"], networks())
+        ca = links(environ, compose.root).mqtt_ca
+        self.place = place(environ["MQTT_LISTEN"], networks(), str(ca) if ca else None)
         self.own = environ.get("MQTT_DEVICES") == prepare.OWN
 
     def digest(self, password: str) -> str:
