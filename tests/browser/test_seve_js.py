@@ -12,7 +12,7 @@ def test_hands_out_the_present_then_the_news(follow, device, held, name):
     held(name, "co2", 1)
     page = follow(modules=[name])
     state_is(page, "live")
-    wait_until(lambda: values(page) == [1], "the present")
+    wait_until(lambda: values(page) == [1], "the snapshot")
     module.sample("co2", 2)
     module.sample("co2", 3)
     wait_until(lambda: values(page) == [1, 2, 3], "the news")
@@ -20,7 +20,7 @@ def test_hands_out_the_present_then_the_news(follow, device, held, name):
 
 
 def test_a_token_kept_from_earlier_resumes_in_another_page(follow, device, name):
-    """`since` brings what came after it instead of the present."""
+    """`since` brings what came after it instead of a snapshot."""
     module = device(name)
     first = follow(modules=[name])
     state_is(first, "live")
@@ -41,7 +41,7 @@ def test_a_token_of_another_journal_is_answered_with_a_gap_and_the_present(follo
     held(name, "co2", 7)
     page = follow(modules=[name], since="1-1-0")
     state_is(page, "live")
-    wait_until(lambda: values(page) == [7], "the present")
+    wait_until(lambda: values(page) == [7], "the snapshot")
     assert page.evaluate("seen.gaps.length") >= 1
 
 

@@ -1,4 +1,4 @@
-"""What a cell of the crash matrix comes to: nothing lost, nothing twice, nothing kept from a screen undeclared. Pure.
+"""Judges a cell of the crash matrix: nothing lost, nothing twice, and no undeclared gap on a screen. Pure.
 
 It is given what the fleet drew as its account, what the journal carried, and what the database has of it.
 """
@@ -134,7 +134,7 @@ COLUMNS = {
 
 
 def table(cells: Sequence[Cell]) -> str:
-    """A line a cell, under the names of the columns."""
+    """Return a line per cell, under the names of the columns."""
     lines = [list(COLUMNS), *([text(cell) for text in COLUMNS.values()] for cell in cells)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(_aligned, line, widths, range(len(line)))).rstrip() for line in lines)

@@ -84,7 +84,7 @@ def sweep() -> None:
 
 
 class Part:
-    """One container, made anew by `make`; `ports` maps its own ports to those of this machine."""
+    """One container, recreated by `make`; `ports` maps its own ports to those of this machine."""
 
     def __init__(self, make: Callable[[], DockerContainer], ports: dict[int, int]) -> None:
         self.make = make

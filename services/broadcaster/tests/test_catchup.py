@@ -25,7 +25,7 @@ def test_a_resuming_client_gets_messages_instead_of_a_snapshot():
 
 
 def test_a_token_ahead_of_the_stream_cannot_be_resumed_from():
-    """It is another journal's, or one that was set back: a gap, and the present."""
+    """It is another journal's, or one that was set back: a gap, and the snapshot."""
     hub = a_hub()
     say(hub, envelope("a", 1.0))
     client = a_client(hub)

@@ -129,7 +129,7 @@ async def test_sockets_of_one_address_are_bounded_whatever_they_are(nats_server,
 
 
 def test_clients_with_equal_grants_share_one_answer():
-    """For a second, then it is made anew; another grant has its own."""
+    """For a second, then it is encoded again; another grant has its own."""
     hub = a_hub()
     say(hub, envelope("a", 1.0))
     answers = Answers(hub)

@@ -33,7 +33,7 @@ class Leaving:
 def test_clients_may_leave_while_they_are_counted():
     """The sets of the event loop change at any moment; a scrape never fails for that."""
     hub = a_hub()
-    gateway = SimpleNamespace(hub=hub, peers=set(), refused=Counter(), ended=Counter())
+    gateway = SimpleNamespace(hub=hub, peers=set(), refused=Counter(), ended=Counter(), failed_handshakes=Counter())
     hub.clients.update(Leaving(hub.clients) for _ in range(3))
     gateway.peers.update(Leaving(gateway.peers) for _ in range(3))
     counters = SimpleNamespace(malformed=0, consumers=0, clients=0, messages=0)

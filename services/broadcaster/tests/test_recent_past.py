@@ -1,4 +1,4 @@
-"""What a page that opens is told: the present, and a token for what led to it."""
+"""An opening page gets the snapshot, and a token for the last ten minutes."""
 
 import json
 

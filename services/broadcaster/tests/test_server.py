@@ -112,7 +112,7 @@ async def test_a_client_with_a_full_buffer_at_the_head_is_slow(nats_server, jour
     async with broadcasting(nats_server.url, WS_BUFFER_BYTES="64KiB", WS_PING_INTERVAL="60s") as url:
         metric = url.broadcaster.metric
         await journal.publish(*(envelope("a", float(n), sensor=f"s{n}", metadata={"padding": BIG}) for n in range(14)))
-        await eventually(lambda: metric("received_messages_total") == 1, "the present")
+        await eventually(lambda: metric("received_messages_total") == 1, "the snapshot")
         with deaf(url) as sock:
             asked = 0
             while not asked or metric("clients", pace="live"):

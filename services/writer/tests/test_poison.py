@@ -136,10 +136,10 @@ async def test_a_redelivered_message_is_one_dead_letter(journal, writer, query):
     await journal.publish(envelope(value=5000))
     async with writer():
 
-        async def buried():
+        async def published():
             return len(await journal.deadletters()) == 1
 
-        await eventually(buried, "buried")
+        await eventually(published, "the dead letter")
     assert await journal.waiting() == 1
     query("ALTER TABLE ledger DROP CONSTRAINT alive")
     async with writer():

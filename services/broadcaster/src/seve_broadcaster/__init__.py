@@ -1,1 +1,1 @@
-"""JetStream to WebSocket: the present on subscribing, then every message after it."""
+"""JetStream to WebSocket: a snapshot on subscribing, then every message."""

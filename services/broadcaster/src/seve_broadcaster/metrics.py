@@ -1,5 +1,5 @@
-"""What the broadcaster counts, as Prometheus reads it. The counts live where they arise, as plain integers: the hot
-path pays nothing for being observed. Names, units and what the sums of neighbours say of each other: docs/metrics.md.
+"""The broadcaster's metrics. The counts are plain integers in the objects that count, so that the hot path pays nothing
+for Prometheus. Names, units, and the sums that must agree between neighbours: docs/metrics.md.
 """
 
 from bisect import bisect_left
@@ -39,33 +39,33 @@ class BroadcasterCollector(Collector):
 
     def _counters(self) -> Iterable[Metric]:
         counts, hub = self._gateway.hub.counts, self._gateway.hub
-        yield _counter("received_messages", "journal messages taken in", counts.messages)
-        yield _counter("received_envelopes", "envelopes of the journal messages taken in", counts.envelopes)
-        yield _counter(
-            "malformed_messages", "journal messages that could not be read: no client gets them", self._feed.malformed
-        )
+        yield _counter("received_messages", "journal messages received", counts.messages)
+        yield _counter("received_envelopes", "envelopes of the received journal messages", counts.envelopes)
+        yield _counter("malformed_messages", "unreadable journal messages, which no client gets", self._feed.malformed)
         yield _counter("sent_frames", "frames written to clients", counts.frames)
         yield _counter("sent_bytes", "bytes written to clients", counts.sent_bytes)
         yield _counter(
             "skipped_envelopes",
-            "envelopes not sent to slow clients, which were told so, once per client",
+            "envelopes that slow clients missed, once per client, as `skipped` told them",
             counts.skipped,
         )
-        yield _counter("gaps", "stretches of the journal that this broadcaster never had", counts.gaps)
+        yield _counter("gaps", "ranges of the journal that this broadcaster never received", counts.gaps)
         yield _counter(
             "consumers",
-            "consumers of the journal begun: at the start, and after a loss of the connection",
+            "consumers created to follow the journal: at the start, and after a lost connection",
             self._feed.consumers,
         )
         yield _counter(
-            "replayed_clients", "clients that were brought from the journal to what memory holds", self._replay.clients
+            "replayed_clients",
+            "clients that got messages from the journal because memory did not reach",
+            self._replay.clients,
         )
         yield _counter("replayed_messages", "messages read from the journal for clients", self._replay.messages)
-        yield _counter("lost_stretches", "stretches declared lost to a client that resumed", counts.lost)
+        yield _counter("lost_stretches", "ranges declared lost to a resuming client", counts.lost)
         yield _counter("snapshots", "snapshots sent to clients", counts.snapshots)
         yield _counter(
             "snapshot_refused_envelopes",
-            "envelopes beyond a bound of the snapshots: sent live, not kept",
+            "envelopes left out of snapshots because of a bound; they were sent live",
             hub.latest.refused,
         )
         yield _counter("forgotten_modules", "modules forgotten after long silence", hub.latest.forgotten)
@@ -79,10 +79,10 @@ class BroadcasterCollector(Collector):
         yield paces
         yield _gauge("subscriptions", "subscriptions of all clients", hub.index.subscriptions)
         yield _gauge("queue_bytes", "bytes waiting for clients' connections", sum(peer.buffered for peer in peers))
-        yield _gauge("head_sequence", "journal sequence of the newest message taken in", hub.head.sequence)
+        yield _gauge("head_sequence", "journal sequence of the newest message", hub.head.sequence)
         yield _gauge("modules", "modules in snapshots", len(hub.latest.modules))
         yield _gauge("snapshot_bytes", "bytes of the newest envelopes of all series", hub.latest.size)
-        yield _gauge("recent_bytes", "bytes of the stream held in memory", hub.buffer.size)
+        yield _gauge("recent_bytes", "bytes of the newest messages kept in memory for resuming", hub.buffer.size)
 
 
 class AgeAtFrame(Collector):

@@ -32,7 +32,7 @@ class AckFloor:
         self._asked = 0.0
 
     async def of(self, journal: int) -> int:
-        """Return the floor in the journal created at `journal`; 0 where the present journal is another one.
+        """Return the floor in the journal created at `journal`; 0 if the current journal is another one.
 
         Raises Refused.
         """

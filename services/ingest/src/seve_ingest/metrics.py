@@ -1,5 +1,5 @@
-"""What ingest counts. Every message received ends in exactly one outcome; repairs are counted beside them. Names, units
-and what the sums of neighbours say of each other: docs/metrics.md.
+"""Ingest's metrics. Every received message has exactly one outcome; repairs are counted beside it. Names, units, and
+the sums that must agree between neighbours: docs/metrics.md.
 
 `Totals` are plain numbers that the event loop adds to and the admin port's thread reads: a counter of the client
 library takes a lock each time it is counted, which at 1,000 messages per second was a twelfth of a turn's Python.

@@ -1,14 +1,14 @@
-"""What a writer counts. Declared here, changed where it happens, per batch and never per row. Names, units and what the
-sums of neighbours say of each other: docs/metrics.md.
+"""The writer's metrics, declared here and changed per batch, never per row. Names, units, and the sums that must agree
+between neighbours: docs/metrics.md.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
 
-RECEIVED = Counter("seve_writer_received_messages_total", "Journal messages taken in hand")
-RETURNED = Counter("seve_writer_returned_messages_total", "Journal messages given back unwritten, at a stop")
+RECEIVED = Counter("seve_writer_received_messages_total", "Journal messages fetched")
+RETURNED = Counter("seve_writer_returned_messages_total", "Journal messages returned unwritten at a stop")
 ENVELOPES = Counter("seve_writer_envelopes_total", "Envelopes committed, by the ledger's outcomes", ["outcome"])
 ACKNOWLEDGED = Counter("seve_writer_acknowledged_messages_total", "Journal messages acknowledged, once committed")
-BATCHES = Counter("seve_writer_batches_total", "Batches written, by what made them due", ["trigger"])
+BATCHES = Counter("seve_writer_batches_total", "Batches written, by trigger", ["trigger"])
 BATCH_ROWS = Histogram(
     "seve_writer_batch_rows", "Rows of a batch", buckets=(1, 10, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 )
@@ -24,8 +24,8 @@ AGE_SECONDS = Histogram(
 )
 UPSERTS = Counter("seve_writer_upserts_total", "Batches written as an upsert, by reason", ["reason"])
 RETRIES = Counter("seve_writer_retries_total", "Transactions that failed and were repeated", ["fault", "sqlstate"])
-HALVINGS = Counter("seve_writer_halvings_total", "Parts of a batch that were refused and cut in two")
-DEAD = Counter("seve_writer_deadletters_total", "Envelopes that went to the dead letters", ["sqlstate"])
+HALVINGS = Counter("seve_writer_halvings_total", "Parts of a batch that the database refused and the writer halved")
+DEAD = Counter("seve_writer_deadletters_total", "Envelopes published as dead letters", ["sqlstate"])
 SUPPRESSED = Counter(
     "seve_writer_deadletters_suppressed_total", "Dead letters beyond 100 per second and reason: counted, not kept"
 )
@@ -33,15 +33,15 @@ CHIP_CHANGES = Counter(
     "seve_writer_chip_changes_total", "Reports of a module by another chip: a second device, or a new board"
 )
 WAITING = Gauge("seve_writer_waiting_rows", "Rows that wait for a flush")
-HELD = Gauge("seve_writer_held_messages", "Journal messages in this writer's hands")
+HELD = Gauge("seve_writer_held_messages", "Journal messages this writer holds unacknowledged")
 LAG = Gauge("seve_writer_consumer_lag_messages", "Journal messages not yet acknowledged by any writer")
-ACK_PENDING = Gauge("seve_writer_consumer_ack_pending_messages", "Journal messages in the hands of all writers")
+ACK_PENDING = Gauge("seve_writer_consumer_ack_pending_messages", "Journal messages all writers hold unacknowledged")
 OLDEST_SECONDS = Gauge("seve_writer_oldest_unwritten_seconds", "Age of the oldest journal message that is not stored")
 JOURNAL_SEQUENCE = Gauge("seve_writer_journal_last_sequence", "Sequence of the newest message of the journal")
 JOURNAL_BYTES = Gauge(
     "seve_writer_journal_bytes", "Size of the journal, stored messages that it keeps as history included"
 )
-JOURNAL_LIMIT = Gauge("seve_writer_journal_limit_bytes", "Size at which the journal takes no more")
+JOURNAL_LIMIT = Gauge("seve_writer_journal_limit_bytes", "Size at which the journal refuses messages")
 PURGED = Counter("seve_writer_purged_messages_total", "Stored messages purged beyond HISTORY_MAX_BYTES")
 ROLLED_UP = Counter("seve_writer_rolled_up_rows_total", "Rows of measurements_hourly written: series and hours")
 RETIRED = Counter("seve_writer_retired_rows_total", "Measurements deleted because of their age")

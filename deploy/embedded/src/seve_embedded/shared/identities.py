@@ -1,5 +1,5 @@
 """Identities of devices: which module has one, since when, and the digest of its password. Pure, but for the file of
-routes; standard library only, for both modes of the stack. Keeps no password: one that is lost is made anew.
+routes; standard library only, for both modes of the stack. Keeps no password: a lost one is replaced.
 """
 
 import json

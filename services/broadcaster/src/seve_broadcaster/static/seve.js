@@ -14,7 +14,7 @@
  *   sensors  sensor types to keep; filters measurements only
  *   slow     "conflate" (the server's default: a slow client gets the newest of each series) or "disconnect"
  *   batch    true (default): what arrived together comes in one frame; false: one frame a message
- *   since    a `seq` kept from earlier: what came after it is sent instead of the present
+ *   since    a `seq` kept from earlier: later messages are sent instead of a snapshot
  *   token    a JWT, or a function (may be async) that is asked for one before every connection
  *
  * Methods:  on(type, listener) → a function that removes it;  connect();  reconnect(), at once;  close(), for good;

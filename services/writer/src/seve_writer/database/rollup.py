@@ -62,7 +62,7 @@ _DONE: Final = "UPDATE rollup SET position = %(settled)s, horizon = %(until)s"
 
 
 async def roll_up(connection: AsyncConnection[Any], floor: Position) -> tuple[int, bool]:
-    """Aggregate at most a day in the present transaction, which is REPEATABLE.
+    """Aggregate at most a day in the current transaction, which is REPEATABLE.
 
     `floor` is the writers' acknowledgement floor, asked before. Return the rows written, and whether there is more.
     """

@@ -69,7 +69,7 @@ class Monitor:
         await self._purge(stream.state, floor)
 
     async def created_at(self) -> int | None:
-        """Return when the present journal was created, or None if NATS does not answer or there is no journal."""
+        """Return when the current journal was created, or None if NATS does not answer or there is no journal."""
         if not self._client.is_connected:
             return None
         try:
