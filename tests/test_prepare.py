@@ -58,6 +58,15 @@ def test_an_older_installation_keeps_its_session_and_is_warned(tmp_path):
     assert prepared(tmp_path, MQTT_CLIENT_ID="mine")[0]["MQTT_CLIENT_ID"] == "mine"
 
 
+def test_devices_with_identities_need_no_shared_password(tmp_path):
+    """And one that is still set lets nobody in."""
+    write(tmp_path / ".env", f"{OPEN}MQTT_DEVICES=own\n", 0o600)
+    assert prepared(tmp_path)[0]["MQTT_ACCESS"] == "password"
+    folder = tmp_path / ".seve/docker/seve"
+    assert [line.split(":")[0] for line in (folder / "mqtt_passwords").read_text().splitlines()] == ["pipeline"]
+    assert "device" not in (folder / "mqtt_acl").read_text().splitlines()[1:]
+
+
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
 def test_a_file_of_secrets_that_others_may_read_is_told(tmp_path, mode):
     """By the names of its secrets, never by their values; for `up` too, in either mode."""
@@ -76,6 +85,8 @@ def test_a_file_without_secrets_may_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("environ", "fault"),
     [
+        ({"MQTT_DEVICES": "each"}, "MQTT_DEVICES = 'each': expected shared or own"),
+        ({"MQTT_DEVICES": "own", "MQTT_ALLOW_ANONYMOUS": "true"}, "MQTT_ALLOW_ANONYMOUS=true and MQTT_DEVICES=own"),
         ({"MQTT_USERNAME": "device:x"}, "MQTT_USERNAME: expected a name without a colon"),
         ({"MQTT_USERNAME": "device\npipeline"}, "MQTT_USERNAME: expected a name without a colon"),
         ({"SEVE_PROJECT": "../../elsewhere"}, "SEVE_PROJECT = '../../elsewhere': expected lower-case letters"),

@@ -32,6 +32,7 @@ def test_refuses_to_open_mqtt_to_the_network_without_a_password():
         {"MQTT_LISTEN": "0.0.0.0:8883", "MQTT_USERNAME": "device", "MQTT_PASSWORD": "x", "TLS": "on"},
         {"MQTT_LISTEN": "0.0.0.0:8883", "MQTT_USERNAME": "device", "MQTT_PASSWORD": "x", "MQTT_TLS": "on"},
         {"MQTT_LISTEN": ":1883", "MQTT_ALLOW_ANONYMOUS": "true", "MQTT_ALLOW_UNENCRYPTED": "true"},
+        {"MQTT_LISTEN": "0.0.0.0:8883", "MQTT_DEVICES": "own", "TLS": "on"},
         {"MQTT_LISTEN": "localhost:1883"},
         {"MQTT_LISTEN": "[::1]:1883"},
     ],
@@ -54,6 +55,15 @@ def test_the_embedded_database_has_no_tls_and_says_so():
     """It is on loopback, whatever is set."""
     [fault] = faults(POSTGRES_TLS="on")
     assert fault.startswith("POSTGRES_TLS = 'on'")
+
+
+def test_devices_with_passwords_of_their_own_share_none():
+    """A shared one that is still in .env lets nobody in; anybody cannot be let in either."""
+    shared = {"MQTT_USERNAME": "device", "MQTT_PASSWORD": "x"}
+    assert load(StackSettings, shared).login == ("device", "x")
+    assert load(StackSettings, {**shared, "MQTT_DEVICES": "own"}).login is None
+    [fault] = faults(MQTT_DEVICES="own", MQTT_ALLOW_ANONYMOUS="true")
+    assert "contradict each other" in fault
 
 
 def test_a_name_without_a_password_is_half_a_setting():
