@@ -43,8 +43,8 @@ test: $(VENV)/dev ## the whole suite that this machine can run (FAST=1: what nee
 bench: $(VENV)/dev ## what it carries and what that costs, on this machine, in short; SCENARIO=name for one at length, SCENARIO=help lists them
 	@PYTHONPATH=tests:deploy/docker/src $(BIN)/python -m bench $(foreach word,$(filter-out MAKEFLAGS,$(.VARIABLES)),$(if $(filter command line,$(origin $(word))),'$(word)=$($(word))'))
 
-faults: $(VENV)/dev ## the crash matrix: every part killed, stopped, frozen under load, and the account of it (PARTS= FAULTS= SEED=)
-	@$(BIN)/python tests/faults/crash_matrix.py $(if $(PARTS),--parts $(PARTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))
+faults: $(VENV)/dev ## the crash matrix: parts killed and frozen, disks full, files damaged, networks cut under load, and the account (PARTS= FAULTS= SEED=)
+	@$(BIN)/python tests/faults/crash_matrix.py --results faults-results $(if $(PARTS),--parts $(PARTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(VENV)/dev ## a million arbitrary messages through the normalisation (INPUTS= SEED=)
 	@$(BIN)/python services/ingest/tests/fuzz.py $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))

@@ -1,20 +1,31 @@
-"""What the crash matrix does to a pipeline, and the pipeline it does it to."""
+"""What the crash matrix does to a pipeline, to which parts, and for how long."""
 
+import asyncio
+import shutil
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from faults.damage import flip, truncate
+from faults.journal import Ends, carried
+from faults.pipeline import CLOCKED, PAIRS, Pipeline
+from seve_embedded.shared.disk import FULL
+from seve_embedded.supervision import probes
+from seve_embedded.supervision.treatment import Patient
 from support import faults
 from support.conditions import wait_until
-from support.mosquitto import Mosquitto
-from support.stack import EmbeddedStack
+from support.fleet import simulated
+from support.link import Fate, Way
 
 FROZEN = 7.0
 """Seconds, at least: above NATS' MQTT ack wait (3 s) and the writers' ACK_WAIT (5 s)."""
 FILLING = 4.0
 """Seconds in which the load fills the small journal; more than it takes to stop everything in turn."""
+TENDED = 35.0
+"""Seconds, at most, until the watchdog has restarted what a full disk left behind."""
 
 
 def now() -> int:
@@ -22,52 +33,17 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-class Pipeline(EmbeddedStack):
-    """The stack, with Mosquitto as its part `broker` or without, and with wires between where they are given."""
-
-    def __init__(self, folder: Path, broker: str, wires: list[faults.Wire], **environment: str) -> None:
-        self.broker = None
-        if broker == "mosquitto":
-            (folder / "broker").mkdir(parents=True)
-            self.broker = Mosquitto(folder / "broker")
-            environment["MQTT_BROKER"] = self.broker.mqtt_url
-        self.wires = wires
-        if wires:
-            environment["NATS_URL"] = f"nats://127.0.0.1:{wires[0].proxy.port}"
-            environment["DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{wires[1].proxy.port}/seve"
-        super().__init__(folder, writers=2, fsync="on", **environment)
-        self.mqtt_url = self.environment["MQTT_BROKER"]
-        for wire, server in zip(wires, (self.nats, self.postgres), strict=False):
-            wire.proxy.target = server.port
-
-    def part(self, name: str):
-        return self.broker if name == "broker" else super().part(name)
-
-    def those(self, part: str) -> list[str]:
-        """The part itself; of `everything` all, those that hand on before those that they hand to."""
-        return [*self.services, "postgres", "nats"] if part == "everything" else [part]
-
-    def start(self) -> None:
-        if self.broker:
-            self.broker.start()
-        super().start()
-
-    def stop(self) -> None:
-        super().stop()
-        if self.broker:
-            self.broker.stop()
-
-
 class Deed(NamedTuple):
     """A fault: to whom, how long the part is away given the wish, and what is done. That gives the moment of the fault
-    (microseconds since 1970) and what it found wrong. `stack` is plain, keeps little history to replay (forgetful), or
-    wires between and a small journal (wired).
+    (microseconds since 1970) and what it found wrong. `stack` is the kind of pipeline that it takes. One that is not
+    `usual` is done where it, or its part, is named.
     """
 
     parts: tuple[str, ...]
     lasts: Callable[[float], float]
     do: Callable[[Pipeline, str, float], tuple[int, list[str]]]
     stack: str = "plain"
+    usual: bool = True
 
 
 def killed(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
@@ -133,15 +109,145 @@ def refusals(stack: Pipeline) -> float:
     return stack.metrics("ingest").get('seve_ingest_resends_total{reason="refused"}', 0)
 
 
-PARTS = ("ingest", "broadcaster", "writer", "nats", "postgres", "broker", "everything")
+@contextmanager
+def tended(stack: Pipeline, part: str) -> Iterator[None]:
+    """While the context lasts the part has what it has in a stack: a supervisor, and the watchdog's treatment."""
+    over, server = threading.Event(), stack.part(part)
+    patient = Patient()
+
+    def tend() -> None:
+        while not over.wait(1):
+            if server.process.poll() is not None:
+                with suppress(AssertionError):  # it dies again, and is started again
+                    stack.launch(part)
+                continue
+            fault = probes.nats(stack.health) if part == "nats" else probes.postgres(stack.database_url)
+            lacking = shutil.disk_usage(server.folder).free < FULL
+            if patient.observe(fault, time.monotonic(), disk_full=lacking):
+                faults.kill_hard(server)
+
+    thread = threading.Thread(target=tend, name="tended")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def disk_full(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
+    """Nothing more fits on the part's disk; then there is room, and nobody does anything."""
+    folder = stack.part(part).folder
+    ballast = folder / "ballast"
+    with tended(stack, part):
+        at = now()
+        fill(ballast)
+        time.sleep(seconds - TENDED)
+        ballast.unlink()
+        free = time.monotonic()
+        well = probes.nats if part == "nats" else probes.postgres
+        with suppress(AssertionError):
+            wait_until(lambda: not well(stack.health if part == "nats" else stack.database_url), "well", TENDED)
+        took = time.monotonic() - free
+    return at, [] if took < 30 else [f"not well within 30 s of there being room: {took:.0f} s"]
+
+
+def fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file:
+        for piece in (bytes(1 << 20), b"x"):
+            with suppress(OSError):
+                while True:
+                    file.write(piece)
+
+
+def damaged(harm: Callable[[Path], None]) -> Callable[[Pipeline, str, float], tuple[int, list[str]]]:
+    """Harm the journal's file while NATS is stopped, with messages in it that no writer had."""
+
+    def do(stack: Pipeline, _part: str, seconds: float) -> tuple[int, list[str]]:
+        at = now()
+        writers = [one for one in stack.services if one.startswith("writer")]
+        for one in (*writers, "postgres"):
+            faults.kill_hard(stack.part(one))
+        time.sleep(seconds)
+        faults.kill_hard(stack.part("ingest"))
+        stack.before_harm = asyncio.run(carried(stack, Ends(0, 0)))
+        stack.terminate("nats")
+        harm(stack.nats.folder)
+        stack.launch("nats")
+        held = {one.token for one in asyncio.run(carried(stack, Ends(0, 0)))}
+        stack.vanished = [one for one in stack.before_harm if one.token not in held]
+        for one in ("postgres", *writers, "ingest"):
+            stack.launch(one)
+        return at, [] if stack.vanished else ["nothing was lost"]
+
+    return do
+
+
+def apart(way: Way) -> Callable[[Pipeline, str, float], tuple[int, list[str]]]:
+    """The packets of a pair go this way for a while."""
+
+    def do(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
+        at = now()
+        stack.net.ways[stack.addresses[part]] = way
+        time.sleep(seconds)
+        stack.net.ways[stack.addresses[part]] = Way()
+        return at, []
+
+    return do
+
+
+def clock_moved(by: str) -> Callable[[Pipeline, str, float], tuple[int, list[str]]]:
+    """The part's clock jumps, and back after a while."""
+
+    def do(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
+        at, file = now(), stack.clocks[part.removesuffix("-2")]
+        file.write_text(by)
+        time.sleep(seconds)
+        file.write_text("+0")
+        return at, []
+
+    return do
+
+
+def storm(stack: Pipeline, _part: str, seconds: float) -> tuple[int, list[str]]:
+    """A second fleet connects at once, and each of its modules introduces itself."""
+    at, folder = now(), stack.folder / f"storm-{now()}"
+    folder.mkdir()
+    shape = (f"--modules={STORM}", "--rate=100", f"--seconds={seconds:g}", "--report-every=60")
+    with simulated(stack, folder, *shape, PATIENCE="60s") as other:
+        wait_until(lambda: other.process.poll() is not None, "the account of the storm", 120)
+        return at, [f"the storm's own account: {other.text[-300:]}"] if other.process.returncode else []
+
+
+STORM = 500
+"""Modules that connect at once, with five messages each."""
+
+PARTS = ("ingest", "broadcaster", "writer", "nats", "postgres", "broker", "everything", "journal", "devices", *PAIRS)
+LOST, LOSSY, FAR = Fate(loss=1.0), Fate(loss=0.3), Fate(delay=0.2)
+PROCESSES = PARTS[:7]
 FAULTS = {
-    "killed": Deed(PARTS, lambda _: 0, killed),
-    "stopped": Deed(PARTS, lambda _: 0, stopped),
-    "away": Deed(PARTS, lambda wish: wish, killed),
-    "frozen": Deed(PARTS, lambda wish: max(FROZEN, wish), frozen),
+    "killed": Deed(PROCESSES, lambda _: 0, killed),
+    "stopped": Deed(PROCESSES, lambda _: 0, stopped),
+    "away": Deed(PROCESSES, lambda wish: wish, killed),
+    "frozen": Deed(PROCESSES, lambda wish: max(FROZEN, wish), frozen),
     "midway": Deed(("ingest", "writer"), lambda _: 1, midway),
     "behind": Deed(("broadcaster",), lambda wish: wish, killed, stack="forgetful"),
     "slow": Deed(("postgres",), lambda wish: max(4, wish), slow, stack="wired"),
     "cut": Deed(("nats",), lambda wish: max(4, wish), cut, stack="wired"),
     "full": Deed(("nats",), lambda wish: wish, full, stack="wired"),
+    "disk-full": Deed(("nats", "postgres"), lambda wish: TENDED + wish, disk_full, stack="small"),
+    "bit-flipped": Deed(("journal",), lambda wish: wish, damaged(flip), stack="damaged"),
+    "truncated": Deed(("journal",), lambda wish: wish, damaged(truncate), stack="damaged"),
+    "storm": Deed(("devices",), lambda wish: wish, storm),
+    "parted": Deed(tuple(PAIRS), lambda wish: max(FROZEN, wish), apart(Way(LOST, LOST)), stack="linked"),
+    "unheard": Deed(tuple(PAIRS), lambda wish: max(FROZEN, wish), apart(Way(there=LOST)), stack="linked", usual=False),
+    "unanswered": Deed(
+        tuple(PAIRS), lambda wish: max(FROZEN, wish), apart(Way(back=LOST)), stack="linked", usual=False
+    ),
+    "lossy": Deed(tuple(PAIRS), lambda wish: max(5, wish), apart(Way(LOSSY, LOSSY)), stack="linked", usual=False),
+    "distant": Deed(tuple(PAIRS), lambda wish: max(5, wish), apart(Way(FAR, FAR)), stack="linked", usual=False),
+    "ahead": Deed((*CLOCKED, "nats"), lambda wish: max(4, wish), clock_moved("+1d"), stack="clocked", usual=False),
+    "behind-time": Deed(
+        (*CLOCKED, "nats"), lambda wish: max(4, wish), clock_moved("-5m"), stack="clocked", usual=False
+    ),
 }

@@ -41,6 +41,10 @@ class Cell(NamedTuple):
     first: float | None = None
     longest: float | None = None
     broker_may_lose: bool = False
+    gone: Sequence[Carried] = ()
+    """What a damaged journal lost before it was stored, and"""
+    named: frozenset[int] = frozenset()
+    """the sequences that the audit calls lost of it."""
 
     @property
     def stored(self) -> int | None:
@@ -62,9 +66,20 @@ class Cell(NamedTuple):
         return sum(key not in carried for key in self.outcome.unstored)
 
     @property
+    def lost_by_journal(self) -> int:
+        """Samples without a row that were in the damaged part of the journal."""
+        gone = {one.key for one in self.gone}
+        return sum(key in gone for key in self.outcome.unstored)
+
+    @property
     def lost(self) -> int:
-        """Samples without a row, less those that the broker lost by itself."""
-        return len(self.outcome.unstored) - self.lost_by_broker
+        """Samples without a row, less those that the broker or a damaged journal lost."""
+        return len(self.outcome.unstored) - self.lost_by_broker - self.lost_by_journal
+
+    @property
+    def misnamed(self) -> int:
+        """Sequences that are gone and not named by the audit, or named and not gone."""
+        return len({one.token.position.sequence for one in self.gone} ^ self.named)
 
     @property
     def undeclared(self) -> int:
@@ -91,10 +106,11 @@ class Cell(NamedTuple):
             "kept from the screen undeclared": self.undeclared,
             "twice on the screen": self.repeated,
             "not in the ledger": self.unaccounted,
+            "gone sequences not named, or named and not gone": self.misnamed,
             "dead letters": self.dead_letters,
             "never acknowledged": unacknowledged,
         }
-        rows = [] if self.lost_by_broker else self.outcome.missing_rows
+        rows = [] if self.lost_by_broker or self.gone else self.outcome.missing_rows
         unreadable = [self.outcome.unreadable] if self.outcome.unreadable else []
         return [f"{count} {what}" for what, count in counted.items() if count] + [*rows, *unreadable, *self.troubles]
 
@@ -102,6 +118,8 @@ class Cell(NamedTuple):
     def verdict(self) -> str:
         """In a few words."""
         forgiven = f" ({self.lost_by_broker} lost by the broker itself)" if self.lost_by_broker else ""
+        if self.gone:
+            forgiven = f"; {self.lost_by_journal} lost with the file, all of its {len(self.named)} messages named"
         return "; ".join(self.complaints) + forgiven if self.complaints else f"kept{forgiven}"
 
 
@@ -118,30 +136,54 @@ def times(carried: Iterable[Carried], commits: Mapping[int, float], at: int) -> 
     return min(after, default=None), max((stored - sent for sent, stored in rows), default=None)
 
 
+class NotRun(NamedTuple):
+    """A cell that this machine does not allow, and why."""
+
+    part: str
+    fault: str
+    why: str
+
+    @property
+    def complaints(self) -> list[str]:
+        """None: nothing was shown, either way."""
+        return []
+
+    @property
+    def verdict(self) -> str:
+        """That it was not run."""
+        return f"not run: {self.why}"
+
+
+Row = Cell | NotRun
+
 COLUMNS = {
-    "part": lambda cell: cell.part,
-    "fault": lambda cell: cell.fault,
     "sent": lambda cell: str(cell.outcome.sent),
     "stored": lambda cell: "?" if cell.stored is None else str(cell.stored),
     "twice": lambda cell: str(cell.twice),
-    "lost": lambda cell: str(cell.lost),
+    "lost": lambda cell: str(cell.lost + cell.lost_by_journal),
     "seen": lambda cell: str(cell.outcome.seen),
     "gaps": lambda cell: str(len(cell.outcome.gaps)),
     "first row": lambda cell: _seconds(cell.first),
     "slowest": lambda cell: _seconds(cell.longest),
-    "verdict": lambda cell: cell.verdict,
 }
+HEADS = ("part", "fault", *COLUMNS, "verdict")
 
 
-def table(cells: Sequence[Cell]) -> str:
-    """Return a line per cell, under the names of the columns."""
-    lines = [list(COLUMNS), *([text(cell) for text in COLUMNS.values()] for cell in cells)]
+def texts(row: Row) -> list[str]:
+    """The columns of a row, as HEADS names them."""
+    found = ["-"] * len(COLUMNS) if isinstance(row, NotRun) else [text(row) for text in COLUMNS.values()]
+    return [row.part, row.fault, *found, row.verdict]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return a line per row, under the names of the columns."""
+    lines = [list(HEADS), *map(texts, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(_aligned, line, widths, range(len(line)))).rstrip() for line in lines)
 
 
 def _aligned(text: str, width: int, column: int) -> str:
-    return text.ljust(width) if column < 2 or column == len(COLUMNS) - 1 else text.rjust(width)
+    return text.ljust(width) if column < 2 or column == len(HEADS) - 1 else text.rjust(width)
 
 
 def _seconds(value: float | None) -> str:

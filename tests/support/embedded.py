@@ -86,9 +86,13 @@ class PostgresServer(Server):
     def __init__(self, folder: Path, *, fsync: str = "off", **options: str) -> None:
         super().__init__(folder)
         self.options = {"fsync": fsync, **options}
+        self.rules: list[str] = []
+        """Who may connect from where; whatever initdb says where there are none."""
 
     def command(self) -> list[str]:
         postgres.initialise(self.folder / "data")
+        if self.rules:
+            (self.folder / "data/pg_hba.conf").write_text("\n".join(self.rules) + "\n")
         return postgres.command(self.folder / "data", self.port, **self.options)
 
     @property

@@ -1,0 +1,49 @@
+"""The right to namespaces: small disks and networks of the matrix's own, which nobody else on this machine sees."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Final, NoReturn
+
+from faults.pipeline import FAKETIME, KINDS
+
+MARK: Final = "SEVE_FAULTS_ISOLATED"
+NAMESPACES: Final = ("unshare", *(() if os.geteuid() == 0 else ("--map-root-user",)), "--mount", "--net")
+TRIED: Final = "mount -t tmpfs -o size=1m tmpfs /mnt && ip tuntap add dev seve0 mode tun"
+
+
+def isolated() -> bool:
+    """Whether this process has namespaces of its own."""
+    return MARK in os.environ
+
+
+def enter() -> str:
+    """Start this program anew in namespaces of its own; return only if that is not allowed, and then why."""
+    try:
+        tried = subprocess.run([*NAMESPACES, "sh", "-c", TRIED], check=False, capture_output=True, text=True)
+    except OSError as error:
+        return str(error)
+    if tried.returncode:
+        return tried.stderr.strip().splitlines()[-1] if tried.stderr.strip() else "no right to namespaces"
+    return _again([*NAMESPACES, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, *sys.argv])
+
+
+def _again(command: list[str]) -> NoReturn:
+    os.execvpe(command[0], command, {**os.environ, MARK: "yes"})
+
+
+def obstacle(kind: str, part: str, denied: str | None) -> str | None:
+    """Return why a cell cannot be done on this machine; None where it can. `denied` is what `enter` returned."""
+    if KINDS[kind].isolation and not isolated():
+        return f"no namespaces: {denied}"
+    if kind == "clocked" and part == "nats":
+        return "nats-server is linked statically: no library changes its clock"
+    if kind == "clocked" and not FAKETIME:
+        return "libfaketime is not installed (Debian's package faketime)"
+    return None
+
+
+def needed(kinds: Iterable[str]) -> bool:
+    """Whether any of these kinds takes namespaces."""
+    return any(KINDS[kind].isolation for kind in kinds)

@@ -1,0 +1,201 @@
+"""The pipelines that the crash matrix does things to: one for each kind of fault, each in surroundings of its own."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from support.faults import Wire, wires
+from support.link import SELF, Network, network
+from support.mosquitto import Mosquitto
+from support.stack import LOGINS, EmbeddedStack
+
+PAIRS: Final = {
+    "devices-broker": None,
+    "ingest-broker": "ingest",
+    "ingest-nats": "ingest",
+    "writer-nats": "writer",
+    "writer-postgres": "writer",
+    "broadcaster-nats": "broadcaster",
+    "screen-broadcaster": None,
+}
+"""Whoever connects, and to whom: each pair has a way of its own. Of the writers the first one is cut off."""
+
+SMALL_DISK: Final = 192 << 20
+"""Bytes: NATS takes three quarters for its streams, which have 80 MiB here; empty, it is not full to the watchdog."""
+
+CLOCKED: Final = ("ingest", "broadcaster", "writer", "postgres")
+FAKETIME: Final = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+
+
+class Kind(NamedTuple):
+    """Settings over the quick ones, and whether it takes namespaces."""
+
+    settings: dict[str, str]
+    isolation: bool = False
+
+
+KINDS: Final = {
+    "plain": Kind({}),
+    "forgetful": Kind({"HISTORY_MAX_BYTES": "64KiB"}),
+    "wired": Kind({"HISTORY_MAX_BYTES": "64KiB"}),
+    "damaged": Kind({"JOURNAL_MAX_BYTES": "1MiB", "HISTORY_MAX_BYTES": "64KiB"}),
+    "small": Kind(
+        {"JOURNAL_MAX_BYTES": "32MiB", "HISTORY_MAX_BYTES": "32MiB", "LATEST_MAX_BYTES": "8MiB"}
+        | {"DEADLETTER_MAX_BYTES": "8MiB"},
+        isolation=True,
+    ),
+    "linked": Kind({}, isolation=True),
+    "clocked": Kind({}),
+}
+
+
+class Pipeline(EmbeddedStack):
+    """The stack, with Mosquitto as its part `broker` or without, and with wires between where they are given."""
+
+    def __init__(self, folder: Path, broker: str, wires: list[Wire], **environment: str) -> None:
+        self.broker = None
+        if broker == "mosquitto":
+            (folder / "broker").mkdir(parents=True)
+            self.broker = Mosquitto(folder / "broker")
+            environment["MQTT_BROKER"] = self.broker.mqtt_url
+        self.wires = wires
+        if wires:
+            environment["DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{wires[1].proxy.port}/seve"
+        super().__init__(folder, writers=2, fsync="on", **environment)
+        self.mqtt_url = self.environment["MQTT_BROKER"]
+        for wire, server in zip(wires, (self.nats, self.postgres), strict=False):
+            wire.proxy.target = server.port
+        self.nats.options["health_password"] = LOGINS.health
+        self.before_harm: list = []
+        """What the journal held before its file was harmed, and of that"""
+        self.vanished: list = []
+        """what NATS has no more."""
+
+    @property
+    def health(self) -> dict[str, str]:
+        """The variables of NATS' user `health`."""
+        return LOGINS.health_environment(f"127.0.0.1:{self.nats.port}")
+
+    def login(self, part: str) -> dict[str, str]:
+        found = super().login(part)
+        if self.wires and part != "setup":
+            found["NATS_URL"] = f"nats://127.0.0.1:{self.wires[0].proxy.port}"
+        return found
+
+    def give(self, part: str, **environment: str) -> None:
+        """Change the environment of a service before its start."""
+        self._processes[part].environment.update(environment)
+
+    def part(self, name: str):
+        return self.broker if name == "broker" else super().part(name)
+
+    def those(self, part: str) -> list[str]:
+        """The part itself; of `everything` all, those that hand on before those that they hand to."""
+        return [*self.services, "postgres", "nats"] if part == "everything" else [part]
+
+    def start(self) -> None:
+        if self.broker:
+            self.broker.start()
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        if self.broker:
+            self.broker.stop()
+
+
+class LinkedPipeline(Pipeline):
+    """Every pair talks over an address of its own; `net` decides what becomes of its packets."""
+
+    def __init__(self, folder: Path, broker: str, net: Network, **environment: str) -> None:
+        self.net = net
+        self.addresses = {pair: net.address() for pair in PAIRS}
+        super().__init__(folder, broker, [], **environment)
+        self.nats.options.update(host="0.0.0.0", mqtt_host="0.0.0.0")
+        self.postgres.options["listen_addresses"] = "*"
+        trusted = f"host all all {SELF.rpartition('.')[0]}.0/24 trust"
+        self.postgres.rules = ["host all all 127.0.0.1/32 trust", trusted]
+        at = self.addresses
+        mqtt = self.broker.port if self.broker else self.nats.mqtt_port
+        nats, database = self.nats.port, f"postgresql://postgres@{at['writer-postgres']}:{self.postgres.port}/seve"
+        self.give(
+            "ingest", NATS_URL=f"nats://{at['ingest-nats']}:{nats}", MQTT_BROKER=f"mqtt://{at['ingest-broker']}:{mqtt}"
+        )
+        self.give("writer", NATS_URL=f"nats://{at['writer-nats']}:{nats}", DATABASE_URL=database)
+        opened = {"WS_LISTEN": f"0.0.0.0:{self._ws_port}", "WS_ALLOW_UNAUTHENTICATED": "true"}
+        self.give(
+            "broadcaster",
+            NATS_URL=f"nats://{at['broadcaster-nats']}:{nats}",
+            **opened,
+            WS_ALLOW_UNENCRYPTED="true",
+        )
+        self.mqtt_url = f"mqtt://{at['devices-broker']}:{mqtt}"
+        self.ws_url = f"ws://{at['screen-broadcaster']}:{self._ws_port}/ws"
+
+
+class ClockedPipeline(Pipeline):
+    """Each part has a clock that `clocks` moves: a file that says by how much."""
+
+    def __init__(self, folder: Path, broker: str, **environment: str) -> None:
+        super().__init__(folder, broker, [], **environment)
+        self.clocks = {part: folder / f"clock-{part}" for part in CLOCKED}
+        for part, file in self.clocks.items():
+            file.write_text("+0")
+            file.chmod(0o644)
+            variables = {
+                "LD_PRELOAD": str(FAKETIME),
+                "FAKETIME_TIMESTAMP_FILE": str(file),
+                "FAKETIME_CACHE_DURATION": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
+            if part == "postgres":
+                self.postgres.variables = variables
+            else:
+                self.give(part, **variables)
+
+
+@contextmanager
+def pipeline(kind: str, folder: Path, broker: str, rate: float, seed: int) -> Iterator[Pipeline]:
+    """A pipeline of a kind, started, and stopped when the context ends."""
+    settings = dict(KINDS[kind].settings)
+    if kind == "linked":
+        with network(seed) as net:
+            yield from _started(LinkedPipeline(folder, broker, net, **settings))
+    elif kind == "wired":
+        settings["JOURNAL_MAX_BYTES"] = f"{round(rate)}KiB"
+        with wires(2) as laid:
+            yield from _started(Pipeline(folder, broker, laid, **settings))
+    elif kind == "clocked":
+        yield from _started(ClockedPipeline(folder, broker, **settings))
+    else:
+        stack = Pipeline(folder, broker, [], **settings)
+        with _small_disks(stack) if kind == "small" else _nothing():
+            yield from _started(stack)
+
+
+def _started(stack: Pipeline) -> Iterator[Pipeline]:
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@contextmanager
+def _small_disks(stack: Pipeline) -> Iterator[None]:
+    """The servers' folders on small file systems of their own, which nobody outside of this namespace sees."""
+    for name in ("nats", "postgres"):
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK},mode=777", "tmpfs", str(stack.part(name).folder)]
+        subprocess.run(mount, check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        for name in ("nats", "postgres"):
+            subprocess.run(["umount", str(stack.part(name).folder)], check=True, capture_output=True)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
