@@ -87,7 +87,7 @@ class History:
         except TimeoutError as error:
             raise NoAnswer(503, "the history service does not answer") from error
         except (NatsError, OSError) as error:
-            raise NoAnswer(503, f"the history service cannot be asked: {describe(error)}") from error
+            raise NoAnswer(503, f"the history service does not answer: {describe(error)}") from error
         headers = answer.headers or {}
         if ERROR_CODE in headers:
             raise NoAnswer(int(headers[ERROR_CODE]), headers.get(ERROR_TEXT, ""))

@@ -50,7 +50,7 @@ class AckFloor:
                 raise Refused(503, "there is no journal")
             again = await self._js.consumer_info(JOURNAL, WRITER, timeout=PATIENCE)
         except (NatsError, OSError, msgspec.DecodeError) as error:
-            raise Refused(503, f"the journal cannot be asked: {describe(error)}") from error
+            raise Refused(503, f"the journal does not answer: {describe(error)}") from error
         same = consumer.created == again.created  # else the journal was recreated meanwhile
         floor = consumer.ack_floor.stream_seq if same and consumer.ack_floor else 0
         self._known, self._asked = Position(stream.created_at, floor), asked

@@ -71,7 +71,7 @@ def _pipeline(settings: Settings, rules: Normaliser, memory: RedeliveryMemory) -
 
 
 def _watch(pipeline: Pipeline) -> None:
-    """Let the gauges ask `pipeline` whenever they are read, which costs nothing in between."""
+    """Let the gauges read `pipeline` at each scrape, which costs nothing in between."""
     metrics.waiting.set_function(lambda: pipeline.acks.waiting)
     metrics.queued.set_function(lambda: pipeline.queues.envelopes)
     metrics.queued_bytes.set_function(lambda: pipeline.queues.size)

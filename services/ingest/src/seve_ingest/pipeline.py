@@ -30,15 +30,15 @@ from seve_ingest.publish.redelivery import (
 from seve_ingest.publish.subject_queues import Publish, SubjectQueues
 
 RESUME_BELOW: Final = 0.75
-"""Reading goes on when less than this share of what stopped it is left."""
+"""Reading resumes below this share of the bound that stopped it."""
 
 log = structlog.get_logger()
 
 DROPPED: Final = b"$SYS/broker/publish/messages/dropped"
-"""Where Mosquitto tells how many messages it dropped."""
+"""The topic on which Mosquitto publishes how many messages it dropped."""
 
 _MOST_DIGITS: Final = 20
-"""Of a counter that Mosquitto tells: it has 64 bits."""
+"""Most digits of Mosquitto's counter, which has 64 bits."""
 
 MAX_ENVELOPE_BYTES: Final = 900 * 1024
 """Largest envelope that is published: NATS takes 1 MiB by default, headers and all."""
@@ -101,16 +101,16 @@ class Pipeline:
         self._totals.received += len(arrivals)
 
     def connection_lost(self) -> None:
-        """Acknowledgements that are owed over this connection are owed no more: the broker will send again."""
+        """Drop the acknowledgements due on the lost connection: the broker will send those messages again."""
         self.connection += 1
         self._memory.connection_lost(self.acks.unacknowledged())
 
     def session_lost(self) -> bool:
-        """The broker keeps nothing of this session; return whether it ever did, as far as is known."""
+        """Forget the session, which the broker does not have; return whether it had it before, as far as is known."""
         return self._memory.session_lost()
 
     def held(self, number: int, sequence: int) -> None:
-        """Take note that JetStream holds message `number` as `sequence`."""
+        """Note that JetStream holds message `number` as `sequence`."""
         publish = self.queues.held(number, sequence)
         if publish is None:
             return
@@ -146,7 +146,7 @@ class Pipeline:
         return not publish.deliveries
 
     def acknowledgeable(self) -> list[Delivery]:
-        """Take the deliveries of the current connection that are to be acknowledged now, in their order."""
+        """Return, once, the deliveries of the current connection that can be acknowledged now, in their order."""
         return self.acks.take(self.connection)
 
     @property
@@ -161,7 +161,7 @@ class Pipeline:
 
     @property
     def oldest_age(self) -> float:
-        """Seconds since the oldest unacknowledged message came."""
+        """Seconds since the oldest unacknowledged message arrived."""
         oldest = self.acks.oldest
         return 0.0 if oldest is None else max(self._clock() - oldest, 0) / MICROS
 
@@ -222,7 +222,7 @@ class Pipeline:
             known.connection = self.connection
 
     def _settle(self, arrival: Arrival, delivery: Delivery, verdict: Verdict, key: str | None) -> None:
-        """A message that is not simply on its way: refused, ignored, or known already."""
+        """Settle a message that is not just published: refused, ignored, or known already."""
         if verdict.rejection:
             self._refuse(arrival, delivery, verdict.rejection, key)
         elif verdict.ignored:
@@ -235,19 +235,19 @@ class Pipeline:
             self._done(delivery)
 
     def _failed(self, arrival: Arrival, delivery: Delivery, error: Exception) -> None:
-        """A fault of ingest's own: the message becomes a dead letter if it can, and is acknowledged in its turn."""
-        log.error("a message could not be worked on", topic=arrival.topic[:200], exc_info=error)
+        """Handle an exception of ingest: the message becomes a dead letter if possible, acknowledged in order."""
+        log.error("a message failed in ingest", topic=arrival.topic[:200], exc_info=error)
         rejection = Rejection("malformed", f"unexpected: {error!r}")
         try:
             self._refuse(arrival, delivery, rejection, None)
         except Exception:
-            log.exception("a dead letter could not be made", topic=arrival.topic[:200])
+            log.exception("a message failed and has no dead letter", topic=arrival.topic[:200])
             delivery.outcome = ("suppressed", rejection.reason)
         if not delivery.open:
             self._done(delivery)
 
     def _done(self, delivery: Delivery) -> None:
-        """A message of which nothing has to be held."""
+        """Finish a message of which JetStream has to hold nothing."""
         self._totals.outcomes[delivery.outcome] += 1
         self.progress.set()
 

@@ -1,11 +1,10 @@
-"""Publishes to JetStream and collects the acks through one subscription. What is sent when, `subject_queues` decides;
-an ack may be an error, or not come at all. While NATS is away nothing is sent: nats-py would queue it in memory of its
-own.
+"""Publishes to JetStream and collects the acks through one subscription. `subject_queues` decides which message is sent
+when. An ack may be an error, or never arrive. While NATS is away nothing is sent, because nats-py would queue it in its
+own memory.
 
-Each message of the journal says behind which message of its subject it belongs
-(`Nats-Expected-Last-Subject-Sequence`), so that one that is sent twice is stored once, however long the first ack is
-missing. Where the server names another message, that message tells by its `Seve-Publish` whether it is this one. See
-decision 0108.
+Each message names the sequence of its subject's last message (`Nats-Expected-Last-Subject-Sequence`). So a message that
+is sent twice is stored once, however long the first ack is missing. If the server names another sequence, the message
+there shows by its `Seve-Publish` whether it is this one. See decision 0108.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ from seve_ingest.publish.subject_queues import Publish
 log = structlog.get_logger()
 
 CONDITION: Final = "journal"
-"""The readiness condition: whether the journal takes what it is given."""
+"""The readiness condition: the journal accepts messages."""
 
 PUBLISH_ID: Final = "Seve-Publish"
 
@@ -38,10 +37,10 @@ _ALONE: Final = b"NATS/1.0\r\nNats-Msg-Id: %b\r\n\r\n"
 
 WRONG_LAST_SEQUENCE: Final = 10071
 IN_PROGRESS: Final = 10164
-"""Of a cluster: it is still at work on an earlier message of the subject, such as the first copy of this one."""
+"""A cluster still processes an earlier message of the subject, such as the first copy of this one."""
 
 TICK: Final = 1.0
-"""Seconds between two looks for acks that are late; less after a fault."""
+"""Seconds between two checks for late acks; less after a fault."""
 
 LOG_EVERY: Final = 10.0
 """Seconds between two lines about refusals: a nearly full journal alternates between refusing and accepting."""
@@ -64,7 +63,7 @@ _NO_STREAM: Final = _PubAck(error=_Error("no stream takes the subject"))
 
 
 class Publisher:
-    """The way to JetStream. `timeout` is how long to wait for an ack, in seconds."""
+    """Publishes the queued messages. `timeout` is how long to wait for an ack, in seconds."""
 
     def __init__(self, client: DirectClient, pipeline: Pipeline, health: Health, *, timeout: float) -> None:
         self._client = client
@@ -82,7 +81,7 @@ class Publisher:
         self._reconnects = client.stats["reconnects"]
 
     async def run(self, finished: asyncio.Event) -> None:
-        """Hear the answers, and send again what needs it, until `finished` is set."""
+        """Handle acks, and repeat messages that need it, until `finished` is set."""
         await self._client.subscribe_direct(f"{self._inbox}.*", self._answered)
         self._open = True
         self._health.holds(CONDITION)
@@ -95,7 +94,7 @@ class Publisher:
             self._send_again()
 
     def send(self) -> None:
-        """Send what is new; what has to wait is sent when its time comes."""
+        """Send new messages; messages that have to wait are sent when they are due."""
         if self._open:
             for publish in self._queues.ready():
                 if self._queues.may_send:
@@ -118,7 +117,7 @@ class Publisher:
             self._refused(publish.number, f"the NATS server takes {self._client.max_payload} bytes at most")
 
     def _send_again(self) -> None:
-        """Send what was not sent, was refused, or was not acknowledged in time."""
+        """Send messages that were not sent, were refused, or were not acknowledged in time."""
         if self._client.stats["reconnects"] != self._reconnects:
             self._reconnects = self._client.stats["reconnects"]
             self._queues.unsent()
@@ -144,14 +143,14 @@ class Publisher:
             self._refused(number, ack.error.description or "refused without a reason")
 
     async def _find_misplaced(self) -> None:
-        """Ask for the last message of the subjects where another one was expected. Where it is what was published, the
-        ack was lost; where not, the message is sent again behind it.
+        """Get the last message of each subject where another one was expected. If it is the published one, its ack was
+        lost; otherwise the message is sent again behind it.
         """
         for number, publish in list(self._misplaced.items()):
             try:
                 last, sequence, data = await self._last_message(publish.subject)
             except (NatsError, OSError) as error:
-                log.warning("the journal could not be asked", reason=describe(error))
+                log.warning("the journal does not answer", reason=describe(error))
                 return
             del self._misplaced[number]
             if last == publish.id or (self._queues.get(number) and self._late(publish, data, sequence)):
@@ -170,7 +169,7 @@ class Publisher:
             return False
 
     async def _last_message(self, subject: str) -> tuple[str | None, int, bytes]:
-        """The id, the sequence and the data of the newest message of a subject; a sequence of 0 where there is none."""
+        """Return id, sequence and data of the newest message of a subject; a sequence of 0 if there is none."""
         try:
             last = await self._client.jetstream().get_last_msg(JOURNAL, subject)
         except NotFoundError:

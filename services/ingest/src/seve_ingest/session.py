@@ -1,5 +1,5 @@
-"""The MQTT session: connects, subscribes, reads while there is room, acknowledges what is held, and leaves without
-losing the session. Knows nothing of topics' meanings.
+"""The MQTT session: connects, subscribes, reads while there is room, acknowledges stored messages, and disconnects
+without losing the session. Knows nothing about the meaning of topics.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ NEVER: Final = 0xFFFFFFFF
 
 
 class MqttSession:
-    """One session at one broker, over as many connections as it takes. `finished` is set when nothing more will be
-    read; `grace` is how long a stop may wait for acks, in seconds.
+    """One session at one broker, over any number of connections. `finished` is set after the last read; `grace` is how
+    long a stop may wait for acks, in seconds.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class MqttSession:
         self._filters: dict[int | None, str] = {}
 
     async def run(self, stop: Stop) -> None:
-        """Connect, and connect again, until `stop`; then wait for what is in flight and disconnect."""
+        """Connect and reconnect until `stop`; then wait for messages in flight and disconnect."""
         try:
             await self._connect_for_ever(stop)
             await self._leave()
@@ -84,7 +84,7 @@ class MqttSession:
             self._pipeline.progress.set()
 
     async def acknowledge(self, _stop: Stop) -> None:
-        """Acknowledge what is held, once for each turn of the event loop, until the session is finished."""
+        """Acknowledge stored messages, once per turn of the event loop, until the session is finished."""
         while not self.finished.is_set():
             await self._pipeline.progress.wait()
             self._pipeline.progress.clear()
@@ -129,7 +129,7 @@ class MqttSession:
         self._pipeline.connection_lost()
 
     async def _leave(self) -> None:
-        """Stop reading, wait for the acks that are owed, acknowledge, disconnect. What is late stays the broker's."""
+        """Stop reading, wait for JetStream's acks, acknowledge, disconnect. The broker keeps late messages."""
         self._leaving = True
         self._pause()
         try:
@@ -214,20 +214,20 @@ class MqttSession:
             self._look()
 
     def _look(self) -> None:
-        """Read as soon as something comes."""
+        """Read as soon as bytes arrive."""
         self._next_read = None
         if self._reader is not None:
             self._loop.add_reader(self._reader, self._read)
 
     def _look_later(self) -> None:
-        """Read when READ_PACE is over, whatever comes until then."""
+        """Read after READ_PACE, whatever arrives until then."""
         if self._reader is not None:
             if self._next_read is None:
                 self._loop.remove_reader(self._reader)
             self._next_read = self._loop.call_later(READ_PACE, self._read)
 
     def _look_away(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         if self._next_read is not None:
             self._next_read.cancel()
             self._next_read = None
@@ -235,7 +235,7 @@ class MqttSession:
             self._loop.remove_reader(self._reader)
 
     def _pause(self) -> None:
-        """Read no more for now: the broker keeps what is not read."""
+        """Stop reading for now: the broker keeps unread messages."""
         self._look_away()
         self._paused = True
         metrics.paused.set(1)

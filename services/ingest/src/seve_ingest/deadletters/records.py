@@ -29,7 +29,7 @@ class StoredDeadLetter(NamedTuple):
 
     @property
     def topic(self) -> str:
-        """The MQTT topic; of bytes that are no envelope, their subject in the journal."""
+        """The MQTT topic; for bytes that are no envelope, their subject in the journal."""
         match self.content:
             case IngestDeadLetter(topic=topic):
                 return topic
@@ -45,7 +45,7 @@ class StoredDeadLetter(NamedTuple):
 
     @property
     def service(self) -> str:
-        """The service that made it."""
+        """The service that published it."""
         return "ingest" if isinstance(self.content, IngestDeadLetter) else "writer"
 
 
@@ -73,7 +73,7 @@ class Filters(NamedTuple):
 
 
 class Unretriable(Exception):
-    """The reason why a retry would only make a dead letter again."""
+    """A retry would only give a dead letter again; the text is the reason."""
 
 
 def messages(dead_letter: StoredDeadLetter, normalise: Normaliser) -> list[tuple[str, bytes]]:

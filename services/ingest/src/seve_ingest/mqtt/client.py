@@ -30,7 +30,7 @@ _PUBCOMP: Final = 0x70020000
 
 
 class FastClient(Client):
-    """A paho client to be driven by an event loop: `loop_read` fills `arrived`, which the caller takes and empties."""
+    """A paho client driven by an event loop: `loop_read` fills `arrived`, which the caller empties."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -39,7 +39,7 @@ class FastClient(Client):
         self._framing = Framing(version5=False)
 
     def open(self, connection: socket.socket) -> MQTTErrorCode:
-        """Send CONNECT over `connection`, which was made off the event loop; paho's own connecting would block it."""
+        """Send CONNECT over `connection`, which is open already: paho's own connecting would block the event loop."""
         self._prepared = connection
         self._framing = Framing(version5=self.protocol == MQTTProtocolVersion.MQTTv5)
         return self.reconnect()
@@ -53,11 +53,11 @@ class FastClient(Client):
         return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
     def close(self) -> None:
-        """Drop the connection without a word, as if the network had."""
+        """Drop the connection without DISCONNECT, like a lost network."""
         self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
 
     def stay_alive(self) -> None:
-        """Instead of `loop_misc` while nothing is read on purpose: ping, and do not expect the answer."""
+        """Ping without expecting the answer; replaces `loop_misc` while reading is paused."""
         self._last_bytes_received = time.monotonic()
         self._ping_t = 0
         self.loop_misc()
@@ -70,7 +70,7 @@ class FastClient(Client):
         return prepared
 
     def _packet_read(self) -> MQTTErrorCode:
-        """Instead of one packet: all that one `recv` completes."""
+        """Read all packets that one `recv` completes, instead of one packet."""
         try:
             data = self._sock_recv(READ_BYTES)
         except BlockingIOError:
@@ -102,7 +102,7 @@ class FastClient(Client):
         return code
 
     def _send(self, packets: Sequence[int]) -> None:
-        """Write packets of four bytes at once; queue what the socket does not take, or all behind what is queued."""
+        """Write packets of four bytes at once; queue the part that the socket does not accept."""
         data = b"".join([packet.to_bytes(4, "big") for packet in packets])
         sent = 0
         if not self._out_packet:

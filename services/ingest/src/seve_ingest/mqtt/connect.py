@@ -14,13 +14,13 @@ from seve_ingest.settings import BrokerSettings
 
 
 def address(settings: BrokerSettings) -> tuple[str, int]:
-    """Host and port of the broker."""
+    """Return host and port of the broker."""
     url = urlsplit(settings.mqtt_broker)
     return url.hostname or "localhost", url.port or (8883 if url.scheme == "mqtts" else 1883)
 
 
 def tls(settings: BrokerSettings) -> ssl.SSLContext | None:
-    """The TLS context of `mqtts://`, else None. Raises SettingsError for files that cannot be used."""
+    """Return the TLS context of `mqtts://`, else None. Raises SettingsError for files that cannot be used."""
     if not settings.mqtt_broker.startswith("mqtts:"):
         return None
     return client_context("MQTT", settings.mqtt_ca_file, settings.mqtt_cert_file, settings.mqtt_key_file)

@@ -9,10 +9,10 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 MAX_PAYLOAD: Final = 256 * 1024
-"""Longest payload that is used."""
+"""Longest payload that is normalised."""
 
 MAX_PACKET: Final = MAX_PAYLOAD + 128 * 1024
-"""Longest packet that is held whole: the longest payload, a topic of 64 KiB, and properties."""
+"""Longest packet that is kept whole: the longest payload, a topic of 64 KiB, and properties."""
 
 DUP: Final = 0x08
 QOS: Final = 0x06
@@ -21,11 +21,11 @@ _PUBLISH: Final = 0x30
 
 
 class ProtocolFault(Exception):
-    """Bytes that are no MQTT: the connection cannot be used any further."""
+    """Bytes that are no MQTT: the connection has to be closed."""
 
 
 class Arrival(NamedTuple):
-    """One message as it came: `head` is the first byte of its packet, with the flags DUP, QOS and RETAIN."""
+    """One message as it arrived: `head` is the first byte of its packet, with the flags DUP, QOS and RETAIN."""
 
     topic: bytes
     payload: bytes
@@ -43,7 +43,7 @@ class Cut(bytes):
 
 
 class Packet(NamedTuple):
-    """Any other packet: its first byte and what follows its length."""
+    """Any other packet: its first byte and its content."""
 
     head: int
     body: bytes
@@ -60,7 +60,7 @@ class Framing:
         self._long: _Long | None = None
 
     def receive(self, data: bytes, arrived: list[Arrival]) -> list[Packet]:
-        """Append the messages that `data` completes to `arrived`; gives the other packets. Raises ProtocolFault."""
+        """Append the messages that `data` completes to `arrived`; return the other packets. Raises ProtocolFault."""
         if self._long:
             data = self._long.receive(data)
             if not self._long.finished:
@@ -80,7 +80,7 @@ class Framing:
         return others
 
     def _take(self, data: bytes, arrived: list[Arrival], others: list[Packet]) -> bytes:  # noqa: C901
-        """Take every whole packet; gives what is left. It runs for every message: flat on purpose."""
+        """Take every whole packet; return the rest. Runs for every message: flat on purpose."""
         position, end, version5 = 0, len(data), self._version5
         self._wanted = 2
         while end - position >= 2:
@@ -123,7 +123,7 @@ class Framing:
 
 
 class _Long:
-    """A PUBLISH too long to be held, on its way."""
+    """A PUBLISH that is too long to be kept, while it arrives."""
 
     def __init__(self, head: int, prefix: int, length: int, *, version5: bool) -> None:
         self._head = head
@@ -140,7 +140,7 @@ class _Long:
         return self._seen == self._whole
 
     def receive(self, data: bytes) -> bytes:
-        """Take this packet's part of `data`; gives what follows it."""
+        """Take this packet's part of `data`; return the rest."""
         mine, rest = data[: self._whole - self._seen], data[self._whole - self._seen :]
         self._seen += len(mine)
         if self._payload_at is not None:
@@ -153,7 +153,7 @@ class _Long:
         return rest
 
     def arrival(self) -> Arrival:
-        """The message, its payload cut."""
+        """Return the message with its payload cut."""
         at = self._payload_at or 0
         cut = Cut(self._begin[at : at + MAX_PAYLOAD + 1])
         cut.size = self._whole - at
@@ -175,7 +175,7 @@ class _Long:
 
 
 def _length(data: bytes, position: int) -> tuple[int, int]:
-    """A variable byte integer and where it ends; an end of 0 where it is not whole yet. Raises ProtocolFault."""
+    """Return a variable byte integer and where it ends; an end of 0 if it is incomplete. Raises ProtocolFault."""
     value = 0
     for place in range(4):
         if position + place >= len(data):

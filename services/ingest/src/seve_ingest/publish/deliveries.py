@@ -1,5 +1,5 @@
-"""MQTT messages until they are acknowledged: in the order they came, each once the journal holds all that it became.
-Does no I/O.
+"""Keeps MQTT messages until they can be acknowledged: in the order of arrival, each once the journal holds all of its
+envelopes. Does no I/O.
 
 Queue: deliveries of QoS 1 and 2 not yet acknowledged. Bound: `MAX_INFLIGHT` (the session stops reading); overflow rule:
 block; counter: `waiting`.
@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 Outcome = tuple[str, str]
-"""What a message is counted as, and why: `published`, `duplicate`, `deadletter`, `ignored` or `suppressed`."""
+"""The outcome of a message and its reason: `published`, `duplicate`, `deadletter`, `ignored` or `suppressed`."""
 
 PUBLISHED: Final[Outcome] = ("published", "")
 DUPLICATE: Final[Outcome] = ("duplicate", "")
@@ -66,10 +66,10 @@ class AckQueue:
 
     @property
     def waiting(self) -> int:
-        """How many are not acknowledged."""
+        """How many deliveries are not acknowledged."""
         return len(self._waiting)
 
     @property
     def oldest(self) -> int | None:
-        """When the oldest came, microseconds."""
+        """When the oldest delivery arrived, microseconds since 1970; None if there is none."""
         return self._waiting[0].received_at if self._waiting else None

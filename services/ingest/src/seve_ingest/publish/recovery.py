@@ -1,5 +1,5 @@
-"""What the end of the journal says was published last: the delivery keys by which a message that the broker sends again
-is known. Reads only.
+"""Reads the delivery keys of the newest messages back from the journal, by which ingest recognises redeliveries after a
+restart. Publishes nothing.
 """
 
 from collections.abc import AsyncIterator
@@ -30,12 +30,12 @@ class Published(NamedTuple):
 
 
 async def published_before(client: DirectClient, stop: Stop, client_id: str, tail: int) -> Published:
-    """As `read_back`, tried again until NATS answers or `stop` is set."""
+    """Call `read_back` until NATS answers. Raises Stopped if `stop` is set first."""
     while not stop.is_set():
         try:
             return await read_back(client, client_id, tail)
         except (NatsError, OSError) as error:
-            log.warning("the journal could not be read; trying again", reason=describe(error))
+            log.warning("the journal cannot be read yet", reason=describe(error))
             await pause(stop, 1.0)
     raise Stopped
 
@@ -70,8 +70,8 @@ def _decode(data: bytes) -> list[str | None]:
 
 
 async def _newest_first(client: DirectClient, subjects: list[str], first: int, end: int) -> AsyncIterator[bytes]:
-    """The messages of the journal from `end` backwards to `first`, in stretches, each twice as long as the one before:
-    a message may hold one envelope or hundreds, so that nobody knows how far back is far enough.
+    """Yield the messages of the journal from `end` backwards to `first`, in ranges, each twice as long as the one
+    before: a message may hold one envelope or hundreds, so it is unknown how far back to read.
     """
     size = FIRST_STRETCH
     while end >= first:
@@ -82,7 +82,7 @@ async def _newest_first(client: DirectClient, subjects: list[str], first: int, e
 
 
 async def _read(client: DirectClient, subjects: list[str], start: int, end: int) -> list[bytes]:
-    """The messages from sequence `start` to `end`, as far as they are still there."""
+    """Return the messages from sequence `start` to `end`, as far as the journal still holds them."""
     stretch: list[bytes] = []
     async with reading(client, JOURNAL, start=start, subjects=subjects) as stored:
         while chunk := await stored.chunk():

@@ -1,4 +1,4 @@
-"""Which MQTT messages the broker has sent before, so that each is published once. Does no I/O.
+"""Recognises MQTT messages that the broker has sent before, so that each is published once. Does no I/O.
 
 A broker does not use a packet identifier again before it has taken the acknowledgement, so the newest message of each
 identifier is all that it can send again: an exact memory, bounded by the 65,535 identifiers. nats-server (2.15) breaks
@@ -32,7 +32,7 @@ def client_digest(client_id: str) -> str:
 
 
 def content_digest(topic: bytes, payload: bytes) -> str:
-    """Return 16 digits of a message's topic and payload, by which a redelivery is told from a new message."""
+    """Return 16 digits of a digest of topic and payload, which distinguish a redelivery from a new message."""
     return blake2b(b"%d %b%b" % (len(topic), topic, payload), digest_size=8).hexdigest()
 
 
@@ -45,7 +45,7 @@ class KnownKey(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, key: str, client: str) -> "KnownKey | None":
-        """Read a delivery key; None for that of another client, and for text that is no delivery key."""
+        """Parse a delivery key; return None for another client's key, and for text that is no delivery key."""
         if len(key) < 26 or key[24] != ":" or not key.startswith(client):
             return None
         try:
@@ -62,16 +62,16 @@ _envelopes: Final = msgspec.json.Decoder(list[_Envelope]).decode
 
 
 def delivery_keys(data: bytes) -> list[str | None]:
-    """Return the delivery keys of a message of the journal, envelope by envelope. Raises msgspec.DecodeError."""
+    """Return the delivery key of each envelope of a journal message. Raises msgspec.DecodeError."""
     return [each.delivery_key for each in _envelopes(data)]
 
 
 class RedeliveryMemory:
     """The newest delivery of each of `identifiers` packet identifiers; a broker has at most `window` in flight.
 
-    `unanswered` are messages by content that were not acknowledged when a connection was lost: each comes again once.
-    `_contents` are the messages of this connection by content, made when they are first asked for. `_newest_mid` is the
-    identifier of the newest message that came over this connection for the first time. `end` is the last sequence of
+    `unanswered` are messages, by content, that were unacknowledged when a connection was lost: each comes again once.
+    `_contents` are the messages of this connection by content, built at their first use. `_newest_mid` is the
+    identifier of the newest message that arrived over this connection for the first time. `end` is the last sequence of
     the journal when it was read back.
     """
 
@@ -94,11 +94,11 @@ class RedeliveryMemory:
                 self._contents = None
 
     def add_repeated(self, delivery: Delivery) -> None:
-        """Remember a message that came with DUP."""
+        """Remember a message that arrived with DUP."""
         self._newest[delivery.mid] = delivery
 
     def load(self, keys: Iterable[KnownKey], end: int = 0) -> None:
-        """Learn the messages that an earlier process published, from keys of the journal, newest first, up to `end`."""
+        """Add the messages that an earlier process published, from keys of the journal, newest first, up to `end`."""
         self.end = max(self.end, end)
         for key in keys:
             known = self._newest[key.mid]
@@ -172,7 +172,7 @@ class RedeliveryMemory:
         return self._contents
 
     def _answered(self, delivery: Delivery) -> None:
-        """A message that was to come again has come."""
+        """Note that a message has come again."""
         repeats = self.unanswered.get(delivery.content, [])
         if delivery in repeats:
             repeats.remove(delivery)

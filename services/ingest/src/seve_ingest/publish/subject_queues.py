@@ -1,5 +1,5 @@
-"""Envelopes on their way to the journal: one NATS message of a subject at a time, so that order holds through refusals
-and resends; what arrives meanwhile travels together in the next. Decides what is sent when; sends nothing.
+"""Queues envelopes for the journal: one NATS message per subject in flight, so that order holds through refusals and
+resends. Envelopes that arrive meanwhile go into the next message together. Decides what is sent when; sends nothing.
 
 Queue: envelopes not yet held by JetStream. Bound: the session stops reading at `MAX_INFLIGHT` or
 `MAX_INFLIGHT_BYTES`; overflow rule: block (the broker keeps what is not read); counters: `envelopes`, `size`.
@@ -35,12 +35,12 @@ class Publish(msgspec.Struct, eq=False):
 
     @property
     def expected(self) -> int:
-        """The sequence of the last message of this subject in the journal, as far as it is known; else 0."""
+        """The sequence of this subject's last message in the journal, or 0 if it is unknown."""
         return 0 if self.queue is None else self.queue.last_sequence or 0
 
 
 class _SubjectQueue:
-    """What one subject has in flight, what waits behind it, and the last sequence that the journal told of it."""
+    """One subject's message in flight, the envelopes that wait behind it, and the subject's last known sequence."""
 
     __slots__ = ("deliveries", "encoded", "in_flight", "last_sequence", "subject")
 
@@ -53,7 +53,9 @@ class _SubjectQueue:
 
 
 class SubjectQueues:
-    """All that is not held yet. The caller brings the time (seconds, monotonic) and the name that makes ids unique."""
+    """All messages that JetStream does not hold yet. The caller passes the time (seconds, monotonic); `name` makes ids
+    unique.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -81,7 +83,7 @@ class SubjectQueues:
         self.size += len(encoded)
 
     def add_alone(self, subject: str, data: bytes, delivery: Delivery, message_id: str | None) -> None:
-        """Queue one message that needs no order and no company."""
+        """Queue a message that needs no order and is sent alone."""
         self.envelopes += 1
         self.size += len(data)
         self._alone.append(self._launch(subject, data, [delivery], None, message_id))
@@ -94,11 +96,11 @@ class SubjectQueues:
         return publishes
 
     def get(self, number: int) -> Publish | None:
-        """Return a message in flight; None for one that is held already."""
+        """Return a message in flight; None if JetStream holds it already."""
         return self._in_flight.get(number)
 
     def held(self, number: int, sequence: int) -> Publish | None:
-        """Take note that the journal holds message `number` as `sequence`, and return it; None if that was known."""
+        """Note that the journal holds message `number` as `sequence`; return the message, or None if that was known."""
         publish = self._in_flight.pop(number, None)
         if publish is None:
             return None
@@ -138,7 +140,7 @@ class SubjectQueues:
         return gone
 
     def refused(self, number: int, reason: str, now: float) -> None:
-        """JetStream refused message `number`: it has to be sent again, and everything waits a little."""
+        """Note that JetStream refused message `number`: it is sent again after a backoff, and the others wait too."""
         publish = self._in_flight.get(number)
         if publish is not None:
             publish.sent_at = None
@@ -147,7 +149,7 @@ class SubjectQueues:
                 self._refused_at = now
 
     def unsent(self) -> None:
-        """The connection is lost: whatever is in flight has to be sent again."""
+        """Note a lost connection: all messages in flight have to be sent again."""
         for publish in self._in_flight.values():
             publish.sent_at = None
 
@@ -165,7 +167,7 @@ class SubjectQueues:
 
     @property
     def may_send(self) -> bool:
-        """Whether a new message is sent at once; otherwise `due` names it when its time comes."""
+        """Return whether a new message may be sent at once; otherwise `due` returns it later."""
         return self._refused_at is None
 
     @property
@@ -208,7 +210,7 @@ def _without(
 
 
 def _fitting(encoded: list[bytes]) -> int:
-    """How many of the first envelopes fit one message; one at least."""
+    """Return how many of the first envelopes fit one message; one at least."""
     size = 1  # the brackets, less the comma that the first has none of
     for count, part in enumerate(encoded[:MAX_ENVELOPES]):
         size += len(part) + 1
