@@ -10,7 +10,7 @@ help: ## list the targets
 $(VENV)/dev:
 	@./seve install --dev
 
-up: ## start everything, wait until it is ready, say where it is
+up: ## start everything, wait until it is ready, say where it is (OBSERVABILITY=1 in Docker: Prometheus and Grafana too)
 	@./seve up
 
 down: ## stop everything; data stay

@@ -35,7 +35,7 @@ def shell(line, folder, **environ):
 def configured(folder, **environ):
     """What Compose makes of the settings, after `./seve prepare`."""
     environ = {"COMPOSE_FILE": ":".join(FILES), **environ}
-    done = shell('eval "$(./seve prepare)"; docker compose --profile tools config --format json', folder, **environ)
+    done = shell('eval "$(./seve prepare)"; docker compose --profile "*" config --format json', folder, **environ)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -44,6 +44,7 @@ def test_every_container_is_bounded(tmp_path):
     """In memory, and in processes and threads."""
     services = configured(tmp_path)["services"]
     assert {"ingest", "writer", "broadcaster", "nats-1", "postgres", "mosquitto", "proxy", "tools"} <= set(services)
+    assert {"prometheus", "grafana"} <= set(services)
     for name, service in services.items():
         assert int(service["mem_limit"]) > 0, name
         assert 0 < service["pids_limit"] <= 512, name
@@ -86,8 +87,16 @@ def test_no_name_of_the_inner_network_can_be_answered_for_by_a_neighbour(tmp_pat
     assert all("." in name for name in hosts)
 
 
+def test_who_looks_on_is_not_reached_from_the_network(tmp_path):
+    """Whatever is opened: nobody has to say who they are there."""
+    services = configured(tmp_path, WS_LISTEN="0.0.0.0:8080", WS_ALLOW_UNAUTHENTICATED="true", WS_ALLOW_UNENCRYPTED="1")
+    published = [port for name in ("prometheus", "grafana") for port in services["services"][name]["ports"]]
+    assert [port["host_ip"] for port in published] == ["127.0.0.1", "127.0.0.1"]
+
+
 def test_images_may_be_named_by_digest(tmp_path):
     names = ("MOSQUITTO_IMAGE", "NATS_IMAGE", "POSTGRES_IMAGE", "PYTHON_IMAGE", "HAPROXY_IMAGE")
+    names += ("PROMETHEUS_IMAGE", "GRAFANA_IMAGE")
     by_digest = {name: f"registry.example/{name.lower()}@{DIGEST}" for name in names}
     text = json.dumps(configured(tmp_path, **by_digest))
     assert not [name for name, image in by_digest.items() if image not in text]

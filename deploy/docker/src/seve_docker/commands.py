@@ -45,6 +45,7 @@ PROGRAMS: Final = {
 }
 """Commands that start a program in the container `tools`."""
 
+EVERY_PROFILE: Final = ("--profile", "*")
 LOGGING: Final = ("ingest", "writer", "history", "broadcaster", "setup")
 """Services whose logs are ours."""
 
@@ -172,7 +173,7 @@ class Containers:
 
     def _down(self, _arguments: argparse.Namespace) -> int:
         running = self._compose.running
-        code = self._compose.call("--profile", "tools", "down", "--remove-orphans")
+        code = self._compose.call(*EVERY_PROFILE, "down", "--remove-orphans")
         print("Sève is down; its data stay in Docker's volumes." if running else "Sève is not up.")
         return code
 
@@ -249,7 +250,7 @@ class Containers:
             if answer.strip().lower() not in ("y", "yes"):
                 print("Nothing removed.")
                 return 1
-        code = self._compose.call("--profile", "tools", "down", "--volumes", "--remove-orphans")
+        code = self._compose.call(*EVERY_PROFILE, "down", "--volumes", "--remove-orphans")
         folder = prepare.secrets_folder(self._root, self._compose.environ)
         shutil.rmtree(folder, ignore_errors=True)  # the database that knew these passwords is gone
         print("Removed.")

@@ -10,6 +10,8 @@ from seve_docker.errors import Failed
 
 UPSTREAM = ("MOSQUITTO_IMAGE", "POSTGRES_IMAGE", "NATS_IMAGE", "PYTHON_IMAGE")
 STANDINS = ".ci/standin-images"
+LOOKING_ON = {"prometheus": "PROMETHEUS_IMAGE", "grafana": "GRAFANA_IMAGE"}
+"""What OBSERVABILITY=1 runs besides: Compose profiles, each with the setting of its image."""
 
 
 def missing(compose: Compose) -> str | None:
@@ -31,6 +33,19 @@ def choose(compose: Compose) -> None:
     )
     listing = subprocess.run([STANDINS, "env"], check=True, cwd=compose.root, capture_output=True, text=True).stdout
     compose.environ = {**dict(line.split("=", 1) for line in listing.splitlines()), **compose.environ}
+
+
+def choose_observability(compose: Compose) -> list[str]:
+    """Return the profiles that OBSERVABILITY=1 asks for; one whose image cannot be had is left out, and told."""
+    if compose.environ.get("OBSERVABILITY", "").lower() not in ("1", "true"):
+        return []
+    profiles = []
+    for profile, variable in LOOKING_ON.items():
+        if _had(name := compose.default(variable)):
+            profiles.append(profile)
+        else:
+            print(f"The image {name} can be neither found nor pulled: this runs without {profile}.", file=sys.stderr)
+    return profiles
 
 
 def standins() -> bool:

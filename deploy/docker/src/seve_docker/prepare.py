@@ -31,6 +31,7 @@ WORDS = (
     *(f"postgres_{role}" for role in ("owner", "writer", "operator", "history")),
     "nats_route",
     "mqtt_pipeline",
+    "grafana_admin",
 )
 CLIENT_ID = "seve-ingest"
 PATIENCE = "3m"

@@ -24,6 +24,8 @@ ADDRESSES: Final = ("hostname", "-I")
 def up(compose: Compose, patience: float) -> None:
     """Start everything and wait at most `patience` seconds. Raises BadSettings, and Failed for anything else."""
     images.choose(compose)
+    own = compose.environ.get("COMPOSE_PROFILES")
+    compose.environ["COMPOSE_PROFILES"] = ",".join([*([own] if own else []), *images.choose_observability(compose)])
     print("Building (the first time takes a minute)", flush=True)
     images.build(compose)
     check_services(compose)
@@ -85,10 +87,21 @@ def page(environ: Mapping[str, str]) -> str:
         "WebSocket": f"ws://{web}/ws",
         "Screen": f"http://{web}/",
         "Database": f"{welcome.COMMAND} psql",
+        **_looking_on(environ),
     }
     username = environ.get("MQTT_USERNAME") or None
     own = environ.get("MQTT_DEVICES") == OWN
     return welcome.text(rows, mqtt=mqtt, listen=environ["MQTT_LISTEN"], username=username, own=own, networks=networks())
+
+
+def _looking_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """Where Prometheus and Grafana are, if they run."""
+    places = {
+        "Grafana": f"http://127.0.0.1:{environ.get('GRAFANA_PORT') or 3000}/",
+        "Prometheus": f"http://127.0.0.1:{environ.get('PROMETHEUS_PORT') or 9090}/alerts",
+    }
+    profiles = environ.get("COMPOSE_PROFILES", "").split(",")
+    return {name: url for name, url in places.items() if name.lower() in profiles}
 
 
 def _described(one: State) -> str:

@@ -7,12 +7,16 @@ library takes a lock each time it is counted, which at 1,000 messages per second
 
 from collections import Counter as Counts
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import REGISTRY, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 from seve_runtime.nats.topology import DEADLETTER, JOURNAL
+from seve_schema.deadletter import IngestReason
+
+from seve_ingest.normalise.coerce import REPAIRS
+from seve_ingest.normalise.verdict import IgnoredReason
 
 resends: Final = Counter("seve_ingest_resends_total", "NATS messages sent again, by reason", ("reason",))
 connections: Final = Counter("seve_ingest_mqtt_connections_total", "connections to the broker that were accepted")
@@ -28,6 +32,14 @@ oldest: Final = Gauge("seve_ingest_oldest_unacknowledged_seconds", "age of the o
 broker_dropped: Final = Gauge("seve_ingest_broker_dropped_messages", "messages the broker itself says it dropped")
 
 
+OUTCOMES: Final = (
+    *(("published", ""), ("duplicate", "")),
+    *((outcome, reason) for outcome in ("deadletter", "suppressed") for reason in get_args(IngestReason)),
+    *(("ignored", reason) for reason in get_args(IgnoredReason)),
+)
+"""All there are, told from 0 on: of a series that begins at 1 Prometheus sees no increase."""
+
+
 class Totals(Collector):
     """Since the start: messages received, messages by outcome and reason, messages by the repairs made in them, NATS
     messages that JetStream holds, by stream, and the envelopes of those in the journal.
@@ -37,7 +49,7 @@ class Totals(Collector):
         self.received = 0
         self.sent: Counts[str] = Counts()
         self.envelopes = 0
-        self.outcomes: Counts[tuple[str, str]] = Counts()
+        self.outcomes: Counts[tuple[str, str]] = Counts(dict.fromkeys(OUTCOMES, 0))
         self.repairs: Counts[tuple[str, ...]] = Counts()
 
     def collect(self) -> Iterator[CounterMetricFamily]:
@@ -58,7 +70,7 @@ class Totals(Collector):
         for labels, count in list(self.outcomes.items()):
             outcomes.add_metric(labels, count)
         yield outcomes
-        kinds: Counts[str] = Counts()
+        kinds: Counts[str] = Counts(dict.fromkeys(REPAIRS, 0))
         for repaired, count in list(self.repairs.items()):
             for kind in repaired:
                 kinds[kind] += count

@@ -7,6 +7,8 @@ from prometheus_client import Counter, Gauge, Histogram
 RECEIVED = Counter("seve_writer_received_messages_total", "Journal messages fetched")
 RETURNED = Counter("seve_writer_returned_messages_total", "Journal messages returned unwritten at a stop")
 ENVELOPES = Counter("seve_writer_envelopes_total", "Envelopes committed, by the ledger's outcomes", ["outcome"])
+for _outcome in ("inserted", "updated", "replaced", "dead", "ignored"):
+    ENVELOPES.labels(_outcome)  # from 0 on: of a series that begins at 1 Prometheus sees no increase
 ACKNOWLEDGED = Counter("seve_writer_acknowledged_messages_total", "Journal messages acknowledged, once committed")
 BATCHES = Counter("seve_writer_batches_total", "Batches written, by trigger", ["trigger"])
 BATCH_ROWS = Histogram(
