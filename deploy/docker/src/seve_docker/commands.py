@@ -92,6 +92,7 @@ class Containers:
             "watch": self._watch,
             "device": self._device,
             "clean": self._clean,
+            **dict.fromkeys(("backup", "restore"), self._by_hand),
             **dict.fromkeys(PROGRAMS, self._program),
         }
         if name not in settling and not engine_answers():
@@ -238,6 +239,9 @@ class Containers:
         return self._compose.call(
             "exec", *_terminal(), "postgres", "psql", "-U", "seve_operator", "-d", "seve", *arguments.passed_on
         )
+
+    def _by_hand(self, arguments: argparse.Namespace) -> int:
+        raise Failed(f"{arguments.command} is done by hand in Docker: docs/operations.md#backup-and-restore")
 
     def _clean(self, arguments: argparse.Namespace) -> int:
         if self._compose.running:

@@ -17,7 +17,7 @@ from websockets.exceptions import WebSocketException
 from seve_embedded.checks import settings as settings_check
 from seve_embedded.checks.finding import exit_code, report
 from seve_embedded.cli.arguments import parse, program
-from seve_embedded.commands import certs, check, clean, device, down, logs, scale, status, up
+from seve_embedded.commands import backup, certs, check, clean, device, down, logs, scale, status, up
 from seve_embedded.servers import postgres
 from seve_embedded.settings import StackSettings
 from seve_embedded.shared import device_command, logfile, pubsub, status_report, welcome
@@ -138,18 +138,34 @@ def _logs(stack: Stack, arguments: argparse.Namespace) -> None:
 
 
 def _clean(stack: Stack, arguments: argparse.Namespace) -> int:
-    def sure(question: str) -> bool:
-        return arguments.yes or (sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes"))
-
-    if clean.clean(stack, sure):
+    if clean.clean(stack, lambda question: _sure(question, arguments)):
         _say("Removed.")
         return 0
     _say("Nothing removed." if sys.stdin.isatty() else "Nobody to ask: `make clean YES=1` does not ask.")
     return 1
 
 
+def _sure(question: str, arguments: argparse.Namespace) -> bool:
+    return arguments.yes or (sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes"))
+
+
 def _certs(stack: Stack, arguments: argparse.Namespace) -> None:
     certs.certs(stack, arguments.name, arguments.device, renew=arguments.renew, say=_say)
+
+
+def _backup(stack: Stack, arguments: argparse.Namespace) -> None:
+    with up.alone(stack):
+        backup.backup(stack, Path(arguments.file), _say)
+
+
+def _restore(stack: Stack, arguments: argparse.Namespace) -> int:
+    file = Path(arguments.file)
+    if not _sure(f"Replace all stored telemetry of this stack by {file}?", arguments):
+        _say("Nothing replaced." if sys.stdin.isatty() else "Nobody to ask: --yes does not ask.")
+        return 1
+    with up.alone(stack):
+        backup.restored(stack, file, _say)
+    return 0
 
 
 def _scale(stack: Stack, arguments: argparse.Namespace) -> None:
@@ -255,6 +271,8 @@ COMMANDS = {
     "top": _top,
     "logs": _logs,
     "clean": _clean,
+    "backup": _backup,
+    "restore": _restore,
     "certs": _certs,
     "scale": _scale,
     **dict.fromkeys(PROGRAMS, _program),
@@ -267,6 +285,8 @@ COMMANDS = {
 
 
 ONLY_WHEN_UP = (
+    "backup",
+    "restore",
     "logs",
     "top",
     "tap",

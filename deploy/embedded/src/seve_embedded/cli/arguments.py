@@ -137,6 +137,11 @@ def _data(commands: "Commands[argparse.ArgumentParser]") -> None:
     forget.add_argument("--yes", action="store_true", help="do not ask")
     run = _command(commands, "run", "run a command that finds the stack in its environment")
     run.add_argument("program", nargs="+", help="such as env, or seve-writer audit")
+    backup = _command(commands, "backup", "write the database and the journal to a file, while it runs")
+    backup.add_argument("file")
+    restore = _command(commands, "restore", "put a backup in the place of all data, after asking")
+    restore.add_argument("file")
+    restore.add_argument("--yes", action="store_true", help="do not ask")
     clean = _command(commands, "clean", "remove all data, after asking")
     clean.add_argument("--yes", action="store_true", help="do not ask")
 

@@ -1,0 +1,69 @@
+"""Copies a stream out of JetStream, and back in: the server's own snapshot, in chunks. Reads no message of it.
+
+A stream that is restored has its messages and their sequences again, and is created anew: its time of creation is
+another. Consumers are left out: a new one delivers everything anew.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+CHUNK: Final = 128 * 1024
+_PATIENCE: Final = 30.0
+"""Seconds that the server may take for one chunk, or to put a restored stream in order."""
+
+
+class SnapshotError(NatsError):
+    """The server refused a snapshot, or broke it off."""
+
+    def __init__(self, stream: str, reason: str) -> None:
+        super().__init__(f"{stream}: {reason}")
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+async def snapshot(client: Client, stream: str, write: Callable[[bytes], object]) -> dict[str, Any]:
+    """Give the chunks of a stream to `write`; return its configuration and state, which `restore` needs.
+
+    Raises SnapshotError, and nats errors.
+    """
+    inbox = client.new_inbox()
+    subscription = await client.subscribe(inbox)
+    try:
+        asked = {"deliver_subject": inbox, "no_consumers": True, "chunk_size": CHUNK}
+        about = await _ask(client, f"$JS.API.STREAM.SNAPSHOT.{stream}", asked, stream)
+        while (chunk := await subscription.next_msg(timeout=_PATIENCE)).data:
+            write(chunk.data)
+            if chunk.reply:
+                await chunk.respond(b"")  # the server sends on
+        if chunk.headers and (status := chunk.headers.get("Status", "204")) != "204":
+            raise SnapshotError(stream, f"broken off: {status} {chunk.headers.get('Description', '')}")
+    finally:
+        await subscription.unsubscribe()
+    return {"config": about["config"], "state": about["state"]}
+
+
+async def restore(client: Client, stream: str, about: dict[str, Any], chunks: Iterable[bytes]) -> None:
+    """Make a stream of what `snapshot` returned and wrote. It must not be there. Raises SnapshotError, nats errors."""
+    answer = await _ask(client, f"$JS.API.STREAM.RESTORE.{stream}", about, stream)
+    for chunk in chunks:
+        told = await client.request(answer["deliver_subject"], chunk, timeout=_PATIENCE)
+        if told.data.strip() not in (b"", b"+OK"):
+            raise SnapshotError(stream, told.data.decode(errors="replace"))
+    _checked(await client.request(answer["deliver_subject"], b"", timeout=_PATIENCE), stream)
+
+
+async def _ask(client: Client, subject: str, asked: dict[str, Any], stream: str) -> dict[str, Any]:
+    return _checked(await client.request(subject, json.dumps(asked).encode(), timeout=_PATIENCE), stream)
+
+
+def _checked(answer: Any, stream: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(answer.data)
+    if "error" in told:
+        raise SnapshotError(stream, told["error"].get("description", "refused"))
+    return told
