@@ -1,4 +1,4 @@
-"""How a command of the containers fails."""
+"""Errors of the commands of the containers."""
 
 
 class Failed(RuntimeError):

@@ -1,4 +1,4 @@
-"""Who may publish and read what at Mosquitto, as its `acl_file`. Pure.
+"""The rights of users at Mosquitto, as its `acl_file`. Pure.
 
 There is no `pattern` in it: that would hold for everybody, and devices with an identity may do less than others. `#`
 does not match topics that begin with `$`, so $SYS and $CONTROL stay closed.

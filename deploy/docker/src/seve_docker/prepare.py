@@ -1,4 +1,4 @@
-"""What must stand before `docker compose up`: listen addresses that nobody opened by mistake, and passwords.
+"""Prepares `docker compose up`: checks that no listen address is opened by mistake, and creates passwords.
 
 Refuses settings that cannot be used, makes every password once, as a file below `.seve/docker`, and gives the settings
 that Compose needs besides. Only what Mosquitto reads, users and rights, and the secret for tokens are written anew each
@@ -39,7 +39,7 @@ SHARED, OWN = "shared", "own"
 """Values of MQTT_DEVICES."""
 
 MIN_SECRET_BYTES = 32
-"""What the broadcaster asks of JWT_SECRET, told before anything is written."""
+"""The broadcaster's rule for JWT_SECRET, checked before anything is written."""
 
 _USER = re.compile(r"[^:\x00-\x1f\x7f]*")
 """A line of Mosquitto's password file ends the name at a colon, and itself at a line break."""
@@ -254,7 +254,7 @@ def mosquitto_passwords(pipeline: str, shared: tuple[str, str] | None, digests: 
 
 
 def mosquitto_digest(password: str, iterations: int = ROUNDS) -> str:
-    """What Mosquitto compares a password with: PBKDF2 of SHA-512, as mosquitto_passwd writes it."""
+    """Return the digest of a password for Mosquitto: PBKDF2 of SHA-512, as mosquitto_passwd writes it."""
     salt = secrets.token_bytes(12)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations)
     return f"$7${iterations}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"

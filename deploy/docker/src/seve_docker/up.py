@@ -15,7 +15,7 @@ from seve_docker.prepare import OWN, BadSettings
 
 CHECKED: Final = ("ingest", "writer", "history", "broadcaster")
 RESTARTS_SECONDS: Final = 45
-"""How long a container may be restarting until it is given up."""
+"""Seconds after which `up` gives up on a container that keeps restarting."""
 
 ADDRESSES: Final = ("hostname", "-I")
 """Prints the addresses of this machine."""

@@ -1,4 +1,4 @@
-"""What the supervisor starts: writes itself down as one of the stack's processes, then becomes the program.
+"""Starts a program for the supervisor: records the process as one of the stack's, then becomes the program.
 
 `python -m seve_embedded.launch NAME`; reads what NAME is from the stack's own folder.
 """

@@ -1,4 +1,4 @@
-"""Who each part of the stack is at the servers: users, passwords, and the environment that follows for each. Pure."""
+"""The users and passwords of each part of the stack at the servers, and its environment. Pure."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +58,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def nats_environment(self, user: str, place: str, ca: Path | None = None) -> dict[str, str]:
-        """How one user connects to NATS at `place`, host and port; by TLS where there is a `ca`."""
+        """Return the environment in which a user connects to NATS at `place` (host, port); by TLS with a `ca`."""
         return _nats_environment(user, self.nats[user], place, ca)
 
     def health_environment(self, place: str, ca: Path | None = None) -> dict[str, str]:
@@ -66,7 +66,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
         return _nats_environment(HEALTH, self.health, place, ca)
 
     def mqtt_environment(self) -> dict[str, str]:
-        """How ingest connects to the broker."""
+        """Return the environment in which ingest connects to the broker."""
         return {
             "MQTT_CLIENT_ID": self.client_id,
             "MQTT_USERNAME": PIPELINE,
@@ -75,7 +75,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def mqtt_operator_environment(self) -> dict[str, str]:
-        """How a person's commands connect to the broker."""
+        """Return the environment in which a person's commands connect to the broker."""
         return {"MQTT_USERNAME": MQTT_OPERATOR, "MQTT_PASSWORD": self.mqtt_operator, "MQTT_PASSWORD_FILE": ""}
 
     def broker_url(self, place: str, ca: Path | None = None) -> str:
@@ -83,7 +83,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
         return f"{'tls' if ca else 'nats'}://{BROKER}:{quote(self.broker, safe='')}@{place}"
 
     def database_url(self, role: str, place: str) -> str:
-        """How a role connects to the database `seve` at `place`."""
+        """Return the URL with which a role connects to the database `seve` at `place`."""
         return f"postgresql://{role}:{quote(self.database[role], safe='')}@{place}/seve"
 
 

@@ -1,4 +1,4 @@
-"""What runs: each program with its command, its environment and where it answers. Pure; starts nothing."""
+"""The programs of the stack, each with its command, its environment and its addresses. Pure; starts nothing."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +43,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """How a person on this machine, and the commands, reach the parts of the stack."""
+    """Addresses at which a person on this machine, and the commands, reach the parts of the stack."""
 
     mqtt: str
     mqtt_operator: dict[str, str]
@@ -75,14 +75,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     doors: list[tuple[str, str, int]]
     """Every place it listens at, as setting, host and port."""
     stream_bytes: int
-    """What all streams may grow to, those of the MQTT broker among them."""
+    """The size that all streams may grow to, those of the MQTT broker included."""
     writers: int
     dotenv: str
     """Digest of `.env` when it was read."""
 
     @property
     def rows(self) -> dict[str, str]:
-        """Where everything is, by name, for a person; shows no password."""
+        """Return all addresses by name, for a person; shows no password."""
         database, page = urlsplit(self.addresses.database), urlsplit(self.addresses.websocket)
         return {
             "MQTT": self.addresses.mqtt,
@@ -188,7 +188,7 @@ def programs(
 
 
 def broker_environment(settings: StackSettings, links: Links) -> dict[str, str]:
-    """Where ingest finds the broker, and how it verifies it."""
+    """Return the environment in which ingest reaches and verifies the broker."""
     host, port = split_listen(settings.mqtt_listen)
     scheme = "mqtts" if links.mqtt else "mqtt"
     return {"MQTT_BROKER": f"{scheme}://{reachable(host)}:{port}", **mqtt_variables(links)}
@@ -200,7 +200,7 @@ def screens_environment(links: Links) -> dict[str, str]:
 
 
 def writer_name(number: int) -> str:
-    """How writers are called, counted from 1."""
+    """Return the name of a writer, counted from 1."""
     return f"writer-{number}" if number > 1 else "writer"
 
 

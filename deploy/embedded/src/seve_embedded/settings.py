@@ -1,4 +1,4 @@
-"""What the embedded stack can be told. The services' own settings pass through it untouched."""
+"""The embedded stack's settings. It passes the services' own settings on unchanged."""
 
 from typing import Annotated, Literal
 

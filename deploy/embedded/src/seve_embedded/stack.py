@@ -56,7 +56,7 @@ class Stack:
 
     @property
     def wanted(self) -> Plan:
-        """What the settings say should run."""
+        """The plan that the settings ask for."""
         programs = plan.programs(
             self.settings,
             self.logins,
@@ -76,7 +76,7 @@ class Stack:
 
     @property
     def stream_bytes(self) -> int:
-        """What all streams may grow to, as the settings say. Raises SettingsError."""
+        """The size that all streams may grow to, by the settings. Raises SettingsError."""
         sizes = load(TopologySettings, self.environ)
         streams = sizes.journal_max_bytes + sizes.history_max_bytes + sizes.latest_max_bytes
         mqtt = self.settings.mqtt_queue_max_bytes + sum(mqtt_queue.OTHERS.values())
@@ -94,12 +94,12 @@ class Stack:
 
     @property
     def logins(self) -> Logins:
-        """Who each part is at the servers; passwords are made on first use."""
+        """The logins of each part at the servers; passwords are created on first use."""
         return Logins.of(self.state.secret, self.mqtt_client_id)
 
     @property
     def written(self) -> Plan | None:
-        """What the last `up` or `scale` wrote down; None before the first, and where another version wrote it."""
+        """The plan that the last `up` or `scale` recorded; None without one, and if another version recorded it."""
         try:
             return msgspec.json.decode(self.state.plan.read_bytes(), type=Plan)
         except (FileNotFoundError, msgspec.DecodeError):
@@ -117,7 +117,7 @@ class Stack:
 
     @property
     def current(self) -> Plan:
-        """What runs, or, while nothing does, what would."""
+        """The plan of the running stack, or, while nothing runs, of the settings."""
         return (self.written if self.running else None) or self.wanted
 
     @property
@@ -194,6 +194,6 @@ class Stack:
 
 
 def _open_files() -> int:
-    """How many files a process may have open: what many WebSocket clients need, as far as the system allows it."""
+    """Return how many files a process may have open: as many WebSocket clients need, as far as the system allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)

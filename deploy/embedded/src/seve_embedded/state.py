@@ -1,4 +1,4 @@
-"""Where the stack keeps what it needs: one folder, `.seve`, for its owner's eyes only. Knows paths; decides nothing."""
+"""The stack's folder `.seve`, which only its owner can read: paths and files. Decides nothing."""
 
 import os
 import secrets
@@ -19,7 +19,7 @@ KNOWN_SESSION: Final = (
 )
 
 FRESH_SUFFIX: Final = ".new"
-"""Of a file that is being written, before it takes the place of the one before."""
+"""The suffix of a file while it is written, before it replaces the old one."""
 
 
 class State:
@@ -68,7 +68,7 @@ class State:
                 raise PermissionError(f"{folder} belongs to another user")
 
     def log(self, program: str) -> Path:
-        """Where a program's output goes."""
+        """Return the log file of a program."""
         return self.logs / f"{program}.log"
 
     def secret(self, name: str) -> str:

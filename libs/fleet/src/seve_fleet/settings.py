@@ -1,4 +1,4 @@
-"""Where the simulated fleet finds the stack: settings from the environment, under the names the services use."""
+"""The simulated fleet's settings: the addresses of the stack, under the names that the services use."""
 
 import ssl
 from typing import Annotated

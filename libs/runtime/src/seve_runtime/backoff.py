@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt. Pure: the caller brings the randomness."""
+"""Computes the backoff before the next attempt. Pure: the caller passes the randomness."""
 
 
 def backoff(attempt: int, *, first: float, longest: float) -> float:

@@ -1,4 +1,4 @@
-"""How a service starts, drains and ends. A signal sets an event; each worker finishes its step; connections close last.
+"""Starts, drains and ends a service. A signal sets an event; each worker finishes its step; connections close last.
 
 Iterates over no tasks but its own, and never turns a failure into a clean exit.
 """

@@ -20,7 +20,7 @@ class Throttle:
         return True
 
     def held_back(self) -> int:
-        """How many were held back since the last call."""
+        """Return how many were held back since the last call."""
         held_back, self._held_back = self._held_back, 0
         return held_back
 

@@ -1,4 +1,4 @@
-"""What the dead-letter stream holds: enough to understand a message that could not be used, and to retry it."""
+"""The contents of the dead-letter stream: enough to understand an unusable message, and to retry it."""
 
 from typing import Final, Literal
 

@@ -17,7 +17,7 @@ SUMMARY = """Serve the stream to WebSocket clients: a snapshot on subscribing, t
 `seve-broadcaster token --help`: make a token for development."""
 
 USES: Final[dict[type[Any], Callable[[Any], object]]] = {AuthSettings: Keys, NatsSettings: tls_options, Settings: check}
-"""What `--check` does with the files that settings name."""
+"""The checks of `--check`, by group of settings."""
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ from seve_broadcaster.websocket.server import Gateway
 
 PREFIX = "seve_broadcaster"
 BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
-"""Of the histogram of ages, seconds."""
+"""Upper bounds of the buckets of the age histogram, seconds."""
 
 
 class BroadcasterCollector(Collector):

@@ -28,7 +28,7 @@ USES: Final[dict[type[Any], Callable[[Any], object]]] = {
     BrokerSettings: connect.tls,
     NatsSettings: tls_options,
 }
-"""What `--check` does with the files that settings name."""
+"""The checks of `--check`, by group of settings."""
 
 
 def main() -> int:

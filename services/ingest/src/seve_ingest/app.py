@@ -51,7 +51,7 @@ async def app(settings: Settings, stop: Stop) -> None:
 
 
 async def _memory(settings: Settings, nats: DirectClient, stop: Stop) -> RedeliveryMemory:
-    """What the broker may send again, from the end of the journal."""
+    """Read the messages that the broker may send again from the end of the journal."""
     memory = RedeliveryMemory()
     memory.load(*await published_before(nats, stop, settings.broker.mqtt_client_id, settings.dedup_tail))
     return memory

@@ -1,3 +1,3 @@
-"""What `check` looks at: settings, versions, disk, clock, permissions, certificates. Each tells findings; none starts
+"""The checks of `check`: settings, versions, disk, clock, permissions, certificates. Each returns findings; none starts
 or changes anything.
 """

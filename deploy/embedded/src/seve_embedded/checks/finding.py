@@ -8,7 +8,7 @@ WARNING: Final = "warning"
 
 
 class Finding(NamedTuple):
-    """What is wrong in which area, and the command or the setting that mends it. A warning lets the stack run."""
+    """A fault, its area, and the command or the setting that mends it. A warning lets the stack run."""
 
     area: str
     what: str

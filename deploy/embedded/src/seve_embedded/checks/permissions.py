@@ -1,4 +1,4 @@
-"""Who else may read what is for the owner alone: the state folder, passwords, `.env`. Standard library only."""
+"""Checks that only the owner can read the state folder, passwords and `.env`. Standard library only."""
 
 import os
 import shlex

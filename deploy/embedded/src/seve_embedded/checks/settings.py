@@ -17,7 +17,7 @@ from seve_embedded.shared import env_file, known_settings, links
 
 SERVICES: Final = ("seve_ingest", "seve_writer", "seve_history", "seve_broadcaster")
 STAND_IN: Final = {"DATABASE_URL": "postgresql://127.0.0.1/seve"}
-"""What the stack itself sets for its services, the files of TLS aside."""
+"""Variables that the stack itself sets for its services, the files of TLS aside."""
 
 
 def check(environ: Mapping[str, str], root: Path, say: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""Which mode a command runs in: in containers or embedded. Standard library only."""
+"""Chooses the mode of a command: in containers or embedded. Standard library only."""
 
 import os
 import sys

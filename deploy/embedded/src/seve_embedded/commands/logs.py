@@ -31,7 +31,7 @@ class LogTail:
         self._rest = b""
 
     def new_lines(self) -> list[str]:
-        """What was added since the last call, whole lines only."""
+        """Return the lines added since the last call, whole ones only."""
         try:
             with self._path.open("rb") as file:
                 self._begin_again_where_rotated()

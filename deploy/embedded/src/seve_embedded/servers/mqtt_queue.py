@@ -27,7 +27,7 @@ INBOX_PREFIX: Final = b"$SEVE.INBOX"
 
 
 class Queue(NamedTuple):
-    """How much waits for ingest; sizes in bytes."""
+    """The messages that wait for ingest; sizes in bytes."""
 
     messages: int
     size: int

@@ -63,7 +63,7 @@ def command(data: Path, port: int, **options: str) -> list[str]:
 
 
 def url(port: int, database: str = DATABASE, password: str | None = None) -> str:
-    """Where the server is reached."""
+    """The address of the server."""
     user = f"{SUPERUSER}:{quote(password, safe='')}" if password else SUPERUSER
     return f"postgresql://{user}@127.0.0.1:{port}/{database}"
 

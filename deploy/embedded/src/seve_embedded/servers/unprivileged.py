@@ -1,4 +1,4 @@
-"""How a program that refuses to run as root is started by root. Changes nothing for an ordinary user.
+"""Starts a program that refuses to run as root, for root. Changes nothing for an ordinary user.
 
 The first way that this machine allows:
 
@@ -23,7 +23,7 @@ from typing import Final
 from seve_runtime.errors import SeveError
 
 SHARED_DATA: Final = Path("/var/lib/seve")
-"""Where `nobody` finds programs and data that root keeps out of others' sight."""
+"""The folder of programs and data for `nobody`, if root's own folders are closed to others."""
 
 
 class NoOrdinaryUser(SeveError):
@@ -36,7 +36,7 @@ class NoOrdinaryUser(SeveError):
 
 @cache
 def unprivileged() -> tuple[str, ...]:
-    """What to put before a command so that it does not see root; empty for an ordinary user. Raises NoOrdinaryUser."""
+    """Return the words before a command that hide root from it; none for an ordinary user. Raises NoOrdinaryUser."""
     if os.geteuid() != 0:
         return ()
     user = _ordinary_user()

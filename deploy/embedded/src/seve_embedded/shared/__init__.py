@@ -1,1 +1,1 @@
-"""What both modes of the stack use: `.env`, tables, log files, status."""
+"""Shared by both modes of the stack: `.env`, tables, log files, status."""

@@ -1,4 +1,4 @@
-"""Which links speak TLS, with which files, and what is wrong with those before anything starts.
+"""Decides which links speak TLS, with which files, and finds faults of those files before anything starts.
 
 Standard library only, for both modes. Makes no certificate: `certs` does.
 """
@@ -11,7 +11,7 @@ from seve_runtime.errors import SettingsError
 from seve_runtime.tls import Pair, check_client, check_server
 
 FOLDER: Final = ".seve/tls"
-"""Where `certs` puts what it makes, below the project's folder."""
+"""The folder of the certificates that `certs` makes, below the project's."""
 
 NAMES: Final = ("mqtt", "nats", "postgres", "ws")
 SWITCH: Final = ("on", "off")

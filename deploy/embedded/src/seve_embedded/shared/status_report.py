@@ -1,4 +1,4 @@
-"""What `status` shows, and how the servers are asked for it. Knows addresses, not who runs the servers: the stack
+"""Collects and renders what `status` shows. Knows addresses, not who runs the servers: the stack
 without Docker and the one in containers are asked alike.
 """
 
@@ -31,7 +31,7 @@ Rows = list[list[str]]
 
 
 class StatusReport(msgspec.Struct, kw_only=True):
-    """What was found; `faults` are the parts that did not answer."""
+    """The contents of the page; `faults` are the parts that did not answer."""
 
     headline: str
     programs: Rows = []

@@ -21,7 +21,7 @@ class SupervisorRefused(SeveError):
 
 
 class ProcessState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the supervisor says of one program. Times in seconds since 1970."""
+    """The supervisor's state of one program. Times are in seconds since 1970."""
 
     name: str
     statename: str

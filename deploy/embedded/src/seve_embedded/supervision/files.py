@@ -1,4 +1,4 @@
-"""What the disk says: how much room there is, and how much a folder takes. Judges nothing; `disk` does."""
+"""Reads how much room a disk has and how much a folder takes. Judges nothing; `disk` does."""
 
 import os
 import shutil

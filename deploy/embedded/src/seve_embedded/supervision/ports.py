@@ -46,7 +46,7 @@ def _fault(host: str, port: int) -> str | None:
 
 
 def _by_whom(port: int) -> str:
-    """Who listens there, as far as this user may know."""
+    """Return the process that listens there, as far as this user may know."""
     if psutil is None:
         return ""
     try:

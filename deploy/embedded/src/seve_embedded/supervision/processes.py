@@ -1,4 +1,4 @@
-"""Which processes are ours: by pid and start, as each recorded them itself. Never by name, so that a neighbour's server
+"""Finds the stack's processes by pid and start, as each recorded them. Never by name, so that a neighbour's server
 is never hit, and never by pid alone, so that neither is whoever got the number later.
 """
 
@@ -31,7 +31,7 @@ class ProcessRecord(NamedTuple):
 
 
 def start_of(pid: int) -> str:
-    """What tells a process from another that has its number later. Raises NoSuchProcess.
+    """Return what distinguishes a process from a later one with its number. Raises NoSuchProcess.
 
     On Linux the clock tick of its start and the boot it belongs to, which no change of the clock moves.
     """
@@ -65,7 +65,7 @@ def recorded(pids: Path) -> list[ProcessRecord]:
 
 
 def alive(pids: Path) -> list[ProcessRecord]:
-    """What still runs."""
+    """Return the processes that still run."""
     return [process for process in recorded(pids) if process.alive]
 
 

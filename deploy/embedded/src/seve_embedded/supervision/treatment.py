@@ -1,4 +1,4 @@
-"""When a part that runs and does not work is restarted. Pure: is given what was found and the time, and decides.
+"""Decides when a part that runs and does not work is restarted. Pure: gets the findings and the time.
 
 A fault has to last before a restart, restarts that do not help come ever more rarely, and none is tried while the disk
 is full, since it would not help. Refuses to judge a part that does not run: the supervisor starts that by itself.
@@ -25,7 +25,7 @@ WELL_AGAIN: Final = 300.0
 
 
 class Fault(NamedTuple):
-    """What is wrong with a part, in one line, and the seconds for which that is waited for."""
+    """A fault of a part, in one line, and the seconds to wait for its end."""
 
     reason: str
     patience: float = PATIENCE

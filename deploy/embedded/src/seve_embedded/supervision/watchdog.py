@@ -30,7 +30,7 @@ INTERVAL: Final = 3.0
 """Seconds between two rounds."""
 
 STOP_SECONDS: Final = 3.0
-"""How long a part may take to stop by itself before it is killed; one that is frozen cannot."""
+"""Seconds that a part may take to stop before it is killed; a frozen one cannot stop."""
 
 WARN_AGAIN: Final = 3600.0
 """Seconds between two warnings of the same kind."""

@@ -1,4 +1,4 @@
-"""What one look at the stack brought, and the differences of two looks. Pure."""
+"""The figures of one reading of the stack, and the differences of two readings. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -80,7 +80,7 @@ def largest(scrapes: Iterable[Samples], name: str) -> float:
 
 
 def rate(before: float, now: float, seconds: float) -> float:
-    """How much per second; a counter that began anew counts from 0."""
+    """Return the rate per second; a counter that restarted counts from 0."""
     return (now - before if now >= before else now) / seconds if seconds > 0 else 0.0
 
 

@@ -31,7 +31,7 @@ class StreamState(msgspec.Struct):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Of its configuration; `max_age` in nanoseconds, 0 for no limit; `max_bytes` is -1 without a limit."""
+    """Part of the configuration; `max_age` in nanoseconds, 0 for no limit; `max_bytes` is -1 without a limit."""
 
     max_age: int = 0
     max_bytes: int = -1

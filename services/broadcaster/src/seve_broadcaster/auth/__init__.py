@@ -1,1 +1,1 @@
-"""Who may connect and see what: JWT, grants, Origin and Host."""
+"""Authentication and authorisation: JWT, grants, Origin and Host."""

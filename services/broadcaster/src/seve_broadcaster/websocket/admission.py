@@ -19,7 +19,7 @@ from seve_broadcaster.settings import Settings
 from seve_broadcaster.websocket import http
 
 DATA: Final = ("/ws", "/api/")
-"""How paths begin that need a token if a key is set."""
+"""Prefixes of paths that need a token if a key is set."""
 
 ALLOWED_SITES: Final = (None, "same-origin", "none")
 """`Sec-Fetch-Site` of programs, of this server's page, and of a typed address."""

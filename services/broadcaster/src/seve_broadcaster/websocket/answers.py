@@ -14,7 +14,7 @@ from seve_broadcaster.websocket import http
 FRESH_SECONDS: Final = 1.0
 STALE_SECONDS: Final = 60.0
 MOST_BYTES: Final = 64 << 20
-"""Of answers that are being read, each counted once; a single one may be longer."""
+"""Most bytes of answers that are being read, each counted once; a single answer may be longer."""
 
 
 class Busy(Exception):

@@ -23,7 +23,7 @@ from seve_broadcaster.websocket.answers import Answers, Busy
 from seve_broadcaster.websocket.connection import Peer
 
 MODULE: Final = "/api/modules/"
-"""How a path begins that names a module."""
+"""The prefix of paths that name a module."""
 
 
 class Router:

@@ -1,4 +1,4 @@
-"""What a device remembered while it was offline: many samples of one sensor in one message, in three forms.
+"""Reads many samples of one sensor from one message, which a device stored while it was offline, in three forms.
 
     [{"value": 1, "time": "2025-11-30T19:00:00Z"}, ...]        `objects`
     {"values": [["2025-11-30T19:00:00Z", 1], ...]}             `pairs`

@@ -131,7 +131,7 @@ class Normaliser:
 
 
 class _Context(msgspec.Struct, frozen=True):
-    """What all envelopes of one message share."""
+    """The fields that all envelopes of one message share."""
 
     place: Place
     received_at: int

@@ -21,7 +21,7 @@ YEAR_2000: Final = 946_684_800 * MICROS
 """Earlier times come from clocks that were never set."""
 
 MOST_AHEAD: Final = 600 * MICROS
-"""How far ahead of the receipt a device's clock may run before it is not believed."""
+"""Most seconds that a device's clock may be ahead of the receipt; beyond, its time is not used."""
 
 MOST_AGO: Final = 366 * 86_400
 """Most seconds before the receipt that a relative time may say: a larger one comes from a clock that ran over."""

@@ -21,7 +21,7 @@ _ANY: Final = "{module}"
 """In the place of a name that no route knows."""
 
 MAX_NAME_BYTES: Final = 128
-"""Of a level of a topic, as ingest takes it."""
+"""Most bytes of a topic's level, as in ingest."""
 
 _NAME: Final = re.compile(r"[^\W_](?:[^\W]|[.-]){0,63}")
 _FILTER: Final = re.compile(r"[^\W_][^\s/+#$*>\x7f]*(?:/(?:[^\s/+#$*>\x7f]+|\+))*(?:/#)?")

@@ -49,7 +49,7 @@ _MERGE: Final = "SELECT merge_ledger()"
 _STATES: Final = ("device_system_status", "device_hardware", "device_presence", "sensor_status", "sensor_config")
 _OF_SENSORS: Final = ("sensor_status", "sensor_config")
 _CUT: Final = "least(now(), to_timestamp(%(now)s)) - make_interval(secs => %(retention)s)"
-"""What is older is old: by the database's clock and by this writer's."""
+"""The time before which a row is old: by the database's clock and by this writer's."""
 
 _DELETE: Final = f"""
 WITH cut AS (

@@ -46,7 +46,7 @@ _IN_PROGRESS: Final = b"+WPI"
 
 
 class Consumer:
-    """The messages in this writer's hands. `arrived` is called with each; `release` makes room again."""
+    """Fetches messages and holds them until they are released. `arrived` is called with each message."""
 
     def __init__(
         self, client: DirectClient, arrived: Callable[[JournalMessage], None], *, most: int, most_bytes: int
@@ -71,12 +71,12 @@ class Consumer:
 
     @property
     def held(self) -> int:
-        """Messages that are neither acknowledged nor given back."""
+        """Messages that are neither acknowledged nor returned."""
         return len(self._held)
 
     @property
     def recreations_possible(self) -> int | None:
-        """How often the journal may have been recreated so far; None while that may be happening.
+        """Counts possible recreations of the journal so far; None while one may be happening.
 
         The server answers an open request differently when its stream is deleted. So a recreation can go unnoticed only
         while no request was open for some time, or after one was refused.
@@ -99,7 +99,7 @@ class Consumer:
             self._count()
 
     async def _ask(self, stop: Stop) -> None:
-        """One request, if there is room and a connection, until it has been answered."""
+        """Send one request, if there is room and a connection, and wait for its answer."""
         if self._full():
             self._room.clear()
             await first_of(stop, self._room)
@@ -117,12 +117,12 @@ class Consumer:
         self._count()
         self._quiet_since = -math.inf if self._refused else asyncio.get_running_loop().time() - READ_PACE
         if self._refused:
-            log.warning("the journal gave no messages", answer=self._refused)
+            log.warning("the journal refused a request for messages", answer=self._refused)
             self._refused = ""
             await pause(stop, EXPIRES)
 
     async def _answer(self, connection: int) -> None:
-        """Until the request has been answered, or is over and its connection was lost: then nothing will answer it.
+        """Wait until the request is answered, or has expired and its connection was lost: then nothing will answer it.
         Raises TimeoutError.
         """
         with suppress(TimeoutError):
@@ -136,16 +136,16 @@ class Consumer:
                     await asyncio.wait_for(self._answered.wait(), _RECONNECTING)
 
     def _count(self) -> None:
-        """Add what came since the last request to the counter: a lock per request, not per message."""
+        """Count the messages received since the last request: a lock per request, not per message."""
         metrics.RECEIVED.inc(self._received)
         self._received = 0
 
     def _full(self) -> bool:
-        """Whether there is no room, or none for the next message beside those in hand."""
+        """Whether there is no room, or none for the next message beside the held ones."""
         return len(self._held) >= self._most or self._bytes >= self._most_bytes or (self._too_big and bool(self._held))
 
     def _request(self) -> None:
-        """Ask for what there is room for; for one message of any size where it was too big for an empty hand."""
+        """Request as much as there is room for; one message of any size if the last was too big and nothing is held."""
         room, room_bytes = min(self._most - len(self._held), ASKED_AT_ONCE), self._most_bytes - self._bytes
         if self._too_big:
             room, room_bytes = 1, max(room_bytes, 2 * self._client.max_payload)
@@ -174,7 +174,7 @@ class Consumer:
         self._arrived(message)
 
     def _ended(self, frame: Frame, end: End) -> None:
-        """The present request ended: expired, bytes exhausted, or refused."""
+        """Note the end of the current request: expired, bytes exhausted, or refused."""
         if frame.subject.endswith(f".{self._requests}"):
             self._too_big = end == "too_big"
             self._refused = " ".join(frame.status) if end == "refused" else ""
@@ -202,7 +202,7 @@ class Consumer:
         self._acks_stopped = True
 
     def nak_all(self) -> int:
-        """Return all held messages to the journal, for another writer to have at once; tells how many."""
+        """Return all held messages to the journal, so that another writer gets them at once; return their number."""
         messages = list(self._held.values())
         metrics.RETURNED.inc(len(messages))
         try:

@@ -1,11 +1,11 @@
-"""A journal message in a writer's hands. Acknowledges nothing itself."""
+"""A journal message that a writer has fetched. Acknowledges nothing itself."""
 
 import msgspec
 from seve_runtime.nats.ack_subject import parse_ack_subject
 
 
 class JournalMessage(msgspec.Struct, frozen=True):
-    """One NATS message. `ack` is the subject to acknowledge it on; `stored_ns` is when the journal took it, in
+    """One NATS message. `ack` is the subject to acknowledge it on; `stored_ns` is when the journal stored it, in
     nanoseconds since 1970; `delivered` counts deliveries from 1.
     """
 

@@ -1,4 +1,4 @@
-"""Watches the journal: whether it was recreated, how far the writers are behind, and what of its history has to go.
+"""Watches the journal: whether it was recreated, how far the writers are behind, and how much of its history to purge.
 
 Purges what is stored and exceeds HISTORY_MAX_BYTES; changes nothing else. Every writer does so, each on its own: a
 purge up to a sequence that is gone already does nothing.
@@ -81,7 +81,7 @@ class Monitor:
 
     async def run(self, stop: Stop, consumer: Consumer) -> None:
         """Look every few seconds until `stop`. Raises JournalReplaced, after `consumer` has stopped acknowledging: the
-        sequences in its hands mean other messages of the new journal.
+        sequences that it holds name other messages of the new journal.
         """
         while not await pause(stop, EVERY):
             try:

@@ -1,4 +1,4 @@
-"""How much of the journal's oldest part may go. Pure: the monitor asks, and purges."""
+"""Decides how much of the journal's oldest part can be purged. Pure: the monitor purges."""
 
 from typing import Final
 
