@@ -41,7 +41,7 @@ async def journal(migrated, nats_server):
 
 @pytest.fixture
 def audit(nats_server, migrated):
-    """Runs the command; gives its exit code, what it said, and its complaints."""
+    """Runs the command; return its exit code, what it said, and its complaints."""
 
     async def run(*arguments, **variables):
         environ = {"PATH": os.environ["PATH"], "NATS_URL": nats_server.url, "DATABASE_URL": migrated} | variables

@@ -68,7 +68,7 @@ class Containers:
         return name and f"Docker is here, but the image {name} can be neither found nor pulled"
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """Run one command; gives the exit code: 1 failed, 2 settings that cannot be used."""
+        """Run one command; return the exit code: 1 failed, 2 settings that cannot be used."""
         try:
             return self._command(arguments.command)(arguments)
         except prepare.BadSettings as error:
@@ -160,7 +160,7 @@ class Containers:
         return self._tools(*CLIENT, "watch", *arguments.module)
 
     def _tools(self, *command: str) -> int:
-        """Run a command in the container `tools`; gives its exit code. Raises NotUp."""
+        """Run a command in the container `tools`; return its exit code. Raises NotUp."""
         self._need_up()
         self._token()
         return self._compose.call("run", "--rm", "--no-deps", *_terminal(), "tools", *command)

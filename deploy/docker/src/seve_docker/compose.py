@@ -40,7 +40,7 @@ class Compose:
         self.environ = {**CLOSED, **environ}
 
     def call(self, *arguments: str, seconds: float | None = None) -> int:
-        """Run one command of Compose on this terminal; gives its exit code. Raises TimeoutExpired."""
+        """Run one command of Compose on this terminal; return its exit code. Raises TimeoutExpired."""
         return subprocess.run(
             self._command(arguments), check=False, cwd=self.root, env=self.environ, timeout=seconds
         ).returncode
@@ -106,7 +106,7 @@ class Compose:
 
 
 def docker(*arguments: str) -> bool:
-    """Run one quiet command of docker's own; tells whether it ended well."""
+    """Run one quiet command of docker's own; return whether it ended well."""
     try:
         return subprocess.run([DOCKER, *arguments], check=False, capture_output=True).returncode == 0
     except OSError:

@@ -41,7 +41,7 @@ def up(compose: Compose, patience: float) -> None:
 
 
 def make_roles(compose: Compose, patience: float) -> int:
-    """Start the database and bring its roles in line, also in one that is older than they are; gives the exit code."""
+    """Start the database and bring its roles in line, also in one that is older than they are; return the exit code."""
     script = "/docker-entrypoint-initdb.d/10-roles.sh"
     started = compose.call("up", "-d", "--wait", "postgres", seconds=patience)
     return started or compose.call("exec", "-T", "postgres", "sh", script, seconds=patience)

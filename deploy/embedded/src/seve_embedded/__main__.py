@@ -51,7 +51,7 @@ class NotUp(SeveError):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; gives the exit code: 1 failed, 2 settings that cannot be used."""
+    """Run one command; return the exit code: 1 failed, 2 settings that cannot be used."""
     arguments = parse(list(sys.argv[1:] if argv is None else argv))
     try:
         if arguments.command == "up":

@@ -62,7 +62,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
         return _nats_environment(user, self.nats[user], place, ca)
 
     def health_environment(self, place: str, ca: Path | None = None) -> dict[str, str]:
-        """How the server at `place` is asked for its health."""
+        """Return the environment in which the health of the server at `place` is checked."""
         return _nats_environment(HEALTH, self.health, place, ca)
 
     def mqtt_environment(self) -> dict[str, str]:
@@ -79,7 +79,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
         return {"MQTT_USERNAME": MQTT_OPERATOR, "MQTT_PASSWORD": self.mqtt_operator, "MQTT_PASSWORD_FILE": ""}
 
     def broker_url(self, place: str, ca: Path | None = None) -> str:
-        """How the devices' queue is looked after."""
+        """Return the URL with which `up` bounds the devices' queue and `status` reads it."""
         return f"{'tls' if ca else 'nats'}://{BROKER}:{quote(self.broker, safe='')}@{place}"
 
     def database_url(self, role: str, place: str) -> str:

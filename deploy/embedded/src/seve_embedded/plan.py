@@ -73,7 +73,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     programs: list[Program]
     addresses: Addresses
     doors: list[tuple[str, str, int]]
-    """Every place it listens at, as setting, host and port."""
+    """Every listen address, as setting, host and port."""
     stream_bytes: int
     """The size that all streams may grow to, those of the MQTT broker included."""
     writers: int
@@ -195,7 +195,7 @@ def broker_environment(settings: StackSettings, links: Links) -> dict[str, str]:
 
 
 def screens_environment(links: Links) -> dict[str, str]:
-    """The broadcaster's certificate, where it has one."""
+    """Return the broadcaster's certificate, if it has one."""
     return {"WS_TLS_CERT_FILE": str(links.ws.cert), "WS_TLS_KEY_FILE": str(links.ws.key)} if links.ws else {}
 
 

@@ -84,7 +84,7 @@ async def of_module(snapshot: Snapshot, asked: ModuleRequest, bounds: Bounds) ->
 
 
 async def of_logs(snapshot: Snapshot, asked: LogsRequest) -> Answer:
-    """Answer with lines of a module's log, the newest first; `more` tells that there are older ones.
+    """Answer with lines of a module's log, the newest first; `more` says whether there are older ones.
 
     Raises psycopg.Error.
     """

@@ -77,7 +77,7 @@ class Responder:
         await asyncio.gather(*self._tasks)
 
     async def _look(self) -> None:
-        """Keep the readiness condition; a database that is away is told once."""
+        """Keep the readiness condition; an unreachable database is logged once."""
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -141,7 +141,7 @@ class Responder:
 
 
 def _refusal(error: Exception) -> Refused:
-    """Return what whoever asked is told. What is a fault of ours is logged."""
+    """Return the refusal for an error; log it if this service is at fault."""
     match error:
         case Refused():
             return error

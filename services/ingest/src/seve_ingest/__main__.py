@@ -32,7 +32,7 @@ USES: Final[dict[type[Any], Callable[[Any], object]]] = {
 
 
 def main() -> int:
-    """Run the service or one of its tools; gives the exit code."""
+    """Run the service or one of its tools; return the exit code."""
     options = _parser().parse_args()
     if options.check:
         return check(Settings, USES)

@@ -210,7 +210,7 @@ class Pipeline:
         return known is not None and known.index in held
 
     def _repeated(self, known: Delivery, repeat: Delivery) -> None:
-        """A message that this process has had before. Its acknowledgement is owed once over each connection, and for
+        """Handle a message that this process received before. It is acknowledged once over each connection, and for
         each identifier; if the message is still in flight, when the journal holds it.
         """
         self._totals.outcomes[DUPLICATE] += 1

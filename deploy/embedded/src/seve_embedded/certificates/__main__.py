@@ -10,7 +10,7 @@ from seve_embedded.certificates.issue import CannotIssue, issue
 
 
 def main() -> int:
-    """Answer one request; gives the exit code."""
+    """Answer one request; return the exit code."""
     request = json.load(sys.stdin)
     try:
         written = issue(**request, now=datetime.now(UTC))

@@ -30,12 +30,12 @@ class Engine(Protocol):
         ...
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """Run one command; gives the exit code."""
+        """Run one command; return the exit code."""
         ...
 
 
 def main(argv: Sequence[str], root: Path, engine: Callable[[Path, Mapping[str, str]], Engine]) -> int:
-    """Run one command in the project at `root`; gives the exit code: 1 failed, 2 settings that cannot be used."""
+    """Run one command in the project at `root`; return the exit code: 1 failed, 2 settings that cannot be used."""
     arguments = parse(list(argv) or ["--help"])
     if arguments.command == "completion":
         print(completion.script(arguments.shell), end="")

@@ -13,7 +13,7 @@ class StillRunning(SeveError):
 
 
 def clean(stack: Stack, sure: Callable[[str], bool]) -> bool:
-    """Remove what this stack keeps and links to, if `sure` of the question says so; tells whether it did.
+    """Remove what this stack keeps and links to, if `sure` of the question says so; return whether it did.
 
     What others keep in the folder (the passwords of a stack in containers) stays.
     """

@@ -45,7 +45,7 @@ def alone(stack: Stack) -> Iterator[None]:
 
 
 def up(stack: Stack, say: Say) -> bool:
-    """Start the stack and wait until it is ready; tells whether it had to be started.
+    """Start the stack and wait until it is ready; return whether it had to be started.
 
     Raises SettingsError for ports that are taken, NotReady where a part fails or is late; both leave nothing running.
     """

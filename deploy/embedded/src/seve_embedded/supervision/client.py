@@ -56,7 +56,7 @@ class Supervisor:
         return {state.name: state for state in found}
 
     def reread(self) -> tuple[list[str], list[str], list[str]]:
-        """Read the configuration again; gives the groups that were added, changed and removed, none applied yet."""
+        """Read the configuration again; return the groups that were added, changed and removed, none applied yet."""
         [[added, changed, removed]] = self._call("reloadConfig")
         return added, changed, removed
 

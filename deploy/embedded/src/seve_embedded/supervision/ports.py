@@ -46,7 +46,7 @@ def _fault(host: str, port: int) -> str | None:
 
 
 def _by_whom(port: int) -> str:
-    """Return the process that listens there, as far as this user may know."""
+    """Return ` by NAME, pid N` of the process that listens there; empty if this user may not know it."""
     if psutil is None:
         return ""
     try:

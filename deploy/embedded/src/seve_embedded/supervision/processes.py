@@ -79,7 +79,7 @@ def send(process: ProcessRecord, number: signal.Signals) -> None:
 
 
 def wait_gone(processes: Iterable[ProcessRecord], seconds: float) -> list[ProcessRecord]:
-    """Wait until all are gone, at most `seconds`; gives those that are not."""
+    """Wait until all are gone, at most `seconds`; return those that are not."""
     deadline = time.monotonic() + seconds
     left = [process for process in processes if process.alive]
     while left and time.monotonic() < deadline:
@@ -89,7 +89,7 @@ def wait_gone(processes: Iterable[ProcessRecord], seconds: float) -> list[Proces
 
 
 def stop(process: ProcessRecord, number: signal.Signals, seconds: float) -> bool:
-    """Ask a process to stop, and kill it after `seconds`; tells whether it had to be killed."""
+    """Ask a process to stop, and kill it after `seconds`; return whether it had to be killed."""
     send(process, number)
     if not wait_gone([process], seconds):
         return False

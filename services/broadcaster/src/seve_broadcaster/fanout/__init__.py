@@ -1,1 +1,1 @@
-"""Subscribers and what each is owed. Pure: no socket."""
+"""Distribution of the stream to subscribers. Pure: no socket."""

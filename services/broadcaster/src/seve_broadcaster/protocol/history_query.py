@@ -45,7 +45,7 @@ def parse_logs(query: str, *, journal: int, now: int) -> LogsRequest:
 
 
 def _given(query: str, known: tuple[str, ...]) -> dict[str, str]:
-    """Return what a query string gives, once each. Raises Refusal."""
+    """Return the parameters of a query string, each given once. Raises Refusal."""
     given: dict[str, str] = {}
     for name, values in parameters(query, known).items():
         if len(values) > 1:
