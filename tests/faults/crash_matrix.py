@@ -56,7 +56,7 @@ import msgspec
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "deploy/docker/src")]
 
 from faults import isolation, report
-from faults.deeds import FAULTS, FILLING, PARTS
+from faults.injection import FAULTS, FILLING, PARTS
 from faults.journal import carried, ends, heard
 from faults.pipeline import KINDS, Pipeline, pipeline
 from faults.verdict import Cell, NotRun, Row, table, times
@@ -70,22 +70,22 @@ LEAD, TAIL = 2.5, 1.5
 """Seconds of load before a fault, at most, and after it, at least."""
 
 
-def run_cell(stack: Pipeline, part: str, fault: str, wishes: argparse.Namespace, dice: random.Random) -> Cell:
+def run_cell(stack: Pipeline, part: str, fault: str, options: argparse.Namespace, dice: random.Random) -> Cell:
     """The fault under load, and what became of everything."""
-    deed, file = FAULTS[fault], Path(tempfile.mkdtemp(dir=stack.folder)) / "account.json"
+    injection, file = FAULTS[fault], Path(tempfile.mkdtemp(dir=stack.folder)) / "account.json"
     before, lacking = asyncio.run(ends(stack)), unaccounted(stack)
-    victim = dice.choice(["writer", "writer-2"]) if part == "writer" and deed.stack != "clocked" else part
+    victim = dice.choice(["writer", "writer-2"]) if part == "writer" and injection.stack != "clocked" else part
     stack.before_harm, stack.vanished, named = [], [], audit(stack).findings[-1].lost
-    lasts = deed.lasts(wishes.seconds)
+    lasts = injection.lasts(options.seconds)
     load = LEAD + lasts + TAIL + (FILLING if fault == "full" or part == "everything" else 0)
-    shape = ("--modules=20", f"--rate={wishes.rate:g}", f"--seconds={load:g}", "--report-every=2")
+    shape = ("--modules=20", f"--rate={options.rate:g}", f"--seconds={load:g}", "--report-every=2")
     with (
-        heard(stack) if deed.stack == "forgetful" else nullcontext() as live,
+        heard(stack) if injection.stack == "forgetful" else nullcontext() as live,
         simulated(stack, file.parent, *shape, f"--account={file}", PATIENCE="30s") as run,
     ):
         run.wait_until_at_work()
         time.sleep(dice.uniform(0, LEAD - 2))
-        at, troubles = deed.do(stack, victim, lasts)
+        at, troubles = injection.do(stack, victim, lasts)
         wait_until(lambda: run.process.poll() is not None, "the end of the run", load + 60)
         assert file.exists(), run.text
     troubles += [f"{one} ended by itself" for one in stack.services if stack.gone(one)]
@@ -131,10 +131,10 @@ def settle(stack: Pipeline, lacking: int) -> None:
         wait_until(lambda: unaccounted(stack) <= lacking, "the ledger complete", 20)
 
 
-def plan(wishes: argparse.Namespace) -> list[tuple[str, str]]:
+def plan(options: argparse.Namespace) -> list[tuple[str, str]]:
     """The cells, those that need a pipeline of another kind last."""
-    parts = [part for part in wishes.parts if part != "broker" or wishes.broker == "mosquitto"]
-    cells = [(part, fault) for part in parts for fault in wishes.faults if part in FAULTS[fault].parts]
+    parts = [part for part in options.parts if part != "broker" or options.broker == "mosquitto"]
+    cells = [(part, fault) for part in parts for fault in options.faults if part in FAULTS[fault].parts]
     return sorted(cells, key=lambda cell: list(KINDS).index(kind(cell)))
 
 
@@ -143,26 +143,26 @@ def kind(cell: tuple[str, str]) -> str:
     return FAULTS[cell[1]].stack
 
 
-def run(wishes: argparse.Namespace, folder: Path, denied: str | None, done: list[Row]) -> None:
+def run(options: argparse.Namespace, folder: Path, denied: str | None, done: list[Row]) -> None:
     """All cells, added to `done` and told one by one. Raises AssertionError where the pipeline did not come back."""
-    began, dice = time.monotonic(), random.Random(wishes.seed)
-    cells = plan(wishes)
+    began, dice = time.monotonic(), random.Random(options.seed)
+    cells = plan(options)
     obstacles = {cell: why for cell in cells if (why := isolation.obstacle(kind(cell), cell[0], denied))}
     possible = [cell for cell in cells if cell not in obstacles]
     for name, group in itertools.groupby(possible, key=kind):
-        with pipeline(name, folder / name, wishes.broker, wishes.rate, wishes.seed) as stack:
+        with pipeline(name, folder / name, options.broker, options.rate, options.seed) as stack:
             for part, fault in group:
                 print(
                     f"{time.monotonic() - began:4.0f} s  {len(done) + 1}/{len(possible)}  {part} {fault} ...", end=" "
                 )
                 sys.stdout.flush()
-                done.append(run_cell(stack, part, fault, wishes, dice))
+                done.append(run_cell(stack, part, fault, options, dice))
                 print(done[-1].verdict, flush=True)
     done += [NotRun(part, fault, why) for (part, fault), why in obstacles.items()]
     print(f"{time.monotonic() - began:4.0f} s in all")
 
 
-def wished() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--parts", nargs="+", choices=PARTS, help="who suffers (all)")
     words.add_argument("--faults", nargs="+", choices=FAULTS, help="what is done (the usual)")
@@ -171,33 +171,33 @@ def wished() -> argparse.Namespace:
     words.add_argument("--broker", choices=("nats", "mosquitto"), default="nats", help="where devices publish (nats)")
     words.add_argument("--seed", type=int, default=secrets.randbelow(2**31), help="decides what is left to chance")
     words.add_argument("--results", type=Path, help="the folder for JSON, Markdown and the plot (none)")
-    wishes = words.parse_args()
-    usual = [fault for fault, deed in FAULTS.items() if deed.usual or wishes.parts]
-    wishes.parts, wishes.faults = wishes.parts or PARTS, wishes.faults or usual
-    if wishes.broker == "mosquitto" and not program():
+    options = words.parse_args()
+    usual = [fault for fault, injection in FAULTS.items() if injection.usual or options.parts]
+    options.parts, options.faults = options.parts or PARTS, options.faults or usual
+    if options.broker == "mosquitto" and not program():
         words.error("Mosquitto is not installed")
-    if not plan(wishes):
+    if not plan(options):
         words.error("none of these parts knows such a fault")
-    return wishes
+    return options
 
 
 def main() -> int:
-    wishes = wished()
-    kinds = {kind(cell) for cell in plan(wishes)}
+    options = parse_options()
+    kinds = {kind(cell) for cell in plan(options)}
     denied = isolation.enter() if isolation.needed(kinds) and not isolation.isolated() else None
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever ends it, nothing of it goes on
-    print(f"--seed {wishes.seed}, {wishes.rate:g} samples a second, broker: {wishes.broker}")
+    print(f"--seed {options.seed}, {options.rate:g} samples a second, broker: {options.broker}")
     done: list[Row] = []
     try:
         with tempfile.TemporaryDirectory() as folder:
-            run(wishes, Path(folder), denied, done)
+            run(options, Path(folder), denied, done)
     except KeyboardInterrupt:
         print("\ninterrupted: what was started is stopped")
         return 130
     finally:
         print(f"\n{table(done)}")
-        if wishes.results and done:
-            report.write(wishes.results, done, f"seed {wishes.seed}, {wishes.rate:g} samples a second")
+        if options.results and done:
+            report.write(options.results, done, f"seed {options.seed}, {options.rate:g} samples a second")
     return 1 if any(row.complaints for row in done) else 0
 
 

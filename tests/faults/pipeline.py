@@ -91,7 +91,7 @@ class Pipeline(EmbeddedStack):
     def part(self, name: str):
         return self.broker if name == "broker" else super().part(name)
 
-    def those(self, part: str) -> list[str]:
+    def processes(self, part: str) -> list[str]:
         """The part itself; of `everything` all, those that hand on before those that they hand to."""
         return [*self.services, "postgres", "nats"] if part == "everything" else [part]
 

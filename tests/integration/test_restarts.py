@@ -31,8 +31,8 @@ def pipeline(request, tmp_path_factory):
 @contextmanager
 def fleet(stack, path):
     """A simulated fleet at work; when the context ends its account must close."""
-    wishes = ("--modules=20", f"--rate={RATE}", f"--seconds={SECONDS}", "--report-every=2")
-    with simulated(stack, path, *wishes) as run:
+    arguments = ("--modules=20", f"--rate={RATE}", f"--seconds={SECONDS}", "--report-every=2")
+    with simulated(stack, path, *arguments) as run:
         run.wait_until_at_work()
         yield
         assert run.process.wait(90) == 0, run.text

@@ -58,8 +58,8 @@ class Watched:
 
 
 @contextlib.contextmanager
-def screen(ws_url: str, *modules: str, headers: dict[str, str] | None = None, **wishes):
-    """A WebSocket that subscribed to modules and is live; `wishes` are the optional fields of the subscription.
+def screen(ws_url: str, *modules: str, headers: dict[str, str] | None = None, **options):
+    """A WebSocket that subscribed to modules and is live; `options` are the optional fields of the subscription.
 
     Without modules it sends nothing: the URL says it all.
     """
@@ -75,7 +75,7 @@ def screen(ws_url: str, *modules: str, headers: dict[str, str] | None = None, **
         reader.start()
         try:
             if modules:
-                connection.send(json.dumps({"action": "subscribe", "modules": list(modules), **wishes}))
+                connection.send(json.dumps({"action": "subscribe", "modules": list(modules), **options}))
             wait_until(lambda: watched.has("live"), f"{modules} live")
             yield watched
         finally:

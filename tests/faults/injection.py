@@ -1,4 +1,4 @@
-"""What the crash matrix does to a pipeline, to which parts, and for how long."""
+"""Injects the faults of the crash matrix into a pipeline."""
 
 import asyncio
 import shutil
@@ -33,10 +33,10 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-class Deed(NamedTuple):
-    """A fault: to whom, how long the part is away given the wish, and what is done. That gives the moment of the fault
-    (microseconds since 1970) and what it found wrong. `stack` is the kind of pipeline that it takes. One that is not
-    `usual` is done where it, or its part, is named.
+class Injection(NamedTuple):
+    """A fault: its parts, for how long it lasts given the option `--seconds`, and the function that injects it. That
+    returns the moment of the fault (microseconds since 1970) and what it found wrong. `stack` is the kind of pipeline
+    that the fault needs. A fault that is not `usual` runs only if it, or its part, is named.
     """
 
     parts: tuple[str, ...]
@@ -47,13 +47,13 @@ class Deed(NamedTuple):
 
 
 def killed(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
-    for one in stack.those(part):
+    for one in stack.processes(part):
         faults.kill_hard(stack.part(one))
     return away(stack, part, seconds), []
 
 
 def stopped(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
-    codes = {one: stack.terminate(one) for one in stack.those(part)}
+    codes = {one: stack.terminate(one) for one in stack.processes(part)}
     wrong = [f"{one} stopped with exit code {code}" for one, code in codes.items() if code and one in stack.services]
     return away(stack, part, seconds), wrong
 
@@ -61,14 +61,14 @@ def stopped(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]
 def away(stack: Pipeline, part: str, seconds: float) -> int:
     at = now()
     time.sleep(seconds)
-    for one in reversed(stack.those(part)):
+    for one in reversed(stack.processes(part)):
         stack.launch(one)
     return at
 
 
 def frozen(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
     with ExitStack() as held:
-        for one in stack.those(part):
+        for one in stack.processes(part):
             held.enter_context(faults.frozen(stack.part(one)))
         at = now()
         time.sleep(seconds)
@@ -226,28 +226,36 @@ PARTS = ("ingest", "broadcaster", "writer", "nats", "postgres", "broker", "every
 LOST, LOSSY, FAR = Fate(loss=1.0), Fate(loss=0.3), Fate(delay=0.2)
 PROCESSES = PARTS[:7]
 FAULTS = {
-    "killed": Deed(PROCESSES, lambda _: 0, killed),
-    "stopped": Deed(PROCESSES, lambda _: 0, stopped),
-    "away": Deed(PROCESSES, lambda wish: wish, killed),
-    "frozen": Deed(PROCESSES, lambda wish: max(FROZEN, wish), frozen),
-    "midway": Deed(("ingest", "writer"), lambda _: 1, midway),
-    "behind": Deed(("broadcaster",), lambda wish: wish, killed, stack="forgetful"),
-    "slow": Deed(("postgres",), lambda wish: max(4, wish), slow, stack="wired"),
-    "cut": Deed(("nats",), lambda wish: max(4, wish), cut, stack="wired"),
-    "full": Deed(("nats",), lambda wish: wish, full, stack="wired"),
-    "disk-full": Deed(("nats", "postgres"), lambda wish: TENDED + wish, disk_full, stack="small"),
-    "bit-flipped": Deed(("journal",), lambda wish: wish, damaged(flip), stack="damaged"),
-    "truncated": Deed(("journal",), lambda wish: wish, damaged(truncate), stack="damaged"),
-    "storm": Deed(("devices",), lambda wish: wish, storm),
-    "parted": Deed(tuple(PAIRS), lambda wish: max(FROZEN, wish), apart(Way(LOST, LOST)), stack="linked"),
-    "unheard": Deed(tuple(PAIRS), lambda wish: max(FROZEN, wish), apart(Way(there=LOST)), stack="linked", usual=False),
-    "unanswered": Deed(
-        tuple(PAIRS), lambda wish: max(FROZEN, wish), apart(Way(back=LOST)), stack="linked", usual=False
+    "killed": Injection(PROCESSES, lambda _: 0, killed),
+    "stopped": Injection(PROCESSES, lambda _: 0, stopped),
+    "away": Injection(PROCESSES, lambda seconds: seconds, killed),
+    "frozen": Injection(PROCESSES, lambda seconds: max(FROZEN, seconds), frozen),
+    "midway": Injection(("ingest", "writer"), lambda _: 1, midway),
+    "behind": Injection(("broadcaster",), lambda seconds: seconds, killed, stack="forgetful"),
+    "slow": Injection(("postgres",), lambda seconds: max(4, seconds), slow, stack="wired"),
+    "cut": Injection(("nats",), lambda seconds: max(4, seconds), cut, stack="wired"),
+    "full": Injection(("nats",), lambda seconds: seconds, full, stack="wired"),
+    "disk-full": Injection(("nats", "postgres"), lambda seconds: TENDED + seconds, disk_full, stack="small"),
+    "bit-flipped": Injection(("journal",), lambda seconds: seconds, damaged(flip), stack="damaged"),
+    "truncated": Injection(("journal",), lambda seconds: seconds, damaged(truncate), stack="damaged"),
+    "storm": Injection(("devices",), lambda seconds: seconds, storm),
+    "parted": Injection(tuple(PAIRS), lambda seconds: max(FROZEN, seconds), apart(Way(LOST, LOST)), stack="linked"),
+    "unheard": Injection(
+        tuple(PAIRS), lambda seconds: max(FROZEN, seconds), apart(Way(there=LOST)), stack="linked", usual=False
     ),
-    "lossy": Deed(tuple(PAIRS), lambda wish: max(5, wish), apart(Way(LOSSY, LOSSY)), stack="linked", usual=False),
-    "distant": Deed(tuple(PAIRS), lambda wish: max(5, wish), apart(Way(FAR, FAR)), stack="linked", usual=False),
-    "ahead": Deed((*CLOCKED, "nats"), lambda wish: max(4, wish), clock_moved("+1d"), stack="clocked", usual=False),
-    "behind-time": Deed(
-        (*CLOCKED, "nats"), lambda wish: max(4, wish), clock_moved("-5m"), stack="clocked", usual=False
+    "unanswered": Injection(
+        tuple(PAIRS), lambda seconds: max(FROZEN, seconds), apart(Way(back=LOST)), stack="linked", usual=False
+    ),
+    "lossy": Injection(
+        tuple(PAIRS), lambda seconds: max(5, seconds), apart(Way(LOSSY, LOSSY)), stack="linked", usual=False
+    ),
+    "distant": Injection(
+        tuple(PAIRS), lambda seconds: max(5, seconds), apart(Way(FAR, FAR)), stack="linked", usual=False
+    ),
+    "ahead": Injection(
+        (*CLOCKED, "nats"), lambda seconds: max(4, seconds), clock_moved("+1d"), stack="clocked", usual=False
+    ),
+    "behind-time": Injection(
+        (*CLOCKED, "nats"), lambda seconds: max(4, seconds), clock_moved("-5m"), stack="clocked", usual=False
     ),
 }
