@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOORS = {"MQTT_LISTEN": "0.0.0.0:1883", "MQTT_USERNAME": "device", "MQTT_PASSWORD": "something-long"}
+LISTENERS = {"MQTT_LISTEN": "0.0.0.0:1883", "MQTT_USERNAME": "device", "MQTT_PASSWORD": "something-long"}
 
 
 def compose_is_there():
@@ -103,19 +103,19 @@ def test_images_may_be_named_by_digest(tmp_path):
 
 
 def test_compose_alone_refuses(tmp_path):
-    done = shell("docker compose config", tmp_path, **DOORS)
+    done = shell("docker compose config", tmp_path, **LISTENERS)
 
     assert done.returncode != 0
     assert "MQTT_ACCESS" in done.stderr
 
 
-@pytest.mark.parametrize(("doors", "access"), [(DOORS, "password"), ({}, "open")])
-def test_the_documented_commands_open_what_the_settings_say(tmp_path, doors, access):
+@pytest.mark.parametrize(("listeners", "access"), [(LISTENERS, "password"), ({}, "open")])
+def test_the_documented_commands_open_what_the_settings_say(tmp_path, listeners, access):
     documented = next(
         line.strip("# \n") for line in (ROOT / "compose.yaml").read_text().splitlines() if "./seve prepare" in line
     )
     assert documented.endswith("docker compose up -d")
-    done = shell(documented.replace("up -d", "config"), tmp_path, **doors)
+    done = shell(documented.replace("up -d", "config"), tmp_path, **listeners)
 
     assert done.returncode == 0, done.stderr
     assert f"mosquitto/access/{access}" in done.stdout

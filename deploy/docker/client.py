@@ -14,7 +14,7 @@ from paho.mqtt import MQTTException
 from seve_embedded.shared import logfile, pubsub, status_report
 from seve_embedded.shared.disk import Room
 from seve_embedded.top.command import top
-from seve_embedded.top.sources import Door, Sources
+from seve_embedded.top.sources import Listener, Sources
 from seve_runtime.nats.connection import NatsSettings
 from seve_runtime.settings import load
 from websockets.exceptions import WebSocketException
@@ -80,10 +80,10 @@ def _top() -> None:
 
     threading.Thread(target=hear, daemon=True).start()
     nats = load(NatsSettings, {**os.environ, **OBSERVER})
-    top(Sources(_doors, nats, lambda: list(told)), "Docker", live=os.environ.get("SEVE_TERMINAL") == "1")
+    top(Sources(_listeners, nats, lambda: list(told)), "Docker", live=os.environ.get("SEVE_TERMINAL") == "1")
 
 
-def _doors() -> list[Door]:
+def _listeners() -> list[Listener]:
     """The admin port of each container of each service, by its address: a name may stand for several."""
     found = []
     for kind in ("ingest", "writer", "history", "broadcaster"):
@@ -93,7 +93,7 @@ def _doors() -> list[Door]:
             addresses = [kind]
         many = len(addresses) > 1
         found += [
-            Door(kind, f"{kind}-{number}" if many else kind, str(address), ADMIN_PORT)
+            Listener(kind, f"{kind}-{number}" if many else kind, str(address), ADMIN_PORT)
             for number, address in enumerate(addresses, 1)
         ]
     return found

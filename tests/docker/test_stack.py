@@ -8,7 +8,7 @@ import re
 from pathlib import PurePosixPath
 
 import pytest
-from support import doors, layers
+from support import layers, open_ports
 from support.compose import TAG, numbers
 from support.conditions import accepts
 
@@ -23,7 +23,7 @@ KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{32}")
 @pytest.fixture(scope="module")
 def up(compose):
     """The stack, started by `up`; what `up` said."""
-    compose.before = set(doors.listening())
+    compose.before = set(open_ports.listening())
     compose.said = compose.run("up")
     return compose
 
@@ -72,7 +72,7 @@ def test_only_mqtt_and_the_broadcaster_are_published_and_on_loopback(up):
 
 def test_of_this_machine_s_addresses_and_ports_only_the_two_published_answer(up):
     """Every port of every address is knocked at: neither NATS nor the database, nor any health or metrics."""
-    assert {(doors.LOOPBACK, up.mqtt_port), (doors.LOOPBACK, up.ws_port)} == doors.answering(up.before)
+    assert {(open_ports.LOOPBACK, up.mqtt_port), (open_ports.LOOPBACK, up.ws_port)} == open_ports.answering(up.before)
 
 
 def secret_words(up):

@@ -84,7 +84,7 @@ def test_a_listener_on_every_address_is_reached_on_loopback(listen, url):
 
 def test_every_port_is_known_by_its_setting():
     """So that one that is taken can be named, each writer's too."""
-    assert [(setting, port) for setting, _, port in plan.doors(StackSettings(writers=2))] == [
+    assert [(setting, port) for setting, _, port in plan.listeners(StackSettings(writers=2))] == [
         ("MQTT_LISTEN", 1883),
         ("WS_LISTEN", 8080),
         ("NATS_PORT", 4222),
@@ -103,7 +103,7 @@ def whole(**settings):
     return plan.Plan(
         programs=programs,
         addresses=found,
-        doors=plan.doors(chosen),
+        listeners=plan.listeners(chosen),
         stream_bytes=1,
         writers=chosen.writers,
         dotenv="digest",

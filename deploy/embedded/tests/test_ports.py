@@ -43,7 +43,7 @@ def test_a_name_that_no_address_has_is_a_fault():
 
 def test_free_ports_pass():
     """And stay free: the probe leaves nothing behind."""
-    door = ("NATS_PORT", "127.0.0.1", free_port())
-    ports.check([door])
-    ports.check([door])
-    assert not ports.accepts("127.0.0.1", door[2])
+    listener = ("NATS_PORT", "127.0.0.1", free_port())
+    ports.check([listener])
+    ports.check([listener])
+    assert not ports.accepts("127.0.0.1", listener[2])

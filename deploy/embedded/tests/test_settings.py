@@ -1,4 +1,4 @@
-"""Doors open only when somebody said so."""
+"""Nothing listens beyond loopback unless a setting says so."""
 
 import pytest
 from seve_embedded.settings import StackSettings

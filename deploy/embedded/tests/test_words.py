@@ -17,7 +17,9 @@ def page(networks=("192.168.1.7",), **settings):
     chosen = StackSettings(**settings)
     found = plan.addresses(chosen, LOGINS)
     programs = plan.programs(chosen, LOGINS, python="python", postgres=["pg"], nats=["nats"])
-    whole = plan.Plan(programs=programs, addresses=found, doors=[], stream_bytes=1, writers=chosen.writers, dotenv="")
+    whole = plan.Plan(
+        programs=programs, addresses=found, listeners=[], stream_bytes=1, writers=chosen.writers, dotenv=""
+    )
     return welcome.text(
         whole.rows,
         mqtt=found.mqtt,

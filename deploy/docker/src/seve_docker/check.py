@@ -45,9 +45,9 @@ def gather(compose: Compose, written: Mapping[str, str]) -> tuple[list[Finding],
 
 
 def _ports(environ: Mapping[str, str]) -> list[Finding]:
-    doors = [(name, *split_listen(environ.get(name) or default)) for name, default in PUBLISHED]
+    listeners = [(name, *split_listen(environ.get(name) or default)) for name, default in PUBLISHED]
     try:
-        ports.check(doors)
+        ports.check(listeners)
     except SettingsError as error:
         return [Finding("ports", what, mend or EDIT) for what, _, mend in (one.partition("; ") for one in error.faults)]
     return []

@@ -65,7 +65,7 @@ def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Make the passwords; return the settings that Compose needs besides. Raises BadSettings; then nothing changed."""
     if found := faults(root, environ):
         raise BadSettings(found)
-    settings = doors(environ)[1] | key_files(root, environ)[0]
+    settings = listeners(environ)[1] | key_files(root, environ)[0]
     folder = secrets_folder(root, environ)
     shared = shared_login(environ)
     try:
@@ -88,7 +88,7 @@ def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 def faults(root: Path, environ: Mapping[str, str]) -> list[str]:
     """Return what is wrong with the settings that are used before any container runs."""
-    found = [*doors(environ)[0], *names(environ), *key_files(root, environ)[1]]
+    found = [*listeners(environ)[0], *names(environ), *key_files(root, environ)[1]]
     try:
         patience(environ)
     except ValueError as error:
@@ -142,7 +142,7 @@ def misspelt(written: Mapping[str, str]) -> list[str]:
     return known_settings.faults(written, settings)
 
 
-def doors(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+def listeners(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """The faults of what is to be published, and the settings for Compose that follow from it."""
     mqtt, websocket = environ.get("MQTT_LISTEN", "127.0.0.1:1883"), environ.get("WS_LISTEN", "127.0.0.1:8080")
     username, password = environ.get("MQTT_USERNAME", ""), environ.get("MQTT_PASSWORD", "")

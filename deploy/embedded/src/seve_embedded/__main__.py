@@ -24,7 +24,7 @@ from seve_embedded.shared import device_command, logfile, pubsub, status_report,
 from seve_embedded.stack import Stack
 from seve_embedded.state import State
 from seve_embedded.top.command import top
-from seve_embedded.top.sources import Door, Sources
+from seve_embedded.top.sources import Listener, Sources
 
 PROGRAMS = {
     "audit": ("-m", "seve_writer", "audit"),
@@ -239,9 +239,9 @@ def _check(root: Path) -> int:
 def _top(stack: Stack, arguments: argparse.Namespace) -> None:
     plan = stack.current
 
-    def doors() -> list[Door]:
+    def listeners() -> list[Listener]:
         return [
-            Door(one.name.partition("-")[0], one.name, "127.0.0.1", one.admin_port)
+            Listener(one.name.partition("-")[0], one.name, "127.0.0.1", one.admin_port)
             for one in (stack.written or plan).programs  # `scale` writes it anew
             if one.admin_port
         ]
@@ -252,7 +252,7 @@ def _top(stack: Stack, arguments: argparse.Namespace) -> None:
         return [(name, logfile.told(event)) for name, event in found]
 
     top(
-        Sources(doors, load(NatsSettings, plan.addresses.observer), errors),
+        Sources(listeners, load(NatsSettings, plan.addresses.observer), errors),
         "embedded",
         live=sys.stdout.isatty() and not arguments.once,
     )

@@ -20,7 +20,7 @@ NATS_ENVIRONMENT: Final = {"GOGC": "400", "GOMEMLIMIT": "850MiB"}
 """For Go's collector: a collection holds messages up for some 20 ms, and by default comes several times a second."""
 
 
-WRITER_DOOR: Final = "WRITER_ADMIN_PORT"
+WRITER_LISTENER: Final = "WRITER_ADMIN_PORT"
 
 WATCHDOG: Final = "watchdog"
 
@@ -72,7 +72,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     programs: list[Program]
     addresses: Addresses
-    doors: list[tuple[str, str, int]]
+    listeners: list[tuple[str, str, int]]
     """Every listen address, as setting, host and port."""
     stream_bytes: int
     """The size that all streams may grow to, those of the MQTT broker included."""
@@ -221,16 +221,16 @@ def rescaled(running: Plan, writers: int) -> Plan:
         for number in range(1, writers + 1)
     ]
     others = [program for program in running.programs if not program.name.startswith(writer_name(1))]
-    places = [door for door in running.doors if door[0] != WRITER_DOOR]
+    places = [listener for listener in running.listeners if listener[0] != WRITER_LISTENER]
     return msgspec.structs.replace(
         running,
         programs=sorted([*others, *copies], key=lambda program: program.priority),
-        doors=[*places, *((WRITER_DOOR, "127.0.0.1", port + number) for number in range(writers))],
+        listeners=[*places, *((WRITER_LISTENER, "127.0.0.1", port + number) for number in range(writers))],
         writers=writers,
     )
 
 
-def doors(settings: StackSettings) -> list[tuple[str, str, int]]:
+def listeners(settings: StackSettings) -> list[tuple[str, str, int]]:
     """Every place the stack listens at, as setting, host and port."""
     mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
     ws_host, ws_port = split_listen(settings.ws_listen)
@@ -243,5 +243,5 @@ def doors(settings: StackSettings) -> list[tuple[str, str, int]]:
         ("INGEST_ADMIN_PORT", local, settings.ingest_admin_port),
         ("BROADCASTER_ADMIN_PORT", local, settings.broadcaster_admin_port),
         ("HISTORY_ADMIN_PORT", local, settings.history_admin_port),
-        *((WRITER_DOOR, local, settings.writer_admin_port + number) for number in range(settings.writers)),
+        *((WRITER_LISTENER, local, settings.writer_admin_port + number) for number in range(settings.writers)),
     ]

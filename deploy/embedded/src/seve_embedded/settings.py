@@ -14,7 +14,7 @@ Switch = Literal["on", "off"]
 
 
 class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The stack's doors, from the environment or from `.env`. Everything listens on loopback until one is opened."""
+    """The settings of the stack. Everything listens on loopback unless one of them opens it."""
 
     tls: Annotated[
         Switch, Meta(description="`on`: TLS on every link, with the certificates that `./seve certs` makes")
@@ -88,7 +88,7 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.mqtt_tls_cert_file is not None or (self.mqtt_tls or self.tls) == "on"
 
     def __post_init__(self) -> None:
-        """Refuse doors that nobody meant to open; raises ValueError, which names the setting."""
+        """Refuse listen addresses that are opened by mistake; raises ValueError, which names the setting."""
         if (self.mqtt_username is None) != (self.mqtt_password is None):
             raise ValueError("MQTT_USERNAME and MQTT_PASSWORD: set both or neither")
         if self.mqtt_username in RESERVED:

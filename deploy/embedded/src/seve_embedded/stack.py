@@ -68,7 +68,7 @@ class Stack:
         return Plan(
             programs=programs,
             addresses=plan.addresses(self.settings, self.logins, self.links),
-            doors=plan.doors(self.settings),
+            listeners=plan.listeners(self.settings),
             stream_bytes=self.stream_bytes,
             writers=self.settings.writers,
             dotenv=self.dotenv,

@@ -100,7 +100,7 @@ def _running(stack: Stack) -> list[Finding]:
 
 def _ports(stack: Stack) -> list[Finding]:
     try:
-        ports.check(plan.doors(stack.settings))
+        ports.check(plan.listeners(stack.settings))
     except SettingsError as error:
         return [
             Finding("ports", what, mend or EDIT) for what, _, mend in (fault.partition("; ") for fault in error.faults)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from seve_runtime.errors import SettingsError
 
 from seve_embedded.commands.up import NotReady
-from seve_embedded.plan import WRITER_DOOR, Plan, rescaled, writer_name
+from seve_embedded.plan import WRITER_LISTENER, Plan, rescaled, writer_name
 from seve_embedded.stack import Stack
 from seve_embedded.supervision import ports, readiness
 
@@ -36,8 +36,8 @@ def scale(stack: Stack, writers: int, say: Say) -> None:
 
 
 def _check_ports(plan: Plan, had: int) -> None:
-    new = [door for door in plan.doors if door[0] == WRITER_DOOR][had:]
-    others = {port for setting, _, port in plan.doors if setting != WRITER_DOOR}
+    new = [listener for listener in plan.listeners if listener[0] == WRITER_LISTENER][had:]
+    others = {port for setting, _, port in plan.listeners if setting != WRITER_LISTENER}
     if clash := [port for _, _, port in new if port in others]:
         raise SettingsError([f"WRITER_ADMIN_PORT: port {clash[0]} of a further writer is given by another setting"])
     ports.check(new)

@@ -55,7 +55,7 @@ def up(stack: Stack, say: Say) -> bool:
     if stack.running:
         say("the supervisor is gone, its processes are not: stopping them first")
         down.stop_rest(stack)
-    ports.check(stack.wanted.doors)
+    ports.check(stack.wanted.listeners)
     stack.mark_logs()
     try:
         _start(stack, say)
@@ -128,11 +128,11 @@ def start_supervisor(stack: Stack) -> None:
 
 
 def _wait_servers(stack: Stack, say: Say, began: float) -> None:
-    waiting = [(setting, host, port) for setting, host, port in stack.current.doors if setting in SERVERS]
+    waiting = [(setting, host, port) for setting, host, port in stack.current.listeners if setting in SERVERS]
     while waiting:
-        for door in [door for door in waiting if _answers(*door)]:
-            _step(say, "mqtt" if door[0] == "MQTT_LISTEN" else SERVERS[door[0]], began)
-            waiting.remove(door)
+        for listener in [listener for listener in waiting if _answers(*listener)]:
+            _step(say, "mqtt" if listener[0] == "MQTT_LISTEN" else SERVERS[listener[0]], began)
+            waiting.remove(listener)
         if waiting:
             late = {SERVERS[setting]: f"{setting} does not answer" for setting, _, _ in waiting}
             _check_progress(stack, began, late)

@@ -1,6 +1,6 @@
 """nats-server out of its wheel, with an MQTT 3.1.1 listener. Devices live in an account of their own, so that a device
-that subscribes to `#` never meets the pipeline's subjects; the users of each account may come through their own door
-only.
+that subscribes to `#` never meets the pipeline's subjects; users of an account may come through its own
+listener only.
 
 An MQTT topic is a NATS subject: `$JS/API/STREAM/PURGE/$MQTT_msgs` would be the command that empties the queue of
 acknowledged messages. So devices may neither publish nor subscribe to the subjects of the server itself. Ingest has an

@@ -15,11 +15,11 @@ except ModuleNotFoundError:
     psutil = None
 
 
-def check(doors: Iterable[tuple[str, str, int]]) -> None:
+def check(listeners: Iterable[tuple[str, str, int]]) -> None:
     """Raise SettingsError with one fault for each place (setting, host, port) where nobody could listen now."""
     faults: list[str] = []
     seen: dict[int, str] = {}
-    for setting, host, port in doors:
+    for setting, host, port in listeners:
         if port in seen:
             faults.append(f"{setting}: port {port} is already given by {seen[port]}")
         elif fault := _fault(host, port):

@@ -26,7 +26,7 @@ NEWEST: Final = 64
 """Messages of the journal's end whose modules are counted: a sample, of 16,384 envelopes at most."""
 
 
-class Door(NamedTuple):
+class Listener(NamedTuple):
     """Where a service answers: its kind (`ingest`, `writer`, `broadcaster`), its name, host and port."""
 
     kind: str
@@ -44,12 +44,15 @@ _clients: Final = msgspec.json.Decoder(list[Client])
 
 
 class Sources:
-    """One stack. `doors` gives the admin ports there are now, `errors` the last errors, program and text, in order."""
+    """One stack. `listeners` returns the current admin ports, `errors` the last errors, program and text, in order."""
 
     def __init__(
-        self, doors: Callable[[], Sequence[Door]], nats: NatsSettings, errors: Callable[[], list[tuple[str, str]]]
+        self,
+        listeners: Callable[[], Sequence[Listener]],
+        nats: NatsSettings,
+        errors: Callable[[], list[tuple[str, str]]],
     ) -> None:
-        self._doors = doors
+        self._listeners = listeners
         self._nats = nats
         self._errors = errors
         self._open = AsyncExitStack()
@@ -58,14 +61,18 @@ class Sources:
     async def look(self) -> Look:
         """Ask everything once."""
         silent: dict[str, str] = {}
-        doors = self._doors()
-        scrapes = await asyncio.gather(*(asyncio.to_thread(_get, door, "/metrics", silent) for door in doors))
+        listeners = self._listeners()
+        scrapes = await asyncio.gather(
+            *(asyncio.to_thread(_get, listener, "/metrics", silent) for listener in listeners)
+        )
         services: dict[str, list[Samples]] = {}
-        for door, text in zip(doors, scrapes, strict=True):
+        for listener, text in zip(listeners, scrapes, strict=True):
             if text:
-                services.setdefault(door.kind, []).append(parse(text))
+                services.setdefault(listener.kind, []).append(parse(text))
         found = [
-            await asyncio.to_thread(_get, door, "/clients", silent) for door in doors if door.kind == "broadcaster"
+            await asyncio.to_thread(_get, listener, "/clients", silent)
+            for listener in listeners
+            if listener.kind == "broadcaster"
         ]
         asked = Look(
             at=time.monotonic(),
@@ -129,19 +136,19 @@ async def _modules(client: DirectClient, info: StreamInfo) -> dict[str, int]:
     return counted
 
 
-def _get(door: Door, path: str, silent: dict[str, str]) -> str:
+def _get(listener: Listener, path: str, silent: dict[str, str]) -> str:
     """Return what an admin port answers; nothing, and why in `silent`, where it does not."""
-    connection = http.client.HTTPConnection(door.host, door.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection(listener.host, listener.port, timeout=PATIENCE)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
         text = answer.read().decode()
     except (OSError, http.client.HTTPException) as error:
-        silent[door.name] = describe(error)
+        silent[listener.name] = describe(error)
         return ""
     finally:
         connection.close()
     if answer.status != http.client.OK:
-        silent[door.name] = f"{path} answers {answer.status}"
+        silent[listener.name] = f"{path} answers {answer.status}"
         return ""
     return text
