@@ -103,7 +103,7 @@ class Compose:
 
     def remove(self) -> None:
         """Everything of it, volumes too."""
-        self.compose("--profile", "tools", "down", "--volumes", "--remove-orphans", "--timeout", "5")
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5")
 
 
 def numbers(text: str) -> tuple[int, int, int, int]:

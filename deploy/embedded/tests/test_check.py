@@ -128,6 +128,13 @@ def a_key_that_others_read(project):
     return "certificates", "good.key can be read by others", "chmod 600 "
 
 
+def a_certificate_of_the_stack_that_ended(project):
+    folder = project.folder / ".seve/tls"
+    folder.mkdir(mode=0o700)
+    certificate(folder, "mqtt", days=-1)
+    return "certificates", "mqtt.pem ended 1 days ago", "./seve certs"
+
+
 def a_route_whose_test_fails(project):
     routes = project.folder / "routes.toml"
     routes.write_text('[[test]]\ntopic = "croissance/co2"\npayload = "450.5"\nexpect = { sensor = "co3" }\n')
@@ -144,6 +151,7 @@ def a_database_of_another_version(project):
 FAULTS = (
     *(a_wrong_value, a_misspelt_name, a_rule_between_settings, one_port_twice, a_small_disk, a_clock_set_back),
     *(an_open_state_folder, a_password_that_others_read, a_certificate_that_ended, a_certificate_that_is_not_there),
+    a_certificate_of_the_stack_that_ended,
     *(a_key_of_another_certificate, a_key_that_others_read, a_route_whose_test_fails, a_database_of_another_version),
 )
 

@@ -118,6 +118,10 @@ def _up(stack: Stack, _arguments: argparse.Namespace) -> None:
         networks=_networks(),
     )
     _say(page)
+    if stack.environ.get("OBSERVABILITY"):
+        _say(
+            "\n  OBSERVABILITY is Docker's: without it, docs/operations.md#what-to-watch says what a Prometheus needs."
+        )
     if plan.dotenv != stack.dotenv:
         _say("\n  .env has changed since it started: `make down up` applies it.")
 

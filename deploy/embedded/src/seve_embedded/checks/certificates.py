@@ -1,7 +1,7 @@
 """Certificates and keys that settings name: there, readable, a pair, not about to end. Standard library only.
 
-Looks at every pair `…_CERT_FILE` and `…_KEY_FILE` of the settings, whoever reads them, and at certificates that are
-trusted (`…_CA_FILE`).
+Looks at every pair `…_CERT_FILE` and `…_KEY_FILE` of the settings, whoever reads them, at certificates that are trusted
+(`…_CA_FILE`), and at those that `./seve certs` made.
 """
 
 import ssl
@@ -11,6 +11,7 @@ from typing import Final
 
 from seve_embedded.checks.finding import FAULT, WARNING, Finding
 from seve_embedded.checks.permissions import closed
+from seve_embedded.shared.links import FOLDER
 
 AREA: Final = "certificates"
 SOON_DAYS: Final = 21
@@ -22,13 +23,17 @@ def check(environ: Mapping[str, str], root: Path, now: float) -> list[Finding]:
     found: list[Finding] = []
     for name, value in sorted(environ.items()):
         if value and name.endswith(("_CERT_FILE", "_CA_FILE")):
-            found += _dates(name, root / value, now)
+            found += _dates(name, root / value, now, f"renew {value}; it is loaded again without a restart")
         if value and name.endswith("_CERT_FILE"):
             found += _pair(name, root / value, environ, root)
+    for path in sorted((root / FOLDER).glob("*.pem")):
+        found += _dates("TLS", path, now, "./seve certs")
+    for key in sorted((root / FOLDER).glob("**/*.key")):
+        found += closed(AREA, key, 0o600, FAULT)
     return found
 
 
-def _dates(setting: str, path: Path, now: float) -> Iterator[Finding]:
+def _dates(setting: str, path: Path, now: float, renew: str) -> Iterator[Finding]:
     try:
         content = ssl._ssl._test_decode_cert(str(path))  # type: ignore[attr-defined]  # noqa: SLF001  (the only reader)
     except OSError as error:  # ssl.SSLError is one
@@ -38,7 +43,6 @@ def _dates(setting: str, path: Path, now: float) -> Iterator[Finding]:
         )
         return
     days = (ssl.cert_time_to_seconds(content["notAfter"]) - now) / DAY
-    renew = f"renew {path}; it is loaded again without a restart"
     if days < 0:
         yield Finding(AREA, f"{setting}: {path} ended {-days:.0f} days ago, on {content['notAfter']}", renew)
     elif days < SOON_DAYS:

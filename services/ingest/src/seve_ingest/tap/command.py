@@ -6,6 +6,7 @@ ingest's session is not touched. In NATS it reads, as any user that may; the use
 
 import argparse
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from contextlib import aclosing
@@ -58,6 +59,7 @@ def _mqtt(settings: Settings, screen: tap.Screen, modules: frozenset[str]) -> No
             except tap.Enough:
                 client.disconnect()
 
+    logging.getLogger("paho").setLevel(logging.CRITICAL)  # it logs its own disconnecting as an error; faults it raises
     subscribe.callback(  # type: ignore[no-untyped-call]  # paho does not type it
         arrived,
         list(broker.mqtt_topics),
