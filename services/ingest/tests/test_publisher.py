@@ -186,3 +186,25 @@ async def test_a_server_that_acknowledges_nothing_is_a_reason_not_to_be_ready(wa
         assert "no answer within PUBLISH_TIMEOUT" in way.health.reasons[CONDITION]
     await eventually(lambda: way.done() == [1], "acknowledged")
     assert way.health.ready
+
+
+async def test_a_journal_that_lost_its_end_is_told(way, nats_server, capsys):
+    """Its file is damaged, and NATS begins anew behind what it can read: the numbers that are gone are named."""
+    await way.start()
+    for value in (b"1", b"2", b"3", b"4"):
+        await way.publishes(value)
+    nats_server.kill()
+    [block] = nats_server.folder.glob("jetstream/**/TELEMETRY/msgs/*.blk")
+    with block.open("r+b") as file:
+        file.truncate(block.stat().st_size - 10)
+    nats_server.start()
+    told = ""
+
+    def named():
+        nonlocal told
+        told += capsys.readouterr().out
+        return "lost messages that it had acknowledged" in told
+
+    await eventually(named, "told")
+    assert "4 to 4" in told
+    await way.publishes(b"5")

@@ -23,6 +23,9 @@ connections: Final = Counter("seve_ingest_mqtt_connections_total", "connections 
 sessions_lost: Final = Counter(
     "seve_ingest_mqtt_sessions_lost_total", "sessions that the broker lost, with what waited in them"
 )
+journal_lost: Final = Counter(
+    "seve_ingest_journal_lost_messages_total", "messages that the journal had acknowledged and has lost with its end"
+)
 paused: Final = Gauge("seve_ingest_reading_paused", "1 while reading is stopped because too much is in flight")
 waiting: Final = Gauge("seve_ingest_unacknowledged_messages", "MQTT messages not acknowledged yet")
 queued: Final = Gauge("seve_ingest_queued_envelopes", "envelopes not held by JetStream yet")

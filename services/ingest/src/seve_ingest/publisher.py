@@ -79,6 +79,7 @@ class Publisher:
         self._logged_at = -LOG_EVERY
         self._unwell = False
         self._reconnects = client.stats["reconnects"]
+        self._last = 0
 
     async def run(self, finished: asyncio.Event) -> None:
         """Handle acks, and repeat messages that need it, until `finished` is set."""
@@ -90,6 +91,8 @@ class Publisher:
             urgent = not self._queues.may_send or not self._client.is_connected
             await first_of(finished, self._attention, patience=min(TICK / 4 if urgent else TICK, self._timeout))
             self._attention.clear()
+            if self._client.stats["reconnects"] != self._reconnects:
+                await self._compare_ends()
             await self._find_misplaced()
             self._send_again()
 
@@ -129,6 +132,20 @@ class Publisher:
                 if not self._queues.refusal and publish.sent_at is not None:
                     self._fail(f"acknowledges nothing: no answer within PUBLISH_TIMEOUT = {self._timeout:g} s")
             self._send(publish)
+
+    async def _compare_ends(self) -> None:
+        """Log and count it if the journal has lost its end, with messages that it had acknowledged. NATS gives their
+        numbers to others, so that nobody can tell later.
+        """
+        try:
+            last = (await self._client.jetstream().stream_info(JOURNAL)).state.last_seq
+        except (NatsError, OSError) as error:
+            log.warning("the journal could not be asked", reason=describe(error))
+            return
+        if last < self._last:
+            metrics.journal_lost.inc(self._last - last)
+            log.error("the journal lost messages that it had acknowledged", sequences=f"{last + 1} to {self._last}")
+            self._last = last
 
     async def _answered(self, answer: Frame) -> None:
         number = int(answer.subject[len(self._inbox) + 1 :])
@@ -180,6 +197,7 @@ class Publisher:
         if self._unwell:
             self._unwell = False
             self._health.holds(CONDITION)
+        self._last = max(self._last, sequence)
         self._pipeline.held(number, sequence)
         self.send()
 
