@@ -27,8 +27,9 @@ class Pipeline(EmbeddedStack):
         sync_interval: str = "",
         writers: int = 1,
         wire: Wire | None = None,
+        **environment: str,
     ) -> None:
-        environment = dict(SETTINGS)
+        environment = {**SETTINGS, **environment}
         if wire:
             environment["DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{wire.proxy.port}/seve"
         self.broker = None

@@ -22,6 +22,7 @@ TINY = {
     "drain": ("ROWS=2000",),
     "writers": ("ROWS=2000", "WRITERS=2"),
     "fanout": ("CLIENTS=5", "FRAMES=500", "SECONDS=1"),
+    "history": ("DAYS=1", "OTHERS=10", "QUESTIONS=1", "RANGES=1d"),
     "idle": ("SECONDS=1",),
     "sync": ("INTERVALS=always", "RATES=200", "SECONDS=1"),
     "neighbours": ("TIMES=0 2", "RATE=200", "MODULES=5", "SECONDS=1"),

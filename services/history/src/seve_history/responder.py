@@ -34,7 +34,7 @@ from seve_history.answers import Answer
 from seve_history.database.pool import Pool
 from seve_history.database.snapshot import Snapshot, snapshot
 from seve_history.errors import Refused, SchemaError
-from seve_history.query.bounds import Bounds, check, check_lines
+from seve_history.query.bounds import Bounds, check, check_lines, check_text
 from seve_history.settings import HistorySettings
 
 log = structlog.get_logger()
@@ -120,6 +120,7 @@ class Responder:
                 await self._client.publish(message.reply, body, headers={POSITION: str(position)})
 
     async def _read(self, asked: T, answer: Callable[[Snapshot, T], Awaitable[Answer]]) -> Answer:
+        check_text(asked)
         async with asyncio.timeout(self._timeout):
             floor = await self._floor.of(asked.journal)
             async with (

@@ -21,6 +21,12 @@ LINES: Final = 1000
 """Most lines of one answer."""
 
 
+def check_text(asked: msgspec.Struct) -> None:
+    """Raise Refused for text that no table can hold, so that nothing is found by it."""
+    if any(isinstance(value, str) and "\0" in value for value in msgspec.structs.astuple(asked)):
+        raise Refused(400, "a NUL byte is in no name and in no line")
+
+
 def check(asked: SeriesRequest, bounds: Bounds) -> None:
     """Raise Refused for a question beyond the bounds."""
     _check_range(asked.start, asked.end, bounds)
