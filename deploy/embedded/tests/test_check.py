@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from seve_embedded.checks import clock, disk
+from seve_embedded.checks import certificates, clock, disk
 from seve_embedded.checks.finding import FAULT, WARNING, Finding, exit_code, report
 from seve_embedded.commands import check
 from seve_embedded.state import State, write_private
@@ -128,13 +128,6 @@ def a_key_that_others_read(project):
     return "certificates", "good.key can be read by others", "chmod 600 "
 
 
-def a_certificate_of_the_stack_that_ended(project):
-    folder = project.folder / ".seve/tls"
-    folder.mkdir(mode=0o700)
-    certificate(folder, "mqtt", days=-1)
-    return "certificates", "mqtt.pem ended 1 days ago", "./seve certs"
-
-
 def a_route_whose_test_fails(project):
     routes = project.folder / "routes.toml"
     routes.write_text('[[test]]\ntopic = "croissance/co2"\npayload = "450.5"\nexpect = { sensor = "co3" }\n')
@@ -151,7 +144,6 @@ def a_database_of_another_version(project):
 FAULTS = (
     *(a_wrong_value, a_misspelt_name, a_rule_between_settings, one_port_twice, a_small_disk, a_clock_set_back),
     *(an_open_state_folder, a_password_that_others_read, a_certificate_that_ended, a_certificate_that_is_not_there),
-    a_certificate_of_the_stack_that_ended,
     *(a_key_of_another_certificate, a_key_that_others_read, a_route_whose_test_fails, a_database_of_another_version),
 )
 
@@ -162,11 +154,21 @@ def test_a_project_without_a_fault_is_told_so(planted):
 
 @pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
 def test_a_fault_is_found_with_what_mends_it(planted, plant):
-    """A fault of a certificate is told by the broadcaster's own settings too, hence "among"."""
+    """In one line, and nothing else is."""
     area, what, mend = plant(planted)
-    faults = [one for one in planted.findings() if one.weight == FAULT]
-    assert [one for one in faults if one.area == area and what in one.what and mend in one.mend], faults
-    assert {one.area for one in faults} <= {area, "settings"}
+    [found] = planted.findings()
+    assert (found.area, found.weight) == (area, FAULT)
+    assert what in found.what
+    assert mend in found.mend
+
+
+def test_a_certificate_that_seve_made_is_renewed_by_it(tmp_path):
+    """Wherever a setting, or TLS=on, names it."""
+    (tmp_path / ".seve/tls").mkdir(parents=True)
+    certificate(tmp_path / ".seve/tls", "mqtt", days=-1)
+    named = {"MQTT_TLS_CERT_FILE": ".seve/tls/mqtt.pem", "MQTT_TLS_KEY_FILE": ".seve/tls/mqtt.key"}
+    [found] = certificates.check(named, tmp_path, time.time())
+    assert found.mend == "./seve certs"
 
 
 def test_a_port_that_is_taken_is_found(planted):

@@ -1,7 +1,7 @@
 """Certificates and keys that settings name: there, readable, a pair, not about to end. Standard library only.
 
-Looks at every pair `…_CERT_FILE` and `…_KEY_FILE` of the settings, whoever reads them, at certificates that are trusted
-(`…_CA_FILE`), and at those that `./seve certs` made.
+Looks at every pair `…_CERT_FILE` and `…_KEY_FILE` of the settings, whoever reads them, and at certificates that are
+trusted (`…_CA_FILE`).
 """
 
 import ssl
@@ -23,14 +23,17 @@ def check(environ: Mapping[str, str], root: Path, now: float) -> list[Finding]:
     found: list[Finding] = []
     for name, value in sorted(environ.items()):
         if value and name.endswith(("_CERT_FILE", "_CA_FILE")):
-            found += _dates(name, root / value, now, f"renew {value}; it is loaded again without a restart")
+            found += _dates(name, root / value, now, _renewal(root, value))
         if value and name.endswith("_CERT_FILE"):
             found += _pair(name, root / value, environ, root)
-    for path in sorted((root / FOLDER).glob("*.pem")):
-        found += _dates("TLS", path, now, "./seve certs")
-    for key in sorted((root / FOLDER).glob("**/*.key")):
-        found += closed(AREA, key, 0o600, FAULT)
     return found
+
+
+def _renewal(root: Path, value: str) -> str:
+    """How a certificate is renewed: those that `./seve certs` made, by it."""
+    if (root / FOLDER) in (root / value).parents:
+        return "./seve certs"
+    return f"renew {value}; it is loaded again without a restart"
 
 
 def _dates(setting: str, path: Path, now: float, renew: str) -> Iterator[Finding]:

@@ -30,7 +30,10 @@ def gather(environ: Mapping[str, str], root: Path) -> tuple[list[Finding], list[
     every = {**written, **{name: value for name, value in environ.items() if value}}
     found += [Finding("settings", note.strip(), "remove it from .env", WARNING) for note in notes]
     known = known_settings.known()
-    found += certificates.check({name: every[name] for name in every if name in known}, root, time.time())
+    certified = certificates.check({name: every[name] for name in every if name in known}, root, time.time())
+    if certified:  # services tell the same of a pair, with less to mend it by
+        found = [one for one in found if not one.what.partition(" = ")[0].endswith("_CERT_FILE")]
+    found += certified
     found += permissions.check(root, written)
     facts = ["settings and route tests", "ports", f"versions (Python {sys.version.split()[0]})"]
     try:
