@@ -25,10 +25,10 @@ def moment(text: str, now: int) -> int:
 
 
 def _time(text: str) -> int:
-    found = parse_time(text)
-    if found.tzinfo is None:
+    time = parse_time(text)
+    if time.tzinfo is None:
         raise ValueError("no offset from UTC")
-    return to_micros(found)
+    return to_micros(time)
 
 
 def _within(micros: int) -> int:

@@ -48,12 +48,12 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     whole = parser("seve-ingest", "MQTT to JetStream: every message normalised into one counted outcome.", Settings)
     commands = whole.add_subparsers(dest="command", metavar="explain|deadletter|tap")
-    told = commands.add_parser("explain", help="say what would become of a message, or check a file of routes")
-    told.add_argument("topic", nargs="?")
-    told.add_argument("payload", nargs="?", help="the payload; @FILE reads it from a file, @- from standard input")
-    told.add_argument("--retained", action="store_true", help="as a retained message")
-    told.add_argument("--routes", metavar="FILE", help="try this TOML file of routes instead of ROUTES_FILE's")
-    told.add_argument("--test", action="store_true", help="run the tests of the file of routes")
+    sub = commands.add_parser("explain", help="say what would become of a message, or check a file of routes")
+    sub.add_argument("topic", nargs="?")
+    sub.add_argument("payload", nargs="?", help="the payload; @FILE reads it from a file, @- from standard input")
+    sub.add_argument("--retained", action="store_true", help="as a retained message")
+    sub.add_argument("--routes", metavar="FILE", help="try this TOML file of routes instead of ROUTES_FILE's")
+    sub.add_argument("--test", action="store_true", help="run the tests of the file of routes")
     command.arguments(commands)
     tap.arguments(commands)
     return whole

@@ -128,10 +128,10 @@ async def connected_once(settings: NatsSettings, name: str) -> AsyncIterator[Dir
     Raises nats.errors.Error and OSError: the last error of the connection, if it reported one, is the reason.
     """
     client = DirectClient()
-    told: list[Exception] = []
+    failures: list[Exception] = []
 
     async def fault(error: Exception) -> None:
-        told.append(error)
+        failures.append(error)
 
     try:
         await client.connect(
@@ -147,8 +147,8 @@ async def connected_once(settings: NatsSettings, name: str) -> AsyncIterator[Dir
             yield client
         finally:
             await client.close()
-    except (NatsError, OSError) as error:  # what the connection was told is the reason for an answer that did not come
-        raise (told[-1] if told and isinstance(told[-1], NatsError | OSError) else error) from error
+    except (NatsError, OSError) as error:  # an error of the connection is the reason for a missing answer
+        raise (failures[-1] if failures and isinstance(failures[-1], NatsError | OSError) else error) from error
 
 
 def _address(settings: NatsSettings) -> dict[str, Any]:

@@ -52,9 +52,9 @@ async def restore(client: Client, stream: str, about: dict[str, Any], chunks: It
     """Make a stream of what `snapshot` returned and wrote. It must not be there. Raises SnapshotError, nats errors."""
     answer = await _ask(client, f"$JS.API.STREAM.RESTORE.{stream}", about, stream)
     for chunk in chunks:
-        told = await client.request(answer["deliver_subject"], chunk, timeout=_PATIENCE)
-        if told.data.strip() not in (b"", b"+OK"):
-            raise SnapshotError(stream, told.data.decode(errors="replace"))
+        reply = await client.request(answer["deliver_subject"], chunk, timeout=_PATIENCE)
+        if reply.data.strip() not in (b"", b"+OK"):
+            raise SnapshotError(stream, reply.data.decode(errors="replace"))
     _checked(await client.request(answer["deliver_subject"], b"", timeout=_PATIENCE), stream)
 
 
@@ -63,7 +63,7 @@ async def _ask(client: Client, subject: str, asked: dict[str, Any], stream: str)
 
 
 def _checked(answer: Any, stream: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(answer.data)
-    if "error" in told:
-        raise SnapshotError(stream, told["error"].get("description", "refused"))
-    return told
+    content: dict[str, Any] = json.loads(answer.data)
+    if "error" in content:
+        raise SnapshotError(stream, content["error"].get("description", "refused"))
+    return content

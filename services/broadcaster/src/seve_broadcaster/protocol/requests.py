@@ -73,19 +73,19 @@ _decoder: Final = msgspec.json.Decoder(_Subscribe | _Unsubscribe)
 def parse(text: str | bytes) -> Action:
     """Return the action of one client message. Raises Refusal."""
     try:
-        said = _decoder.decode(text)
+        request = _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         if isinstance(error, msgspec.ValidationError):
             raise Refusal("invalid", _explain(str(error))) from error
         raise Refusal("malformed", str(error) or "no JSON") from error
-    if isinstance(said, _Unsubscribe):
-        return Unsubscribe(modules=_names(said.modules))
+    if isinstance(request, _Unsubscribe):
+        return Unsubscribe(modules=_names(request.modules))
     return Subscribe(
-        modules=_names(said.modules),
-        sensors=None if said.sensors is None else frozenset(said.sensors),
-        since=_token(said.since),
-        slow=said.slow,
-        batch=said.batch,
+        modules=_names(request.modules),
+        sensors=None if request.sensors is None else frozenset(request.sensors),
+        since=_token(request.since),
+        slow=request.slow,
+        batch=request.batch,
     )
 
 
@@ -97,11 +97,11 @@ def parse_query(query: str) -> Subscribe | None:
     fields = parameters(query, PARAMETERS)
     if "module" not in fields:
         return None
-    said: dict[str, object] = {"action": "subscribe", "modules": fields["module"], "sensors": fields.get("sensor")}
-    said |= {name: fields[name][-1] for name in ("since", "slow") if name in fields}
+    request: dict[str, object] = {"action": "subscribe", "modules": fields["module"], "sensors": fields.get("sensor")}
+    request |= {name: fields[name][-1] for name in ("since", "slow") if name in fields}
     if "batch" in fields:
-        said["batch"] = fields["batch"][-1] not in ("0", "false", "no")
-    action = parse(msgspec.json.encode(said))
+        request["batch"] = fields["batch"][-1] not in ("0", "false", "no")
+    action = parse(msgspec.json.encode(request))
     assert isinstance(action, Subscribe)  # noqa: S101  (it says so two lines above)
     return action
 

@@ -82,17 +82,17 @@ async def _retry(
     js: JetStreamContext, dead_letter: StoredDeadLetter, normalise: Normaliser, say: Say, *, dry_run: bool
 ) -> bool:
     try:
-        found = messages(dead_letter, normalise)
+        publishes = messages(dead_letter, normalise)
     except Unretriable as error:
         say(f"kept {line(dead_letter)}: {error}")
         return False
     if not dry_run:
-        for index, (subject, data) in enumerate(found):
+        for index, (subject, data) in enumerate(publishes):
             await js.publish(
                 subject, data, headers={"Nats-Msg-Id": f"retry-{dead_letter.sequence}-{index}"}, timeout=10
             )
         await js.delete_msg(DEADLETTER, dead_letter.sequence)
-    subjects = ", ".join(subject for subject, _ in found) or "nothing: it would be ignored now"
+    subjects = ", ".join(subject for subject, _ in publishes) or "nothing: it would be ignored now"
     say(f"{'would retry' if dry_run else 'retried'} {line(dead_letter)} -> {subjects}")
     return True
 

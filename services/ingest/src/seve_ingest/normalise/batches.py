@@ -22,23 +22,23 @@ _LONGEST_STEP: Final = 86_400.0 * 366
 def objects(match: Match, items: list[dict[str, Any]], notes: Notes) -> list[Sample]:
     """The samples of an array of objects, each with the route's value and time."""
     route = match.route
-    found = []
+    result = []
     for place, item in enumerate(items):
         if route.value not in item:
             raise Malformed(f"sample {place} has no {route.value!r}")
         others = {key: more for key, more in item.items() if key != route.value and key not in route.time}
-        found.append(own_sample(match, item[route.value], time_of(route, item), others or None, notes))
-    return found
+        result.append(own_sample(match, item[route.value], time_of(route, item), others or None, notes))
+    return result
 
 
 def pairs(match: Match, body: dict[str, Any], notes: Notes) -> list[Sample]:
     """The samples of `{"values": [[time, value], ...]}`; other keys go with the last."""
-    found = []
+    result = []
     for place, pair in enumerate(bounded(body["values"])):
         if not isinstance(pair, list) or len(pair) != 2:
             raise Malformed(f"sample {place} is not [time, value]")
-        found.append(own_sample(match, pair[1], pair[0], None, notes))
-    return _described(found, body, ("values",))
+        result.append(own_sample(match, pair[1], pair[0], None, notes))
+    return _described(result, body, ("values",))
 
 
 def series(match: Match, body: dict[str, Any], notes: Notes) -> list[Sample]:
@@ -48,11 +48,11 @@ def series(match: Match, body: dict[str, Any], notes: Notes) -> list[Sample]:
     if step is None or not 0 < step <= _LONGEST_STEP:
         raise Malformed("dt is not a positive number of seconds")
     start, first = (body["t0"], 0) if "t0" in body else (0, 1 - len(values))
-    found = [
+    result = [
         own_sample(match, value, After(start, round(place * step * 1e6)), None, notes)
         for place, value in enumerate(values, first)
     ]
-    return _described(found, body, ("t0", "dt", "v"))
+    return _described(result, body, ("t0", "dt", "v"))
 
 
 def bounded(items: list[Any]) -> list[Any]:
@@ -62,9 +62,9 @@ def bounded(items: list[Any]) -> list[Any]:
     return items
 
 
-def _described(found: list[Sample], body: dict[str, Any], keys: tuple[str, ...]) -> list[Sample]:
+def _described(result: list[Sample], body: dict[str, Any], keys: tuple[str, ...]) -> list[Sample]:
     """The samples, the last with the other keys of their body: on each they would multiply a device's bytes by 256."""
     others = {key: item for key, item in body.items() if key not in keys}
-    if found and others:
-        found[-1] = found[-1]._replace(metadata=others)
-    return found
+    if result and others:
+        result[-1] = result[-1]._replace(metadata=others)
+    return result

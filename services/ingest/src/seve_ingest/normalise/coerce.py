@@ -97,11 +97,11 @@ def integer(value: Any, least: int, most: int, notes: Notes) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         whole = value
     else:
-        found = number(value, notes)
-        if found is None:
+        converted = number(value, notes)
+        if converted is None:
             return None
-        whole = round(found)
-        if whole != found:
+        whole = round(converted)
+        if whole != converted:
             notes.append("rounded")
     if least <= whole <= most:
         return whole

@@ -60,10 +60,10 @@ class FastPath:
         if type(sample) is not float:
             value, written = sample.value, sample.time
             if written is not None:
-                found = self._utc(written) if type(written) is str else self._epoch(float(written))
-                if found is None:
+                moment = self._utc(written) if type(written) is str else self._epoch(float(written))
+                if moment is None:
                     return None
-                time, clock, repairs = found, "device", _NO_REPAIRS
+                time, clock, repairs = moment, "device", _NO_REPAIRS
         written_key = "null" if key is None else f'"{key}:0"'
         data = (
             f'{place.head}{encode(value).decode()},"time":"{time}","clock":"{clock}","receivedAt":"{received}",'

@@ -47,11 +47,11 @@ def _object(match: Match, value: dict[str, Any], notes: Notes) -> list[Sample]:
         if isinstance(value.get("values"), list):
             return batches.pairs(match, value, notes)
     others = {key: item for key, item in value.items() if key != route.value and key not in route.time}
-    found = own_sample(match, own, time_of(route, value), others or None, notes)
+    sample = own_sample(match, own, time_of(route, value), others or None, notes)
     if route.value not in value:
         notes.append("no_value")
-        found = found._replace(unread=bool(others))
-    return [found]
+        sample = sample._replace(unread=bool(others))
+    return [sample]
 
 
 def _array(match: Match, value: list[Any], notes: Notes) -> list[Sample]:
@@ -71,12 +71,12 @@ def _numbers(match: Match, value: Any, notes: Notes) -> list[Sample]:
     if not isinstance(value, dict):
         raise lenient_json.Malformed("an object of numbers was expected")
     route = match.route
-    found: list[Sample] = []
-    _collect(value, match.hardware_id, {*route.omit, *route.time}, found, notes)
-    if len(found) > MAX_SAMPLES:
-        raise lenient_json.Malformed(f"{len(found)} numbers, at most {MAX_SAMPLES}")
+    result: list[Sample] = []
+    _collect(value, match.hardware_id, {*route.omit, *route.time}, result, notes)
+    if len(result) > MAX_SAMPLES:
+        raise lenient_json.Malformed(f"{len(result)} numbers, at most {MAX_SAMPLES}")
     time = time_of(route, value)
-    return [each._replace(time=time) for each in found]
+    return [each._replace(time=time) for each in result]
 
 
 def _collect(value: dict[str, Any], hardware: str | None, omit: set[str], into: list[Sample], notes: Notes) -> None:

@@ -53,13 +53,13 @@ def _presence(payload: bytes, notes: Notes) -> dict[str, Any]:
         value = lenient_json.decode(payload, notes)
     except lenient_json.Malformed:
         value = lenient_json.decode_text(payload, notes).strip()
-    found = value if isinstance(value, dict) else {"status": value}
-    if "status" not in found and "state" in found:
-        found = {**found, "status": found["state"]}
-    word = found.get("status")
+    body = value if isinstance(value, dict) else {"status": value}
+    if "status" not in body and "state" in body:
+        body = {**body, "status": body["state"]}
+    word = body.get("status")
     if isinstance(word, str) and word.strip().lower() in ("online", "offline"):
-        found = {**found, "status": word.strip().lower()}
-    return found
+        body = {**body, "status": word.strip().lower()}
+    return body
 
 
 def _free(route: Route, payload: bytes, notes: Notes) -> Any:
@@ -75,11 +75,11 @@ def _moved(value: dict[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
     """Return the body with the fields of other firmware copied to ours; both are paths of keys joined by dots."""
     moved = dict(value)
     for ours, theirs in fields.items():
-        found: Any = value
+        item: Any = value
         for key in theirs.split("."):
-            found = found.get(key, msgspec.UNSET) if isinstance(found, dict) else msgspec.UNSET
-        if found is not msgspec.UNSET:
-            _place(moved, ours.split("."), found)
+            item = item.get(key, msgspec.UNSET) if isinstance(item, dict) else msgspec.UNSET
+        if item is not msgspec.UNSET:
+            _place(moved, ours.split("."), item)
     return moved
 
 
@@ -97,16 +97,16 @@ def _sensors(struct: type[msgspec.Struct], value: dict[str, Any], notes: Notes) 
     sensors = under if isinstance(under, dict) else value
     if len(sensors) > MAX_SENSORS:
         raise lenient_json.Malformed(f"{len(sensors)} sensors, at most {MAX_SENSORS}")
-    found: dict[str, Any] = {}
+    bodies: dict[str, Any] = {}
     for key, item in sensors.items():
         name = coerce.name(key, notes)
         if name is None:
             continue
         if isinstance(item, dict):
-            found[name] = _convert(struct, item, notes)
+            bodies[name] = _convert(struct, item, notes)
         else:
             notes.append("not_an_object")
-    return found
+    return bodies
 
 
 def _convert(struct: type[msgspec.Struct], value: dict[str, Any], notes: Notes) -> dict[str, Any]:

@@ -15,17 +15,17 @@ _FIELDS: Final = {"module": "module_id", "sensor": "sensor_type", "hardware": "h
 
 def failures(normalise: Normaliser, tests: list[tuple[int, RouteTest]], *, now: int) -> list[str]:
     """One text for each test that fails, with the line on which it begins; `now` in microseconds."""
-    found = []
+    texts = []
     for line, test in tests:
         try:
             received_at = to_micros(parse_time(test.received_at)) if test.received_at else now
         except (ValueError, TypeError):
-            found.append(f"{line}: received_at: {test.received_at!r} is not a time such as 2025-11-30T19:00:00Z")
+            texts.append(f"{line}: received_at: {test.received_at!r} is not a time such as 2025-11-30T19:00:00Z")
             continue
         verdict = normalise(test.topic.encode(), test.payload.encode(), received_at=received_at, retained=test.retained)
         if fault := _fault(test.expect, verdict):
-            found.append(f"{line}: test: {test.topic} {test.payload[:60]}: {fault}")
-    return found
+            texts.append(f"{line}: test: {test.topic} {test.payload[:60]}: {fault}")
+    return texts
 
 
 def _fault(expect: str | Expected | list[Expected], verdict: Verdict) -> str | None:
@@ -39,19 +39,19 @@ def _fault(expect: str | Expected | list[Expected], verdict: Verdict) -> str | N
         return f"expected {len(expected)} envelopes, got {got}{_count(verdict)}"
     for wanted, envelope in zip(expected, envelopes, strict=True):
         for name, value in msgspec.structs.asdict(wanted).items():
-            found = getattr(envelope, _FIELDS.get(name, name))
-            if value is not msgspec.UNSET and not _equal(name, value, found):
-                return f"expected {name} = {value!r}, got {found!r}"
+            actual = getattr(envelope, _FIELDS.get(name, name))
+            if value is not msgspec.UNSET and not _equal(name, value, actual):
+                return f"expected {name} = {value!r}, got {actual!r}"
     return None
 
 
-def _equal(name: str, wanted: Any, found: Any) -> bool:
+def _equal(name: str, wanted: Any, actual: Any) -> bool:
     if name == "time":
         try:
-            return to_micros(parse_time(wanted)) == to_micros(parse_time(found))
+            return to_micros(parse_time(wanted)) == to_micros(parse_time(actual))
         except (ValueError, TypeError):
             return False
-    return found is None if name == "value" and wanted == "null" else bool(wanted == found)
+    return actual is None if name == "value" and wanted == "null" else bool(wanted == actual)
 
 
 def _count(verdict: Verdict) -> str:

@@ -32,15 +32,15 @@ def is_pack(items: list[dict[str, Any]], value_key: str) -> bool:
 def read(match: Match, records: list[dict[str, Any]], notes: Notes) -> list[Sample]:
     """The samples of a pack. Raises Malformed."""
     base: dict[str, Any] = {}
-    found = []
+    result = []
     for place, record in enumerate(records):
         base.update((label, item) for label, item in record.items() if label in _BASE)
         try:
             if sample := _sample(match, base, record, notes):
-                found.append(sample)
+                result.append(sample)
         except Malformed as fault:
             raise Malformed(f"record {place}: {fault}") from None
-    return found
+    return result
 
 
 def _sample(match: Match, base: dict[str, Any], record: dict[str, Any], notes: Notes) -> Sample | None:
@@ -80,14 +80,14 @@ def _time(base: dict[str, Any], record: dict[str, Any]) -> After:
 
 
 def _number(record: dict[str, Any], label: str) -> float:
-    found = record.get(label, 0)
-    if isinstance(found, bool) or not isinstance(found, int | float) or abs(found) > _MOST_SECONDS:
+    value = record.get(label, 0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _MOST_SECONDS:
         raise Malformed(f"{label} is not a number")
-    return float(found)
+    return float(value)
 
 
 def _text(record: dict[str, Any], label: str) -> str:
-    found = record.get(label, "")
-    if not isinstance(found, str) or len(found.encode()) > MAX_LEVEL_BYTES:
+    value = record.get(label, "")
+    if not isinstance(value, str) or len(value.encode()) > MAX_LEVEL_BYTES:
         raise Malformed(f"{label} is not a text of at most {MAX_LEVEL_BYTES} bytes")
-    return found.strip()
+    return value.strip()

@@ -49,12 +49,12 @@ class Moment(NamedTuple):
 
 def moments(written: Iterable[Any], received_at: int, notes: Notes) -> list[Moment]:
     """The moment of each time that a message holds; a time that several samples share is read and noted once."""
-    found: list[Moment] = []
-    last: Any = found
+    result: list[Moment] = []
+    last: Any = result
     for each in written:
-        found.append(found[-1] if each is last else moment(each, received_at, notes))
+        result.append(result[-1] if each is last else moment(each, received_at, notes))
         last = each
-    return found
+    return result
 
 
 def moment(written: Any, received_at: int, notes: Notes) -> Moment:

@@ -53,9 +53,9 @@ async def read_back(client: DirectClient, client_id: str, tail: int) -> Publishe
     async for data in _newest_first(client, subjects, first, state.last_seq):
         if tail <= 0 or len(messages) >= REMEMBERED:
             break
-        found = _decode(data)
-        tail -= len(found)
-        known = [known for key in reversed(found) if key and (known := KnownKey.of(key, digest))]
+        texts = _decode(data)
+        tail -= len(texts)
+        known = [known for key in reversed(texts) if key and (known := KnownKey.of(key, digest))]
         keys += known
         messages.update((each.mid, each.content) for each in known)
     return Published(keys, state.last_seq)

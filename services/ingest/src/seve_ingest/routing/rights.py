@@ -78,14 +78,14 @@ def _words(table: tuple[Layout, ...]) -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def _filters(table: tuple[Layout, ...], module: str) -> tuple[tuple[str, ...], ...]:
-    found = [
+    filters = [
         filled
         for place, route in enumerate(table)
         if route.kind != "ignored"
         and (filled := _filled(route, module))
         and not any(_of_another(earlier, filled, module) for earlier in table[:place])
     ]
-    return tuple(_widest(found))
+    return tuple(_widest(filters))
 
 
 def _filled(route: Layout, module: str) -> tuple[str, ...] | None:

@@ -89,15 +89,15 @@ class _Reader:
             self._fault(_line(self._lines, key), key, f"write [[{key}]], with two brackets")
             return []
         own = [number for number in self._starts if re.match(rf"\s*\[\[\s*{key}\s*\]\]", self._lines[number])]
-        found = []
+        result = []
         for index, item in enumerate(items):
             start = own[index] if index < len(own) else 0
             end = next((number for number in self._starts if number > start), len(self._lines))
             try:
-                found.append((start + 1, _converted(item, struct, key)))
+                result.append((start + 1, _converted(item, struct, key)))
             except RouteError as error:
                 self._fault(start + _line(self._lines[start:end], error.key), error.key, error.fault)
-        return found
+        return result
 
     def _fault(self, line: int, key: str, fault: str) -> None:
         self.faults.append(f"{self._name}:{line}: {key}: {fault}")

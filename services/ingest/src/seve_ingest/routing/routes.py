@@ -113,13 +113,13 @@ class RouteTable:
                 if levels[place] != word:
                     break
             else:
-                found = {name: levels[place] for place, name in captures}
+                captured = {name: levels[place] for place, name in captures}
                 return Match(
                     route,
                     origin,
-                    found.get("module") or route.module or "",
-                    found.get("sensor") or route.sensor,
-                    found.get("hardware") or route.hardware,
+                    captured.get("module") or route.module or "",
+                    captured.get("sensor") or route.sensor,
+                    captured.get("hardware") or route.hardware,
                 )
         return None
 

@@ -41,14 +41,14 @@ async def setup(settings: WriterSettings, stop: Stop) -> None:
 
 async def _once_up(work: Callable[[], Awaitable[list[str]]], what: str, stop: Stop) -> list[str]:
     """Return the result of `work`, retried while the server it needs is down."""
-    told = ""
+    logged = ""
     while True:
         try:
             return await work()
         except (psycopg.OperationalError, NatsError, OSError) as error:
             reason = describe(error)
-            if reason != told:
+            if reason != logged:
                 log.warning("waiting", what=what, reason=reason)
-                told = reason
+                logged = reason
         if await pause(stop, POLL):
             raise Stopped
