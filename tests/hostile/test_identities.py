@@ -116,7 +116,7 @@ def test_a_device_reads_what_is_addressed_to_it_alone(devices, reader):
         assert {topic for topic, _ in spy.received} == {"cmnd/croissance/power"}
 
 
-def test_only_an_identity_opens_the_door(devices):
+def test_only_an_identity_lets_a_device_in(devices):
     module, password = devices.login("add", "croissance")
 
     assert admitted(devices, (module, password))
