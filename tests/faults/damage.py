@@ -11,12 +11,11 @@ def blocks(folder: Path) -> list[Path]:
 
 
 def flip(folder: Path) -> None:
-    """Turn one bit in the middle of a block with others before and behind it."""
-    found = blocks(folder)
-    middle = found[len(found) // 2]
-    data = bytearray(middle.read_bytes())
-    data[len(data) // 2] ^= 1
-    middle.write_bytes(data)
+    """Turn one bit of a message's content, in the last quarter of the newest block, which no writer had yet."""
+    newest = blocks(folder)[-1]
+    data = bytearray(newest.read_bytes())
+    data[data.index(b'"value"', len(data) * 3 // 4) + 2] ^= 1
+    newest.write_bytes(data)
 
 
 def truncate(folder: Path) -> None:
