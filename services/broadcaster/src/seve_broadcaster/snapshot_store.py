@@ -102,19 +102,22 @@ class SnapshotStore:
             stopped = await pause(stop, self._interval)
             self._forget()
             try:
-                await self.save(0 if stopped else self._interval / 2)
+                await self.save(stop, self._interval / 2)
             except (NatsError, TimeoutError) as error:
                 log.warning("newest values not saved", error=describe(error))
 
-    async def save(self, spread: float = 0.0) -> None:
-        """Write changed documents in about `spread` seconds, then the checkpoint. Raises nats errors, TimeoutError."""
+    async def save(self, stop: Stop, spread: float) -> None:
+        """Write changed documents in about `spread` seconds, or at once if `stop` is set, then the checkpoint. Raises
+        nats errors, TimeoutError.
+        """
         head = self._hub.head
         changed = [
             (name, module) for name, module in self._hub.latest.modules.items() if module.position > module.saved
         ]
         for start in range(0, len(changed), AT_ONCE):
+            if start:
+                await pause(stop, spread * AT_ONCE / len(changed))
             await asyncio.gather(*(self._save(name, module) for name, module in changed[start : start + AT_ONCE]))
-            await asyncio.sleep(spread * AT_ONCE / len(changed))
         if changed:
             self._checkpoint_revision, _ = await self._write(
                 CHECKPOINT, msgspec.json.encode(_Checkpoint(str(head))), head, self._checkpoint_revision
