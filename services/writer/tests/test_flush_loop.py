@@ -1,6 +1,8 @@
 """What a flush does about a journal that is recreated in its midst; stand-ins say what happened in which order."""
 
+import pytest
 from seve_schema.codec import encode
+from seve_writer import flush_loop
 from seve_writer.flush_loop import FlushLoop
 from seve_writer.flush_rule import Waiting
 from seve_writer.journal.message import JournalMessage
@@ -16,7 +18,9 @@ class Recorded:
     def __init__(self, recreated=None):
         self.journal = self.present = OLD
         self.recreations_possible = None
+        self.recreations = 0
         self.steps = []
+        self.answers = []
         self._recreated = recreated
 
     def _step(self, name):
@@ -26,7 +30,7 @@ class Recorded:
 
     async def created_at(self):
         self._step("ask")
-        return self.present
+        return self.answers.pop(0) if self.answers else self.present
 
     async def write(self, *_):
         self._step("write")
@@ -36,13 +40,20 @@ class Recorded:
 
     def acknowledge(self, _):
         self._step("acknowledge")
+        self.done()
+
+    def done(self):
+        """Nothing more is to come."""
 
 
-async def flushed(recorded, stored_at=OLD):
+async def flushed(recorded, stored_at=OLD, recreations=0, *, stopping=True):
     loop = FlushLoop(Waiting(1, 5.0, 10), recorded, recorded)
     data = b"[" + encode(envelope()) + b"]"
-    loop.arrived(JournalMessage("telemetry.0a1b2c3d.measurement", data, "", 1, 1, stored_at * 1000))
-    loop.drain()
+    loop.arrived(JournalMessage("telemetry.0a1b2c3d.measurement", data, "", 1, 1, stored_at * 1000, recreations))
+    if stopping:
+        loop.drain()
+    else:
+        recorded.done = loop.drain
     await loop.run(recorded)
     return recorded.steps
 
@@ -65,3 +76,25 @@ async def test_what_a_new_journal_took_is_left_to_the_next_writer():
     recorded = Recorded()
     recorded.present = NEW
     assert await flushed(recorded) == ["ask", "stop", "write", "ask", "stop", "acknowledge"]
+
+
+@pytest.mark.parametrize(
+    ("recreations", "stopping", "steps"),
+    [
+        (0, True, ["ask", "write", "ask", "acknowledge"]),
+        (1, False, ["ask", "ask", "ask", "stop"]),
+        (1, True, ["ask"]),
+    ],
+    ids=["received before", "received since", "received since, and stopped"],
+)
+async def test_while_nats_does_not_answer_only_what_is_certainly_of_the_old_journal_is_written(
+    monkeypatch, recreations, stopping, steps
+):
+    """What was received after it may have been recreated waits for the answer: it would be booked on the old one."""
+    monkeypatch.setattr(flush_loop, "ASK_EVERY", 0.001)
+    recorded = Recorded()
+    recorded.present = NEW
+    recorded.answers = [None, None]
+    if not stopping:
+        recorded.stop_acknowledging = lambda: (recorded.steps.append("stop"), recorded.done())
+    assert await flushed(recorded, NEW, recreations, stopping=stopping) == steps

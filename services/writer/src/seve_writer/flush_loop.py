@@ -24,6 +24,9 @@ log = structlog.get_logger()
 WARN_EVERY = 60.0
 """Seconds between two warnings that the stream is faster than the database."""
 
+ASK_EVERY: Final = 0.2
+"""Seconds between two questions about the journal while NATS does not answer."""
+
 _stored_ns: Final = attrgetter("stored_ns")
 
 
@@ -36,6 +39,7 @@ class FlushLoop:
         self._monitor = monitor
         self._drained = False
         self._verified: int | None = None
+        self._certain = 0
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._warnings = Throttle(WARN_EVERY)
@@ -94,10 +98,15 @@ class FlushLoop:
         """Return the units that the ledger may count for the monitor's journal.
 
         If the journal was recreated, messages stored after that are left to the next writer: their sequences mean other
-        messages in the new journal. If NATS does not answer, every message held is of the old one.
+        messages in the new journal. If NATS does not answer, those received before the journal may have been recreated
+        are written, and the others wait for an answer; at a stop they stay in the journal.
         """
-        created = await self._verify_journal(consumer)
-        if created in (None, self._monitor.journal):
+        while (created := await self._verify_journal(consumer)) is None:
+            certain = [unit for unit in units if unit.message.recreations <= self._certain]
+            if len(certain) == len(units) or self._drained:
+                return certain
+            await asyncio.sleep(ASK_EVERY)
+        if created == self._monitor.journal:
             return units
         return [unit for unit in units if unit.message.stored_ns < created * 1000]
 
@@ -105,12 +114,12 @@ class FlushLoop:
         """Return the current journal's creation time, or None if NATS does not answer. If it was recreated, stop
         acknowledging. Asks only when a recreation is possible: a request per batch cost 1 µs per row.
         """
-        possible = consumer.recreations_possible
+        possible, recreations = consumer.recreations_possible, consumer.recreations
         if possible is not None and possible == self._verified:
             return self._monitor.journal
         created = await self._monitor.created_at()
         if created == self._monitor.journal:
-            self._verified = possible
+            self._verified, self._certain = possible, recreations
         elif created is not None:
             consumer.stop_acknowledging()
         return created

@@ -46,7 +46,9 @@ _IN_PROGRESS: Final = b"+WPI"
 
 
 class Consumer:
-    """Fetches messages and holds them until they are released. `arrived` is called with each message."""
+    """Fetches messages and holds them until they are released. `arrived` is called with each message. `recreations` is
+    how often the journal may have been recreated before the last request.
+    """
 
     def __init__(
         self, client: DirectClient, arrived: Callable[[JournalMessage], None], *, most: int, most_bytes: int
@@ -66,7 +68,7 @@ class Consumer:
         self._inbox = client.new_inbox()
         self._received = 0
         self._requests = 0
-        self._recreations_possible = 0
+        self.recreations = 0
         self._quiet_since: float | None = -math.inf
 
     @property
@@ -81,7 +83,7 @@ class Consumer:
         The server answers an open request differently when its stream is deleted. So a recreation can go unnoticed only
         while no request was open for some time, or after one was refused.
         """
-        return None if self._quiet() else self._recreations_possible
+        return None if self._quiet() else self.recreations
 
     def _quiet(self) -> bool:
         since = self._quiet_since
@@ -150,7 +152,7 @@ class Consumer:
         if self._too_big:
             room, room_bytes = 1, max(room_bytes, 2 * self._client.max_payload)
         self._requests += 1
-        self._recreations_possible += self._quiet()
+        self.recreations += self._quiet()
         self._quiet_since = None
         self._left, self._too_big = room, False
         self._answered.clear()
@@ -162,7 +164,7 @@ class Consumer:
         if end is not None:
             self._ended(frame, end)
             return
-        message = read_message(frame.subject, frame.reply, frame.data)
+        message = read_message(frame.subject, frame.reply, frame.data, self.recreations)
         self._left -= 1
         if self._left <= 0:
             self._answered.set()

@@ -6,7 +6,8 @@ from seve_runtime.nats.ack_subject import parse_ack_subject
 
 class JournalMessage(msgspec.Struct, frozen=True):
     """One NATS message. `ack` is the subject to acknowledge it on; `stored_ns` is when the journal stored it, in
-    nanoseconds since 1970; `delivered` counts deliveries from 1.
+    nanoseconds since 1970; `delivered` counts deliveries from 1; `recreations` is how often the journal may have been
+    recreated before the message was received.
     """
 
     subject: str
@@ -15,9 +16,10 @@ class JournalMessage(msgspec.Struct, frozen=True):
     sequence: int
     delivered: int
     stored_ns: int
+    recreations: int = 0
 
 
-def read_message(subject: str, reply: str, data: bytes) -> JournalMessage:
+def read_message(subject: str, reply: str, data: bytes, recreations: int = 0) -> JournalMessage:
     """Return the message that the consumer delivered. Raises ValueError for any other reply subject."""
     ack = parse_ack_subject(reply)
-    return JournalMessage(subject, data, reply, ack.sequence, ack.delivered, ack.stored_ns)
+    return JournalMessage(subject, data, reply, ack.sequence, ack.delivered, ack.stored_ns, recreations)
