@@ -164,6 +164,11 @@ class Consumer:
             _stop(request)
         self.waiting.clear()
 
+    def delete(self) -> None:
+        while self.waiting:
+            self._end(self.waiting[0], "409 Consumer Deleted")
+        self.pending.clear()
+
     def ask(self, request: Waiting, expires: float) -> None:
         if expires:
             request.timers.append(self._loop.call_later(expires, self._end, request, "408 Request Timeout"))
@@ -311,6 +316,13 @@ class Server:
         consumer = Consumer(self._loop, stream, options.pop("name", f"c{self._number}"), **options)
         stream.consumers[consumer.name] = consumer
         return consumer
+
+    def delete(self, name: str) -> None:
+        """Delete a stream, its consumers, and what they were asked."""
+        stream = self.streams.pop(name)
+        for consumer in stream.consumers.values():
+            consumer.delete()
+            self._saved.pop((name, consumer.name), None)
 
     def stream(self, name: str) -> Stream:
         """Raises NotFoundError."""

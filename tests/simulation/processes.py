@@ -298,7 +298,13 @@ class Broadcaster:
             await feed.start(store.restore, stop)
             if not stop.is_set():
                 self.hub, self.replay = hub, replay
-            await together(stop, feed.watch(stop), replay.run(stop), store.keep(stop))
+            await together(stop, self._serve(stop), feed.watch(stop), replay.run(stop), store.keep(stop))
         finally:
             self.hub = self.replay = None
             self.on_lost()
+
+    async def _serve(self, stop: Stop) -> None:
+        """The gateway sends everyone away at a stop."""
+        await stop.wait()
+        self.hub = self.replay = None
+        self.on_lost()

@@ -58,7 +58,8 @@ class World:
         self.entries: list[Entry] = []
         self.tokens: dict[int, list[Token]] = {}
         self.letters: Counter[int] = Counter()
-        self.purged: set[int] = set()
+        self.purged: set[Position] = set()
+        self.gone: set[int] = set()
         self.poison: set[float] = set()
         self.tables = Tables(self.poison)
         self.server = Server(loop, rng)
@@ -129,7 +130,7 @@ class World:
 
     def _purged(self, stream: Stream, sequences: list[int]) -> None:
         self.log(f"purged {sequences}")
-        self.purged.update(sequences)
+        self.purged.update(Position(stream.created, sequence) for sequence in sequences)
         for sequence in sequences:
             if (stream.created, sequence) not in self.tables.booked:
                 raise Broken(f"message {sequence} was purged before it was stored")
@@ -203,6 +204,7 @@ class World:
             self._screen_slow,
             self._saved,
             self._everything,
+            self._journal_deleted,
         )
         rng.choice(deeds)()
 
@@ -297,6 +299,22 @@ class World:
         self.server.save()
         self.broker.save()
 
+    def _journal_deleted(self) -> None:
+        """Somebody deletes the journal, and makes it again a little later. What was not stored yet is lost with it."""
+        if self.journal is None or not self.server.alive:
+            return
+        self.log("the journal is deleted")
+        created = self.journal.created
+        lost = (entry for entry in self.entries if entry.token.position.journal == created)
+        self.gone |= {entry.number for entry in lost if entry.token.position not in self.tables.booked}
+        self.server.delete("TELEMETRY")
+        self._later(self._journal_made, 0.5, 3.0)
+
+    def _journal_made(self) -> None:
+        if self.journal is None:
+            self.log("the journal is made again")
+            self._create_streams(self.loop.micros())
+
     def _everything(self) -> None:
         """As a machine that is reset."""
         self._server_killed()
@@ -330,6 +348,7 @@ class World:
         """What stood still goes on; nothing goes wrong from here."""
         self.log("the storm is over")
         self._server_back()
+        self._journal_made()
         if not self.broker.alive:
             self.broker.start()
         self.tables.up, self.tables.trouble = True, 0.0
@@ -345,10 +364,11 @@ class World:
     def unsettled(self) -> list[str]:
         """What is not done yet."""
         journal, consumer, hub = self.journal, self.consumer, self.broadcaster.hub
+        end = journal and Position(journal.created, journal.last)
         reasons = {
             "the broker holds messages": not self.broker.empty,
             "messages wait in the journal": bool(consumer.pending or consumer.unread),
-            "the broadcaster is behind": hub is None or journal is None or hub.head.sequence < journal.last,
+            "the broadcaster is behind": hub is None or hub.head != end,
             "a screen is behind": not all(screen.at_head for screen in self.screens),
         }
         return [reason for reason, holds in reasons.items() if holds]
@@ -373,9 +393,9 @@ class World:
                 if not least <= self.letters[number]:
                     raise Broken(f"{number} is in no dead letter")
             return
-        for number in message.numbers:
+        for number in (each for each in message.numbers if each not in self.gone):
             tokens = self.tokens.get(number, ())
-            entered, gone = len(tokens), any(token.position.sequence in self.purged for token in tokens)
+            entered, gone = len(tokens), any(token.position in self.purged for token in tokens)
             if not least <= entered <= most + gone * (message.came_back + message.orphaned):
                 raise Broken(f"{number} entered the journal {entered} times, not {least} to {most}")
             if message.kind == "measurement" and entered:
@@ -411,7 +431,7 @@ class World:
         newest = {entry.module: entry.number for entry in self.entries if entry.series[1] == "system.status"}
         states = self.tables.states.items()
         stored = {key[0]: row["rssi"] for (table, key), row in states if table == "device_system_status"}
-        if stored != newest:
+        if stored != newest and not self.gone:
             raise Broken(f"the states are {stored}, not {newest}")
 
     def _judge_screen(self, screen: Screen) -> None:
@@ -431,7 +451,7 @@ class World:
                 raise Broken(f"a screen did not get {entry.number} at {token}, and was not told")
         newest = {entry.series: entry for entry in wanted.values() if entry.series[1] != "log"}
         for series, entry in newest.items():
-            known = entry.token > began or self._still_held(entry)
+            known = self._of_this_journal(entry) and (entry.token > began or self._still_held(entry))
             told = _within(entry.token, screen.missed)
             if known and not told and screen.held.get(series) != entry.number:
                 raise Broken(f"a screen holds {screen.held.get(series)} of {series}, not {entry.number}")
@@ -442,9 +462,12 @@ class World:
             return token
         return max(entry.token for entry in self.entries if entry.token.position == token.position)
 
+    def _of_this_journal(self, entry: Entry) -> bool:
+        """Of one that was deleted, the newest values may not have been saved when the broadcaster was killed."""
+        return self.journal is not None and entry.token.position.journal == self.journal.created
+
     def _still_held(self, entry: Entry) -> bool:
-        journal = self.journal
-        return journal is not None and entry.token.position.sequence in journal.messages
+        return self.journal is not None and entry.token.position.sequence in self.journal.messages
 
 
 def _behind(entry: Entry) -> Token:
