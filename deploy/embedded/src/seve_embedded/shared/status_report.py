@@ -23,6 +23,7 @@ TABLES: Final = (
     "device_system_status",
     "device_hardware",
     "device_presence",
+    "device_logs",
     "sensor_status",
     "sensor_config",
     "ledger",
