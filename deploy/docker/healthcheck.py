@@ -1,4 +1,5 @@
-"""Exit code 0 when the service in this container answers that it is ready; else 1, with its answer printed.
+"""Exit code 0 when the service in this container answers that it is ready, or, asked with `live`, that it lives; else
+1, with its answer printed.
 
 Speaks HTTP over a bare socket: the image has no curl, and this runs every few seconds, so it imports next to nothing.
 """
@@ -10,17 +11,17 @@ import sys
 PORT = int(os.environ.get("ADMIN_LISTEN", ":9000").rpartition(":")[2])
 
 
-def answer() -> bytes:
-    """What the admin port says to `GET /health/ready`."""
+def answer(question: str) -> bytes:
+    """What the admin port says to `GET /health/ready`, or another question about health."""
     with socket.create_connection(("127.0.0.1", PORT), timeout=2) as connection:
-        connection.sendall(b"GET /health/ready HTTP/1.0\r\n\r\n")
+        connection.sendall(f"GET /health/{question} HTTP/1.0\r\n\r\n".encode())
         return b"".join(iter(lambda: connection.recv(4096), b""))
 
 
 def main() -> int:
     """The exit code Docker asks for."""
     try:
-        said = answer()
+        said = answer(*sys.argv[1:] or ["ready"])
     except OSError as error:
         print(f"no answer on port {PORT}: {error}")
         return 1

@@ -1,0 +1,79 @@
+#!/bin/sh
+# watch.sh DATA PROBE COMMAND...   starts a program of a container, and restarts it where it runs and does not work.
+#
+# PROBE is a shell command that ends with 0 while the program works; DATA is a folder on the disk that it needs. The rules
+# are those of the stack without Docker (seve_embedded/supervision/treatment.py): a fault lasts 20 s, or 300 s if the
+# program never worked yet; restarts are 30 s apart, doubled up to 600, anew after 300 s without a fault; none while the disk
+# has less than 64 MiB free, and at once when it has more. A program that ends by itself ends the container, which Docker
+# starts again. The images of the servers have a POSIX shell and no Python.
+set -u
+: "${WATCH_PATIENCE:=20}" "${WATCH_START:=300}" "${WATCH_FIRST:=30}" "${WATCH_LONGEST:=600}" "${WATCH_WELL:=300}"
+: "${WATCH_FULL_KIB:=65536}" "${WATCH_EVERY:=3}"
+data=$1 probe=$2
+shift 2
+
+now() {
+  read -r uptime _ </proc/uptime
+  echo "${uptime%.*}"
+}
+
+full() { [ "$(df -Pk "$data" | awk 'NR == 2 { print $4 }')" -lt "$WATCH_FULL_KIB" ]; }
+
+# The program, and a timer that interrupts the wait for its end.
+start() {
+  "$@" &
+  child=$!
+  (while sleep "$WATCH_EVERY"; do kill -USR1 $$; done) &
+  timer=$!
+}
+
+# In a container this is process 1, and everything else in it belongs to the program.
+end() {
+  kill -KILL "$timer"
+  kill -TERM "$child" 2>/dev/null
+  for _ in 1 2 3; do
+    kill -0 "$child" 2>/dev/null || return 0
+    sleep 1 &
+    wait $!
+  done
+  if [ $$ = 1 ]; then kill -KILL -1; else kill -KILL "$child"; fi
+  wait "$child"
+}
+
+stopped='' child='' timer=''
+trap : USR1
+trap 'kill -HUP "$child"' HUP # read your files again
+trap 'stopped=1; kill -TERM "$child"' TERM
+trap 'stopped=1; kill -INT "$child"' INT
+
+start "$@"
+faulty='' well='' allowed=0 interval=$WATCH_FIRST patience=$WATCH_START was_full=
+while :; do
+  wait "$child"
+  code=$?
+  if ! kill -0 "$child" 2>/dev/null; then
+    kill -KILL "$timer"
+    exit "$code"
+  fi
+  [ "$stopped" ] && continue
+  if why=$(timeout 4 sh -c "$probe" 2>&1); then
+    faulty='' patience=$WATCH_PATIENCE well=${well:-$(now)}
+    [ $(($(now) - well)) -lt "$WATCH_WELL" ] || interval=$WATCH_FIRST
+    continue
+  fi
+  well='' faulty=${faulty:-$(now)}
+  if full; then
+    [ "$was_full" ] || echo "watch: the disk of $data is full: nothing is restarted until there is room" >&2
+    was_full=1 allowed=0 patience=$WATCH_PATIENCE
+    continue
+  fi
+  was_full=
+  if [ $(($(now) - faulty)) -ge "$patience" ] && [ "$(now)" -ge "$allowed" ]; then
+    echo "watch: restarting a program that does not work: ${why:-it does not answer}" >&2
+    end
+    [ "$stopped" ] && exit 0
+    start "$@"
+    faulty='' patience=$WATCH_START allowed=$(($(now) + interval)) interval=$((interval * 2))
+    [ "$interval" -le "$WATCH_LONGEST" ] || interval=$WATCH_LONGEST
+  fi
+done
