@@ -116,9 +116,12 @@ NEVER_HERE = {"Transactions repeated", "Journal is full in", "Age of data, 99 of
 def test_every_panel_of_prometheus_answers_on_a_running_pipeline(prometheus, own_stack):
     """With data where there can be some."""
     feed(own_stack)
-    wait_until(lambda: prometheus.has("seve:stored_envelopes:rate1m > 0"), "the recorded rates")
-    empty = {one.values[0] for one in PROMETHEUS if not prometheus.query(one.values[1]["expr"])}
-    assert empty <= NEVER_HERE
+    wait_until(lambda: prometheus.has("seve:stored_envelopes:rate1m > 0"), "the recorded rates", 60)
+
+    def empty():
+        return {one.values[0] for one in PROMETHEUS if not prometheus.query(one.values[1]["expr"])} - NEVER_HERE
+
+    wait_until(lambda: not empty(), "something in every panel", 60)
 
 
 def test_an_alert_fires_when_a_writer_is_stopped_and_ends_when_it_is_back(prometheus, own_stack):

@@ -218,6 +218,11 @@ def test_each_device_has_a_password_of_its_own(project, tmp_path):
     assert "'fleet-1' has no identity" in project.say("device", "rotate", "fleet-1", code=1)
 
 
+def hear_ctrl_c():
+    """As in a terminal, also where the tests run in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_top_shows_what_flows_once_or_until_it_is_interrupted(project):
     """A screen for a pipe has no control characters; on a terminal it ends with Ctrl-C, and leaves that as it was."""
     project.say("up")
@@ -241,6 +246,7 @@ def test_top_shows_what_flows_once_or_until_it_is_interrupted(project):
         stdout=terminal,
         stderr=terminal,
         start_new_session=True,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509  (no thread of the tests holds a lock)
     )
     os.close(terminal)
     shown = b""
@@ -258,7 +264,14 @@ def test_top_shows_what_flows_once_or_until_it_is_interrupted(project):
 def tapped(project, *words):
     """A tap that has begun; its output is read when it ends."""
     command = [sys.executable, "-m", "seve_embedded", "tap", *words]
-    return subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509  (no thread of the tests holds a lock)
+    )
 
 
 def test_tap_shows_live_messages_at_each_place_and_ends_with_ctrl_c(project):
