@@ -1,8 +1,10 @@
 """Honest traffic beside an attack: a device that publishes without a pause, and a screen that watches it."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from support import clients
 from support.conditions import wait_until
@@ -13,7 +15,10 @@ LEAST = 100
 
 
 class Honest:
-    """One device and one screen. `numbers` are the values that the broker acknowledged, in order."""
+    """One device and one screen. `numbers` are the values that the broker acknowledged, in order.
+
+    The device has a clock: what it repeats, because its connection broke before the acknowledgement, is the same row.
+    """
 
     def __init__(self, stack: Stack, module: str, publish, screen: clients.Watched) -> None:
         self.numbers: list[int] = []
@@ -26,11 +31,13 @@ class Honest:
         self._thread.start()
 
     def _go_on(self) -> None:
-        left = LEAST
+        left, began = LEAST, datetime.now(UTC)
         while left:
             left -= self._over.is_set()
-            self._publish(f"{self._module}/co2", len(self.numbers))
-            self.numbers.append(len(self.numbers))
+            number = len(self.numbers)
+            moment = (began + timedelta(microseconds=number)).isoformat(timespec="microseconds")
+            self._publish(f"{self._module}/co2", json.dumps({"value": number, "time": moment}))
+            self.numbers.append(number)
 
     @property
     def frames(self) -> list[dict]:
@@ -43,7 +50,10 @@ class Honest:
         self._thread.join(120)
 
     def lost_nothing(self, seconds: float = 60) -> None:
-        """Stop, and assert that every sample is a row, and a frame in its place, each within `seconds`."""
+        """Stop, and assert that every sample is a row and a frame, within `seconds` each.
+
+        The order of frames is not asked for: a broker that sends again, as ingest is late, sends behind newer messages.
+        """
         self.end()
         assert not self._thread.is_alive(), "the device is not acknowledged any more"
         assert len(self.numbers) >= LEAST
@@ -52,10 +62,13 @@ class Honest:
             lambda: len(self._stack.query(rows, self._module)) >= len(self.numbers), "a row of every sample", seconds
         )
         assert [value for (value,) in self._stack.query(rows, self._module)] == self.numbers
-        wait_until(lambda: len(self._screen.envelopes) >= len(self.numbers), "a frame of every sample", seconds)
-        assert [envelope["value"] for envelope in self._screen.envelopes] == self.numbers
+        wait_until(lambda: len(self._seen()) >= len(self.numbers), "a frame of every sample", seconds)
+        assert self._seen() == set(self.numbers)
         assert not self._screen.has("gap")
         assert not self._screen.has("skipped")
+
+    def _seen(self) -> set[int]:
+        return {int(envelope["value"]) for envelope in self._screen.envelopes}
 
 
 @contextmanager
