@@ -67,9 +67,8 @@ def test_the_folder_of_the_keys_is_mounted(tmp_path, name):
     (tmp_path / "keys").mkdir()
     broadcaster = configured(tmp_path, **{name: str(tmp_path / "keys/jwt.pem")})["services"]["broadcaster"]
     assert broadcaster["environment"][name] == "/etc/seve/keys/jwt.pem"
-    assert [(mount["source"], mount["target"]) for mount in broadcaster["volumes"]] == [
-        (str(tmp_path / "keys"), "/etc/seve/keys")
-    ]
+    mounts = [(mount["source"], mount["target"]) for mount in broadcaster["volumes"] if "keys" in mount["target"]]
+    assert mounts == [(str(tmp_path / "keys"), "/etc/seve/keys")]
 
 
 def test_a_key_beside_everything_else_is_refused(tmp_path):
