@@ -188,7 +188,7 @@ MUTANTS: Final = (
         f"{BROADCASTER}/fanout/hub.py",
         "            if client.pace is Pace.LIVE and client.subscriptions:\n                self.send(client, frame)",
         "            pass",
-        (f"{BROADCASTER_TESTS}/test_any_story.py",),
+        (f"{BROADCASTER_TESTS}/test_catchup.py",),
     ),
     Mutant(
         "a gap not told to who catches up",
@@ -202,9 +202,7 @@ MUTANTS: Final = (
         f"{BROADCASTER}/feed.py",
         "            hub.gap(Position(journal, sequence - 1))",
         "            pass",
-        (
-            f"{BROADCASTER_TESTS}/test_stream.py::test_a_message_deleted_from_the_midst_of_the_journal_is_a_gap_where_it_was",
-        ),
+        (f"{BROADCASTER_TESTS}/test_stream.py::test_a_hole_that_a_broadcaster_meets_while_it_reads_is_a_gap",),
     ),
     Mutant(
         "the rest of a message that went is not missed",

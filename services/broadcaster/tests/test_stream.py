@@ -6,7 +6,9 @@ import contextlib
 import nats
 import pytest
 from seve_runtime.nats.topology import apply
+from seve_schema.position import Position, end_of
 from seve_schema.subjects import forget_subject, latest_subject
+from seve_schema.times import to_micros
 from support.broadcasting import SMALL, Journal, broadcasting, envelope, watching
 from support.conditions import eventually
 
@@ -198,6 +200,18 @@ async def test_a_message_deleted_from_the_midst_of_the_journal_is_a_gap_where_it
     assert values(frames) == [float(value) for value in range(20) if value != 5]
     assert frames[6]["event"] == "gap"
     assert [frame["event"] for frame in frames].count("gap") == 1
+
+
+async def test_a_hole_that_a_broadcaster_meets_while_it_reads_is_a_gap(nats_server, journal):
+    """It never had the message: whoever resumes from before it is told."""
+    sequences = [await journal.publish(envelope("a", float(value))) for value in range(10)]
+    await journal.js.delete_msg("TELEMETRY", sequences[5])
+    created = to_micros((await journal.js.stream_info("TELEMETRY")).created)
+    async with broadcasting(nats_server.url) as url:
+        frames = await resumed(url, str(end_of(Position(created, sequences[0]))))
+    assert values(frames) == [1.0, 2.0, 3.0, 4.0, 6.0, 7.0, 8.0, 9.0]
+    [gap] = [frame for frame in frames if frame["event"] == "gap"]
+    assert gap["to"] == str(end_of(Position(created, sequences[5])))
 
 
 async def test_clients_that_resume_together_share_the_reading_of_the_journal(nats_server, journal):
