@@ -9,6 +9,8 @@ from support.embedded import NatsServer, PostgresServer
 from support.kinds import KINDS, running
 from support.stack import EmbeddedStack
 
+pytest_plugins = ["support.skips"]
+
 settings.register_profile("seve", deadline=None)  # timing is never asserted: this machine has other work too
 settings.load_profile("seve")
 
@@ -30,9 +32,15 @@ SERVERS = frozenset(
 SLOW_FOLDERS = frozenset({"bench", "browser", "docker", "examples", "faults", "hostile", "integration"})
 
 
+SECONDS = {"bench": 1800, "docker": 1800, "faults": 1800}
+"""How long a test of a folder may take, where that is longer than `timeout` in pyproject.toml."""
+
+
 def pytest_collection_modifyitems(items):
     """Mark what needs servers as slow; what else takes longer than a second is marked where it stands."""
     for item in items:
+        if seconds := SECONDS.get(item.path.parent.name):
+            item.add_marker(pytest.mark.timeout(seconds))
         if SERVERS.intersection(item.fixturenames) or item.path.parent.name in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
 
