@@ -16,11 +16,11 @@ CLUSTER = (ROOT / "compose.cluster.yaml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
 
 OF_THE_IMAGE = {"ADMIN_LISTEN", "ADMIN_ALLOW_UNAUTHENTICATED", "LOG_FORMAT"}
-OF_FILES = {"MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE", "WS_TLS_CERT_FILE", "WS_TLS_KEY_FILE"}
-OF_FILES |= {"NATS_CA_FILE", "NATS_CERT_FILE", "NATS_KEY_FILE"}
-"""For TLS, to a broker elsewhere and of the WebSocket port: files that a compose.override.yaml has to mount."""
+OF_FILES = {"NATS_CERT_FILE", "NATS_KEY_FILE"}
+"""For NATS elsewhere that asks for certificates: files that a compose.override.yaml has to mount."""
 
 INNER = {"MQTT_ACCESS", "REVISION", "JWT_KEYS_FOLDER", "JWT_KEYS_NAME"}
+INNER |= {"MQTT_SCHEME", "NATS_SCHEME", "WS_SCHEME", "PROXY_MODE", "POSTGRES_SSLMODE"}
 """Found out by `./seve`, set by nobody."""
 
 
@@ -36,6 +36,7 @@ def test_every_setting_of_a_service_is_handed_on(cls):
 
 def test_the_example_speaks_of_every_variable():
     read = set(re.findall(r"\$\{([A-Z][A-Z0-9_]*)", COMPOSE + CLUSTER)) - INNER
+    read = {name for name in read if not name.startswith("INSIDE_")}
     told = set(re.findall(r"^#([A-Z][A-Z0-9_]*)=", EXAMPLE, re.MULTILINE))
 
     assert read

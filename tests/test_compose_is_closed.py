@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LISTENERS = {"MQTT_LISTEN": "0.0.0.0:1883", "MQTT_USERNAME": "device", "MQTT_PASSWORD": "something-long"}
+LISTENERS["MQTT_ALLOW_UNENCRYPTED"] = "true"
 
 
 def compose_is_there():

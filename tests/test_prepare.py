@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.certificates import certify
 
 ROOT = Path(__file__).parents[1]
 PREPARE = f"""
@@ -16,7 +17,7 @@ from seve_docker.commands import Containers
 from seve_embedded.cli import dispatch
 sys.exit(dispatch.main(["prepare"], pathlib.Path.cwd(), Containers))
 """
-OPEN = "MQTT_LISTEN=0.0.0.0:1883\nMQTT_USERNAME=device\nMQTT_PASSWORD=long-enough\n"
+OPEN = "MQTT_LISTEN=0.0.0.0:1883\nMQTT_USERNAME=device\nMQTT_PASSWORD=long-enough\nMQTT_ALLOW_UNENCRYPTED=true\n"
 
 
 def write(path, text, mode=0o600):
@@ -34,6 +35,24 @@ def prepared(folder, **environ):
     done = run(folder, **environ)
     assert done.returncode == 0, done.stderr
     return dict(line.removeprefix("export ").split("=", 1) for line in done.stdout.splitlines()), done.stderr
+
+
+def test_every_container_has_its_folder_of_certificates_and_keys_of_no_other(tmp_path):
+    """Also without TLS, when the folders say nothing."""
+    prepared(tmp_path)
+    folder = tmp_path / ".seve/docker/seve/tls"
+    assert {path.name for path in folder.iterdir()} == {
+        *("broadcaster", "ingest", "mosquitto", "nats", "postgres", "tools", "writer")
+    }
+    assert not list(folder.rglob("*.pem"))
+    certify(tmp_path)
+    settings, _ = prepared(tmp_path, TLS="on")
+    assert settings["NATS_SCHEME"] == "tls"
+    keys = [path.read_text() for path in folder.rglob("key.pem")]
+    assert len(set(keys)) == 4
+    assert "sslmode=verify-full" in (folder.parent / "database_url").read_text()
+    prepared(tmp_path)
+    assert not list(folder.rglob("*.pem"))
 
 
 def test_no_device_guesses_the_name_of_ingests_session(tmp_path):

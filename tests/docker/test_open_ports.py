@@ -25,6 +25,7 @@ def opened(engine, tmp_path):
         MQTT_LISTEN=f"0.0.0.0:{port}",
         MQTT_USERNAME="greenhouse",
         MQTT_PASSWORD="dew & mist",
+        MQTT_ALLOW_UNENCRYPTED="true",
         MQTT_ACCESS="password",
         **images(),
     )

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from seve_embedded.certificates.issue import issue
 from seve_embedded.shared import certificate_files
+from seve_embedded.shared.links import FOLDER
 
 
 def certify(root: Path, *, names: tuple[str, ...] = (), devices: tuple[str, ...] = (), days_ago: int = 0) -> Path:
     """Make those that lack, as of some days ago; give the folder that has them."""
     now = datetime.now(UTC) - timedelta(days=days_ago)
-    held = certificate_files.held(root)
-    (root / ".seve").mkdir(exist_ok=True)
-    certificate_files.write(root, issue(held, names=names, devices=devices, now=now))
-    return root / ".seve/tls"
+    folder = root / FOLDER
+    held = certificate_files.held(folder)
+    certificate_files.write(folder, issue(held, names=names, devices=devices, now=now))
+    return folder

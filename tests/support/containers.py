@@ -166,7 +166,9 @@ class ContainerStack(Stack):
         return container
 
     def _nats(self) -> DockerContainer:
-        return self._container(f"seve/nats:{TAG}", "nats", "nats_passwords").with_env("NATS_SYNC_INTERVAL", '"always"')
+        container = self._container(f"seve/nats:{TAG}", "nats", "nats_passwords")
+        container.with_volume_mapping(self.secrets / "tls/nats", "/run/tls")
+        return container.with_env("NATS_SYNC_INTERVAL", '"always"')
 
     def _postgres(self) -> DockerContainer:
         tmpfs = {"/tmp": "", "/var/run/postgresql": ""}

@@ -62,7 +62,7 @@ class DeployedMosquitto(Server):
 
     def command(self) -> list[str]:
         self._take_files()
-        self._write("access.conf", self._moved(DEPLOYED / "access" / self.access / "access.conf"))
+        self._write("access.conf", self._moved(self.secrets / "tls/mosquitto/access" / self.access / "access.conf"))
         main = self._write("main", self._moved(DEPLOYED / "mosquitto.conf"))
         return [str(program()), "-c", str(main)]
 
@@ -72,7 +72,8 @@ class DeployedMosquitto(Server):
 
     def _moved(self, file: Path) -> str:
         """The text of a configuration with the container's places and port replaced by the test's."""
-        text = re.sub(r"/mosquitto/(access|data)|/tmp\b", str(self.folder), file.read_text())
+        text = re.sub(r"/mosquitto/(access|data)|/tmp/", f"{self.folder}/", file.read_text())
+        text = text.replace("/run/tls", str(self.secrets / "tls/mosquitto"))
         user = pwd.getpwuid(os.getuid()).pw_name
         return text.replace("listener 1883", f"user {user}\nlistener {self.port} 127.0.0.1")
 

@@ -12,6 +12,7 @@ from typing import Final
 from seve_embedded.checks import certificates, clock, disk, permissions
 from seve_embedded.checks.finding import Finding
 from seve_embedded.shared import known_settings
+from seve_embedded.shared.links import links, made_files
 from seve_embedded.supervision import ports
 from seve_runtime.errors import SettingsError
 from seve_runtime.units import split_listen
@@ -31,6 +32,8 @@ def gather(compose: Compose, written: Mapping[str, str]) -> tuple[list[Finding],
     found = [Finding("settings", fault, EDIT) for fault in faults]
     settings = {name: value for name, value in compose.environ.items() if name in known}
     found += certificates.check(settings, compose.root, time.time())
+    if not faults:
+        found += certificates.check(made_files(links(compose.environ, compose.root)), compose.root, time.time())
     found += permissions.check(compose.root, written)
     found += clock.check(time.time(), (), synchronised=clock.synchronised())
     facts = ["settings", "ports", f"versions (Python {sys.version.split()[0]})", "clock", "permissions", "certificates"]

@@ -16,8 +16,9 @@ from seve_embedded.cli.arguments import program
 from seve_embedded.shared import device_command, env_file, logfile
 from seve_embedded.shared.identities import DeviceError
 from seve_embedded.top.terminal import LEAVE
+from seve_runtime.errors import SettingsError
 
-from seve_docker import check, images, prepare
+from seve_docker import certs, check, images, prepare, tls
 from seve_docker.compose import Compose, engine_answers
 from seve_docker.device import MosquittoBroker
 from seve_docker.errors import Failed, NotUp
@@ -59,6 +60,8 @@ class Containers:
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         self._root = root
         self._compose = Compose(root, environ)
+        with contextlib.suppress(SettingsError):  # told by whoever makes the passwords
+            self._compose.environ.update(tls.settings(root, environ))
 
     def impossible(self) -> str | None:
         """Return why this machine cannot run it; None where it can."""
@@ -92,6 +95,7 @@ class Containers:
             "watch": self._watch,
             "device": self._device,
             "clean": self._clean,
+            "certs": self._certs,
             **dict.fromkeys(("backup", "restore"), self._by_hand),
             **dict.fromkeys(PROGRAMS, self._program),
         }
@@ -109,7 +113,7 @@ class Containers:
         if not engine_answers():
             raise Failed(NO_ENGINE)
         up(self._compose, prepare.patience(self._compose.environ))
-        print(f"\nSève is up, in Docker.\n{page(self._compose.environ)}", flush=True)
+        print(f"\nSève is up, in Docker.\n{page(self._compose)}", flush=True)
         return 0
 
     def _prepare(self, _arguments: argparse.Namespace) -> int:
@@ -154,6 +158,13 @@ class Containers:
     def _device(self, arguments: argparse.Namespace) -> int:
         self._settle([])
         device_command.run(arguments, MosquittoBroker(self._compose), lambda line: print(line, flush=True))
+        return 0
+
+    def _certs(self, arguments: argparse.Namespace) -> int:
+        certs.certs(self._compose, arguments.name, arguments.device, renew=arguments.renew)
+        if self._compose.running:  # also a certificate from elsewhere that was replaced
+            self._settle([])
+            certs.take_up(self._compose)
         return 0
 
     def _watch(self, arguments: argparse.Namespace) -> int:

@@ -13,15 +13,17 @@ import hashlib
 import re
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from seve_embedded.shared import identities, known_settings
 from seve_embedded.shared.identities import DeviceError
+from seve_embedded.shared.links import links, switched
 from seve_embedded.state import KNOWN_SESSION
 from seve_runtime import units
+from seve_runtime.errors import SettingsError
 
-from seve_docker import mosquitto_acl
+from seve_docker import mosquitto_acl, tls
 from seve_docker.mosquitto_acl import PIPELINE
 
 NATS_USERS = ("setup", "ingest", "writer", "broadcaster", "history", "observer", "operator")
@@ -33,6 +35,7 @@ WORDS = (
     "mqtt_pipeline",
     "grafana_admin",
 )
+ACCESS = Path(__file__).parents[2] / "mosquitto/access"
 CLIENT_ID = "seve-ingest"
 PATIENCE = "3m"
 SHARED, OWN = "shared", "own"
@@ -65,7 +68,7 @@ def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Make the passwords; return the settings that Compose needs besides. Raises BadSettings; then nothing changed."""
     if found := faults(root, environ):
         raise BadSettings(found)
-    settings = listeners(environ)[1] | key_files(root, environ)[0]
+    settings = listeners(environ)[1] | key_files(root, environ)[0] | tls.settings(root, environ)
     folder = secrets_folder(root, environ)
     shared = shared_login(environ)
     try:
@@ -77,18 +80,19 @@ def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     settings["MQTT_CLIENT_ID"] = environ.get("MQTT_CLIENT_ID") or client_id(folder)
     if settings["MQTT_CLIENT_ID"] == CLIENT_ID and not units.is_loopback(settings["MQTT_LISTEN"]):
         print(KNOWN_SESSION, file=sys.stderr)
-    write_secrets(folder)
+    write_secrets(folder, verified=links(environ, root).postgres is not None)
     _write(folder / "jwt_secret", environ.get("JWT_SECRET", ""))
     digests = {module: one.digest for module, one in known.items()}
     _write(folder / "mqtt_passwords", mosquitto_passwords(_kept(folder / "mqtt_pipeline"), shared, digests))
     anonymous = settings["MQTT_ACCESS"] == "open"
     _write(folder / "mqtt_acl", mosquitto_acl.text(devices, shared=shared and shared[0], anonymous=anonymous))
+    write_tls(folder, tls.files(root, environ, ACCESS))
     return settings
 
 
 def faults(root: Path, environ: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with the settings that are used before any container runs."""
-    found = [*listeners(environ)[0], *names(environ), *key_files(root, environ)[1]]
+    """Return what is wrong with the settings that are used before any container runs, and the files of TLS."""
+    found = [*listeners(environ)[0], *names(environ), *key_files(root, environ)[1], *tls.check(root, environ)]
     try:
         patience(environ)
     except ValueError as error:
@@ -168,13 +172,19 @@ def listeners(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
             "an identity (./seve device add), MQTT_USERNAME and MQTT_PASSWORD those that know one password; "
             "MQTT_ALLOW_ANONYMOUS=true says outright that anybody may publish"
         )
+    on = _encrypted(environ)
+    if not (units.is_loopback(mqtt) or "mqtt" in on or _true(environ, "MQTT_ALLOW_UNENCRYPTED")):
+        faults.append(
+            f"MQTT_LISTEN = {mqtt!r} opens MQTT to the network in clear text: run `./seve certs` and set MQTT_TLS=on, "
+            "or say outright that everybody may read along: MQTT_ALLOW_UNENCRYPTED=true"
+        )
     proven = any(environ.get(name) for name in ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_FILE"))
     if not (units.is_loopback(websocket) or proven or _true(environ, "WS_ALLOW_UNAUTHENTICATED")):
         faults.append(
             f"WS_LISTEN = {websocket!r} is reachable from other machines and nobody would have to say who they are; "
             "set WS_ALLOW_UNAUTHENTICATED=true if that is meant"
         )
-    if not (units.is_loopback(websocket) or environ.get("WS_TLS_CERT_FILE") or _true(environ, "WS_ALLOW_UNENCRYPTED")):
+    if not (units.is_loopback(websocket) or "ws" in on or _true(environ, "WS_ALLOW_UNENCRYPTED")):
         faults.append(
             f"WS_LISTEN = {websocket!r} is reachable from other machines and everything, tokens too, would be sent in "
             "clear text; set WS_ALLOW_UNENCRYPTED=true if that is meant, such as behind a proxy"
@@ -201,6 +211,14 @@ def client_id(folder: Path) -> str:
     return _kept(path, f"{CLIENT_ID}-{secrets.token_hex(8)}")
 
 
+def _encrypted(environ: Mapping[str, str]) -> frozenset[str]:
+    """The links that speak TLS; what is wrong with their settings is told elsewhere."""
+    try:
+        return frozenset(switched(environ))
+    except SettingsError:
+        return frozenset()
+
+
 def _true(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").lower() in ("1", "true")
 
@@ -220,18 +238,34 @@ def _published(listen: str) -> str:
     return f"{address}:{port}"
 
 
-def write_secrets(folder: Path) -> None:
-    """Every file that Compose hands to a container, but for those that are made of `.env`."""
+def write_secrets(folder: Path, *, verified: bool) -> None:
+    """Every file that Compose hands to a container, but for those that are made of `.env`; `verified` says whether the
+    database speaks TLS.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     words = {name: _kept(folder / name) for name in WORDS}
     owner, writer, person, reader = (words[f"postgres_{role}"] for role in ("owner", "writer", "operator", "history"))
     _write(folder / "nats_passwords", nats_passwords(words))
     _write(folder / "nats_routes", nats_routes(words["nats_route"]))
-    _write(folder / "database_url", f"postgresql://seve_writer:{writer}@postgres:5432/seve")
-    _write(folder / "history_database_url", f"postgresql://seve_history:{reader}@postgres:5432/seve")
-    _write(folder / "operator_database_url", f"postgresql://seve_operator:{person}@postgres:5432/seve")
-    _write(folder / "migration_database_url", f"postgresql://postgres:{owner}@postgres:5432/seve")
+    place = f"postgres:5432/seve{tls.VERIFIED if verified else ''}"
+    _write(folder / "database_url", f"postgresql://seve_writer:{writer}@{place}")
+    _write(folder / "history_database_url", f"postgresql://seve_history:{reader}@{place}")
+    _write(folder / "operator_database_url", f"postgresql://seve_operator:{person}@{place}")
+    _write(folder / "migration_database_url", f"postgresql://postgres:{owner}@{place}")
+
+
+def write_tls(folder: Path, files: Iterable[tls.File]) -> None:
+    """Every file of TLS, in place; what an earlier start left, and TLS does not need any more, is removed."""
+    for container in tls.CONTAINERS:  # also where nothing is in it: Docker would make one that is root's
+        (folder / "tls" / container).mkdir(parents=True, exist_ok=True)
+    wanted = {folder / "tls" / one.container / one.name: one.text for one in files}
+    for path, text in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, text)
+    for path in (folder / "tls").rglob("*.pem"):
+        if path not in wanted:
+            path.unlink()
 
 
 def nats_passwords(words: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from seve_embedded.shared import welcome
+from seve_embedded.shared.links import links
 from seve_runtime.units import reachable, split_listen
 
 from seve_docker import images
@@ -77,21 +78,25 @@ def wait_healthy(compose: Compose, patience: float) -> None:
         time.sleep(1)
 
 
-def page(environ: Mapping[str, str]) -> str:
+def page(compose: Compose) -> str:
     """Return the page that `up` ends with."""
+    environ, found = compose.environ, links(compose.environ, compose.root)
     mqtt_host, mqtt_port = split_listen(environ["MQTT_LISTEN"])
     ws_host, ws_port = split_listen(environ["WS_LISTEN"])
-    mqtt, web = f"mqtt://{reachable(mqtt_host)}:{mqtt_port}", f"{reachable(ws_host)}:{ws_port}"
+    mqtt, web = f"{environ['MQTT_SCHEME']}://{reachable(mqtt_host)}:{mqtt_port}", f"{reachable(ws_host)}:{ws_port}"
     rows = {
         "MQTT": mqtt,
-        "WebSocket": f"ws://{web}/ws",
-        "Screen": f"http://{web}/",
+        "WebSocket": f"{environ['WS_SCHEME']}://{web}/ws",
+        "Screen": f"{'https' if found.ws else 'http'}://{web}/",
         "Database": f"{welcome.COMMAND} psql",
         **_looking_on(environ),
     }
     username = environ.get("MQTT_USERNAME") or None
     own = environ.get("MQTT_DEVICES") == OWN
-    return welcome.text(rows, mqtt=mqtt, listen=environ["MQTT_LISTEN"], username=username, own=own, networks=networks())
+    ca = str(found.mqtt_ca) if found.mqtt_ca else None
+    return welcome.text(
+        rows, mqtt=mqtt, listen=environ["MQTT_LISTEN"], username=username, own=own, networks=networks(), ca=ca
+    )
 
 
 def _looking_on(environ: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret
 from seve_runtime.units import is_loopback
 
 from seve_embedded.logins import RESERVED
+from seve_embedded.shared.links import FOLDER
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Switch = Literal["on", "off"]
@@ -19,6 +20,9 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
     tls: Annotated[
         Switch, Meta(description="`on`: TLS on every link, with the certificates that `./seve certs` makes")
     ] = "off"
+    tls_folder: Annotated[str, Meta(description="where `./seve certs` puts what it makes, and TLS=on looks for it")] = (
+        FOLDER
+    )
     mqtt_listen: Annotated[
         Listen, Meta(description="where devices connect; `0.0.0.0:1883` opens it to the network")
     ] = "127.0.0.1:1883"

@@ -21,7 +21,7 @@ SERVERS: Final = {
     "mqtt": ("mosquitto",),
     "nats": ("nats", "nats-1", "nats-2", "nats-3"),
     "postgres": ("postgres",),
-    "ws": ("broadcaster", "proxy"),
+    "ws": ("broadcaster", "broadcaster.seve.internal", "proxy", "proxy.seve.internal"),
 }
 """Each server's names in containers."""
 

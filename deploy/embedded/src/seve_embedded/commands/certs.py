@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from seve_embedded.certificates.issue import issue
-from seve_embedded.shared import certificate_files
-from seve_embedded.shared.links import switched
+from seve_embedded.shared import certificate_files, links
 from seve_embedded.stack import Stack
 from seve_embedded.supervision import processes
 
@@ -16,14 +15,17 @@ def certs(
     stack: Stack, names: Sequence[str], devices: Sequence[str], *, renew: bool, say: Callable[[str], None]
 ) -> None:
     """Make what is missing or ends soon, and tell where it is. Raises CannotIssue."""
-    root = stack.state.folder.parent
-    held = certificate_files.held(root)
+    folder = stack.state.folder.parent / links.folder(stack.environ)
+    held = certificate_files.held(folder)
     every = [socket.gethostname(), *names]
     written = issue(held, names=every, devices=devices, now=datetime.now(UTC), renew=renew)
-    certificate_files.write(root, written)
-    if written:
-        _take_up(stack)
-    say(certificate_files.told(written, every, devices, on=bool(switched(stack.environ))))
+    certificate_files.write(folder, written)
+    _take_up(stack)  # also a certificate from elsewhere that was replaced
+    say(
+        certificate_files.told(
+            links.folder(stack.environ), written, every, devices, on=bool(links.switched(stack.environ))
+        )
+    )
 
 
 def _take_up(stack: Stack) -> None:

@@ -3,21 +3,18 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from seve_embedded.shared.links import FOLDER
 
-
-def held(root: Path) -> dict[str, str]:
+def held(folder: Path) -> dict[str, str]:
     """Return the text of every certificate and key that is there, by its name below the folder."""
-    folder = root / FOLDER
     paths = [*folder.glob("*.pem"), *folder.glob("*.key"), *folder.glob("devices/*")]
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
-def write(root: Path, files: Mapping[str, str]) -> None:
+def write(folder: Path, files: Mapping[str, str]) -> None:
     """Write each file in one step; a key, and every folder, is for its owner alone."""
-    folder = root / FOLDER
-    for inner in (folder.parent, folder, folder / "devices"):
-        inner.mkdir(mode=0o700, exist_ok=True)
+    (folder / "devices").mkdir(mode=0o700, parents=True, exist_ok=True)
+    for inner in (folder, folder / "devices"):
+        inner.chmod(0o700)
     for name, text in sorted(files.items()):  # a key before the certificate that needs it
         path = folder / name
         fresh = path.with_name(f"{path.name}.new")
@@ -29,32 +26,20 @@ def write(root: Path, files: Mapping[str, str]) -> None:
         fresh.replace(path)
 
 
-def told(written: Mapping[str, str], names: Sequence[str], devices: Sequence[str], *, on: bool) -> str:
+def told(folder: str, written: Mapping[str, str], names: Sequence[str], devices: Sequence[str], *, on: bool) -> str:
     """Return what was made, how it is used, and what a device needs; `on` is whether TLS is set already."""
-    made = ", ".join(sorted(name for name in written if name.endswith(".pem"))) or "none: all are good"
-    use = (
-        "  TLS is on. A running stack uses them from now on."
-        if on
-        else "  TLS=on in .env uses them; then: make down up"
-    )
-    new_ca = (
-        ["  The CA is new: the stack needs `make down up`, and every device this ca.pem."]
-        if "ca.pem" in written
-        else []
-    )
-    return "\n".join(
-        [
-            f"Certificates are in {FOLDER}. Made now: {made}",
-            use,
-            *(new_ca if on else []),
-            "",
-            "  A device needs:",
-            f"    {FOLDER}/ca.pem     to verify the broker; it is no secret",
-            f"    the address   {' or '.join(names) or 'one given by ./seve certs --name ADDRESS'}",
-            "    the time      by NTP, say: a certificate has dates",
-            *(
-                f"    {FOLDER}/devices/{name}.pem and .key   its own, where MQTT_TLS_CLIENT_CA_FILE asks for one"
-                for name in devices
-            ),
-        ]
-    )
+    made = ", ".join(sorted(name for name in written if name.endswith(".pem")))
+    used = "A running stack uses them from now on." if on else "TLS=on in .env uses them; then: make down up"
+    if on and "ca.pem" in written:
+        used = "The CA is new: the stack needs `make down up`, and every device this ca.pem."
+    own = [f"    {folder}/devices/{name}.pem and .key, where MQTT_TLS_CLIENT_CA_FILE asks for them" for name in devices]
+    lines = [
+        f"Certificates are in {folder}. Made now: {made or 'none, all are good'}",
+        f"  {used}",
+        "",
+        "  A device needs:",
+        f"    {folder}/ca.pem, to verify the broker; it is no secret",
+        f"    an address that is in the certificate: {' or '.join(names)}, or what --name adds",
+        "    the time, by NTP, say: a certificate has dates",
+    ]
+    return "\n".join([*lines, *own])

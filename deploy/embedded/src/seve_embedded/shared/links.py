@@ -11,11 +11,11 @@ from seve_runtime.errors import SettingsError
 from seve_runtime.tls import Pair, check_client, check_server
 
 FOLDER: Final = ".seve/tls"
-"""The folder of the certificates that `certs` makes, below the project's."""
+"""The folder of the certificates that `certs` makes, below the project's, unless TLS_FOLDER says otherwise."""
 
 NAMES: Final = ("mqtt", "nats", "postgres", "ws")
 SWITCH: Final = ("on", "off")
-MADE_BY: Final = "`./seve certs` makes and renews what is in .seve/tls"
+MADE_BY: Final = "`./seve certs` makes and renews it"
 
 
 class Links(NamedTuple):
@@ -36,6 +36,11 @@ class Links(NamedTuple):
     mqtt_name: str | None = None
     ws_ca: Path | None = None
     ws_name: str | None = None
+
+
+def folder(environ: Mapping[str, str]) -> str:
+    """Return the folder of what `certs` makes, as it is set."""
+    return environ.get("TLS_FOLDER") or FOLDER
 
 
 def switched(environ: Mapping[str, str]) -> dict[str, str]:
@@ -83,11 +88,11 @@ def links(environ: Mapping[str, str], root: Path) -> Links:
 
     def server(link: str) -> Pair | None:
         own = pair(f"{link.upper()}_TLS_CERT_FILE", f"{link.upper()}_TLS_KEY_FILE") if link in ("mqtt", "ws") else None
-        return (own or made(root, link)) if link in on else None
+        return (own or made(environ, root, link)) if link in on else None
 
     if not on:
         return Links()
-    ca = (root / FOLDER / "ca.pem").absolute()
+    ca = (root / folder(environ) / "ca.pem").absolute()
     own_mqtt, own_ws = (bool(environ.get(f"{link}_TLS_CERT_FILE")) for link in ("MQTT", "WS"))
     client_ca = file("MQTT_TLS_CLIENT_CA_FILE")
     return Links(
@@ -96,19 +101,19 @@ def links(environ: Mapping[str, str], root: Path) -> Links:
         nats=server("nats"),
         postgres=server("postgres"),
         ws=server("ws"),
-        mqtt_ca=file("MQTT_CA_FILE") if own_mqtt else ca,
+        mqtt_ca=(file("MQTT_CA_FILE") if own_mqtt else ca) if "mqtt" in on else None,
         mqtt_client_ca=client_ca,
-        mqtt_client=(pair("MQTT_CERT_FILE", "MQTT_KEY_FILE") or made(root, "pipeline")) if client_ca else None,
+        mqtt_client=(pair("MQTT_CERT_FILE", "MQTT_KEY_FILE") or made(environ, root, "pipeline")) if client_ca else None,
         mqtt_name=environ.get("MQTT_SERVER_NAME") if own_mqtt else None,
         ws_ca=file("WS_CA_FILE") if own_ws else ca,
         ws_name=environ.get("WS_SERVER_NAME") if own_ws else None,
     )
 
 
-def made(root: Path, name: str) -> Pair:
+def made(environ: Mapping[str, str], root: Path, name: str) -> Pair:
     """Return the files of a certificate that `certs` makes."""
-    folder = (root / FOLDER).absolute()
-    return Pair(folder / f"{name}.pem", folder / f"{name}.key")
+    place = (root / folder(environ)).absolute()
+    return Pair(place / f"{name}.pem", place / f"{name}.key")
 
 
 def mqtt_variables(found: Links) -> dict[str, str]:
@@ -132,7 +137,11 @@ def ws_variables(found: Links) -> dict[str, str]:
 
 def made_files(found: Links) -> dict[str, str]:
     """Return the files in use that `certs` made, by what a setting for each would be called."""
-    pairs = {link: pair for link in NAMES if (pair := getattr(found, link)) and FOLDER in str(pair.cert)}
+    pairs = {
+        link: pair
+        for link in NAMES
+        if (pair := getattr(found, link)) and found.ca and pair.cert.parent == found.ca.parent
+    }
     certs = {f"{link.upper()}_TLS_CERT_FILE": str(pair.cert) for link, pair in pairs.items()}
     return certs | {f"{link.upper()}_TLS_KEY_FILE": str(pair.key) for link, pair in pairs.items()}
 
@@ -161,8 +170,10 @@ def _check(link: str, setting: str, found: Links, environ: Mapping[str, str], na
             asked = [found.mqtt_name] if found.mqtt_name else names
             check_server(f"{words} (MQTT_CA_FILE, MQTT_SERVER_NAME)", pair, ca=found.mqtt_ca, names=asked)
     else:
-        check_server(f"{setting} = 'on', {FOLDER}/{pair.cert.name} ({MADE_BY})", pair, ca=found.ca, names=names)
+        check_server(
+            f"{setting} = 'on', {folder(environ)}/{pair.cert.name} ({MADE_BY})", pair, ca=found.ca, names=names
+        )
     if link == "mqtt" and found.mqtt_client_ca and found.mqtt_client:
-        shown = environ.get("MQTT_CERT_FILE") or f"{FOLDER}/{found.mqtt_client.cert.name}"
+        shown = environ.get("MQTT_CERT_FILE") or f"{folder(environ)}/{found.mqtt_client.cert.name}"
         words = f"MQTT_TLS_CLIENT_CA_FILE = {environ['MQTT_TLS_CLIENT_CA_FILE']!r}, MQTT_CERT_FILE = {shown!r}"
         check_client(words, found.mqtt_client, pair, found.mqtt_client_ca)

@@ -4,6 +4,7 @@ without Docker and the one in containers are asked alike.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Final
 
 import msgspec
@@ -82,7 +83,9 @@ async def _ask_nats(report: StatusReport, nats: Mapping[str, str]) -> None:
         LATEST: "newest of each series",
         DEADLETTER: "could not be used",
     }
-    async with asyncio.timeout(PATIENCE), connected_once(load(NatsSettings, nats), "seve status") as client:
+    async with AsyncExitStack() as opened:
+        async with asyncio.timeout(PATIENCE):
+            client = await opened.enter_async_context(connected_once(load(NatsSettings, nats), "seve status"))
         js = client.jetstream(timeout=PATIENCE)
         for name, purpose in purposes.items():
             info = await js.stream_info(name, subjects_filter=">" if name == DEADLETTER else None)
