@@ -150,7 +150,8 @@ class Mosquitto:
         """Go back to what was saved. What came since then is lost; what was acknowledged since then comes again."""
         self.alive = False
         self.cut()
-        before = [*self.queue, *self.in_flight.values()]
+        sent = list(self.in_flight.values())
+        before = [*self.queue, *sent]
         self._mid, queue, self.in_flight, self._known = self._saved
         self.queue, self.in_flight = deque(queue), dict(self.in_flight)
         now = [*self.queue, *self.in_flight.values()]
@@ -158,6 +159,7 @@ class Mosquitto:
             message.dropped = message.dropped or message not in now
         for message in self.queue:
             message.forgotten += message.acknowledged
+            message.renumbered += message in sent
         for message in self.in_flight.values():
             message.came_back += message.acknowledged
 

@@ -146,7 +146,7 @@ class World:
             raise Broken(f"PUBACK of {missing} before the journal held it")
 
     def _ingest_starts(self) -> None:
-        for message in self.broker.in_flight.values():
+        for message in (*self.broker.in_flight.values(), *self.broker.queue):
             message.orphaned = message.orphaned or any(number in self.tokens for number in message.numbers)
 
     # what devices do
