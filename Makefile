@@ -55,6 +55,9 @@ simulation: $(VENV)/dev ## ten thousand stories of failing parts on virtual time
 mutants: $(VENV)/dev ## break one guarantee after another in a copy, and show which test notices (NAMES=)
 	@PYTHONPATH=tests $(BIN)/python -m mutants $(NAMES)
 
+coverage: $(VENV)/dev ## branch coverage of the pure modules of schema, runtime and services, with a floor
+	@PYTHONPATH=tests $(BIN)/python tests/pure_coverage.py
+
 lint: $(VENV)/dev ## ruff and the type checker
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m mypy
 
@@ -67,4 +70,4 @@ sbom: $(VENV)/dev ## list what the locks install, with hashes, as CycloneDX docu
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql clean test bench faults fuzz simulation mutants lint format sbom lock
+.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql clean test bench faults fuzz simulation mutants coverage lint format sbom lock
