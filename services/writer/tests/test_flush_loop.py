@@ -94,8 +94,8 @@ async def test_what_a_new_journal_took_is_left_to_the_next_writer():
 async def test_while_nats_does_not_answer_only_what_is_certainly_of_the_old_journal_is_written(
     monkeypatch, recreations, stopping, steps
 ):
-    """And not acknowledged: the acks would wait for NATS, and reach the new journal. What was received after it may have
-    been recreated waits for the answer: it would be booked on the old one.
+    """And not acknowledged: the acks would wait for NATS and reach the new journal. What was received since then waits
+    for the answer: it would be booked on the old one.
     """
     monkeypatch.setattr(flush_loop, "ASK_EVERY", 0.001)
     recorded = Recorded()

@@ -87,9 +87,7 @@ class FlushLoop:
             await self._batch_writer.write(units, self._monitor.journal)
             messages = list({unit.message.sequence: unit.message for unit in units}.values())
             _observe(batch, messages, time.monotonic() - began)
-            if (
-                await self._verify_journal(consumer) is None
-            ):  # acks would be kept, and reach a later journal
+            if await self._verify_journal(consumer) is None:  # acks would be kept, and reach a later journal
                 consumer.release(messages)
             else:
                 consumer.acknowledge(messages)
