@@ -34,6 +34,9 @@ audit: ## whether every message that entered the journal is accounted for (FROM=
 psql: ## talk to the database
 	@./seve psql
 
+certs: ## a development CA and a certificate for every server (NAME=address, as devices reach this machine)
+	@./seve certs $(if $(NAME),--name $(NAME))
+
 clean: ## remove all data, after asking
 	@./seve clean $(if $(YES),--yes)
 
@@ -70,4 +73,4 @@ sbom: $(VENV)/dev ## list what the locks install, with hashes, as CycloneDX docu
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql clean test bench faults fuzz simulation mutants coverage lint format sbom lock
+.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql certs clean test bench faults fuzz simulation mutants coverage lint format sbom lock
