@@ -59,6 +59,7 @@ class World:
         self.tokens: dict[int, list[Token]] = {}
         self.letters: Counter[int] = Counter()
         self.purged: set[Position] = set()
+        self.deletes = rng.random() < 0.3  # and nobody does on a slow network: decision 0206 says why
         self.gone: set[int] = set()
         self.poison: set[float] = set()
         self.tables = Tables(self.poison)
@@ -194,7 +195,7 @@ class World:
             self._stop,
             self._cut,
             self._unreachable,
-            self._slow,
+            self._journal_deleted if self.deletes else self._slow,
             self._server_killed,
             self._broker_killed,
             self._broker_cut,
@@ -204,7 +205,6 @@ class World:
             self._screen_slow,
             self._saved,
             self._everything,
-            self._journal_deleted,
         )
         rng.choice(deeds)()
 

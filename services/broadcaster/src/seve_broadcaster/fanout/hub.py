@@ -137,9 +137,11 @@ class Hub:
         self._change(client, asked, granted, since)
         if since is None:
             at = frames.snapshot_at(self.head)
-            client.pending.append(frames.subscribed(granted, at))
             if asked.since is not None:  # a token of another journal, or of one that was set back
-                client.pending.append(frames.gap(asked.since, stand))
+                client.pending.append(
+                    frames.gap(asked.since, stand)
+                )  # before the new token: who breaks off is told again
+            client.pending.append(frames.subscribed(granted, at))
             self.show(client, granted, at, until=stand)
         else:
             self._follow(client, granted, since)
