@@ -47,7 +47,7 @@ async def test_every_message_ends_in_one_outcome(broker, streams, ingest):
         }.items()
     }
     assert counts == {"published": 1, "malformed": 2, "bad_topic": 1, "cleared": 1}
-    assert ingest.count("outcomes_total") == ingest.count("received_total")
+    assert ingest.count("outcomes_total") == ingest.count("received_messages_total")
     assert ingest.count("unacknowledged_messages") == 0
 
 

@@ -67,7 +67,7 @@ async def test_everything_written_or_waiting_is_accounted_for(journal, writer, a
     async with writer():
         await journal.publish(envelope(at=1), envelope(at=2))
         await journal.publish(envelope(kind="system.status", metadata={"rssi": -40}))
-        await journal.publish(envelope(kind="log", metadata={}))
+        await journal.publish(envelope(kind="other", metadata={}))
         await journal.js.publish("telemetry.croissance.measurement", b"no envelope")
         await eventually(journal.empty, "written")
     await journal.publish(envelope(at=3))
