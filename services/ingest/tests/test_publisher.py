@@ -90,6 +90,15 @@ async def test_a_lost_ack_is_answered_by_publishing_again_once(way):
     assert await way.values() == [1, 2, 3]
 
 
+async def test_a_lost_ack_of_a_message_without_a_delivery_key_is_answered_the_same(way):
+    """At QoS 0: only its publish id tells that it is the last message of its subject."""
+    await way.start()
+    way.pipeline.take([Arrival(b"m/co2", b"1", 0, 0x30)])
+    await way.stored_behind_its_back()
+    await eventually(lambda: not way.pipeline.queues.envelopes, "held")
+    assert await way.values() == [1]
+
+
 async def test_a_process_that_starts_learns_the_sequence_of_its_subject(way):
     """It expects none; the journal names the last, which is not its own."""
     await way.js.publish(MEASUREMENTS, b"stranger")
