@@ -9,13 +9,15 @@ from seve_runtime.service import ServiceSettings
 from seve_runtime.settings import Count, Seconds, Secret
 from seve_runtime.units import DAY
 
+DatabaseUrl = Annotated[
+    Secret, Meta(description="PostgreSQL, as a role that may SELECT: `postgresql://user:password@host/db`")
+]
+
 
 class ExportSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of `seve-history export`."""
 
-    database_url: Annotated[
-        Secret, Meta(description="PostgreSQL, as a role that may SELECT: `postgresql://user:password@host/db`")
-    ]
+    database_url: DatabaseUrl
 
 
 class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,9 +25,7 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     service: ServiceSettings
     nats: NatsSettings
-    database_url: Annotated[
-        Secret, Meta(description="PostgreSQL, as a role that may SELECT: `postgresql://user:password@host/db`")
-    ]
+    database_url: DatabaseUrl
     query_timeout: Annotated[
         Seconds, Meta(gt=0, description="how long a question of history may take before it is given up with 503")
     ] = 10.0

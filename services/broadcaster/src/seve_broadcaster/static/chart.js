@@ -102,7 +102,7 @@ function band(context, run, place, y, fill) {
   if (run.length < 2) return;
   context.beginPath();
   for (const point of run) context.lineTo(place(point), y(point.high));
-  for (const point of run.toReversed?.() ?? [...run].reverse()) context.lineTo(place(point), y(point.low));
+  for (const point of [...run].reverse()) context.lineTo(place(point), y(point.low));
   context.closePath();
   context.fillStyle = fill;
   context.fill();
