@@ -121,6 +121,43 @@ def test_an_older_sample_does_not_replace_the_current_value(bare):
     assert bare.evaluate(FLEET, [new, old])[0]["sensors"] == [["co2", None, 2]]
 
 
+def test_a_clock_that_was_ahead_does_not_hold_the_value_back(bare):
+    """No sample was taken after it was received."""
+    ahead = said("a", "measurement", 20, sensorType="co2", value=1, time="2026-01-01T00:09:00.000000Z")
+    right = said("a", "measurement", 30, sensorType="co2", value=2)
+    assert bare.evaluate(FLEET, [ahead, right])[0]["sensors"] == [["co2", None, 2]]
+
+
+def test_times_are_compared_to_the_microsecond(bare):
+    """As the server compares them."""
+    new = said("a", "measurement", 20, sensorType="co2", value=2, time="2026-01-01T00:00:05.000009Z")
+    old = said("a", "measurement", 20, sensorType="co2", value=1, time="2026-01-01T00:00:05.000008Z")
+    assert bare.evaluate(FLEET, [new, old])[0]["sensors"] == [["co2", None, 2]]
+
+
+def test_a_state_that_the_broker_replays_is_no_news(bare):
+    """It counts only where nothing of its kind is known."""
+    will = said("a", "presence", 20, metadata={"status": "offline"}, retained=True)
+    assert bare.evaluate(FLEET, [will])[0]["presence"] == "offline"
+    online = said("a", "presence", 10, metadata={"status": "online"})
+    assert bare.evaluate(FLEET, [online, will])[0]["presence"] == "online"
+
+
+def test_a_value_is_as_old_as_its_sample(bare):
+    """A buffer that ends yesterday is shown as overdue, however lately it was handed in."""
+    script = """async () => {
+      const { Fleet } = await import("./model.js");
+      const fleet = new Fleet();
+      const receivedAt = "2026-01-02T00:00:00.000000Z";
+      const sample = { moduleId: "a", kind: "measurement", sensorType: "co2", value: 1, receivedAt };
+      for (const minute of ["00", "01", "02"]) fleet.apply({ ...sample, time: `2026-01-01T00:${minute}:00.000000Z` });
+      const [sensor] = fleet.modules.get("a").sensors.values();
+      const stale = (now) => sensor.stale(Date.parse(now));
+      return [sensor.pace, stale("2026-01-02T00:00:01Z"), stale("2026-01-01T00:03:00Z")];
+    }"""
+    assert bare.evaluate(script) == [60_000, True, False]
+
+
 def test_status_and_config_belong_to_the_type_whatever_its_hardware(bare):
     """What is only spoken of has a row until samples come, under whatever hardware."""
     spoken = said("a", "sensors.config", 1, metadata={"co2": {"interval": 60}, "light": {"interval": 60}})

@@ -104,7 +104,7 @@ class Peer:
 
 class Screen:
     """A client over all its connections: `news` are tokens and numbers in the order they came, `missed` the ranges that
-    it was told of, `held` the newest number of each series.
+    it was told of, `held` the newest number of each series, behind the time of a sample.
     """
 
     def __init__(self, loop: VirtualLoop, rng: Random, broadcaster: Broadcaster, modules: frozenset[str]) -> None:
@@ -119,7 +119,7 @@ class Screen:
         self.began: Token | None = None
         self.news: list[tuple[Token, int]] = []
         self.missed: list[tuple[Token, Token]] = []
-        self.held: dict[tuple[str, str, str | None], int] = {}
+        self.held: dict[tuple[str, str, str | None], tuple[str, int]] = {}
         self._try()
 
     def pause(self) -> float:
@@ -168,8 +168,9 @@ class Screen:
                 self.began = Token.parse(frame["seq"])
             elif event == "mqtt-message":
                 envelope = frame["data"]
-                number = number_of(envelope)
-                self.held[series_of(envelope)] = number
+                number, series, taken = number_of(envelope), series_of(envelope), taken_of(envelope)
+                if series not in self.held or taken >= self.held[series][0]:
+                    self.held[series] = taken, number
                 if "snapshot" not in frame:
                     self.news.append((Token.parse(frame["seq"]), number))
             if "seq" in frame:
@@ -197,3 +198,8 @@ def number_of(envelope: dict) -> int:
 
 def series_of(envelope: dict) -> tuple[str, str, str | None]:
     return envelope["moduleId"], envelope["kind"], envelope["sensorType"]
+
+
+def taken_of(envelope: dict) -> str:
+    """When a sample was taken, as snapshots order them; empty for what the journal alone orders."""
+    return min(envelope["time"], envelope["receivedAt"]) if envelope["kind"] == "measurement" else ""

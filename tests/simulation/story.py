@@ -19,7 +19,7 @@ from simulation.clock import EPOCH, StandsStillError, VirtualLoop
 from simulation.database import Tables
 from simulation.jetstream import Consumer, Server, Stored, Stream
 from simulation.processes import Broadcaster, Process, ingest, writer
-from simulation.screen import Screen, number_of, series_of
+from simulation.screen import Screen, number_of, series_of, taken_of
 
 STORM: Final = 8.0
 """Seconds in which things go wrong."""
@@ -44,6 +44,7 @@ class Entry(msgspec.Struct, frozen=True):
     number: int
     module: str
     series: tuple[str, str, str | None]
+    taken: str
 
 
 class World:
@@ -124,7 +125,8 @@ class World:
             position = Position(stream.created, stored.sequence)
             for place, envelope in enumerate(_envelopes(stored.data)):
                 number = number_of(envelope)
-                entry = Entry(Token(position, place), number, envelope["moduleId"], series_of(envelope))
+                series, taken = series_of(envelope), taken_of(envelope)
+                entry = Entry(Token(position, place), number, envelope["moduleId"], series, taken)
                 self.entries.append(entry)
                 self.tokens.setdefault(number, []).append(entry.token)
             self.log(f"journal {stored.sequence}: {stored.subject} {[number_of(e) for e in _envelopes(stored.data)]}")
@@ -453,11 +455,14 @@ class World:
         for token, entry in asked.items():
             if token not in seen and not _within(token, screen.missed):
                 raise Broken(f"a screen did not get {entry.number} at {token}, and was not told")
-        newest = {entry.series: entry for entry in wanted.values() if entry.series[1] != "log"}
+        newest: dict[tuple[str, str, str | None], Entry] = {}
+        for entry in wanted.values():
+            if entry.series[1] != "log" and (entry.series not in newest or entry.taken >= newest[entry.series].taken):
+                newest[entry.series] = entry
         for series, entry in newest.items():
             known = self._of_this_journal(entry) and (entry.token > began or self._still_held(entry))
             told = _within(entry.token, screen.missed)
-            if known and not told and screen.held.get(series) != entry.number:
+            if known and not told and screen.held.get(series) != (entry.taken, entry.number):
                 raise Broken(f"a screen holds {screen.held.get(series)} of {series}, not {entry.number}")
 
     def _place(self, token: Token) -> Token:

@@ -1,6 +1,7 @@
 """What a client is shown on subscribing: the newest of each series, and what is no state is not in it."""
 
 from seve_broadcaster.fanout.catchup import Step
+from seve_broadcaster.snapshot.document import decode_module, encode_module
 from support.broadcasting import envelope
 
 from .offline import a_client, a_hub, events, say, subscribe, values
@@ -39,6 +40,55 @@ def test_a_retained_envelope_is_no_news():
     client = a_client(hub)
     subscribe(hub, client, "a")
     assert [frame["data"]["metadata"]["status"] for frame in client.sink.frames[1:-1]] == ["offline"]
+
+
+def at(minute):
+    return f"2025-11-30T19:{minute:02d}:00.000000Z"
+
+
+def shown(hub):
+    client = a_client(hub)
+    subscribe(hub, client, "a")
+    return values(client)
+
+
+def test_a_buffer_that_is_handed_in_late_does_not_stand_as_newest():
+    """The newest sample is the one that was taken last; of equal times the one that came last."""
+    hub = a_hub()
+    say(hub, envelope("a", 1.0, time=at(10), received_at=at(10)))
+    say(hub, envelope("a", 2.0, time=at(3), received_at=at(11)), envelope("a", 3.0, time=at(4), received_at=at(11)))
+    assert shown(hub) == [1.0]
+    say(hub, envelope("a", 4.0, time=at(10), received_at=at(12)))
+    assert shown(hub) == [4.0]
+
+
+def test_a_clock_that_was_ahead_holds_nothing_back():
+    """No sample was taken after it was received."""
+    hub = a_hub()
+    say(hub, envelope("a", 1.0, time=at(19), received_at=at(10)))
+    say(hub, envelope("a", 2.0, time=at(11), received_at=at(11)))
+    assert shown(hub) == [2.0]
+
+
+def test_a_retained_sample_stands_where_it_was_taken():
+    """It has its own time, unlike a retained state."""
+    hub = a_hub()
+    say(hub, envelope("a", 1.0, time=at(10), received_at=at(10)))
+    say(hub, envelope("a", 2.0, time=at(9), received_at=at(11), retained=True))
+    assert shown(hub) == [1.0]
+    say(hub, envelope("a", 3.0, time=at(11), received_at=at(12), retained=True))
+    assert shown(hub) == [3.0]
+
+
+def test_a_saved_sample_keeps_its_time():
+    """After a restart what comes late is late still."""
+    hub = a_hub()
+    say(hub, envelope("a", 1.0, time=at(10), received_at=at(10)))
+    again = a_hub()
+    again.latest.restore("a", decode_module(encode_module(hub.latest.modules["a"])))
+    again.begin(hub.head)
+    say(again, envelope("a", 2.0, time=at(3), received_at=at(11)))
+    assert shown(again) == [1.0]
 
 
 def test_silence_is_sent_to_subscribers_and_after_a_snapshot():

@@ -6,7 +6,7 @@ import msgspec
 from seve_schema.envelope import Kind
 from seve_schema.position import Position, Token
 
-from seve_broadcaster.snapshot.snapshot import SERIES_BYTES, Entry, Module, series_of
+from seve_broadcaster.snapshot.snapshot import SERIES_BYTES, Entry, Module, sample_time, series_of
 from seve_broadcaster.stream.message import TopicHead
 
 
@@ -53,6 +53,7 @@ def decode_module(document: bytes) -> Module:
         key = series_of(head.kind, head)
         if key is not None:
             token = Token.parse(saved.seq)
-            module.series[key] = Entry(token.position, token.place, bytes(saved.data))
+            at = sample_time(head.kind, head)
+            module.series[key] = Entry(token.position, token.place, bytes(saved.data), at)
             module.size += len(saved.data) + SERIES_BYTES
     return module

@@ -1,7 +1,9 @@
-"""The newest envelope of each series of each module, by journal position. Bounded in modules, series and bytes.
+"""The newest envelope of each series of each module. Bounded in modules, series and bytes.
 
-A series is a sensor of a module, a kind of its reports, or a topic (`other`); a log line belongs to none. An envelope
-that the broker replayed (`retained`) counts only if nothing of its series is held.
+A series is a sensor of a module, a kind of its reports, or a topic (`other`); a log line belongs to none. The newest
+sample is the one with the latest `sample_time`, of equal ones the later in the journal: a device may hand in a buffer of
+yesterday. Of any other series the newest is the last in the journal; an envelope that the broker replayed (`retained`)
+counts there only if nothing of its series is held.
 
 Overflow rule: what exceeds a bound is refused, and the value it would have replaced is dropped, since an old value must
 not pass for the newest; counter: `refused`. Bytes include what Python needs to hold them.
@@ -23,16 +25,17 @@ EARLIEST: Final = Token(NEVER, 0)
 MODULE_BYTES: Final = 700
 """Memory of a module beside its series: measured with 100,000 modules of one series."""
 
-SERIES_BYTES: Final = 400
+SERIES_BYTES: Final = 490
 """Memory of a series beside the bytes of its envelope."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """The newest envelope of a series: its bytes as they arrived, and their position."""
+    """The newest envelope of a series: its bytes as they arrived, their position, and their `sample_time`."""
 
     position: Position
     place: int
     data: bytes
+    time: str
 
     @property
     def token(self) -> Token:
@@ -107,10 +110,11 @@ class LatestValues:
             key = series_of(kind, head)
             if key is None:
                 continue
-            entry, old = Entry(position, place, bytes(parts[place])), module.series.get(key)
+            old, at = module.series.get(key), sample_time(kind, head)
             if old is None:
-                self._add(module, key, entry)
-            elif not head.retained:
+                self._add(module, key, Entry(position, place, bytes(parts[place]), at))
+            elif at >= old.time and (at or not head.retained):
+                entry = Entry(position, place, bytes(parts[place]), at)
                 self._replace(module, key, entry, len(entry.data) - len(old.data))
 
     def restore(self, name: str, module: Module) -> None:
@@ -189,3 +193,12 @@ def series_of(kind: Kind, head: Head) -> Series | None:
     if kind == "log":
         return None
     return (kind, head.topic if isinstance(head, TopicHead) else "", "")
+
+
+def sample_time(kind: Kind, head: Head) -> str:
+    """Return when a sample was taken (RFC 3339), at the latest when it was received: a clock that was ahead does not
+    hold back what comes once it is right. Empty for other kinds, which are ordered by the journal alone.
+    """
+    if kind != "measurement":
+        return ""
+    return min(head.received_at, head.time)

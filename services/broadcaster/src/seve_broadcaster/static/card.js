@@ -38,12 +38,13 @@ class SensorRow {
   }
 
   write(now) {
-    const { value, flag } = this.#sensor;
+    const { value, flag, at } = this.#sensor;
+    const stale = this.#sensor.stale(now);
     const text = number(value, this.#known.digits);
     write(this.#parts.number, text);
     write(this.#parts.unit, text === NOTHING ? "" : this.#known.unit);
-    this.element.classList.toggle("stale", this.#sensor.stale(now));
-    write(this.#parts.flag, visible(flag));
+    this.element.classList.toggle("stale", stale);
+    write(this.#parts.flag, visible(flag || (stale ? `${age(now - at)} old` : "")));
   }
 
   trace(view) {

@@ -18,7 +18,8 @@ class Sensor {
   value = null;
   status = null;
   config = null;
-  heard = 0;
+  taken = ""; // when the current value was taken, as text of microseconds
+  at = 0; // the same in milliseconds; 0: there is no value
   pace = null; // smoothed milliseconds between samples
   series = new Series();
 
@@ -27,16 +28,18 @@ class Sensor {
     this.hardware = hardware;
   }
 
-  sample(value, time, heard) {
-    if (this.heard && heard > this.heard) {
-      const apart = heard - this.heard;
+  /** A sample. The current value is the latest, of equal times the last that came: as in the server's snapshots. */
+  sample(value, taken) {
+    const at = Date.parse(taken);
+    this.series.add(at, value);
+    if (taken < this.taken) return;
+    if (this.at && at > this.at) {
+      const apart = at - this.at;
       this.pace = this.pace === null ? apart : this.pace + (apart - this.pace) / 8;
     }
-    this.series.add(Math.min(time, heard), value);
-    if (time < (this.time ?? -Infinity)) return;
-    this.time = time;
+    this.taken = taken;
+    this.at = at;
     this.value = value;
-    this.heard = Math.max(this.heard, heard);
   }
 
   /** What a person should know of the sensor: that it is disabled, or a status that is not "ok"; else nothing. */
@@ -48,7 +51,7 @@ class Sensor {
   /** Whether the sensor is overdue: several times its own pace, or its configured interval, has passed in silence. */
   stale(now) {
     const usual = this.config?.interval ? this.config.interval * 1000 : (this.pace ?? SPAN_MS / 4);
-    return this.heard > 0 && now - this.heard > Math.max(10_000, 4 * usual);
+    return this.at > 0 && now - this.at > Math.max(10_000, 4 * usual);
   }
 }
 
@@ -59,6 +62,7 @@ class Module {
   wordAt = 0;
   spokeAt = 0; // newest message of another kind than presence
   silent = false;
+  told = new Set(); // kinds of which something came
   system = {};
   chip = {};
   logs = [];
@@ -97,7 +101,7 @@ class Module {
       const sensor = new Sensor(type, hardware);
       const [spoken] = this.ofType(type);
       if (spoken) Object.assign(sensor, { status: spoken.status, config: spoken.config });
-      if (spoken?.heard === 0 && this.sensors.delete(keyOf(type, null))) {
+      if (spoken?.at === 0 && this.sensors.delete(keyOf(type, null))) {
         this.#types.get(type).delete(spoken);
         this.#room.sensors++;
       }
@@ -142,8 +146,8 @@ function configured(body) {
 }
 
 const APPLY = {
-  measurement(module, { sensorType, hardwareId, value, time }, heard) {
-    module.sensor(sensorType, hardwareId)?.sample(value, Date.parse(time), heard);
+  measurement(module, { sensorType, hardwareId, value, time, receivedAt }) {
+    module.sensor(sensorType, hardwareId)?.sample(value, time < receivedAt ? time : receivedAt);
   },
   presence(module, { metadata }, heard) {
     if (heard < module.wordAt || typeof metadata?.status !== "string") return;
@@ -206,10 +210,15 @@ export class Fleet {
       this.#room.refused++;
       return null;
     }
-    module.heard = Math.max(module.heard, heard);
-    if (envelope.kind !== "presence") module.spokeAt = Math.max(module.spokeAt, heard);
+    const { kind, retained } = envelope;
+    if (!retained) {
+      module.heard = Math.max(module.heard, heard);
+      if (kind !== "presence") module.spokeAt = Math.max(module.spokeAt, heard);
+    }
     if (local !== null) this.#align(local - heard);
-    APPLY[envelope.kind]?.(module, envelope, heard);
+    if (retained && kind !== "measurement" && module.told.has(kind)) return module; // replayed by the broker: old news
+    module.told.add(kind);
+    APPLY[kind]?.(module, envelope, heard);
     return module;
   }
 

@@ -13,6 +13,7 @@ class Head(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
     module_id: str
     received_at: str
+    time: str
     sensor_type: str | None = None
     hardware_id: str | None = None
     retained: bool = False
