@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from faults.verdict import Carried
 from nats.js.api import DeliverPolicy
-from seve_runtime.nats.ack_subject import parse_ack_subject
 from seve_runtime.nats.direct import DirectClient
+from seve_runtime.nats.pull import parse_ack_subject
 from seve_runtime.nats.stream_reader import reading
 from seve_schema.codec import decode_envelopes
 from seve_schema.position import Position, Token
@@ -50,7 +50,7 @@ async def carried(stack, since: Ends) -> list[Carried]:
         async with reading(client, "TELEMETRY", start=since.journal + 1) as stored:
             while chunk := await stored.chunk():
                 for message in chunk:
-                    found += _all(Position(journal, message.sequence), message.frame.data)
+                    found += _all(Position(journal, message.sequence), message.data)
         return found
 
 

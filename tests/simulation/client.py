@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import APIError, NotFoundError
-from seve_runtime.nats.direct import Frame, Handler
+from seve_runtime.nats.direct import Handler, NatsMessage
 from seve_schema.times import MICROS
 
 from simulation.clock import VirtualLoop
@@ -48,7 +48,7 @@ class Client:
         self._inboxes = 0
         self._name = name
         self._outbox: list[tuple[str, bytes, str, bytes]] = []
-        self._inbox: deque[tuple[Handler, Frame]] = deque()
+        self._inbox: deque[tuple[Handler, NatsMessage]] = deque()
         self._came = asyncio.Event()
         self._reader: asyncio.Task | None = None
         self.handlers: dict[str, Handler] = {}
@@ -115,8 +115,8 @@ class Client:
             await self._came.wait()
             self._came.clear()
             while self._inbox:
-                handler, frame = self._inbox.popleft()
-                await handler(frame)
+                handler, message = self._inbox.popleft()
+                await handler(message)
 
     # what services use
 
@@ -166,20 +166,20 @@ class Client:
         """What sends to an inbox: messages of a stream come there under their own subject."""
 
         def send(subject: str, reply: str, data: bytes, headers: bytes) -> None:
-            frame = Frame(subject, reply, data, headers)
-            self.link.back(lambda: self._receive(inbox, frame))
+            message = NatsMessage(subject, reply, data, headers)
+            self.link.back(lambda: self._receive(inbox, message))
 
         return send
 
     def _answer(self, subject: str, reply: str, data: bytes, headers: bytes) -> None:
-        self.link.back(lambda: self._receive(subject, Frame(subject, reply, data, headers)))
+        self.link.back(lambda: self._receive(subject, NatsMessage(subject, reply, data, headers)))
 
-    def _receive(self, inbox: str, frame: Frame) -> None:
+    def _receive(self, inbox: str, message: NatsMessage) -> None:
         if self.dead:
             return
         handler = self.handlers.get(inbox) or self.handlers.get(inbox.rpartition(".")[0] + ".*")
         if handler is not None:
-            self._inbox.append((handler, frame))
+            self._inbox.append((handler, message))
             self._came.set()
 
     async def call(self, work: Callable[[], Any], patience: float = PATIENCE) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import psycopg
 from psycopg import errors
-from seve_writer.database.transaction import Counts, Transaction, outcome
+from seve_writer.database.transaction import LedgerCounts, Transaction, outcome
 
 from simulation.clock import VirtualLoop
 
@@ -32,7 +32,7 @@ class LedgerRow(msgspec.Struct, frozen=True):
 
     journal: int
     sequences: tuple[tuple[int, int], ...]
-    counts: Counts
+    counts: LedgerCounts
 
 
 class Tables:
@@ -48,7 +48,7 @@ class Tables:
         self.trouble = 0.0
         """The chance that a transaction meets an error of the moment, a lost answer or a lost connection."""
 
-    def transact(self, plan: Transaction, *, upsert: bool) -> Counts:
+    def transact(self, plan: Transaction, *, upsert: bool) -> LedgerCounts:
         """Commit a transaction. Raises psycopg.Error."""
         for row in plan.rows:
             if row[4] in self._poison:
@@ -88,7 +88,7 @@ class ModelStore:
         self._tables = tables
         self.dead = False
 
-    async def write(self, plan: Transaction, *, upsert: bool = False, **_: bool) -> Counts:
+    async def write(self, plan: Transaction, *, upsert: bool = False, **_: bool) -> LedgerCounts:
         await self._reach()
         chance, trouble = self._rng.random(), self._tables.trouble
         if chance < trouble / 4:
@@ -103,7 +103,7 @@ class ModelStore:
             raise psycopg.OperationalError("the connection was lost after COMMIT")
         return counts
 
-    async def _hang(self, plan: Transaction, *, upsert: bool) -> Counts:
+    async def _hang(self, plan: Transaction, *, upsert: bool) -> LedgerCounts:
         """The server does not answer in time, and may commit later what nobody waits for any more."""
         if self._rng.random() < 0.5:
             self._loop.call_later(self._rng.random() * 2 * self.TIMEOUT, self._late, plan, upsert)

@@ -13,9 +13,8 @@ from typing import Any
 
 import msgspec
 from nats.js.errors import APIError, NotFoundError
-from seve_runtime.nats.ack_subject import parse_ack_subject
-from seve_runtime.nats.direct import Frame
-from seve_runtime.nats.pull import PullRequest
+from seve_runtime.nats.direct import NatsMessage
+from seve_runtime.nats.pull import PullRequest, parse_ack_subject
 from seve_schema.times import format_time
 
 from simulation.clock import VirtualLoop
@@ -64,7 +63,7 @@ class Stream:
 
     def store(self, subject: str, data: bytes, headers: bytes, now_ns: int) -> tuple[int, Stored | None]:
         """Store a message, or know it by its id. Raises APIError."""
-        said = Frame("", "", b"", headers)
+        said = NatsMessage("", "", b"", headers)
         identity = said.header("Nats-Msg-Id")
         if identity is not None and identity in self._ids:
             return self._ids[identity], None

@@ -1,7 +1,7 @@
 """Both forms of JetStream's ack subjects say the same."""
 
 import pytest
-from seve_runtime.nats.ack_subject import AckSubject, parse_ack_subject
+from seve_runtime.nats.pull import AckSubject, parse_ack_subject
 
 
 @pytest.mark.parametrize(

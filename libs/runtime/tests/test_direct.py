@@ -8,7 +8,7 @@ from nats.errors import ConnectionClosedError, MaxPayloadError, ProtocolError
 from nats.protocol.parser import Parser
 from seve_runtime.health import Health
 from seve_runtime.nats.connection import NatsSettings, connected
-from seve_runtime.nats.direct import DirectClient, Frame, _DirectParser
+from seve_runtime.nats.direct import DirectClient, NatsMessage, _DirectParser
 from support.conditions import eventually
 
 HEADERS = b"NATS/1.0\r\nNats-Msg-Id: a:0\r\nNats-Sequence: 17\r\n\r\n"
@@ -68,8 +68,8 @@ async def test_any_chunks_are_parsed_as_nats_py_parses_them(seed, longest):
     theirs, ours = Recorder(), Recorder()
     await Parser(theirs).parse(stream)
 
-    async def one(frame):
-        ours.told.append((1, frame.subject.encode(), frame.reply.encode(), frame.data, frame.headers or None))
+    async def one(message):
+        ours.told.append((1, message.subject.encode(), message.reply.encode(), message.data, message.headers or None))
 
     parser = _DirectParser(ours, {b"1": one})
     while stream:
@@ -99,8 +99,8 @@ async def test_a_new_connection_resets_the_parser():
 @pytest.mark.parametrize(("name", "value"), [("Nats-Sequence", "17"), ("Nats-Msg-Id", "a:0"), ("Sequence", None)])
 def test_a_header_is_read_by_its_whole_name(name, value):
     """And not as the end of another's."""
-    assert Frame("a", "", b"", HEADERS).header(name) == value
-    assert Frame("a", "", b"").header(name) is None
+    assert NatsMessage("a", "", b"", HEADERS).header(name) == value
+    assert NatsMessage("a", "", b"").header(name) is None
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_header_is_read_by_its_whole_name(name, value):
 )
 def test_a_status_is_no_message(headers, status):
     """What the server answers in place of messages."""
-    assert Frame("a", "", b"", headers).status == status
+    assert NatsMessage("a", "", b"", headers).status == status
 
 
 @pytest.fixture(params=[0.0, 0.005], ids=["reading at once", "reading at a pace"])
@@ -132,8 +132,8 @@ async def test_messages_come_in_order_between_other_subscriptions(client):
     assert isinstance(client, DirectClient)
     taken = []
 
-    async def take(frame):
-        taken.append(int(frame.data))
+    async def take(message):
+        taken.append(int(message.data))
 
     await client.subscribe_direct("numbers.>", take)
     other = await client.subscribe("numbers.*")
@@ -148,9 +148,9 @@ async def test_a_failing_handler_costs_one_message(client):
     """It is told as nats-py tells it."""
     taken = []
 
-    async def take(frame):
-        taken.append(frame.data)
-        raise ValueError(frame.data)
+    async def take(message):
+        taken.append(message.data)
+        raise ValueError(message.data)
 
     await client.subscribe_direct("here", take)
     client.publish_direct("here", b"one")
@@ -163,8 +163,8 @@ async def test_a_subscription_survives_the_server(client, nats_server):
     """And what is published meanwhile goes out afterwards, as far as nats-py's buffer reaches."""
     taken = []
 
-    async def take(frame):
-        taken.append(frame.data)
+    async def take(message):
+        taken.append(message.data)
 
     await client.subscribe_direct("here", take)
     await asyncio.to_thread(nats_server.kill)

@@ -35,7 +35,7 @@ async def read(client, **which):
     chunks = []
     async with reading(client, "S", **which) as stored:
         while chunk := await stored.chunk():
-            chunks.append([int(each.frame.subject.rpartition(".")[2]) for each in chunk])
+            chunks.append([int(each.subject.rpartition(".")[2]) for each in chunk])
             assert [each.sequence - 1 for each in chunk] == chunks[-1]
         assert stored.pending == 0
     return chunks

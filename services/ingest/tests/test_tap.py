@@ -5,7 +5,6 @@ from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.routing.presets import NATIVE
 from seve_ingest.routing.routes import RouteTable
 from seve_ingest.tap import lines
-from seve_runtime.nats.direct import Frame
 from seve_runtime.nats.stream_reader import StoredMessage
 from seve_schema.codec import encode, join
 from seve_schema.deadletter import IngestDeadLetter, WriterDeadLetter
@@ -23,7 +22,7 @@ def envelope(module, **other):
 
 
 def stored(data, subject="telemetry.a.measurement"):
-    return StoredMessage(Frame(subject, "", data), 7, NOW * 1000)
+    return StoredMessage(subject, data, 7, NOW * 1000)
 
 
 def test_a_message_shows_what_becomes_of_it_and_why_it_was_repaired():

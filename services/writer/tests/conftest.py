@@ -24,9 +24,8 @@ from seve_schema.times import format_time
 from seve_writer.app import app
 from seve_writer.database.maintenance import maintain
 from seve_writer.database.store import Store
-from seve_writer.decode import read
+from seve_writer.decode import JournalMessage, read
 from seve_writer.journal import consumer
-from seve_writer.journal.message import JournalMessage
 from seve_writer.schema.migrate import migrate
 from seve_writer.schema.version import verify
 from seve_writer.settings import WriterSettings

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 import seve_writer.journal.consumer
-from seve_runtime.nats.direct import DirectClient, Frame
+from seve_runtime.nats.direct import DirectClient, NatsMessage
 from seve_writer.journal.consumer import Consumer
 from support.conditions import eventually
 
@@ -36,7 +36,7 @@ async def test_a_second_copy_of_a_held_message_is_dropped():
     consumer = Consumer(DirectClient(), arrived.append, most=10, most_bytes=1 << 20)
     for delivered in (1, 2):
         await consumer._receive(
-            Frame("telemetry.a.measurement", f"$JS.ACK.TELEMETRY.writer.{delivered}.7.1.0.0", b"[]")
+            NatsMessage("telemetry.a.measurement", f"$JS.ACK.TELEMETRY.writer.{delivered}.7.1.0.0", b"[]")
         )
     assert ([message.delivered for message in arrived], consumer.held) == ([1], 1)
 

@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 from seve_schema.codec import encode, join
 from seve_schema.subjects import telemetry_subject
 from seve_schema.times import format_time
-from seve_writer.database.binary_copy import encode as encode_rows
 from seve_writer.database.device_state import Patch
-from seve_writer.database.transaction import Counts, plan
-from seve_writer.decode import IGNORED, Report, Unreadable, micros, read, received_at
-from seve_writer.journal.message import JournalMessage, read_message
+from seve_writer.database.sql import copy_data
+from seve_writer.database.transaction import LedgerCounts, plan
+from seve_writer.decode import IGNORED, JournalMessage, Report, Unreadable, micros, read, read_message, received_at
 
 from .conftest import BASE, envelope
 
@@ -137,7 +136,7 @@ def test_keys_of_a_batch_are_unique_and_sorted():
     """A key twice: the later journal position wins, whatever order it arrived in, and the other is replaced."""
     made = plan([*message(envelope(value=2), sequence=9), *message(envelope("a"), envelope(value=1), sequence=3)], BASE)
     assert [(row[0], row[4]) for row in made.rows] == [("a", 450.5), ("croissance", 2.0)]
-    assert Counts(replaced=1) == made.counts
+    assert LedgerCounts(replaced=1) == made.counts
 
 
 def test_the_ledger_names_the_messages_that_ended():
@@ -169,7 +168,7 @@ def test_redelivery_is_noticed():
 
 def test_copy_data_is_postgresqls_binary_form():
     """A header, a row of six fields, a row with a null, the end."""
-    data = encode_rows([("é", "co2", "", BASE, 1.5, 3), ("a", "b", "c", BASE, None, 4)], 1 << 48)
+    data = copy_data([("é", "co2", "", BASE, 1.5, 3), ("a", "b", "c", BASE, None, 4)], 1 << 48)
     header, rows = data[:19], data[19:]
     assert header == b"PGCOPY\n\xff\r\n\x00" + bytes(8)
     epoch = BASE - 946_684_800_000_000

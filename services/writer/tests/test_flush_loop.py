@@ -3,9 +3,9 @@
 import pytest
 from seve_schema.codec import encode
 from seve_writer import flush_loop
+from seve_writer.decode import JournalMessage
 from seve_writer.flush_loop import FlushLoop
 from seve_writer.flush_rule import Waiting
-from seve_writer.journal.message import JournalMessage
 
 from .conftest import BASE, envelope
 

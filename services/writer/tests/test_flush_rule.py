@@ -1,9 +1,8 @@
 """The 5 s / 100 rule, told by plain values."""
 
 from seve_schema.bodies import SensorStatus
-from seve_writer.decode import Ignored, Report, Unit
+from seve_writer.decode import Ignored, JournalMessage, Report, Unit
 from seve_writer.flush_rule import Waiting
-from seve_writer.journal.message import JournalMessage
 
 
 def message(rows, sequence=1):

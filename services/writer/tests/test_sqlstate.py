@@ -3,7 +3,7 @@
 import pytest
 from psycopg import errors
 from seve_writer.database.batch_writer import judge
-from seve_writer.database.retry_policy import Attempt, Step
+from seve_writer.database.retry_policy import Attempt, NextStep
 from seve_writer.database.sqlstate import Fault, classify
 from seve_writer.errors import SchemaError
 
@@ -70,27 +70,27 @@ def test_an_error_without_a_sqlstate_is_a_lost_connection_or_unknown():
 def test_a_conflict_makes_an_upsert_and_a_second_one_a_row():
     """A unique key that is not the table's own is the row's fault."""
     attempt = Attempt(upsert=False)
-    assert (attempt.failed(Fault.CONFLICT), attempt.upsert) == (Step.AGAIN, True)
-    assert attempt.failed(Fault.CONFLICT) is Step.REFUSED
+    assert (attempt.failed(Fault.CONFLICT), attempt.upsert) == (NextStep.AGAIN, True)
+    assert attempt.failed(Fault.CONFLICT) is NextStep.REFUSED
 
 
 def test_the_decompression_limit_is_lifted_once():
     """Then it is an error like any unknown one."""
     attempt = Attempt(upsert=False)
-    assert (attempt.failed(Fault.DECOMPRESSION), attempt.unlimited) == (Step.AGAIN, True)
-    assert attempt.failed(Fault.DECOMPRESSION) is Step.PROBE
+    assert (attempt.failed(Fault.DECOMPRESSION), attempt.unlimited) == (NextStep.AGAIN, True)
+    assert attempt.failed(Fault.DECOMPRESSION) is NextStep.PROBE
 
 
 def test_the_databases_fault_is_repeated_for_ever():
     """An outage of hours ends no batch."""
     attempt = Attempt(upsert=False)
-    assert {Step.LATER} == {attempt.failed(fault) for fault in (Fault.DATABASE, Fault.SCHEMA) * 1000}
+    assert {NextStep.LATER} == {attempt.failed(fault) for fault in (Fault.DATABASE, Fault.SCHEMA) * 1000}
 
 
 def test_an_unknown_error_counts_only_while_the_database_answers():
     """After three such, the part is refused; a database that does not answer refuses nothing."""
     attempt = Attempt(upsert=False)
     for answered in (False, True, False, True, True):
-        assert attempt.failed(Fault.UNKNOWN) is Step.PROBE
+        assert attempt.failed(Fault.UNKNOWN) is NextStep.PROBE
         attempt.probed(answered=answered)
-    assert attempt.failed(Fault.UNKNOWN) is Step.REFUSED
+    assert attempt.failed(Fault.UNKNOWN) is NextStep.REFUSED

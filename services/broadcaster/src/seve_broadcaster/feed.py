@@ -20,15 +20,15 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from seve_runtime.errors import describe
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, first_of, pause
-from seve_runtime.nats.ack_subject import parse_ack_subject
-from seve_runtime.nats.direct import DirectClient, Frame
-from seve_runtime.nats.pull import PullRequest, encode_request, end_of, request_subject
+from seve_runtime.nats.direct import DirectClient, NatsMessage
+from seve_runtime.nats.pull import PullRequest, encode_request, end_of, parse_ack_subject, request_subject
 from seve_runtime.nats.topology import JOURNAL
 from seve_schema.position import Position
 from seve_schema.times import parse_time
 
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.stream.journal import journal_extent, read_message
+from seve_broadcaster.stream.extent import journal_extent
+from seve_broadcaster.stream.message import Message
 
 if TYPE_CHECKING:
     from nats.aio.subscription import Subscription
@@ -174,30 +174,30 @@ class Feed:
         request = PullRequest(BATCH, BATCH_BYTES, int(EXPIRES * 1e9), int(HEARTBEAT * 1e9))
         self._client.publish_direct(self._requests, encode_request(request), self._inbox)
 
-    def _take_of(self, inbox: str) -> Callable[[Frame], Awaitable[None]]:
-        async def take(frame: Frame) -> None:
+    def _take_of(self, inbox: str) -> Callable[[NatsMessage], Awaitable[None]]:
+        async def take(arrived: NatsMessage) -> None:
             if inbox != self._inbox or self._lost.is_set():
                 return
             self._received += 1
-            end = end_of(frame)
+            end = end_of(arrived)
             if end is None:
                 self._credit -= 1
-                self._message(frame)
-                self._turn += len(frame.data)
+                self._message(arrived)
+                self._turn += len(arrived.data)
                 if self._turn >= TURN_BYTES:
                     self._turn = 0
                     await asyncio.sleep(0)
             elif end == "refused":
-                self._lose(" ".join(frame.status))
+                self._lose(" ".join(arrived.status))
             elif end != "heartbeat":
-                self._credit -= int(frame.header("Nats-Pending-Messages") or self._credit)
+                self._credit -= int(arrived.header("Nats-Pending-Messages") or self._credit)
             if self._credit <= BATCH // 2 and not self._lost.is_set():
                 self._ask()
 
         return take
 
-    def _message(self, frame: Frame) -> None:
-        hub, sequence = self._hub, parse_ack_subject(frame.reply).sequence
+    def _message(self, arrived: NatsMessage) -> None:
+        hub, sequence = self._hub, parse_ack_subject(arrived.reply).sequence
         journal, head = hub.head
         if sequence != head + 1:
             if sequence <= head:
@@ -207,10 +207,13 @@ class Feed:
                 return
             hub.gap(Position(journal, sequence - 1))
         self._fresh = False
-        message = read_message(frame, Position(journal, sequence))
+        message = Message.read(Position(journal, sequence), arrived.subject, arrived.data)
         hub.publish(message)
         if not message.heads:
             self.malformed += 1
+            log.warning(
+                "unreadable message", subject=arrived.subject, sequence=sequence, error=message.fault or "no envelopes"
+            )
         elif not self._measured and self._at_head.is_set():
             self._measured = message.heads[0].received_at
             self._loop.call_soon(self._measure)

@@ -16,7 +16,7 @@ from nats.errors import MaxPayloadError
 from nats.js.errors import APIError, NotFoundError
 from seve_runtime.errors import describe
 from seve_runtime.lifecycle import Stop, pause
-from seve_runtime.nats.direct import DirectClient, Frame
+from seve_runtime.nats.direct import DirectClient, NatsMessage
 from seve_runtime.nats.stream_reader import reading
 from seve_runtime.nats.topology import LATEST
 from seve_schema.position import Position
@@ -62,7 +62,7 @@ class SnapshotStore:
         async with reading(self._client, LATEST) as stored:
             while chunk := await stored.chunk():
                 for item in chunk:
-                    checkpoint = max(checkpoint, self._take(item.frame.subject, item.frame.data, item.sequence))
+                    checkpoint = max(checkpoint, self._take(item.subject, item.data, item.sequence))
         self._forget()
         log.info("newest values restored", modules=len(self._hub.latest.modules), checkpoint=str(checkpoint))
         return checkpoint
@@ -90,8 +90,8 @@ class SnapshotStore:
         """Forget each module that `seve-writer forget` names, from now on."""
         await self._client.subscribe_direct(f"{FORGET_PREFIX}.*", self._told_to_forget)
 
-    async def _told_to_forget(self, frame: Frame) -> None:
-        name = module_of_token(frame.subject.partition(".")[2])
+    async def _told_to_forget(self, message: NatsMessage) -> None:
+        name = module_of_token(message.subject.partition(".")[2])
         self._hub.drop(name)
         log.info("module forgotten, as told", module=name)
 

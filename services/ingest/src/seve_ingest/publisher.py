@@ -18,7 +18,7 @@ from nats.js.errors import NotFoundError
 from seve_runtime.errors import describe
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import first_of
-from seve_runtime.nats.direct import DirectClient, Frame
+from seve_runtime.nats.direct import DirectClient, NatsMessage
 from seve_runtime.nats.topology import JOURNAL
 
 from seve_ingest import metrics
@@ -147,7 +147,7 @@ class Publisher:
             log.error("the journal lost messages that it had acknowledged", sequences=f"{last + 1} to {self._last}")
             self._last = last
 
-    async def _answered(self, answer: Frame) -> None:
+    async def _answered(self, answer: NatsMessage) -> None:
         number = int(answer.subject[len(self._inbox) + 1 :])
         ack = _pub_ack(answer.data) if answer.data else _NO_STREAM
         if ack.error is None:

@@ -1,7 +1,7 @@
-"""Decodes a journal message once, into the fields that the tables need.
+"""Journal messages as a writer fetches them, decoded once into the fields that the tables need.
 
 Total: each envelope of any message becomes a row, a report, ignored, or unreadable with the reason. Checks no value
-against the tables: the database does.
+against the tables: the database does. Acknowledges nothing: `journal.consumer` does.
 """
 
 from functools import lru_cache
@@ -9,18 +9,32 @@ from itertools import count, repeat
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
+from seve_runtime.nats.pull import parse_ack_subject
 from seve_schema.bodies import HardwareConfig, Presence, SensorConfig, SensorStatus, SystemConfig, SystemStatus
 from seve_schema.codec import split
 from seve_schema.envelope import IGNORED_BY_THE_WRITER, Kind
 from seve_schema.subjects import SubjectError, parse_subject
 from seve_schema.times import parse_time, to_micros
 
-from seve_writer.journal.message import JournalMessage
-
 T = TypeVar("T")
 
 Sample = tuple[str, str, str, int, float | None]
 """module, sensor type, hardware or "", time in microseconds since 1970, value."""
+
+
+class JournalMessage(msgspec.Struct, frozen=True):
+    """One NATS message. `ack` is the subject to acknowledge it on; `stored_ns` is when the journal stored it, in
+    nanoseconds since 1970; `delivered` counts deliveries from 1; `recreations` is how often the journal may have been
+    recreated before the message was received.
+    """
+
+    subject: str
+    data: bytes
+    ack: str
+    sequence: int
+    delivered: int
+    stored_ns: int
+    recreations: int = 0
 
 
 class _Measurement(msgspec.Struct, rename="camel", gc=False):
@@ -88,6 +102,12 @@ _reports: Final[dict[Kind, msgspec.json.Decoder[list[Report[Any]]]]] = {
     kind: msgspec.json.Decoder(list[report])  # type: ignore[valid-type]
     for kind, report in _REPORTS.items()
 }
+
+
+def read_message(subject: str, reply: str, data: bytes, recreations: int = 0) -> JournalMessage:
+    """Return the message that the consumer delivered. Raises ValueError for any other reply subject."""
+    ack = parse_ack_subject(reply)
+    return JournalMessage(subject, data, reply, ack.sequence, ack.delivered, ack.stored_ns, recreations)
 
 
 def read(message: JournalMessage) -> list[Unit]:

@@ -13,10 +13,9 @@ from seve_schema.times import MICROS
 
 from seve_writer import metrics
 from seve_writer.database.batch_writer import BatchWriter
-from seve_writer.decode import Unit, read, received_at
+from seve_writer.decode import JournalMessage, Unit, read, received_at
 from seve_writer.flush_rule import Batch, Waiting
 from seve_writer.journal.consumer import Consumer
-from seve_writer.journal.message import JournalMessage
 from seve_writer.journal.monitor import Monitor
 
 log = structlog.get_logger()

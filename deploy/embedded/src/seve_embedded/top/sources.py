@@ -128,7 +128,7 @@ async def _modules(client: DirectClient, info: StreamInfo) -> dict[str, int]:
     async with reading(client, JOURNAL, start=info.state.last_seq - NEWEST + 1) as stored:
         for message in await stored.chunk():
             try:
-                envelopes = _envelopes.decode(message.frame.data)
+                envelopes = _envelopes.decode(message.data)
             except msgspec.DecodeError:
                 continue
             for envelope in envelopes:

@@ -26,7 +26,7 @@ from nats.protocol.parser import Parser
 CRLF: Final = b"\r\n"
 
 
-class Frame(msgspec.Struct, gc=False):
+class NatsMessage(msgspec.Struct, gc=False):
     """A message as it arrived. `headers` is the whole block, beginning with `NATS/1.0`; empty if there is none."""
 
     subject: str
@@ -50,7 +50,7 @@ class Frame(msgspec.Struct, gc=False):
         return code, description
 
 
-Handler = Callable[[Frame], Awaitable[None]]
+Handler = Callable[[NatsMessage], Awaitable[None]]
 """Handles one message. The next is read after it returns, so it must not wait for an answer on its own connection."""
 
 
@@ -83,7 +83,7 @@ class DirectClient(Client):
         self._handlers.pop(str(sid).encode(), None)
 
     def publish_direct(self, subject: str, data: bytes, reply: str = "", headers: bytes = b"") -> None:
-        """Publish with the next write. `headers` is a block as in `Frame`; its names are not checked.
+        """Publish with the next write. `headers` is a block as in `NatsMessage`; its names are not checked.
 
         If nothing else waits, the command goes to the transport at once: nats-py's flusher costs a turn of a task.
         Never blocks: the caller has to bound what it has in flight. Raises as nats-py's `publish`.
@@ -176,7 +176,7 @@ class _DirectParser(Parser):
             await self.nc._process_msg(int(number), subject, reply, data, headers or None)  # noqa: SLF001
             return
         try:
-            await handler(Frame(subject.decode(), reply.decode(), data, headers))
+            await handler(NatsMessage(subject.decode(), reply.decode(), data, headers))
         except Exception as error:  # as nats-py treats its callbacks: report it, continue with the next message
             await self.nc._error_cb(error)  # noqa: SLF001
 

@@ -1,10 +1,13 @@
-"""Pull requests to a JetStream consumer: their subject, their body, and what ends them. Sends nothing itself."""
+"""The pull protocol of a JetStream consumer: requests, what ends them, and what a message's reply subject says of the
+message. The one parser of that subject. Sends nothing itself.
+"""
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
-from seve_runtime.nats.direct import Frame
+if TYPE_CHECKING:
+    from seve_runtime.nats.direct import NatsMessage
 
 End = Literal["completed", "expired", "heartbeat", "too_big", "refused"]
 """What a status message says of a request: nothing more comes within it, or (`heartbeat`) the server still serves it;
@@ -12,6 +15,12 @@ End = Literal["completed", "expired", "heartbeat", "too_big", "refused"]
 """
 
 _EXPIRED: Final = ("404", "408")
+
+_SHORT: Final = 9
+"""Tokens of `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<consumer sequence>.<ns>.<pending>`. The form of later
+servers has a domain and a hash of the account after `ACK`, and possibly one more token at the end.
+https://github.com/nats-io/nats-architecture-and-design, ADR-15.
+"""
 
 
 class PullRequest(msgspec.Struct, omit_defaults=True):
@@ -34,11 +43,11 @@ def request_subject(stream: str, consumer: str) -> str:
     return f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
 
 
-def end_of(frame: Frame) -> End | None:
+def end_of(message: "NatsMessage") -> End | None:
     """Return what a status message says, or None for a message of the stream."""
-    if frame.reply or not frame.headers.startswith(b"NATS/1.0 "):
+    if message.reply or not message.headers.startswith(b"NATS/1.0 "):
         return None
-    code, description = frame.status
+    code, description = message.status
     if code == "100":
         return "heartbeat"
     if "MaxBytes" in description:
@@ -46,3 +55,24 @@ def end_of(frame: Frame) -> End | None:
     if code in _EXPIRED:
         return "expired"
     return "completed" if "Completed" in description else "refused"
+
+
+class AckSubject(NamedTuple):
+    """`sequence` is the stream's; `delivered` counts from 1; `stored_ns` is when the stream took the message, in
+    nanoseconds since 1970; `pending` is how many messages the consumer has yet to deliver after this one.
+    """
+
+    sequence: int
+    delivered: int
+    stored_ns: int
+    pending: int
+
+
+def parse_ack_subject(reply: str) -> AckSubject:
+    """Read the reply subject of a message that a consumer delivered. Raises ValueError for any other subject."""
+    tokens = reply.split(".")
+    if len(tokens) < _SHORT or tokens[1] != "ACK":
+        raise ValueError(f"not delivered by a consumer: {reply[:64]!r}")
+    first = 4 if len(tokens) == _SHORT else 6
+    delivered, sequence, _, stored_ns, pending = map(int, tokens[first : first + 5])
+    return AckSubject(sequence, delivered, stored_ns, pending)

@@ -14,9 +14,8 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from seve_runtime.errors import describe
-from seve_runtime.nats.ack_subject import parse_ack_subject
-from seve_runtime.nats.direct import DirectClient, Frame
-from seve_runtime.nats.pull import End, PullRequest, encode_request, end_of, request_subject
+from seve_runtime.nats.direct import DirectClient, NatsMessage
+from seve_runtime.nats.pull import End, PullRequest, encode_request, end_of, parse_ack_subject, request_subject
 
 log = structlog.get_logger()
 
@@ -34,7 +33,8 @@ IDLE_SECONDS: Final = 60.0
 class StoredMessage(msgspec.Struct, frozen=True, gc=False):
     """A message with its sequence in the stream and the time of its storing, nanoseconds since 1970."""
 
-    frame: Frame
+    subject: str
+    data: bytes
     sequence: int
     stored_ns: int
 
@@ -67,18 +67,18 @@ class Pass:
             raise NatsError(self._fault)
         return self._chunk
 
-    async def take(self, frame: Frame) -> None:
+    async def take(self, message: NatsMessage) -> None:
         """Take an answer of the server: a message, or the early end of the request."""
-        end = end_of(frame)
+        end = end_of(message)
         if end is None:
-            ack = parse_ack_subject(frame.reply)
-            self._chunk.append(StoredMessage(frame, ack.sequence, ack.stored_ns))
+            ack = parse_ack_subject(message.reply)
+            self._chunk.append(StoredMessage(message.subject, message.data, ack.sequence, ack.stored_ns))
             self.pending = ack.pending
             self._left -= 1
             if not self._left:
                 self._done.set()
         elif end != "heartbeat":
-            self._ended(end, " ".join(frame.status))
+            self._ended(end, " ".join(message.status))
 
     def _ended(self, end: End, text: str) -> None:
         """Finish the chunk: the stream has no more messages, or the rest exceeds one request."""

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Final, Self
 
 import msgspec
+from seve_runtime.errors import describe
 from seve_schema.envelope import Kind
 from seve_schema.position import Position
+from seve_schema.subjects import SubjectError, parse_subject
 
 
 class Head(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -34,6 +36,7 @@ class Message(msgspec.Struct, gc=False):
     """Envelopes of one kind and any modules, at one journal position. `parts` are views of `data`.
 
     `encoded` has the frames of this message by audience (`seve_broadcaster.fanout`), for clients that want the same.
+    An unreadable message has no envelopes and keeps its place in the stream; `fault` says why.
     """
 
     position: Position
@@ -42,6 +45,7 @@ class Message(msgspec.Struct, gc=False):
     parts: list[msgspec.Raw]
     heads: Sequence[Head]
     encoded: dict[object, bytes]
+    fault: str = ""
 
     @classmethod
     def decode(cls, position: Position, kind: Kind, data: bytes) -> Self:
@@ -50,6 +54,9 @@ class Message(msgspec.Struct, gc=False):
         return cls(position, kind, data, _parts.decode(data), heads, {})
 
     @classmethod
-    def unreadable(cls, position: Position) -> Self:
-        """Return a message without envelopes: it keeps its place in the stream."""
-        return cls(position, "other", b"[]", [], [], {})
+    def read(cls, position: Position, subject: str, data: bytes) -> Self:
+        """Decode a message of the journal, whatever its subject and bytes."""
+        try:
+            return cls.decode(position, parse_subject(subject)[1], data)
+        except (msgspec.DecodeError, SubjectError, UnicodeError) as error:
+            return cls(position, "other", b"[]", [], [], {}, describe(error))

@@ -22,7 +22,8 @@ from seve_schema.position import Position
 
 from seve_broadcaster.fanout import catchup
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.stream.journal import journal_extent, read_message
+from seve_broadcaster.stream.extent import journal_extent
+from seve_broadcaster.stream.message import Message
 from seve_broadcaster.websocket.connection import Peer
 
 log = structlog.get_logger()
@@ -121,7 +122,7 @@ class JournalReplay:
                 riders = _staying(await _with_room(riders))
                 if not riders or item.sequence > self._hub.head.sequence:
                     return []
-                message = read_message(item.frame, Position(journal, item.sequence))
+                message = Message.read(Position(journal, item.sequence), item.subject, item.data)
                 self.messages += 1
                 for rider in riders:
                     catchup.replay(self._hub, rider.peer.client, message)

@@ -106,8 +106,8 @@ async def _dead_letters(client: DirectClient, filters: Filters, limit: int) -> A
             for message in chunk:
                 if message.sequence > last or limit <= 0:
                     return
-                reason = message.frame.subject.rpartition(".")[2]
-                dead_letter = StoredDeadLetter(message.sequence, reason, decode_deadletter(message.frame.data))
+                reason = message.subject.rpartition(".")[2]
+                dead_letter = StoredDeadLetter(message.sequence, reason, decode_deadletter(message.data))
                 if filters.accept(dead_letter):
                     limit -= 1
                     yield dead_letter

@@ -86,7 +86,7 @@ async def _read(client: DirectClient, subjects: list[str], start: int, end: int)
     stretch: list[bytes] = []
     async with reading(client, JOURNAL, start=start, subjects=subjects) as stored:
         while chunk := await stored.chunk():
-            stretch += [each.frame.data for each in chunk if each.sequence <= end]
+            stretch += [each.data for each in chunk if each.sequence <= end]
             if chunk[-1].sequence >= end:
                 break
     return stretch

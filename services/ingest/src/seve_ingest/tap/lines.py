@@ -33,9 +33,9 @@ def of_journal(message: StoredMessage, modules: frozenset[str]) -> Iterator[list
     """Lines of each envelope of a journal message; of bytes that are none, one block that says so."""
     stored = message.stored_ns // 1000
     try:
-        envelopes = decode_envelopes(message.frame.data)
+        envelopes = decode_envelopes(message.data)
     except ValueError as error:
-        yield [f"{_clock(stored)}  {message.sequence}  no envelopes: {error}", repr(message.frame.data[:MOST_PAYLOAD])]
+        yield [f"{_clock(stored)}  {message.sequence}  no envelopes: {error}", repr(message.data[:MOST_PAYLOAD])]
         return
     for place, envelope in enumerate(envelopes):
         if not modules or envelope.module_id in modules:
@@ -45,7 +45,7 @@ def of_journal(message: StoredMessage, modules: frozenset[str]) -> Iterator[list
 def of_dead(message: StoredMessage, modules: frozenset[str]) -> Iterator[list[str]]:
     """Lines of a dead letter; none where no level of its topic is one of `modules`, if any."""
     dead_letter = StoredDeadLetter(
-        message.sequence, message.frame.subject.rpartition(".")[2], decode_deadletter(message.frame.data)
+        message.sequence, message.subject.rpartition(".")[2], decode_deadletter(message.data)
     )
     if modules and modules.isdisjoint(dead_letter.topic.split("/")):
         return

@@ -17,10 +17,10 @@ from seve_runtime.rate_limit import Throttle
 
 from seve_writer import metrics
 from seve_writer.database.chips import ChipChange, changes
-from seve_writer.database.retry_policy import Attempt, Step
+from seve_writer.database.retry_policy import Attempt, NextStep
 from seve_writer.database.sqlstate import Fault, classify
 from seve_writer.database.store import Store
-from seve_writer.database.transaction import Counts, Transaction, dead_letter_transaction, earliest, plan
+from seve_writer.database.transaction import LedgerCounts, Transaction, dead_letter_transaction, earliest, plan
 from seve_writer.deadletters import DeadLetters
 from seve_writer.decode import Unit, Unreadable
 from seve_writer.errors import SchemaError
@@ -99,7 +99,7 @@ class BatchWriter:
                 whole = part[half - 1].message.sequence != part[half].message.sequence
                 parts += [(part[half:], ending), (part[:half], whole)]
 
-    async def _commit(self, transaction: Transaction, *, last: bool = False) -> Counts:
+    async def _commit(self, transaction: Transaction, *, last: bool = False) -> LedgerCounts:
         """Retry one transaction until it is committed. Raises Stopped, and PartRefused unless `last`: if the database
         refuses a transaction with nothing but a ledger row, the schema is at fault.
         """
@@ -123,17 +123,17 @@ class BatchWriter:
     async def _next(self, attempt: Attempt, error: Exception, *, last: bool) -> None:
         fault, sqlstate = judge(error)
         step = attempt.failed(fault)
-        if step is Step.REFUSED and last:
+        if step is NextStep.REFUSED and last:
             fault, step = Fault.SCHEMA, attempt.failed(Fault.SCHEMA)
-        if step is Step.REFUSED:
+        if step is NextStep.REFUSED:
             raise PartRefused(sqlstate, describe(error))
         metrics.RETRIES.labels(fault.value, sqlstate or "none").inc()
-        if step is Step.AGAIN:
+        if step is NextStep.AGAIN:
             metrics.UPSERTS.labels(fault.value).inc()
             return
         self._tell(fault, sqlstate, error, attempt.failures)
         await self._pause(attempt.failures)
-        if step is Step.PROBE:
+        if step is NextStep.PROBE:
             attempt.probed(answered=await self._answers())
 
     def _tell(self, fault: Fault, sqlstate: str | None, error: Exception, failures: int) -> None:
@@ -195,7 +195,7 @@ def judge(error: Exception) -> tuple[Fault, str | None]:
     return classify(sqlstate), sqlstate
 
 
-def _count(counts: Counts) -> None:
+def _count(counts: LedgerCounts) -> None:
     for outcome in ("inserted", "updated", "replaced", "dead", "ignored"):
         if amount := getattr(counts, outcome):
             metrics.ENVELOPES.labels(outcome).inc(amount)

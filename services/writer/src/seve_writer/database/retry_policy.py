@@ -11,7 +11,7 @@ UNKNOWN_ATTEMPTS = 3
 """Retries after an error of unknown cause, counted only while the database answers a probe."""
 
 
-class Step(Enum):
+class NextStep(Enum):
     """The next step of an attempt."""
 
     AGAIN = "again"
@@ -33,20 +33,20 @@ class Attempt:
     failures: int = 0
     unknown: int = field(default=0)
 
-    def failed(self, fault: Fault) -> Step:
+    def failed(self, fault: Fault) -> NextStep:
         """Record a failure and return the next step."""
         if fault is Fault.CONFLICT and not self.upsert:
             self.upsert = True
-            return Step.AGAIN
+            return NextStep.AGAIN
         if fault is Fault.DECOMPRESSION and not self.unlimited:
             self.unlimited = True
-            return Step.AGAIN
+            return NextStep.AGAIN
         if fault in (Fault.ROW, Fault.CONFLICT):
-            return Step.REFUSED
+            return NextStep.REFUSED
         self.failures += 1
         if fault in (Fault.UNKNOWN, Fault.DECOMPRESSION):
-            return Step.REFUSED if self.unknown >= UNKNOWN_ATTEMPTS else Step.PROBE
-        return Step.LATER
+            return NextStep.REFUSED if self.unknown >= UNKNOWN_ATTEMPTS else NextStep.PROBE
+        return NextStep.LATER
 
     def probed(self, *, answered: bool) -> None:
         """Record whether the database answered after a failure of unknown cause: only then the failure counts."""

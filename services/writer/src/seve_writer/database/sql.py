@@ -1,16 +1,21 @@
 """The SQL of one transaction, as text for the simple protocol: several statements travel in one message, and nothing is
 prepared, which is what a transaction-pooling PgBouncer requires. Text of devices is passed as one quoted JSON literal.
+And the data of its binary COPY, in which the names of a series are cached, because they repeat.
+
+Format of COPY: https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from itertools import groupby
+from struct import Struct
 from typing import Any, Final
 
 from seve_schema.codec import encode
 from seve_schema.times import format_time
 
 from seve_writer.database.device_state import Patch
-from seve_writer.database.transaction import Counts, Transaction
+from seve_writer.database.transaction import LedgerCounts, Row, Transaction
 
 Quote = Callable[[str], str]
 """Text as a literal of SQL, with its quotes."""
@@ -27,6 +32,11 @@ KEYS: Final = {
 WITHOUT_DECOMPRESSION_LIMIT: Final = "SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
 
 CHIPS: Final = "SELECT module_id, chip_id FROM device_system_status WHERE module_id = ANY (%s) AND chip_id IS NOT NULL"
+
+COPY: Final = (
+    "COPY measurements (module_id, sensor_type, hardware_id, time, value, position) FROM STDIN (FORMAT binary)"
+)
+"""The statement that takes the data of `copy_data`."""
 
 UPSERT: Final = """
 WITH put AS (
@@ -48,6 +58,14 @@ WITH known AS (
 ) SELECT number FROM known UNION ALL SELECT number FROM added
 """
 """The number of a journal, given at its first transaction. Empty where another writer gives one at this moment."""
+
+_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_TRAILER: Final = b"\xff\xff"
+_EPOCH: Final = 946_684_800_000_000
+"""2000-01-01 in microseconds since 1970: PostgreSQL's epoch."""
+_tail: Final = Struct("!iqidiq")
+_null: Final = Struct("!iqiiq")
+_length: Final = Struct("!i")
 
 
 def states(transaction: Transaction, quote: Quote) -> list[str]:
@@ -93,7 +111,7 @@ def _record(patch: Patch, keys: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def ledger(transaction: Transaction, counts: Counts) -> str:
+def ledger(transaction: Transaction, counts: LedgerCounts) -> str:
     """Return the statement that inserts the transaction's ledger row."""
     sequences = ",".join(f"[{first},{last}]" for first, last in transaction.sequences)
     earliest = "NULL" if transaction.earliest is None else f"'{format_time(transaction.earliest)}'"
@@ -102,3 +120,23 @@ def ledger(transaction: Transaction, counts: Counts) -> str:
         f" ('{format_time(transaction.journal)}', '{{{sequences}}}', {counts.received}, {counts.inserted},"
         f" {counts.updated}, {counts.replaced}, {counts.dead}, {counts.ignored}, {earliest})"
     )
+
+
+@lru_cache(maxsize=65536)
+def _series(module_id: str, sensor_type: str, hardware_id: str) -> bytes:
+    fields = (text.encode() for text in (module_id, sensor_type, hardware_id))
+    return b"\x00\x06" + b"".join(_length.pack(len(field)) + field for field in fields)
+
+
+def copy_data(rows: Iterable[Row], base: int) -> bytes:
+    """Return all data of a COPY of `rows`, in their order. `base` is the position before their journal's first."""
+    series, tail, null = _series, _tail.pack, _null.pack
+    parts = [_HEADER]
+    for module_id, sensor_type, hardware_id, time, value, sequence in rows:
+        parts.append(series(module_id, sensor_type, hardware_id))
+        if value is None:
+            parts.append(null(8, time - _EPOCH, -1, 8, base + sequence))
+        else:
+            parts.append(tail(8, time - _EPOCH, 8, value, 8, base + sequence))
+    parts.append(_TRAILER)
+    return b"".join(parts)

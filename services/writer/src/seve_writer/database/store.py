@@ -14,9 +14,9 @@ from seve_runtime.settings import Secret
 from seve_schema.position import SEQUENCE_BITS
 from seve_schema.times import format_time
 
-from seve_writer.database import binary_copy, sql
+from seve_writer.database import sql
 from seve_writer.database.multi_statement import run
-from seve_writer.database.transaction import Counts, Transaction, outcome
+from seve_writer.database.transaction import LedgerCounts, Transaction, outcome
 
 Verify = Callable[[AsyncConnection[Any]], Awaitable[None]]
 
@@ -31,7 +31,7 @@ class Store:
         self._connection: AsyncConnection[Any] | None = None
         self._bases: dict[int, int] = {}
 
-    async def write(self, transaction: Transaction, *, upsert: bool = False, unlimited: bool = False) -> Counts:
+    async def write(self, transaction: Transaction, *, upsert: bool = False, unlimited: bool = False) -> LedgerCounts:
         """Run one transaction: with `upsert` if rows may exist already, with `unlimited` to lift TimescaleDB's limit.
 
         Raises psycopg.Error, SchemaError or TimeoutError. After a lost connection or a timeout it is unknown whether
@@ -69,7 +69,7 @@ class Store:
 
     async def _transact(
         self, connection: AsyncConnection[Any], transaction: Transaction, *, upsert: bool, unlimited: bool
-    ) -> Counts:
+    ) -> LedgerCounts:
         begin = ["BEGIN", sql.WITHOUT_DECOMPRESSION_LIMIT] if unlimited else ["BEGIN"]
         base = await self._base(connection, transaction.journal) if transaction.rows else 0
         fresh = changed = 0
@@ -85,8 +85,8 @@ class Store:
             await run(connection, [sql.ledger(transaction, counts), "COMMIT"])
             return counts
         counts = outcome(transaction, inserted=len(transaction.rows), updated=0, fresh=fresh, changed=changed)
-        copy = [binary_copy.COPY] if transaction.rows else []
-        copied = binary_copy.encode(transaction.rows, base)
+        copy = [sql.COPY] if transaction.rows else []
+        copied = sql.copy_data(transaction.rows, base)
         await run(connection, [*begin, sql.ledger(transaction, counts), *copy, "COMMIT"], copied)
         return counts
 

@@ -14,7 +14,7 @@ Row = tuple[str, str, str, int, float | None, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class LedgerCounts:
     """The ledger's counts, in envelopes. `received` is the sum of the others."""
 
     inserted: int = 0
@@ -41,7 +41,7 @@ class Transaction:
     rows: list[Row]
     rounds: list[list[Patch]]
     reports: int
-    counts: Counts
+    counts: LedgerCounts
     redelivered: bool
     earliest: int | None = None
     chips: Chips = field(default_factory=dict)
@@ -79,7 +79,7 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True, earliest: 
         rows=sorted(rows.values()),
         rounds=rounds(states) if states else [],
         reports=reports,
-        counts=Counts(replaced=samples - len(rows), ignored=ignored, dead=dead),
+        counts=LedgerCounts(replaced=samples - len(rows), ignored=ignored, dead=dead),
         redelivered=any(unit.message.delivered > 1 for unit in units),
         earliest=earliest,
         chips=reported(states) if states else {},
@@ -89,10 +89,10 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True, earliest: 
 def dead_letter_transaction(unit: Unit, journal: int, *, ending: bool, earliest: int | None = None) -> Transaction:
     """Return the transaction that counts one envelope as dead, after the database refused its row."""
     sequences = _ended([unit], ending=ending)
-    return Transaction(journal, sequences, [], [], 0, Counts(dead=1), redelivered=False, earliest=earliest)
+    return Transaction(journal, sequences, [], [], 0, LedgerCounts(dead=1), redelivered=False, earliest=earliest)
 
 
-def outcome(transaction: Transaction, *, inserted: int, updated: int, fresh: int, changed: int) -> Counts:
+def outcome(transaction: Transaction, *, inserted: int, updated: int, fresh: int, changed: int) -> LedgerCounts:
     """Return the counts after the run: rows inserted and updated, reports that created (`fresh`) or changed a row.
 
     Each of the others was older than what is there: it counts as replaced.

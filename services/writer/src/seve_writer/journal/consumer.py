@@ -19,12 +19,12 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from seve_runtime.errors import describe
 from seve_runtime.lifecycle import Stop, first_of, pause
-from seve_runtime.nats.direct import DirectClient, Frame
+from seve_runtime.nats.direct import DirectClient, NatsMessage
 from seve_runtime.nats.pull import End, PullRequest, encode_request, end_of, request_subject
 from seve_runtime.nats.topology import JOURNAL, WRITER
 
 from seve_writer import metrics
-from seve_writer.journal.message import JournalMessage, read_message
+from seve_writer.decode import JournalMessage, read_message
 
 log = structlog.get_logger()
 
@@ -159,12 +159,12 @@ class Consumer:
         request = encode_request(PullRequest(room, room_bytes, expires=int(EXPIRES * 1e9)))
         self._client.publish_direct(REQUEST_SUBJECT, request, f"{self._inbox}.{self._requests}")
 
-    async def _receive(self, frame: Frame) -> None:
-        end = end_of(frame)
+    async def _receive(self, arrived: NatsMessage) -> None:
+        end = end_of(arrived)
         if end is not None:
-            self._ended(frame, end)
+            self._ended(arrived, end)
             return
-        message = read_message(frame.subject, frame.reply, frame.data, self.recreations)
+        message = read_message(arrived.subject, arrived.reply, arrived.data, self.recreations)
         self._left -= 1
         if self._left <= 0:
             self._answered.set()
@@ -175,11 +175,11 @@ class Consumer:
         self._bytes += len(message.data)
         self._arrived(message)
 
-    def _ended(self, frame: Frame, end: End) -> None:
+    def _ended(self, status: NatsMessage, end: End) -> None:
         """Note the end of the current request: expired, bytes exhausted, or refused."""
-        if frame.subject.endswith(f".{self._requests}"):
+        if status.subject.endswith(f".{self._requests}"):
             self._too_big = end == "too_big"
-            self._refused = " ".join(frame.status) if end == "refused" else ""
+            self._refused = " ".join(status.status) if end == "refused" else ""
             self._answered.set()
 
     def acknowledge(self, messages: Iterable[JournalMessage]) -> None:

@@ -21,8 +21,7 @@ from seve_runtime.nats.stream_reader import reading
 from seve_runtime.nats.topology import JOURNAL
 
 from seve_writer.database.device_state import Patch, log_line, patches
-from seve_writer.decode import LogLine, Report, Unit, Unreadable, read
-from seve_writer.journal.message import JournalMessage
+from seve_writer.decode import JournalMessage, LogLine, Report, Unit, Unreadable, read
 from seve_writer.settings import AuditSettings
 
 EVERY: Final = 0.5
@@ -105,7 +104,7 @@ async def _messages(client: DirectClient, transaction: Transaction) -> list[Jour
     ranges = transaction["sequences"]
     async with reading(client, JOURNAL, start=ranges[0].lower) as stored:
         return [
-            JournalMessage(each.frame.subject, each.frame.data, "", each.sequence, 1, each.stored_ns)
+            JournalMessage(each.subject, each.data, "", each.sequence, 1, each.stored_ns)
             for each in await stored.chunk()
             if any(each.sequence in span for span in ranges)
         ]
