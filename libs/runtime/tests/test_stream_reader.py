@@ -1,10 +1,12 @@
 """A pass over a real stream: all that is there, in order, in chunks; and an end where the end is."""
 
+import asyncio
+
 import pytest
 from nats.errors import Error as NatsError
 from seve_runtime.nats import stream_reader as reading_module
-from seve_runtime.nats.direct import DirectClient
-from seve_runtime.nats.stream_reader import CHUNK, reading
+from seve_runtime.nats.direct import DirectClient, NatsMessage
+from seve_runtime.nats.stream_reader import CHUNK, Pass, reading
 from support.conditions import eventually
 from support.proxy import proxied
 
@@ -77,6 +79,26 @@ async def test_a_chunk_is_bounded_in_bytes(client, monkeypatch):
     chunks = await read(client)
     assert [number for chunk in chunks for number in chunk] == list(range(25))
     assert max(map(len, chunks)) <= 11
+
+
+class LateServer:
+    """Answers a request with the end of the one before, and then with its message."""
+
+    def publish_direct(self, _subject, _request, _inbox):
+        completed = b"NATS/1.0 409 Batch Completed\r\nNats-Pending-Messages: 0\r\n\r\n"
+        ack = "$JS.ACK.S.reader.1.7.7.1764500000000000000.0"
+        self.coming = [NatsMessage("inbox", "", b"", completed), NatsMessage("s.odd.7", ack, b"x")]
+
+
+async def test_the_late_end_of_a_request_ends_no_other_chunk():
+    """The server says that a request is completed after its last message."""
+    server = LateServer()
+    stored = Pass(server, "requests", "inbox", 1)
+    chunk = asyncio.ensure_future(stored.chunk())
+    await asyncio.sleep(0)
+    for message in server.coming:
+        await stored.take(message)
+    assert [each.sequence for each in await chunk] == [7]
 
 
 async def test_a_consumer_that_is_gone_is_an_error(client):

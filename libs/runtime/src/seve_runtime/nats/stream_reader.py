@@ -26,6 +26,11 @@ CHUNK_BYTES: Final = 16 << 20
 """Bytes per request, more than NATS accepts in one message."""
 
 CHUNK_SECONDS: Final = 5.0
+_LATE: Final = ("heartbeat", "completed")
+"""Statuses that end no chunk. The server says `completed` after the last message of a request, so that it may come
+within the next one.
+"""
+
 IDLE_SECONDS: Final = 60.0
 """Seconds after which NATS deletes the consumer of a reader that died."""
 
@@ -77,7 +82,7 @@ class Pass:
             self._left -= 1
             if not self._left:
                 self._done.set()
-        elif end != "heartbeat":
+        elif end not in _LATE:
             self._ended(end, " ".join(message.status))
 
     def _ended(self, end: End, text: str) -> None:
