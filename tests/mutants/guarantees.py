@@ -213,8 +213,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "what a slow client missed is not told",
-        f"{BROADCASTER}/fanout/hub.py",
-        "        client.pending.append(frames.skipped(start, stand, client.missed))\n",
+        f"{BROADCASTER}/fanout/slow_client.py",
+        "    client.pending.append(frames.skipped(start, stand, client.missed))\n",
         "",
         (f"{BROADCASTER_TESTS}/test_catchup.py",),
     ),

@@ -10,6 +10,7 @@ from random import Random
 
 import msgspec
 from seve_broadcaster.auth.grants import Grant
+from seve_broadcaster.fanout import subscriptions
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Pace, Subscriber
 from seve_broadcaster.protocol.requests import Subscribe
@@ -144,7 +145,7 @@ class Screen:
         served = Served(hub, replay)
         self.peer = Peer(self._loop, self, served)
         hub.join(self.peer.client)
-        hub.subscribe(self.peer.client, Subscribe(modules=self.modules, since=self.since))
+        subscriptions.subscribe(hub, self.peer.client, Subscribe(modules=self.modules, since=self.since))
         served.advance(self.peer)
 
     def cut(self) -> None:

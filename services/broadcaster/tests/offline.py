@@ -1,6 +1,7 @@
 """A hub and its clients without a network: what a client is told is read back from the bytes written to it."""
 
 from seve_broadcaster.auth.grants import Grant
+from seve_broadcaster.fanout import subscriptions
 from seve_broadcaster.fanout.catchup import advance
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Subscriber
@@ -49,7 +50,7 @@ def say(hub, *envelopes):
 
 
 def subscribe(hub, client, *modules, budget=1 << 20, **options):
-    hub.subscribe(client, Subscribe(modules=frozenset(modules), **options))
+    subscriptions.subscribe(hub, client, Subscribe(modules=frozenset(modules), **options))
     return advance(hub, client, budget)
 
 

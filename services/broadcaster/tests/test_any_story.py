@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seve_broadcaster.auth.grants import Grant
+from seve_broadcaster.fanout import slow_client, subscriptions
 from seve_broadcaster.fanout.catchup import Step, advance, lose, replay
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Pace, Subscriber
@@ -96,11 +97,11 @@ def play(wanted, operations, memory):
     hub, numbers = a_hub(memory), count(1)
     world = World(hub, [Screen(one, a_client(hub)) for one in wanted])
     for screen in world.screens:
-        hub.subscribe(screen.client, screen.wanted)
+        subscriptions.subscribe(hub, screen.client, screen.wanted)
     for operation, *rest in operations:
         tell(world, operation, rest, numbers)
     for screen in world.screens:
-        hub.relieve(screen.client)
+        slow_client.relieve(hub, screen.client)
         while screen.client.pace is Pace.BEHIND:
             step(world, screen, 1000)
         screen.read()
@@ -125,9 +126,9 @@ def tell(world, operation, rest, numbers):
     else:
         screen = world.screens[rest[0]]
         if operation == "full":
-            hub.overflow(screen.client)
+            slow_client.overflow(hub, screen.client)
         elif operation == "drained":
-            hub.relieve(screen.client)
+            slow_client.relieve(hub, screen.client)
         elif operation == "advance" and screen.client.pace is Pace.BEHIND:
             step(world, screen, rest[1])
         elif operation == "resume":
@@ -188,7 +189,7 @@ def resume(world, screen, unread):
     screen.client = a_client(world.hub)
     wanted = screen.wanted
     again = Subscribe(modules=wanted.modules, sensors=wanted.sensors, batch=wanted.batch, since=since)
-    world.hub.subscribe(screen.client, again)
+    subscriptions.subscribe(world.hub, screen.client, again)
 
 
 def number_of(data):
@@ -269,9 +270,9 @@ def test_only_subscribed_and_granted_envelopes_are_sent(allowed, operations):
         if operation == "say":
             say(hub, *(envelope(module, number) for module in rest))
         elif operation == "full":
-            hub.overflow(client)
+            slow_client.overflow(hub, client)
         elif operation == "drained":
-            hub.relieve(client)
+            slow_client.relieve(hub, client)
         elif operation == "advance" and client.pace is Pace.BEHIND:
             advance(hub, client, rest[0])
         sent = {frame["data"]["moduleId"] for frame in client.sink.frames[before:] if "data" in frame}
@@ -282,11 +283,11 @@ def ask(hub, client, operation, rest):
     """Say it to the hub; return the code of its refusal, if any."""
     try:
         if operation == "subscribe":
-            hub.subscribe(client, Subscribe(modules=rest[0]))
+            subscriptions.subscribe(hub, client, Subscribe(modules=rest[0]))
         elif operation == "since":
-            hub.subscribe(client, Subscribe(modules=rest[0], since=Token(Position(JOURNAL, rest[1]), 0)))
+            subscriptions.subscribe(hub, client, Subscribe(modules=rest[0], since=Token(Position(JOURNAL, rest[1]), 0)))
         elif operation == "unsubscribe":
-            hub.unsubscribe(client, Unsubscribe(modules=rest[0]))
+            subscriptions.unsubscribe(hub, client, Unsubscribe(modules=rest[0]))
     except Refusal as refusal:
         return refusal.code
     return None

@@ -1,6 +1,7 @@
 """How a client comes to the head: one that resumes, from memory or from the journal, and one that was too slow."""
 
 import pytest
+from seve_broadcaster.fanout import slow_client, subscriptions
 from seve_broadcaster.fanout.catchup import Step, advance, flush, forward, lose, replay
 from seve_broadcaster.protocol.requests import Subscribe, Unsubscribe
 from seve_broadcaster.stream.message import Message
@@ -29,7 +30,7 @@ def test_a_token_ahead_of_the_stream_cannot_be_resumed_from():
     hub = a_hub()
     say(hub, envelope("a", 1.0))
     client = a_client(hub)
-    hub.subscribe(client, Subscribe(modules=frozenset({"a"}), since=Token(Position(JOURNAL + 1, 5), 0)))
+    subscriptions.subscribe(hub, client, Subscribe(modules=frozenset({"a"}), since=Token(Position(JOURNAL + 1, 5), 0)))
     assert advance(hub, client, 1 << 20) is Step.DONE
     assert events(client) == ["gap", "subscribed", "mqtt-message", "live"]
 
@@ -64,11 +65,11 @@ def test_a_slow_client_gets_a_count_and_the_newest_values():
     client = a_client(hub)
     subscribe(hub, client, "a")
     say(hub, envelope("a", 1.0))
-    hub.overflow(client)
+    slow_client.overflow(hub, client)
     for value in (2.0, 3.0, 4.0):
         say(hub, envelope("a", value), envelope("a", 0.0, sensor="x"))
     say(hub, envelope("a", 5.0, sensor="t"))
-    hub.relieve(client)
+    slow_client.relieve(hub, client)
     assert advance(hub, client, 1 << 20) is Step.DONE
     skipped = client.sink.frames[3]
     assert (skipped["event"], skipped["count"]) == ("skipped", 7)
@@ -92,8 +93,8 @@ def test_a_second_module_with_a_newer_token_loses_nothing_of_the_first():
     for value in range(1, 9):
         say(hub, envelope("a", float(value)), envelope("b", value + 0.5))
     client = a_client(hub)
-    hub.subscribe(client, Subscribe(modules=frozenset({"a"}), since=Token(Position(JOURNAL, 1), WHOLE)))
-    hub.subscribe(client, Subscribe(modules=frozenset({"b"}), since=Token(Position(JOURNAL, 5), 0)))
+    subscriptions.subscribe(hub, client, Subscribe(modules=frozenset({"a"}), since=Token(Position(JOURNAL, 1), WHOLE)))
+    subscriptions.subscribe(hub, client, Subscribe(modules=frozenset({"b"}), since=Token(Position(JOURNAL, 5), 0)))
     assert advance(hub, client, 1 << 20) is Step.DONE
     assert [value for value in values(client) if value % 1 == 0] == [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
     assert [value for value in values(client) if value % 1] == [5.5, 6.5, 7.5, 8.5]
@@ -221,9 +222,9 @@ def test_a_gap_is_sent_only_if_a_subscription_lacks_messages_in_it():
         say(hub, envelope("a", 1.0))
         hub.gap(Position(JOURNAL, 5))
         client = a_client(hub)
-        hub.subscribe(client, Subscribe(modules=frozenset({"a"}), since=end_of(START)))
-        hub.subscribe(client, Subscribe(modules=frozenset({"b"})))
-        hub.unsubscribe(client, Unsubscribe(modules=frozenset({"a"})))
+        subscriptions.subscribe(hub, client, Subscribe(modules=frozenset({"a"}), since=end_of(START)))
+        subscriptions.subscribe(hub, client, Subscribe(modules=frozenset({"b"})))
+        subscriptions.unsubscribe(hub, client, Unsubscribe(modules=frozenset({"a"})))
         assert client.subscriptions["b"].floor == end_of(hub.head)
         if not in_memory:
             flush(hub, client, 1 << 20)

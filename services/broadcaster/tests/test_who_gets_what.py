@@ -1,6 +1,7 @@
 """What a subscription brings, whom it is refused, and how it ends."""
 
 import pytest
+from seve_broadcaster.fanout import subscriptions
 from seve_broadcaster.fanout.catchup import Step, advance
 from seve_broadcaster.protocol.requests import Refusal, Unsubscribe
 from support.broadcasting import envelope
@@ -49,12 +50,12 @@ def test_unsubscribing_drops_pending_values_too():
     client = a_client(hub)
     assert subscribe(hub, client, "a", budget=1) is Step.MORE
     advance(hub, client, 1)
-    hub.unsubscribe(client, Unsubscribe(modules=frozenset({"a"})))
+    subscriptions.unsubscribe(hub, client, Unsubscribe(modules=frozenset({"a"})))
     advance(hub, client, 1 << 20)
     say(hub, envelope("a", 3.0))
     assert values(client) == [1.0]
     with pytest.raises(Refusal, match="not_subscribed"):
-        hub.unsubscribe(client, Unsubscribe(modules=frozenset({"a"})))
+        subscriptions.unsubscribe(hub, client, Unsubscribe(modules=frozenset({"a"})))
 
 
 def test_a_message_of_many_modules_goes_to_each_client_in_the_order_of_the_journal():

@@ -2,7 +2,8 @@
 
 Each call runs within one turn of the loop, so that all frames to a client agree on the head of the stream: a snapshot
 holds everything up to the head, and live messages begin behind it. Frames and values for a client that is not live are
-kept with it as `pending`, and sent by `catchup`. Waits for nothing and reads no socket.
+kept with it as `pending`, and sent by `catchup`; `slow_client` has the rule for a connection that cannot keep up. Waits
+for nothing and reads no socket.
 """
 
 from collections import deque
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 
 from seve_schema.position import Position, Token, end_of
 
-from seve_broadcaster.fanout.subscriber import Pace, Snapshot, Subscriber, Subscription
+from seve_broadcaster.fanout.subscriber import Pace, Snapshot, Subscriber
 from seve_broadcaster.fanout.subscription_index import SubscriptionIndex
 from seve_broadcaster.protocol import frames
-from seve_broadcaster.protocol.requests import EVERYTHING, Refusal, Subscribe, Unsubscribe
+from seve_broadcaster.protocol.requests import EVERYTHING
 from seve_broadcaster.snapshot.snapshot import EARLIEST, LatestValues
 from seve_broadcaster.stream.message import Message
 from seve_broadcaster.stream.replay_buffer import Gap, ReplayBuffer
@@ -47,7 +48,7 @@ class Hub:
         self.clients: set[Subscriber] = set()
         self.silent: set[str] = set()
         self.counts = Counts()
-        self._max_subscriptions = max_subscriptions
+        self.max_subscriptions = max_subscriptions
 
     # the stream
 
@@ -121,64 +122,6 @@ class Hub:
         client.pending.clear()
         self.clients.discard(client)
 
-    def subscribe(self, client: Subscriber, asked: Subscribe) -> None:
-        """Grant the subscription as far as the client may see its modules. New modules get a snapshot; with `since`,
-        the messages since that token follow instead.
-
-        Leaves the client BEHIND, with frames and values pending for `catchup.advance`. Raises Refusal if nothing can be
-        granted; otherwise tells the client which part is refused.
-        """
-        granted = self._granted(client, asked)
-        stand = self._fall_behind(client)
-        client.changes += 1
-        since = asked.since
-        if since is not None and (since.position.journal != self.head.journal or since > stand):
-            since = None
-        self._change(client, asked, granted, since)
-        if since is None:
-            at = frames.snapshot_at(self.head)
-            if asked.since is not None:  # a token of another journal, or of one that was set back
-                client.pending.append(
-                    frames.gap(asked.since, stand)
-                )  # before the new token: who breaks off is told again
-            client.pending.append(frames.subscribed(granted, at))
-            self.show(client, granted, at, until=stand)
-        else:
-            self._follow(client, granted, since)
-        client.greeting = True
-
-    def unsubscribe(self, client: Subscriber, asked: Unsubscribe) -> None:
-        """End subscriptions. Raises Refusal for a name that is not subscribed."""
-        names = set(client.subscriptions) if EVERYTHING in asked.modules else asked.modules & set(client.subscriptions)
-        client.changes += 1
-        for name in names:
-            del client.subscriptions[name]
-        self.index.update(client)
-        self._drop_snapshots(client, names)
-        if unknown := asked.modules - names - {EVERYTHING}:
-            raise Refusal("not_subscribed", f"not subscribed by that name: {', '.join(sorted(unknown)[:20])}")
-
-    def overflow(self, client: Subscriber) -> None:
-        """Make a live client SLOW because the buffer of its connection is full."""
-        if client.pace is Pace.LIVE:
-            client.pace = Pace.SLOW
-            client.cursor = end_of(self.head)
-            client.missed = 0
-
-    def relieve(self, client: Subscriber) -> None:
-        """Let a SLOW client whose buffer has emptied catch up: queue how much it missed, and the newest values."""
-        if client.pace is not Pace.SLOW:
-            return
-        client.pace = Pace.BEHIND
-        if not client.missed:
-            return
-        stand, start = end_of(self.head), client.cursor
-        client.pending.append(frames.skipped(start, stand, client.missed))
-        self.counts.skipped += client.missed
-        self.show(client, client.subscriptions, start, after=start, until=stand)
-        client.cursor = stand
-        client.missed = 0
-
     def show(
         self, client: Subscriber, names: Iterable[str], seq: Token, *, until: Token, after: Token = EARLIEST
     ) -> None:
@@ -194,50 +137,3 @@ class Hub:
         self.counts.frames += frames
         self.counts.sent_bytes += len(data)
         return len(data)
-
-    def _granted(self, client: Subscriber, asked: Subscribe) -> frozenset[str]:
-        """Return the modules that a client may see; tell it which are refused. Raises Refusal if all are."""
-        granted, refused = client.grant.resolve(asked.modules)
-        if refused:
-            refusal = Refusal("forbidden", f"not allowed: {', '.join(sorted(refused)[:20])}")
-            if not granted:
-                raise refusal
-            client.sink.write(frames.error(refusal.code, refusal.explanation))
-        if len(client.subscriptions.keys() | granted) > self._max_subscriptions:
-            raise Refusal("too_many", f"at most {self._max_subscriptions} subscriptions per connection")
-        return granted
-
-    def _follow(self, client: Subscriber, granted: frozenset[str], since: Token) -> None:
-        """Resume a client from a token."""
-        client.pending.append(frames.subscribed(granted, since))
-        if since.place == frames.UNSEEN:  # it disconnected within its snapshot: changes since then are replayed
-            self.show(client, granted, since, until=since)
-            since = end_of(since.position)
-        client.cursor = min(client.cursor, since)
-
-    def _fall_behind(self, client: Subscriber) -> Token:
-        """Stop pushing to a client, so that other frames can be sent first; return the head."""
-        head = end_of(self.head)
-        self.relieve(client)
-        if client.pace is Pace.LIVE:
-            client.pace = Pace.BEHIND
-            client.cursor = head
-        return head
-
-    def _change(self, client: Subscriber, asked: Subscribe, granted: frozenset[str], since: Token | None) -> None:
-        if since is not None:
-            for name in client.subscriptions.keys() - granted:
-                client.subscriptions[name].raise_floor(client.cursor)
-        client.batch = client.batch if asked.batch is None else asked.batch
-        client.slow = client.slow if asked.slow is None else asked.slow
-        floor = since if since is not None else end_of(self.head)
-        self._drop_snapshots(client, granted)
-        for name in granted:
-            client.subscriptions[name] = Subscription(asked.sensors, floor if client.cursor < floor else None)
-        self.index.update(client)
-
-    def _drop_snapshots(self, client: Subscriber, names: Iterable[str]) -> None:
-        """Drop pending values of subscriptions that ended or begin again."""
-        client.pending = deque(
-            owed for owed in client.pending if not (isinstance(owed, Snapshot) and owed.name in names)
-        )

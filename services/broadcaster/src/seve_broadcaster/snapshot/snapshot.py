@@ -2,8 +2,8 @@
 
 A series is a sensor of a module, a kind of its reports, or a topic (`other`); a log line belongs to none. The newest
 sample is the one with the latest `sample_time`, of equal ones the later in the journal: a device may hand in a buffer
-of yesterday. Of any other series the newest is the last in the journal; an envelope that the broker replayed (`retained`)
-counts there only if nothing of its series is held.
+of yesterday. Of any other series the newest is the last in the journal; an envelope that the broker replayed
+(`retained`) counts there only if nothing of its series is held.
 
 Overflow rule: what exceeds a bound is refused, and the value it would have replaced is dropped, since an old value must
 not pass for the newest; counter: `refused`. Bytes include what Python needs to hold them.

@@ -27,7 +27,7 @@ from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
 from seve_broadcaster.auth.jwt import SUBPROTOCOL
-from seve_broadcaster.fanout import catchup
+from seve_broadcaster.fanout import catchup, slow_client, subscriptions
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Pace, Subscriber
 from seve_broadcaster.protocol import frames
@@ -174,9 +174,9 @@ class Gateway:
             action = parse_query(str(request)) if query else parse(request)
             if isinstance(action, Subscribe):
                 check_names(peer.client.subscriptions, action)
-                self.hub.subscribe(peer.client, action)
+                subscriptions.subscribe(self.hub, peer.client, action)
             elif action is not None:
-                self.hub.unsubscribe(peer.client, action)
+                subscriptions.unsubscribe(self.hub, peer.client, action)
         except Refusal as refusal:
             self.refused[refusal.code] += 1
             peer.write(frames.error(refusal.code, refusal.explanation))
@@ -242,14 +242,14 @@ class Gateway:
 
     def full(self, peer: Peer) -> None:
         """Make a client whose buffer is full slow, or disconnect it if it asked for that."""
-        self.hub.overflow(peer.client)
+        slow_client.overflow(self.hub, peer.client)
         if peer.client.slow == "disconnect" and peer.client.pace is Pace.SLOW:
             loop = asyncio.get_running_loop()
             loop.call_soon(self._end, peer, TRY_AGAIN, "slow", "too slow for what was asked")
 
     def drained(self, peer: Peer) -> None:
         """Let a client whose buffer drained catch up."""
-        self.hub.relieve(peer.client)
+        slow_client.relieve(self.hub, peer.client)
         self._advance(peer)
 
     # the end
