@@ -46,6 +46,9 @@ test: $(VENV)/dev ## the whole suite that this machine can run (FAST=1: what nee
 bench: $(VENV)/dev ## what it carries and what that costs, on this machine, in short; SCENARIO=name for one at length, SCENARIO=help lists them
 	@PYTHONPATH=tests:deploy/docker/src $(BIN)/python -m bench $(foreach word,$(filter-out MAKEFLAGS,$(.VARIABLES)),$(if $(filter command line,$(origin $(word))),'$(word)=$($(word))'))
 
+soak: $(VENV)/dev ## a fleet of 2,000 devices for HOURS (1), with days, kills and screens: what grows, and the account (SEED=)
+	@$(MAKE) --no-print-directory bench SCENARIO=soak $(if $(HOURS),HOURS=$(HOURS)) $(if $(SEED),SEED=$(SEED))
+
 faults: $(VENV)/dev ## the crash matrix: parts killed and frozen, disks full, files damaged, networks cut under load, and the account (PARTS= FAULTS= SEED=)
 	@$(BIN)/python tests/faults/crash_matrix.py --results faults-results $(if $(PARTS),--parts $(PARTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))
 
@@ -73,4 +76,4 @@ sbom: $(VENV)/dev ## list what the locks install, with hashes, as CycloneDX docu
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql certs clean test bench faults fuzz simulation mutants coverage lint format sbom lock
+.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql certs clean test bench soak faults fuzz simulation mutants coverage lint format sbom lock

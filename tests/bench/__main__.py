@@ -8,14 +8,15 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import limits
 from bench.measure import machine
 from bench.options import Options, words
-from bench.plot import line_plot
-from bench.scenario import Bench, Scenario
+from bench.plot import line_plot, panels
+from bench.scenario import Bench, Panels, Plot, Scenario
 from bench.scenarios import SCENARIOS
 from bench.table import figure, table
 
@@ -77,7 +78,8 @@ def perform(name: str, chosen: Options, seconds: float, known: dict[str, dict]) 
             result["limits"][limit] = known[limit]
         began = time.monotonic()
         result["rows"] = scenario.run(bench)
-        return result | {"summary": bench.summary, "took_s": time.monotonic() - began}
+        result |= {"summary": bench.summary, "records": bench.records, "events": bench.events}
+        return result | {"took_s": time.monotonic() - began}
 
 
 def command(name: str, chosen: Options) -> str:
@@ -91,17 +93,11 @@ def command(name: str, chosen: Options) -> str:
 
 def show(name: str, result: dict, out: Path) -> None:
     """Print the table; write JSON and SVG."""
-    scenario, plot = SCENARIOS[name], SCENARIOS[name].plot
+    scenario = SCENARIOS[name]
     out.mkdir(parents=True, exist_ok=True)
     stem = out / f"{result['at'][:19].replace(':', '')}-{name}"
-    title = f"{name}, {result['machine']['cores']} cores, {result['at'][:10]}"
-    series = {
-        title: [(figure(row, plot.x), figure(row, key)) for row in result["rows"]]
-        for title, key in plot.series.items()
-        if any(figure(row, key) is not None for row in result["rows"])
-    }
     stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
-    stem.with_suffix(".svg").write_text(line_plot(title, plot.across, plot.up, series))
+    stem.with_suffix(".svg").write_text(drawing(scenario.plot, result))
     print(f"\n{name}: {scenario.about}\n{table(scenario.columns, result['rows'])}")
     for title, value in result["summary"].items():
         print(f"  {title}: {value:,.1f}")
@@ -109,6 +105,21 @@ def show(name: str, result: dict, out: Path) -> None:
         shown = (f"{key} {value:,.1f}" for key, value in _flat(found))
         print(f"  raw limit, {limit}: {', '.join(shown)}")
     print(f"  {result['command']}\n  {stem}.json, .svg\n", flush=True)
+
+
+def drawing(plot: Plot | Panels, result: dict) -> str:
+    """The result as SVG."""
+    title = f"{result['scenario']}, {result['machine']['cores']} cores, {result['at'][:10]}"
+    if isinstance(plot, Plot):
+        return line_plot(title, plot.across, plot.up, _lines(plot.x, plot.series, result["rows"]))
+    shown = [(up, _lines(plot.x, series, result["records"])) for up, series in plot.plots]
+    return panels(title, plot.across, shown, [(event["minute"], event["what"]) for event in result["events"]])
+
+
+def _lines(x: str, series: Mapping[str, str], rows: list[dict]) -> dict[str, list]:
+    """A line of points for each series that has any value."""
+    lines = {name: [(figure(row, x), figure(row, key)) for row in rows] for name, key in series.items()}
+    return {name: line for name, line in lines.items() if any(value is not None for _, value in line)}
 
 
 def _flat(found: dict, prefix: str = "") -> list[tuple[str, float]]:

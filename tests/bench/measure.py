@@ -24,7 +24,8 @@ LAST_BATCHES = 200
 
 class LoadSpec(NamedTuple):
     """What to publish and who watches. Modules are named `load-00000` and so on. Without clients
-    nobody does; `arrive` is a fleet that connects at once.
+    nobody does; `arrive` is a fleet that connects at once and reports every `report_every` seconds, if that is not 0.
+    The rate swings by the share `swing` once per `day` seconds.
     """
 
     rate: float
@@ -33,6 +34,9 @@ class LoadSpec(NamedTuple):
     connections: int = 4
     form: str = "bare"
     arrive: bool = False
+    report_every: float = 0
+    swing: float = 0
+    day: float = 0
     clients: int = 1
     query: str = "module=*"
     patience: float = 60
@@ -41,9 +45,11 @@ class LoadSpec(NamedTuple):
 class Screens:
     """WebSocket clients in a process of their own, live when made."""
 
-    def __init__(self, url: str, log: Path, clients: int, first: int, count: int, patience: float = 20) -> None:
+    def __init__(
+        self, url: str, log: Path, clients: int, first: int, count: int, patience: float = 20, *further: str
+    ) -> None:
         self._log = log
-        options = [f"--clients={clients}", f"--first={first}", f"--count={count}", f"--log={log}"]
+        options = [f"--clients={clients}", f"--first={first}", f"--count={count}", f"--log={log}", *further]
         command = [sys.executable, "-m", "seve_fleet.load.watcher", url, f"--patience={patience}", *options]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self._process.stdout.readline() != "live\n":
@@ -68,7 +74,8 @@ class Screens:
 def publish(url: str, spec: LoadSpec, log: Path, first: int) -> dict:
     """Run the load to its end; what came of it. Raises RuntimeError, with its words, for one that broke off."""
     shown = {"rate": spec.rate, "seconds": spec.seconds, "modules": spec.modules, "connections": spec.connections}
-    shown |= {"form": spec.form, "first": first, "log": log}
+    shown |= {"form": spec.form, "first": first, "log": log, "report-every": spec.report_every}
+    shown |= {"swing": spec.swing, "day": spec.day}
     options = [f"--{name}={value}" for name, value in shown.items()] + ["--arrive"] * spec.arrive
     command = [sys.executable, "-m", "seve_fleet.load.publisher", url, *options]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=spec.seconds * 5 + 300)

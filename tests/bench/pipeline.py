@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from support.faults import Wire
+from support.faults import Wire, kill_hard
 from support.mosquitto import Mosquitto
 from support.stack import EmbeddedStack
 
@@ -59,6 +59,10 @@ class Pipeline(EmbeddedStack):
         parts = ["nats", *self.services, "postgres"]
         found = {part: self.pid(part) for part in parts if self.part(part).process and not self.gone(part)}
         return found | ({"mosquitto": self.broker.process.pid} if self.broker else {})
+
+    def kill(self, part: str) -> None:
+        """SIGKILL to a part and all that it started."""
+        kill_hard(self.part(part))
 
     def start(self) -> None:
         if self.broker:

@@ -46,6 +46,14 @@ class Plot(NamedTuple):
     series: Mapping[str, str]
 
 
+class Panels(NamedTuple):
+    """Several plots over the key `x` of the records, one below the other: an axis and its lines each."""
+
+    x: str
+    across: Axis
+    plots: Sequence[tuple[Axis, Mapping[str, str]]]
+
+
 class Bench:
     """One scenario under way: its options, a folder of its own, and whom it tells what it does."""
 
@@ -58,6 +66,10 @@ class Bench:
         self._pipelines = 0
         self.summary: dict[str, float] = {}
         """Figures of the scenario as a whole, shown below the table."""
+        self.records: list[dict] = []
+        """What was recorded all along, for JSON and `Panels`,"""
+        self.events: list[dict] = []
+        """and what was done meanwhile: `minute` and `what`."""
 
     def say(self, step: str) -> None:
         """Tell the terminal what happens now."""
@@ -86,5 +98,5 @@ class Scenario(NamedTuple):
     seconds: Callable[[Options], float]
     run: Callable[[Bench], list[dict]]
     columns: Sequence[Column]
-    plot: Plot
+    plot: Plot | Panels
     limits: Sequence[str] = ()

@@ -7,7 +7,7 @@ import pytest
 
 from bench import __main__ as command
 from bench import limits, pipeline
-from bench.plot import Axis, line_plot
+from bench.plot import Axis, line_plot, panels
 from bench.scenarios import SCENARIOS
 from bench.table import Column, table
 
@@ -27,7 +27,7 @@ TINY = {
     "sync": ("INTERVALS=always", "RATES=200", "SECONDS=1"),
     "neighbours": ("TIMES=0 2", "RATE=200", "MODULES=5", "SECONDS=1"),
     "hostile": ("NAMES=200", "CLIENTS=5", "CONNECTIONS=20", "RATE=200", "SECONDS=1"),
-    "soak": ("MINUTES=0.05", "RATE=200"),
+    "soak": ("HOURS=0.001", "RATE=200", "MODULES=20", "DAYS=1", "KILL_EVERY=2", "VISITORS=1", "SEED=6"),
 }
 
 
@@ -92,6 +92,13 @@ def test_a_plot_leaves_out_what_has_no_value():
 
 def test_a_plot_of_nothing_is_a_plot():
     assert ET.fromstring(line_plot("none", Axis("x"), Axis("y"), {})).tag.endswith("svg")
+
+
+def test_panels_show_each_plot_and_each_mark():
+    shown = [(Axis("one"), {"a": [(0, 1.0), (1, None), (2, 2.0)]}), (Axis("two", log=True), {"b": [(0, 1.0)]})]
+    drawn = ET.fromstring(panels("t", Axis("minutes"), shown, [(1, "kill < nats")]))
+    words = [text.text for text in drawn.findall("{*}text")]
+    assert {"one", "two", "a", "b", "kill < nats", "minutes"} <= set(words)
 
 
 def test_a_wide_table_goes_on_below_its_first_column():

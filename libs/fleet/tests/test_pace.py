@@ -25,3 +25,11 @@ def test_the_total_is_exact(rate, seconds, steps):
     taken += pace.take(seconds + 1 / rate + 1, 10**9)
     assert list(range(round(rate * seconds))) == taken
     assert pace.done
+
+
+def test_a_rate_that_swings_is_lowest_at_the_beginning_of_a_day_and_highest_in_its_middle():
+    pace = Pace(rate=100, seconds=20, swing=0.5, day=10)
+    counts = [len(pace.take(t, 10**9)) for t in range(21)]
+    assert counts[1] < counts[3] < counts[5] == max(counts)
+    assert (counts[1], counts[5]) == (53, 147)
+    assert sum(counts[:11]) == sum(counts[11:]) == 1000

@@ -34,8 +34,13 @@ def test_times_increase_although_the_clock_stands_still():
     assert sorted(set(times)) == times
 
 
+def test_mixed_samples_have_a_time_in_turn():
+    samples = Samples("load", 2, "mixed", 100)
+    assert [b"time" in samples.payload(number, 0) for number in range(4)] == [True, False, True, False]
+
+
 def test_an_unknown_form_is_named():
-    with pytest.raises(ValueError, match="'xml'; use one of bare, value, timed"):
+    with pytest.raises(ValueError, match="'xml'; use one of bare, value, timed, mixed"):
         Samples("load", 2, "xml", 0)
 
 
@@ -50,6 +55,13 @@ async def test_devices_that_arrive_introduce_themselves(nats_server):
     load = Load(nats_server.mqtt_url, rate=100, seconds=0.2, modules=3, connections=3, arrive=True)
     result = await Publisher(load).run()
     assert (result.sent, result.acknowledged, result.reports) == (20, 20, 3 * 6)
+
+
+async def test_devices_report_regularly_where_that_is_asked_for(nats_server):
+    load = Load(nats_server.mqtt_url, rate=100, seconds=1, modules=2, connections=2, arrive=True, report_every=0.1)
+    result = await Publisher(load).run()
+    assert (result.sent, result.acknowledged) == (100, 100)
+    assert result.reports > 2 * 6 + 2
 
 
 async def test_a_device_that_lost_its_connection_repeats_what_was_not_acknowledged(monkeypatch):

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from seve_fleet.load import watcher
 from seve_fleet.load.frames import PING, Frame, Reader, request
-from seve_fleet.load.watcher import Watch, connect_all
+from seve_fleet.load.watcher import Watch, connect_all, keep_all
 from websockets.asyncio.server import serve
 from websockets.frames import Opcode
 from websockets.protocol import OPEN, Protocol, Side
@@ -70,3 +73,46 @@ async def test_every_client_is_live_and_answers_pings():
 
 def test_the_handshake_asks_for_its_path():
     assert request("h:1", "/ws?module=*").startswith(b"GET /ws?module=* HTTP/1.1\r\nHost: h:1\r\n")
+
+
+@asynccontextmanager
+async def kept(monkeypatch, *, stay, closes):
+    """A client that is kept by a broadcaster, and the `since` of each of its connections."""
+    monkeypatch.setattr(watcher, "BACK_AFTER", (0, 0))
+    asked = []
+
+    async def broadcaster(connection):
+        asked.append(parse_qs(urlsplit(connection.request.path).query).get("since"))
+        token = f"a-{len(asked)}"
+        await connection.send(json.dumps({"event": "live", "seq": token}, separators=(",", ":")))
+        if closes:
+            await connection.close()
+        await connection.wait_closed()
+
+    async with serve(broadcaster, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws?module=*"
+        tasks = await keep_all(url, 1, Watch(0, 1), stay)
+        try:
+            yield asked
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def enough(asked):
+    async with asyncio.timeout(10):
+        while len(asked) < 3:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_client_whose_connection_is_lost_resumes_where_it_was(monkeypatch):
+    async with kept(monkeypatch, stay=0, closes=True) as asked:
+        await enough(asked)
+    assert asked[:3] == [None, ["a-1"], ["a-2"]]
+
+
+async def test_a_client_that_leaves_by_itself_comes_back_as_a_new_one(monkeypatch):
+    async with kept(monkeypatch, stay=0.01, closes=False) as asked:
+        await enough(asked)
+    assert asked[:3] == [None] * 3

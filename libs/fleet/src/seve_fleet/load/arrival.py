@@ -5,14 +5,16 @@ broker may hold the first copy, so the result lists repeated samples: a second r
 """
 
 import asyncio
+import itertools
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
 from seve_runtime.clock import micros
 
 from seve_fleet.load.connection import Connection, Message
+from seve_fleet.simulate import device
 from seve_fleet.simulate.device import Module
 
 BACK_AFTER: Final = (1.0, 3.0)
@@ -33,15 +35,28 @@ class ArrivingFleet:
         self.reconnects = 0
         self.repeated: set[int] = set()
 
-    def start(self, devices: int) -> None:
-        """Let all devices connect."""
+    def start(self, devices: int, report_every: float = 0.0) -> None:
+        """Let all devices connect. With `report_every` (seconds) they publish reports regularly."""
         self._first = [asyncio.Event() for _ in range(devices)]
         self._tasks = [asyncio.create_task(self._live(number)) for number in range(devices)]
+        if report_every:
+            self._tasks.append(asyncio.create_task(self._report(report_every / devices)))
 
     async def complete(self) -> None:
         """Wait until each device was connected once."""
         for event in self._first:
             await event.wait()
+
+    async def _report(self, pause: float) -> None:
+        """Publish the reports of one connected device after the other, a pause (seconds) between two."""
+        for turn in itertools.count():
+            if self.here:
+                number, connection = self.here[turn % len(self.here)]
+                now = micros()
+                messages = encoded(Module(f"{self._prefix}-{number:05d}", number).reports(now))
+                connection.send(messages, 1)
+                self.reports += len(messages)
+            await asyncio.sleep(pause)
 
     async def close(self) -> None:
         """Disconnect all devices."""
@@ -82,5 +97,9 @@ def introduction(prefix: str, number: int) -> list[Message]:
     """Return birth, configurations and status, as a device publishes them after it has connected."""
     now = micros()
     module = Module(f"{prefix}-{number:05d}", number, boot=now)
-    messages = (module.birth(), *module.configs(), *module.reports(now))
+    return encoded((module.birth(), *module.configs(), *module.reports(now)))
+
+
+def encoded(messages: Iterable[device.Message]) -> list[Message]:
+    """Return a simulated device's messages as those of a load."""
     return [Message(each.topic.encode(), each.payload, retain=each.retain) for each in messages]

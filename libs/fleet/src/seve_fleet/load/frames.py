@@ -7,6 +7,7 @@ TEXT: Final = 0x1
 CLOSE: Final = 0x8
 PING: Final = 0x9
 NUMBER: Final = re.compile(rb'"value":(\d+)')
+TOKEN: Final = re.compile(rb'\{"event":"[a-z-]+","seq":"([^"]+)"')
 END_OF_HEADERS: Final = b"\r\n\r\n"
 
 

@@ -3,8 +3,8 @@
 The value of a sample is its number, so that rows and frames can be matched with the log, which has the time of sending
 of each sample (64-bit integers, microseconds since 1970, in order). At QoS 1 at most `window` messages wait for their
 PUBACK (overflow rule: block; the rate falls behind and the result says so). With `--arrive` each connection is a device
-that connects, publishes its birth, configurations and status, and then sends samples in turn; all connect at once. The
-last line of the output is the result in JSON.
+that connects, publishes its birth, configurations and status, and then sends samples in turn; all connect at once. With
+`--day` the rate swings. The last line of the output is the result in JSON.
 """
 
 import argparse
@@ -33,7 +33,10 @@ OPENING: Final = 256
 
 
 class Load(NamedTuple):
-    """The load to publish: samples per second in all, for how long, of how many modules, on how many connections."""
+    """The load to publish: samples per second in all, for how long, of how many modules, on how many connections.
+
+    `report_every`, of devices that arrive, and `day` are seconds; 0 is never.
+    """
 
     broker: str
     rate: float = 1000
@@ -46,6 +49,9 @@ class Load(NamedTuple):
     form: str = "bare"
     first: int = 1_000_000
     arrive: bool = False
+    report_every: float = 0.0
+    swing: float = 0.0
+    day: float = 0.0
     patience: float = 60.0
     log: Path | None = None
 
@@ -74,7 +80,7 @@ class Publisher:
     def __init__(self, load: Load) -> None:
         self.load = load
         self.samples = Samples(load.prefix, load.modules, load.form, load.first)
-        self.pace = Pace(load.rate, load.seconds)
+        self.pace = Pace(load.rate, load.seconds, swing=load.swing, day=load.day)
         self.tally = Tally()
         self.log = array("q")
         self.arrival = ArrivingFleet(load.prefix, self._connect)
@@ -113,7 +119,7 @@ class Publisher:
         """Open all connections; return how long that took (seconds)."""
         started = time.monotonic()
         if self.load.arrive:
-            self.arrival.start(self.load.connections)
+            self.arrival.start(self.load.connections, self.load.report_every)
             await self.arrival.complete()
         else:
             self._connections = await asyncio.gather(*map(self._connect, range(self.load.connections)))
@@ -184,6 +190,11 @@ def main() -> int:
     options.add_argument("--form", choices=FORMS, default=plain.form, help="of the payload (bare)")
     options.add_argument("--first", type=int, default=plain.first, help="value of the first sample (1000000)")
     options.add_argument("--arrive", action="store_true", help="devices connect all at once and publish introductions")
+    options.add_argument(
+        "--report-every", type=float, default=0.0, help="with --arrive: seconds between reports (none)"
+    )
+    options.add_argument("--swing", type=float, default=0.0, help="share by which the rate rises and falls (0)")
+    options.add_argument("--day", type=float, default=0.0, help="seconds from one low of the rate to the next (none)")
     options.add_argument("--patience", type=float, default=plain.patience, help="seconds to wait for PUBACKs (60)")
     options.add_argument("--log", type=Path, help="file for the times of sending")
     publisher = None

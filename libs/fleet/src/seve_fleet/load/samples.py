@@ -8,8 +8,10 @@ from typing import Final
 from seve_schema.times import format_time
 
 SENSORS: Final = ("temperature", "humidity", "co2", "pressure", "light")
-FORMS: Final = ("bare", "value", "timed")
-"""`42` · `{"value":42}` · `{"value":42,"time":"…"}`: the most common payloads of devices, in that order."""
+FORMS: Final = ("bare", "value", "timed", "mixed")
+"""`42` · `{"value":42}` · `{"value":42,"time":"…"}`: the most common payloads of devices, in that order. `mixed` takes
+`bare` and `timed` in turn.
+"""
 
 
 class Samples:
@@ -35,7 +37,7 @@ class Samples:
     def payload(self, number: int, now: int) -> bytes:
         """Return the payload of sample `number`, sent at `now` (microseconds since 1970)."""
         value = self._first + number
-        if self._form == "bare":
+        if self._form == "bare" or (self._form == "mixed" and number % 2):
             return b"%d" % value
         if self._form == "value":
             return b'{"value":%d}' % value
