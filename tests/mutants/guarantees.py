@@ -108,9 +108,9 @@ MUTANTS: Final = (
     Mutant(
         "ack before COMMIT",
         f"{WRITER}/flush_loop.py",
-        "            await self._batch_writer.write(units, self._monitor.journal)\n",
+        "            unsettled = await self._batch_writer.write(units, self._monitor.journal)\n",
         "            consumer.acknowledge([unit.message for unit in units])\n"
-        "            await self._batch_writer.write(units, self._monitor.journal)\n",
+        "            unsettled = await self._batch_writer.write(units, self._monitor.journal)\n",
         (f"{WRITER_TESTS}/test_faults.py::test_a_connection_cut_within_copy_repeats_the_batch",),
     ),
     Mutant(
@@ -137,9 +137,16 @@ MUTANTS: Final = (
     Mutant(
         "a refused row dropped without a dead letter",
         f"{WRITER}/database/batch_writer.py",
-        "                    await self._dead_letter(part[0], journal, refusal.sqlstate, refusal.error)\n",
+        "                    refused.add(part[0], refusal.sqlstate, refusal.error)\n",
         "",
         (f"{WRITER_TESTS}/test_poison.py::test_one_bad_envelope_of_a_message_costs_one",),
+    ),
+    Mutant(
+        "a message acknowledged before its dead letter is kept",
+        f"{WRITER}/flush_loop.py",
+        "                consumer.release([messages.pop(sequence) for sequence in unsettled])\n",
+        "",
+        (f"{WRITER_TESTS}/test_poison.py::test_dead_letters_that_are_not_kept_hold_nothing_else_back",),
     ),
     Mutant(
         "an outage of the database taken for a fault of rows",

@@ -46,7 +46,7 @@ def test_what_goes_wrong_is_seen(monkeypatch):
     from seve_writer.database.batch_writer import BatchWriter
 
     async def forgotten(self, units, journal):
-        pass
+        return set()
 
     monkeypatch.setattr(BatchWriter, "write", forgotten)
     with pytest.raises(Broken, match=r"seed 0: message \d+ was acknowledged to the journal before it was stored"):

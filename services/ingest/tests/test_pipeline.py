@@ -153,6 +153,17 @@ def test_a_dead_letter_is_acknowledged_once_jetstream_holds_it(fixture):
     assert fixture.outcomes() == {("deadletter", "malformed"): 1}
 
 
+def test_a_dead_letter_that_is_given_up_is_counted_and_acknowledged(fixture):
+    """What came after it was held back, since MQTT acknowledges in order."""
+    letter, *_ = publishes = fixture.take((b"a/system", b"no json", 1, QOS1), (b"a/x", b"1", 2, QOS1))
+    letter.attempts = 1
+    assert fixture.hold([each for each in publishes if each is not letter]) == []
+    assert fixture.pipeline.give_up(0) == 0
+    assert fixture.pipeline.give_up(30) == 1
+    assert fixture.hold([]) == [1, 2]
+    assert fixture.outcomes() == {("suppressed", "malformed"): 1, ("published", ""): 1}
+
+
 def test_the_dead_letter_of_a_too_long_payload_is_cut(fixture):
     """Size and digest are of the whole."""
     cut = Cut(b"x" * (256 * 1024 + 1))

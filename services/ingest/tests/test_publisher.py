@@ -6,6 +6,7 @@ import pytest
 from seve_ingest.mqtt.framing import DUP, Arrival
 from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.pipeline import Pipeline
+from seve_ingest.publish import subject_queues
 from seve_ingest.publish.redelivery import RedeliveryMemory
 from seve_ingest.publish.subject_queues import SubjectQueues
 from seve_ingest.publisher import CONDITION, PUBLISH_ID, Publisher
@@ -105,6 +106,20 @@ async def test_a_process_that_starts_learns_the_sequence_of_its_subject(way):
     await way.start()
     await way.publishes(b"1")
     await way.publishes(b"2")
+    assert await way.values() == [1, 2]
+
+
+async def test_a_dead_letter_stream_that_refuses_holds_back_no_publish(way, monkeypatch):
+    """Nor, in the end, an acknowledgement: what it does not take is counted."""
+    monkeypatch.setattr(subject_queues, "DEADLETTER_PATIENCE", 0.5)
+    await way.start()
+    full = (await way.js.stream_info(topology.DEADLETTER)).config.evolve(discard="new", max_bytes=1)
+    await way.js.update_stream(full)
+    way.take(b"m/system", b"no json")
+    for value in (b"1", b"2"):
+        way.take(b"m/co2", value)
+    await eventually(lambda: way.done() == [1, 2, 3], "acknowledged")
+    assert way.health.ready
     assert await way.values() == [1, 2]
 
 

@@ -173,6 +173,51 @@ def test_dead_letters_are_published_alone_and_unordered(queues):
     assert [each.id for each in sent(queues)] == ["key0", "key1"]
 
 
+def dead_letter(queues, now):
+    """A dead letter, sent."""
+    queues.add_alone("deadletter.ingest.malformed", b"{}", Delivery(0, 1, 0, 0), None)
+    [publish] = sent(queues)
+    publish.attempts, publish.first_sent_at, publish.sent_at = 1, now, now
+    return publish
+
+
+def test_a_refused_dead_letter_holds_back_no_other_message(queues):
+    """It is sent again when it is late; a journal that refuses as well is tried first."""
+    letter = dead_letter(queues, now=0)
+    queues.refused(letter.number, "full", now=0)
+    assert (queues.refusal, queues.may_send, queues.due(4.9, timeout=5)) == (None, True, [])
+    assert queues.due(5, timeout=5) == [letter]
+    add(queues, "a", b"1")
+    [publish] = sent(queues)
+    queues.refused(publish.number, "full", now=5)
+    assert queues.due(5.25, timeout=5) == [publish]
+
+
+def test_dead_letters_that_are_not_taken_are_given_up_while_the_journal_takes_messages(queues):
+    """After half a minute, and from then on soon, until one is taken."""
+    first = dead_letter(queues, now=0)
+    assert queues.give_up(now=60) == []
+    add(queues, "a", b"1")
+    [publish] = sent(queues)
+    queues.held(publish.number, 1)
+    assert queues.give_up(now=29) == []
+    assert queues.give_up(now=30) == [first]
+    second = dead_letter(queues, now=31)
+    add(queues, "a", b"2")
+    [publish] = sent(queues)
+    queues.held(publish.number, 2)
+    assert queues.give_up(now=31.9) == []
+    assert queues.give_up(now=32) == [second]
+    assert (queues.envelopes, queues.size, queues.in_flight) == (0, 0, 0)
+    queues.held(dead_letter(queues, now=33).number, 1)
+    third = dead_letter(queues, now=34)
+    add(queues, "a", b"3")
+    [publish] = sent(queues)
+    queues.held(publish.number, 3)
+    assert queues.give_up(now=40) == []
+    assert queues.give_up(now=64) == [third]
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), max_size=100))
 def test_order_holds_and_nothing_is_lost_whatever_happens(steps):  # noqa: C901  (a story of four sorts of events)
     """Adding, acks in any order, refusals, lost connections and timeouts: each subject's parts leave once, in order."""

@@ -34,6 +34,7 @@ class Recorded:
 
     async def write(self, *_):
         self._step("write")
+        return set()
 
     def stop_acknowledging(self):
         self._step("stop")

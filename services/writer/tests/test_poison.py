@@ -3,8 +3,10 @@
 import random
 import string
 from collections import Counter
+from contextlib import asynccontextmanager
 
 import pytest
+from seve_runtime.nats import topology
 from seve_schema.codec import encode, join
 from seve_schema.deadletter import JournalDeadLetter, WriterDeadLetter, decode_deadletter
 from seve_schema.position import Position
@@ -13,6 +15,9 @@ from seve_schema.times import to_micros
 from support.conditions import eventually
 
 from .conftest import envelope
+
+SOON_AGAIN = topology.TopologySettings(ack_wait=1.0)
+"""What is not acknowledged is delivered again after a second."""
 
 POISON = (3, 64, 65, 4999, 7000, 9998, 9999)
 """Scattered, neighbours, and the last."""
@@ -127,6 +132,48 @@ async def test_an_error_of_unknown_cause_is_isolated_after_a_few_attempts(journa
     (letter,) = [decode_deadletter(message.data) for message in await journal.deadletters()]
     assert isinstance(letter, WriterDeadLetter)
     assert (letter.sqlstate, "not this one" in letter.error) == ("P0001", True)
+
+
+@asynccontextmanager
+async def troubled(journal, trouble):
+    """The dead-letter stream refuses what comes, or does not answer."""
+    if trouble == "full":
+        full = (await journal.js.stream_info("DEADLETTER")).config.evolve(discard="new", max_bytes=1)
+        await journal.js.update_stream(full)
+        yield
+    else:
+        await journal.js.delete_stream("DEADLETTER")
+        silence = await journal.client.subscribe("deadletter.>")
+        yield
+        await silence.unsubscribe()
+    await topology.apply(journal.js, SOON_AGAIN)
+
+
+@pytest.mark.parametrize("trouble", ["full", "silent"])
+async def test_dead_letters_that_are_not_kept_hold_nothing_else_back(journal, writer, query, trouble):
+    """The other messages are stored and acknowledged; theirs are not, nor in the ledger, until they are kept."""
+    query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
+    await topology.apply(journal.js, SOON_AGAIN)
+    await journal.publish(envelope())
+    async with writer(batch_size=1, ack_wait="1s"):
+        await eventually(journal.empty, "the first acknowledged")
+        async with troubled(journal, trouble):
+            await journal.publish(envelope(at=1), envelope(at=2, value=5000), envelope(at=3))
+            await journal.js.publish(telemetry_subject("0a1b2c3d", "measurement"), b"not json")
+            for at in range(4, 9):
+                await journal.publish(envelope(at=at))
+
+            async def two_wait():
+                consumer = await journal.js.consumer_info("TELEMETRY", "writer")
+                return (consumer.num_pending, consumer.num_ack_pending, consumer.num_redelivered > 0) == (0, 2, True)
+
+            await eventually(two_wait, "all but two acknowledged, and those delivered again")
+            assert query("SELECT count(*) FROM measurements") == [(8,)]
+            assert query("SELECT range_agg(sequences)::text, sum(dead)::int FROM ledger") == [("{[1,2),[4,9)}", 0)]
+        await eventually(journal.empty, "all acknowledged")
+    assert len(await journal.deadletters()) == 2
+    assert query("SELECT range_agg(sequences)::text, sum(dead)::int FROM ledger") == [("{[1,9)}", 2)]
+    assert query("SELECT count(*) FROM measurements") == [(8,)]
 
 
 async def test_a_redelivered_message_is_one_dead_letter(journal, writer, query):

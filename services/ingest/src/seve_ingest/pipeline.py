@@ -145,6 +145,16 @@ class Pipeline:
                 self._done(delivery)
         return not publish.deliveries
 
+    def give_up(self, now: float) -> int:
+        """Count as suppressed, and acknowledge, what `SubjectQueues.give_up` returns; return how many messages."""
+        publishes = self.queues.give_up(now)
+        for delivery in (each for publish in publishes for each in publish.deliveries):
+            delivery.open -= 1
+            delivery.outcome = ("suppressed", delivery.outcome[1])
+            if not delivery.open:
+                self._done(delivery)
+        return len(publishes)
+
     def acknowledgeable(self) -> list[Delivery]:
         """Return, once, the deliveries of the current connection that can be acknowledged now, in their order."""
         return self.acks.take(self.connection)

@@ -111,6 +111,8 @@ class Publisher:
         else:
             headers = _ORDERED % (publish.expected, publish.id.encode())
         publish.sent_at = self._loop.time()
+        if not publish.attempts:
+            publish.first_sent_at = publish.sent_at
         publish.attempts += 1
         try:
             self._client.publish_direct(publish.subject, publish.data, f"{self._inbox}.{publish.number}", headers)
@@ -126,10 +128,12 @@ class Publisher:
             self._queues.unsent()
         if not self._client.is_connected:
             return
+        if dropped := self._pipeline.give_up(self._loop.time()):
+            self._log("dead letters are not kept but counted: their stream takes none", dropped=dropped)
         for publish in self._queues.due(self._loop.time(), self._timeout):
             if publish.attempts:
                 metrics.resends.labels("refused" if self._queues.refusal else "timeout").inc()
-                if not self._queues.refusal and publish.sent_at is not None:
+                if not self._queues.refusal and publish.sent_at is not None and publish.queue is not None:
                     self._fail(f"acknowledges nothing: no answer within PUBLISH_TIMEOUT = {self._timeout:g} s")
             self._send(publish)
 
@@ -202,7 +206,10 @@ class Publisher:
         self.send()
 
     def _refused(self, number: int, reason: str) -> None:
-        if self._queues.refusal is None:
+        publish = self._queues.get(number)
+        if publish is not None and publish.queue is None:
+            self._log("the dead-letter stream refuses", reason=reason)
+        elif self._queues.refusal is None:
             self._fail(reason)
             self._log("the journal refuses messages; they wait", reason=reason)
         self._queues.refused(number, reason, self._loop.time())
@@ -212,7 +219,7 @@ class Publisher:
         self._unwell = True
         self._health.fails(CONDITION, reason)
 
-    def _log(self, event: str, **details: str) -> None:
+    def _log(self, event: str, **details: str | int) -> None:
         """Log an error, unless one was logged in the last LOG_EVERY seconds."""
         if self._loop.time() - self._logged_at > LOG_EVERY:
             self._logged_at = self._loop.time()

@@ -1,12 +1,21 @@
 """Publishes envelopes that the database refused to the dead-letter stream, with SQLSTATE and error. A redelivered
 envelope is one dead letter, by its message id. At most 100 per second and reason; the others are counted.
+
+Never makes a writer wait for long: a dead letter that is not confirmed in time is left to the next delivery of its
+message.
+
+Queue: dead letters of one batch that wait for their confirmation. Bound: 100 per second and reason; overflow rule:
+counted, not kept; counter: `seve_writer_deadletters_suppressed_total`.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
 import structlog
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from seve_runtime.errors import describe
 from seve_runtime.rate_limit import Quota
 from seve_schema.codec import decode_envelopes, encode, split
 from seve_schema.deadletter import JournalDeadLetter, WriterDeadLetter
@@ -21,6 +30,11 @@ log = structlog.get_logger()
 
 PER_SECOND: Final = 100
 """Dead letters of each reason per second."""
+
+PATIENCE: Final = 1.0
+"""Seconds that a stored batch waits for its dead letters. One that takes longer is published again when its message is
+delivered again, after `ACK_WAIT`, and is known by its id.
+"""
 
 UNREADABLE: Final = "unreadable"
 _MOST_BYTES: Final = 256 * 1024
@@ -50,6 +64,59 @@ class DeadLetters:
         )
         metrics.DEAD.labels(reason).inc()
         log.warning("dead letter", reason=reason, position=position, index=unit.index, error=error)
+
+
+class Refused:
+    """The envelopes of one batch that are no rows, and their dead letters on the way. `sequences` are those of their
+    messages.
+    """
+
+    def __init__(self, deadletters: DeadLetters, journal: int) -> None:
+        self._deadletters = deadletters
+        self._journal = journal
+        self._letters: list[tuple[Unit, asyncio.Task[str]]] = []
+        self.sequences: set[int] = set()
+
+    def add(self, unit: Unit, sqlstate: str | None, error: str) -> None:
+        """Begin to publish the dead letter of one envelope."""
+        self.sequences.add(unit.message.sequence)
+        self._letters.append((unit, asyncio.create_task(self._publish(unit, sqlstate, error))))
+
+    async def _publish(self, unit: Unit, sqlstate: str | None, error: str) -> str:
+        """Return why NATS did not confirm it, or nothing."""
+        try:
+            await self._deadletters.dead_letter(unit, self._journal, sqlstate, error)
+        except (NatsError, OSError) as failure:
+            return describe(failure)
+        return ""
+
+    async def settle(self) -> tuple[list[Unit], set[int]]:
+        """Wait for the confirmations, at most `PATIENCE` seconds. Return the envelopes whose dead letters are kept or
+        only counted, and the sequences of messages with one that is neither.
+        """
+        if not self._letters:
+            return [], set()
+        done, _ = await asyncio.wait([task for _, task in self._letters], timeout=PATIENCE)
+        failures = [
+            (unit, task.result() if task in done else f"no answer within {PATIENCE:g} s")
+            for unit, task in self._letters
+        ]
+        unsettled = {unit.message.sequence for unit, failure in failures if failure}
+        if unsettled:
+            reasons = [failure for _, failure in failures if failure]
+            metrics.UNCONFIRMED.inc(len(reasons))
+            log.warning(
+                "dead letters not confirmed; their messages are not acknowledged, and come again after ACK_WAIT",
+                deadletters=len(reasons),
+                messages=len(unsettled),
+                error=reasons[0],
+            )
+        return [unit for unit, failure in failures if not failure], unsettled
+
+    def cancel(self) -> None:
+        """Stop waiting."""
+        for _, task in self._letters:
+            task.cancel()
 
 
 def _content(

@@ -83,13 +83,16 @@ class FlushLoop:
             units = await self._of_current_journal(batch.units, consumer)
             if not units:
                 return
-            await self._batch_writer.write(units, self._monitor.journal)
-            messages = list({unit.message.sequence: unit.message for unit in units}.values())
-            _observe(batch, messages, time.monotonic() - began)
+            unsettled = await self._batch_writer.write(units, self._monitor.journal)
+            messages = {unit.message.sequence: unit.message for unit in units}
+            _observe(batch, list(messages.values()), time.monotonic() - began)
+            if unsettled:
+                consumer.release([messages.pop(sequence) for sequence in unsettled])
+                metrics.RETURNED.inc(len(unsettled))
             if await self._verify_journal(consumer) is None:  # acks would be kept, and reach a later journal
-                consumer.release(messages)
+                consumer.release(messages.values())
             else:
-                consumer.acknowledge(messages)
+                consumer.acknowledge(messages.values())
                 metrics.ACKNOWLEDGED.inc(len(messages))
             self._warn(batch)
         finally:

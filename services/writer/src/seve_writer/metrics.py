@@ -5,7 +5,10 @@ between neighbours: docs/metrics.md.
 from prometheus_client import Counter, Gauge, Histogram
 
 RECEIVED = Counter("seve_writer_received_messages_total", "Journal messages fetched")
-RETURNED = Counter("seve_writer_returned_messages_total", "Journal messages returned unwritten at a stop")
+RETURNED = Counter(
+    "seve_writer_returned_messages_total",
+    "Journal messages returned: unwritten at a stop, or without their dead letter",
+)
 ENVELOPES = Counter("seve_writer_envelopes_total", "Envelopes committed, by the ledger's outcomes", ["outcome"])
 for _outcome in ("inserted", "updated", "replaced", "dead", "ignored"):
     ENVELOPES.labels(_outcome)  # from 0 on: of a series that begins at 1 Prometheus sees no increase
@@ -30,6 +33,10 @@ HALVINGS = Counter("seve_writer_halvings_total", "Parts of a batch that the data
 DEAD = Counter("seve_writer_deadletters_total", "Envelopes published as dead letters", ["sqlstate"])
 SUPPRESSED = Counter(
     "seve_writer_deadletters_suppressed_total", "Dead letters beyond 100 per second and reason: counted, not kept"
+)
+UNCONFIRMED = Counter(
+    "seve_writer_unconfirmed_deadletters_total",
+    "Dead letters that NATS did not confirm in time: their messages are not acknowledged, and come again",
 )
 CHIP_CHANGES = Counter(
     "seve_writer_chip_changes_total", "Reports of a module by another chip: a second device, or a new board"

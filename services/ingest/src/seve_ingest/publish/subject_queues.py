@@ -17,11 +17,16 @@ from seve_ingest.publish.deliveries import Delivery
 FIRST_BACKOFF: Final = 0.25
 LONGEST_BACKOFF: Final = 5.0
 
+DEADLETTER_PATIENCE: Final = 30.0
+"""Seconds without one dead letter taken after which they are given up, while the journal takes other messages."""
+LAST_CHANCE: Final = 1.0
+"""Seconds that each further one is waited for, until one is taken."""
+
 
 class Publish(msgspec.Struct, eq=False):
     """One NATS message until it is held: its number (also its reply's), its id, and the deliveries it carries. `queue`
     is the queue of its subject, None for a dead letter, which needs no order. `sent_at` (seconds, monotonic) is None
-    while it has to be sent; `attempts` counts how often it was.
+    while it has to be sent; `attempts` counts how often it was; `first_sent_at` is that of the first.
     """
 
     number: int
@@ -31,6 +36,7 @@ class Publish(msgspec.Struct, eq=False):
     id: str
     queue: "_SubjectQueue | None" = None
     sent_at: float | None = None
+    first_sent_at: float = 0.0
     attempts: int = 0
 
     @property
@@ -66,6 +72,8 @@ class SubjectQueues:
         self._in_flight: dict[int, Publish] = {}
         self._refused_at: float | None = None
         self._retries = 0
+        self._last_held = 0
+        self._stuck_since: float | None = None
         self.refusal: str | None = None
         self.envelopes = 0
         self.size = 0
@@ -108,7 +116,10 @@ class SubjectQueues:
         self.envelopes -= len(publish.deliveries)
         self.size -= len(publish.data)
         queue = publish.queue
-        if queue is not None:
+        if queue is None:
+            self._stuck_since = None
+        else:
+            self._last_held = max(self._last_held, number)
             queue.last_sequence = sequence
             queue.in_flight = False
             if queue.encoded:
@@ -140,9 +151,11 @@ class SubjectQueues:
         return gone
 
     def refused(self, number: int, reason: str, now: float) -> None:
-        """Note that JetStream refused message `number`: it is sent again after a backoff, and the others wait too."""
+        """Note that JetStream refused message `number`: it is sent again after a backoff, and the others wait too. A
+        refused dead letter is as one without an answer, and nothing waits for it.
+        """
         publish = self._in_flight.get(number)
-        if publish is not None:
+        if publish is not None and publish.queue is not None:
             publish.sent_at = None
             self.refusal = reason
             if self._refused_at is None:
@@ -154,8 +167,8 @@ class SubjectQueues:
             publish.sent_at = None
 
     def due(self, now: float, timeout: float) -> list[Publish]:
-        """What has to be sent, or sent again, at `now`: the oldest alone while the journal refuses, else all that is
-        unsent or has waited `timeout` for its ack.
+        """What has to be sent, or sent again, at `now`: the oldest alone while the journal refuses (dead letters last),
+        else all that is unsent or has waited `timeout` for its ack.
         """
         late = [each for each in self._in_flight.values() if each.sent_at is None or now - each.sent_at >= timeout]
         if self._refused_at is None:
@@ -163,7 +176,23 @@ class SubjectQueues:
         if now - self._refused_at < backoff(self._retries + 1, first=FIRST_BACKOFF, longest=LONGEST_BACKOFF):
             return []
         self._refused_at, self._retries = now, self._retries + 1
-        return late[:1]
+        return sorted(late, key=lambda publish: publish.queue is None)[:1]
+
+    def give_up(self, now: float) -> list[Publish]:
+        """Remove and return dead letters that their stream does not take, although the journal takes what was sent
+        later: MQTT acknowledges in order, so they would hold back every other message.
+        """
+        sent = [each for each in self._in_flight.values() if each.queue is None and each.attempts]
+        if sent and self._stuck_since is None:
+            self._stuck_since = sent[0].first_sent_at
+        if self._stuck_since is None or now - self._stuck_since < DEADLETTER_PATIENCE:
+            return []
+        late = [each for each in sent if each.number < self._last_held and now - each.first_sent_at >= LAST_CHANCE]
+        for publish in late:
+            del self._in_flight[publish.number]
+            self.envelopes -= len(publish.deliveries)
+            self.size -= len(publish.data)
+        return late
 
     @property
     def may_send(self) -> bool:

@@ -1,5 +1,7 @@
 """Writes a batch until all of it is committed: retries if the fault is the database's, halves the batch if it is a
 row's, and publishes a single refused row as a dead letter. Ends early only by raising Stopped.
+
+Never waits for long for the dead-letter stream: what it does not confirm in time is left to be delivered again.
 """
 
 import random
@@ -8,7 +10,6 @@ from collections.abc import Sequence
 
 import psycopg
 import structlog
-from nats.errors import Error as NatsError
 from seve_runtime.backoff import backoff, jittered
 from seve_runtime.errors import Stopped, describe
 from seve_runtime.health import Health
@@ -21,7 +22,7 @@ from seve_writer.database.retry_policy import Attempt, NextStep
 from seve_writer.database.sqlstate import Fault, classify
 from seve_writer.database.store import Store
 from seve_writer.database.transaction import LedgerCounts, Transaction, dead_letter_transaction, earliest, plan
-from seve_writer.deadletters import DeadLetters
+from seve_writer.deadletters import DeadLetters, Refused
 from seve_writer.decode import Unit, Unreadable
 from seve_writer.errors import SchemaError
 
@@ -75,24 +76,39 @@ class BatchWriter:
                 self._health.holds(SCHEMA)
                 return
 
-    async def write(self, units: Sequence[Unit], journal: int) -> None:
+    async def write(self, units: Sequence[Unit], journal: int) -> set[int]:
         """Store every unit or publish it as a dead letter, in transactions as large as the database accepts.
-        Raises Stopped.
+
+        Return the sequences of messages with a dead letter that NATS did not confirm: they must not be acknowledged,
+        and the ledger does not name them. Raises Stopped.
         """
-        for unit in units:
-            if isinstance(unit.content, Unreadable):
-                await self._dead_letter(unit, journal, None, unit.content.error)
-        parts, oldest = [(units, True)], earliest(units)
+        refused, oldest = Refused(self._deadletters, journal), earliest(units)
+        try:
+            readable = []
+            for unit in units:
+                if isinstance(unit.content, Unreadable):
+                    refused.add(unit, None, unit.content.error)
+                else:
+                    readable.append(unit)
+            await self._store_readable(readable, journal, oldest, refused)
+            kept, unsettled = await refused.settle()
+            if kept:
+                counted = dead_letter_transaction(kept, journal, earliest=oldest, unsettled=unsettled)
+                await self._commit(counted, last=True)
+            return unsettled
+        finally:
+            refused.cancel()
+
+    async def _store_readable(self, units: Sequence[Unit], journal: int, oldest: int | None, refused: Refused) -> None:
+        """Commit what the database accepts; add the rest to `refused`. Raises Stopped."""
+        parts = [(units, True)] if units else []
         while parts:
             part, ending = parts.pop()
             try:
-                await self._commit(plan(part, journal, ending=ending, earliest=oldest))
+                await self._commit(plan(part, journal, ending=ending, earliest=oldest, unsettled=refused.sequences))
             except PartRefused as refusal:
                 if len(part) == 1:
-                    await self._dead_letter(part[0], journal, refusal.sqlstate, refusal.error)
-                    await self._commit(
-                        dead_letter_transaction(part[0], journal, ending=ending, earliest=oldest), last=True
-                    )
+                    refused.add(part[0], refusal.sqlstate, refusal.error)
                     continue
                 metrics.HALVINGS.inc()
                 half = len(part) // 2
@@ -171,18 +187,6 @@ class BatchWriter:
         except (psycopg.Error, SchemaError, OSError):
             return False
         return True
-
-    async def _dead_letter(self, unit: Unit, journal: int, sqlstate: str | None, error: str) -> None:
-        failures = 0
-        while True:
-            try:
-                await self._deadletters.dead_letter(unit, journal, sqlstate, error)
-            except (NatsError, OSError) as failure:
-                failures += 1
-                log.warning("dead letter not confirmed; retrying", error=describe(failure), failures=failures)
-                await self._pause(failures)
-            else:
-                return
 
 
 def judge(error: Exception) -> tuple[Fault, str | None]:

@@ -2,12 +2,12 @@
 ledger's counts. Executes nothing (`store` does).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from seve_writer.database.chips import Chips, reported
 from seve_writer.database.device_state import Patch, log_line, patches, rounds
-from seve_writer.decode import LogLine, Report, Unit, Unreadable
+from seve_writer.decode import LogLine, Report, Unit
 
 Row = tuple[str, str, str, int, float | None, int]
 """A row of `measurements`: a sample, and the sequence of its message."""
@@ -47,15 +47,22 @@ class Transaction:
     chips: Chips = field(default_factory=dict)
 
 
-def plan(units: Sequence[Unit], journal: int, *, ending: bool = True, earliest: int | None = None) -> Transaction:
-    """Return the transaction for `units`. A sample that a later one of the batch overwrites counts as replaced, an
-    unreadable envelope as dead. With `ending`, the last unit ends its NATS message, and the ledger names that message.
-    `earliest` is that of the batch that `units` are a part of.
+def plan(
+    units: Sequence[Unit],
+    journal: int,
+    *,
+    ending: bool = True,
+    earliest: int | None = None,
+    unsettled: Collection[int] = (),
+) -> Transaction:
+    """Return the transaction for `units`, none of which is unreadable. A sample that a later one of the batch
+    overwrites counts as replaced. With `ending`, the last unit ends its NATS message, and the ledger names that message
+    unless it is one of `unsettled`. `earliest` is that of the batch that `units` are a part of.
     """
     ordered = sorted(units, key=lambda unit: (unit.message.sequence, unit.index)) if _disordered(units) else units
     rows: dict[tuple[str, str, str, int], Row] = {}
     states: list[Patch] = []
-    samples = reports = ignored = dead = 0
+    samples = reports = ignored = 0
     for unit in ordered:
         content = unit.content
         if type(content) is tuple:
@@ -69,27 +76,29 @@ def plan(units: Sequence[Unit], journal: int, *, ending: bool = True, earliest: 
         elif isinstance(content, LogLine):
             states.append(log_line(content, (journal, unit.message.sequence, unit.index)))
             reports += 1
-        elif isinstance(content, Unreadable):
-            dead += 1
         else:
             ignored += 1
     return Transaction(
         journal=journal,
-        sequences=_ended(units, ending=ending),
+        sequences=_ended(units, unsettled, ending=ending),
         rows=sorted(rows.values()),
         rounds=rounds(states) if states else [],
         reports=reports,
-        counts=LedgerCounts(replaced=samples - len(rows), ignored=ignored, dead=dead),
+        counts=LedgerCounts(replaced=samples - len(rows), ignored=ignored),
         redelivered=any(unit.message.delivered > 1 for unit in units),
         earliest=earliest,
         chips=reported(states) if states else {},
     )
 
 
-def dead_letter_transaction(unit: Unit, journal: int, *, ending: bool, earliest: int | None = None) -> Transaction:
-    """Return the transaction that counts one envelope as dead, after the database refused its row."""
-    sequences = _ended([unit], ending=ending)
-    return Transaction(journal, sequences, [], [], 0, LedgerCounts(dead=1), redelivered=False, earliest=earliest)
+def dead_letter_transaction(
+    units: Sequence[Unit], journal: int, *, earliest: int | None, unsettled: Collection[int]
+) -> Transaction:
+    """Return the transaction that counts envelopes as dead, and names their messages, but for those of `unsettled`."""
+    sequences = _ended(units, unsettled)
+    return Transaction(
+        journal, sequences, [], [], 0, LedgerCounts(dead=len(units)), redelivered=False, earliest=earliest
+    )
 
 
 def outcome(transaction: Transaction, *, inserted: int, updated: int, fresh: int, changed: int) -> LedgerCounts:
@@ -121,9 +130,10 @@ def _disordered(units: Sequence[Unit]) -> bool:
     return False
 
 
-def _ended(units: Sequence[Unit], *, ending: bool) -> tuple[tuple[int, int], ...]:
+def _ended(units: Sequence[Unit], unsettled: Collection[int], *, ending: bool = True) -> tuple[tuple[int, int], ...]:
     """Return the sequences of the NATS messages that end in `units`, as ranges with both ends included."""
-    sequences = sorted({unit.message.sequence for unit in units} - (set() if ending else {units[-1].message.sequence}))
+    going_on = set() if ending else {units[-1].message.sequence}
+    sequences = sorted({unit.message.sequence for unit in units} - going_on - set(unsettled))
     ranges: list[tuple[int, int]] = []
     for sequence in sequences:
         if ranges and ranges[-1][1] == sequence - 1:
