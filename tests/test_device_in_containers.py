@@ -4,11 +4,11 @@ import subprocess
 
 import pytest
 from seve_docker import device
-from seve_docker.compose import State
+from seve_docker.compose import Container
 from seve_docker.device import MosquittoBroker
 from seve_embedded.shared.identities import DeviceError
 
-MOSQUITTO = State("mosquitto", "running", "healthy", 0)
+MOSQUITTO = Container("mosquitto", "running", "healthy", 0)
 
 
 class Compose:
@@ -29,7 +29,7 @@ class Compose:
 
 
 def test_mosquitto_reads_its_users_again_where_ingest_is_connected(tmp_path):
-    compose = Compose(tmp_path, MOSQUITTO, State("ingest", "running", "healthy", 0))
+    compose = Compose(tmp_path, MOSQUITTO, Container("ingest", "running", "healthy", 0))
 
     assert MosquittoBroker(compose).apply()
     assert [words[:3] for words in compose.asked] == [("exec", "-T", "mosquitto")]
@@ -38,7 +38,7 @@ def test_mosquitto_reads_its_users_again_where_ingest_is_connected(tmp_path):
 def test_a_session_that_is_away_keeps_its_rights(tmp_path, monkeypatch):
     """Mosquitto would drop what comes for ingest, if it was restarted since ingest was there."""
     monkeypatch.setattr(device, "INGEST_SECONDS", 0.0)
-    compose = Compose(tmp_path, MOSQUITTO, State("ingest", "running", "unhealthy", 0))
+    compose = Compose(tmp_path, MOSQUITTO, Container("ingest", "running", "unhealthy", 0))
 
     with pytest.raises(DeviceError, match="ingest is not connected"):
         MosquittoBroker(compose).apply()

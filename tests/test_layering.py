@@ -52,6 +52,8 @@ def imports(path):
 
 
 SOURCES = list(sources())
+SAME_MEANING = {"NotUp", "SchemaError", "Settings", "Unreachable"}
+"""Classes that several packages define and mean the same by."""
 
 
 @pytest.mark.parametrize(
@@ -107,3 +109,13 @@ def test_the_folders_of_a_package_form_no_circle(package):
 def test_a_pure_module_imports_no_io(path):
     """Time, randomness and the environment come in as arguments."""
     assert not {name for name in imports(path) if name.split(".")[0] in IO and not name.startswith(PURE_ALTHOUGH)}
+
+
+def test_a_name_of_a_class_means_one_thing():
+    """A public class has a name of its own among all packages, so that a stranger needs no context to know it."""
+    owners = {}
+    for _, path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                owners.setdefault(node.name, []).append(module_name(path))
+    assert {name: where for name, where in owners.items() if len(where) > 1 and name not in SAME_MEANING} == {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from seve_fleet.simulate.device import Module
+from seve_fleet.simulate.device import SimulatedModule
 from seve_schema.times import MICROS
 from support.screens import card, row
 
@@ -21,7 +21,7 @@ def fleet(device, prefix):
     """Nine modules with six minutes behind them; the last one has vanished."""
     end = int(time.time() * MICROS)
     for seed, place in enumerate(PLACES):
-        simulated = Module(f"{place}-{prefix}", seed)
+        simulated = SimulatedModule(f"{place}-{prefix}", seed)
         module = device(simulated.name)
         for message in simulated.configs() + simulated.reports(end):
             module.client.publish(message.topic, message.payload, qos=1)

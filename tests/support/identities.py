@@ -18,7 +18,7 @@ from seve_runtime.settings import load
 from support.embedded import NatsServer
 from support.mosquitto import DeployedMosquitto
 
-PLACE = device_command.Place("127.0.0.1", 1883)
+PLACE = device_command.BrokerAddress("127.0.0.1", 1883)
 
 
 class Nats(NatsServer):
@@ -73,7 +73,7 @@ class Devices:
         self.folder = server.secrets
         self.rules = Rules.of(server.settings, server.folder)
         self.taken = frozenset({"pipeline"})
-        self.place = PLACE
+        self.address = PLACE
         self.own = server.settings.get("MQTT_DEVICES") == "own"
         self.said: list[str] = []
 

@@ -4,7 +4,7 @@ import asyncio
 
 from seve_runtime.settings import load
 from seve_writer.audit.command import examine
-from seve_writer.audit.reconcile import Audit, Finding
+from seve_writer.audit.reconcile import Audit, JournalFinding
 from seve_writer.audit.report import verdict
 from seve_writer.settings import AuditSettings
 
@@ -17,7 +17,7 @@ def audit(stack) -> Audit:
     return asyncio.run(examine(settings))[0]
 
 
-def accounted(stack) -> Finding:
+def accounted(stack) -> JournalFinding:
     """What became of the messages of the journal in use."""
     return audit(stack).findings[-1]
 

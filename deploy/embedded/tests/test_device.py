@@ -8,7 +8,7 @@ from seve_docker import mosquitto_acl
 from seve_embedded.cli.arguments import parse
 from seve_embedded.servers import nats
 from seve_embedded.shared import device_command, identities
-from seve_embedded.shared.device_command import Place, place
+from seve_embedded.shared.device_command import BrokerAddress, broker_address
 from seve_embedded.shared.identities import DeviceError, Identity, Rights, Rules
 
 NETWORKS = ["192.168.1.7"]
@@ -21,7 +21,7 @@ class Broker:
         self.folder = folder / "secrets"
         self.rules = Rules.of(environ or {}, folder)
         self.taken = frozenset({"pipeline"})
-        self.place = place(listen, NETWORKS, ca)
+        self.address = broker_address(listen, NETWORKS, ca)
         self.own, self.up, self.refuses = own, up, None
 
     def digest(self, password):
@@ -177,6 +177,6 @@ def test_mosquitto_gives_each_its_own_and_the_others_what_is_left():
 
 
 def test_a_place_is_an_address_that_devices_reach():
-    assert place(":1883", NETWORKS) == Place("192.168.1.7", 1883)
-    assert place("10.0.0.2:1883", NETWORKS) == Place("10.0.0.2", 1883)
-    assert place("0.0.0.0:1883", []) == Place("127.0.0.1", 1883)
+    assert broker_address(":1883", NETWORKS) == BrokerAddress("192.168.1.7", 1883)
+    assert broker_address("10.0.0.2:1883", NETWORKS) == BrokerAddress("10.0.0.2", 1883)
+    assert broker_address("0.0.0.0:1883", []) == BrokerAddress("127.0.0.1", 1883)

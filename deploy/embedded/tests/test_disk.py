@@ -3,7 +3,7 @@
 import pytest
 from seve_embedded.shared.disk import FULL, Room
 from seve_embedded.shared.status_report import StatusReport, add_stream, note_room
-from seve_embedded.supervision.files import room_at, size_of
+from seve_embedded.supervision.disk_usage import room_at, size_of
 
 GIB = 1 << 30
 

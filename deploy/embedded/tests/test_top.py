@@ -1,7 +1,7 @@
 """The screen of `top`, from values to lines."""
 
 from seve_embedded.top import figures, screen, terminal
-from seve_embedded.top.figures import Client, Look, Stream, parse
+from seve_embedded.top.figures import ClientFigures, Look, Stream, parse
 
 INGEST = """# HELP seve_ingest_received_messages_total MQTT messages received
 # TYPE seve_ingest_received_messages_total counter
@@ -75,7 +75,7 @@ def test_a_stream_that_fills_is_told_when_it_will_be_full():
 
 
 def test_only_clients_that_lag_are_slow_and_names_steer_no_terminal():
-    clients = [Client("10.0.0.1", "live", 0, 0, 0, 1), Client("10.0.0.2", "slow", 2048, 7, 9, 1)]
+    clients = [ClientFigures("10.0.0.1", "live", 0, 0, 0, 1), ClientFigures("10.0.0.2", "slow", 2048, 7, 9, 1)]
     now = look(1, received=100, clients=clients, modules={"a\x1b[2J": 3, "b": 1}, dead={"deadletter.ingest.too_old": 2})
     lines = screen.lines(look(0), now, "embedded", width=200)
     assert row(lines, "10.0.0.2") == ["10.0.0.2", "slow", "2.0", "KiB", "7", "9", "1"]

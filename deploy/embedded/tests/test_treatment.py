@@ -10,11 +10,11 @@ from seve_embedded.supervision.treatment import (
     PATIENCE,
     START_PATIENCE,
     WELL_AGAIN,
-    Fault,
+    PartFault,
     Patient,
 )
 
-ILL = Fault("does not answer")
+ILL = PartFault("does not answer")
 
 
 def restarts(patient, fault, *, start=0, end=4000, full=range(0)):
@@ -26,7 +26,7 @@ def test_a_part_that_works_is_left_alone():
     assert restarts(Patient(), None) == []
 
 
-@pytest.mark.parametrize("fault", [ILL, Fault("does not listen", START_PATIENCE)])
+@pytest.mark.parametrize("fault", [ILL, PartFault("does not listen", START_PATIENCE)])
 def test_a_fault_has_to_last(fault):
     """As long as the fault itself asks for; a moment without it begins the wait anew."""
     patient = Patient()
@@ -36,7 +36,7 @@ def test_a_fault_has_to_last(fault):
 
 
 def test_what_a_restart_cannot_mend_is_never_restarted():
-    assert restarts(Patient(), Fault("too many clients", NO_CURE)) == []
+    assert restarts(Patient(), PartFault("too many clients", NO_CURE)) == []
 
 
 def test_restarts_that_do_not_help_come_ever_more_rarely():

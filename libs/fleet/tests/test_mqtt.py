@@ -6,12 +6,12 @@ import threading
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from seve_fleet.simulate.device import Message
+from seve_fleet.simulate.device import DeviceMessage
 from seve_fleet.simulate.mqtt import Link
 from support.conditions import eventually
 from support.embedded import NatsServer
 
-WILL = Message("serre/status", b"offline", 1, retain=True)
+WILL = DeviceMessage("serre/status", b"offline", 1, retain=True)
 
 
 @contextlib.asynccontextmanager
@@ -45,7 +45,7 @@ async def test_a_published_message_is_acknowledged_and_delivered(nats_server):
     acknowledged = []
     with subscriber(nats_server) as got:
         async with linked(nats_server) as link:
-            link.publish(Message("serre/co2", b"450", 1), lambda: acknowledged.append(1))
+            link.publish(DeviceMessage("serre/co2", b"450", 1), lambda: acknowledged.append(1))
             await eventually(lambda: acknowledged and got, "acknowledged and delivered")
     assert got == [("serre/co2", b"450")]
 
@@ -57,7 +57,7 @@ async def test_messages_survive_the_death_of_the_broker(nats_server):
         nats_server.kill()
         await eventually(lambda: not link.connected.is_set(), "the loss noticed")
         for number in range(10):
-            link.publish(Message("serre/co2", b"%d" % number, 1), lambda number=number: acknowledged.add(number))
+            link.publish(DeviceMessage("serre/co2", b"%d" % number, 1), lambda number=number: acknowledged.add(number))
         nats_server.start()
         await eventually(lambda: len(acknowledged) == 10, "acknowledged by the broker that came back")
         assert link.room == 2000
@@ -75,5 +75,5 @@ async def test_unacknowledged_messages_take_room(nats_server):
     async with linked(nats_server) as link:
         nats_server.kill()
         await eventually(lambda: not link.connected.is_set(), "the loss noticed")
-        link.publish(Message("serre/co2", b"1", 1), lambda: None)
+        link.publish(DeviceMessage("serre/co2", b"1", 1), lambda: None)
         assert link.room == 1999

@@ -1,7 +1,7 @@
 """The bytes of MQTT 3.1.1 that a load is made of."""
 
 import pytest
-from seve_fleet.load.packets import Answers, ProtocolError, connect, publish
+from seve_fleet.load.packets import BrokerAnswers, ProtocolError, connect, publish
 
 
 def test_connect_asks_for_a_clean_session():
@@ -32,18 +32,18 @@ def test_a_long_packet_has_its_length_in_several_bytes():
 
 def test_answers_are_read_however_they_are_cut():
     """Acknowledgements come in the order of the broker, cut anywhere."""
-    answers, stream = Answers(), bytes.fromhex("20020000 40020001 40020203")
+    answers, stream = BrokerAnswers(), bytes.fromhex("20020000 40020001 40020203")
     acknowledged = [number for at in range(len(stream)) for number in answers.feed(stream[at : at + 1])]
     assert (answers.refused, acknowledged) == (0, [1, 0x0203])
 
 
 def test_a_refusal_has_its_code():
-    answers = Answers()
+    answers = BrokerAnswers()
     answers.feed(bytes.fromhex("20020005"))
     assert answers.refused == 5
 
 
 def test_an_unexpected_packet_is_an_error():
     with pytest.raises(ProtocolError) as caught:
-        Answers().feed(bytes.fromhex("30020000"))
+        BrokerAnswers().feed(bytes.fromhex("30020000"))
     assert caught.value.packet == 0x30

@@ -8,7 +8,7 @@ from array import array
 
 import pytest
 from seve_fleet.load import arrival
-from seve_fleet.load.publisher import Load, Publisher
+from seve_fleet.load.publisher import Load, LoadPublisher
 from seve_fleet.load.samples import Samples
 
 COMMAND = [sys.executable, "-m", "seve_fleet.load.publisher"]
@@ -46,20 +46,20 @@ def test_an_unknown_form_is_named():
 
 @pytest.mark.parametrize("qos", [0, 1])
 async def test_the_whole_load_is_sent_and_acknowledged(nats_server, qos):
-    publisher = Publisher(Load(nats_server.mqtt_url, rate=2000, seconds=0.5, modules=5, connections=2, qos=qos))
+    publisher = LoadPublisher(Load(nats_server.mqtt_url, rate=2000, seconds=0.5, modules=5, connections=2, qos=qos))
     result = await publisher.run()
     assert (result.sent, result.acknowledged, len(publisher.log)) == (1000, 1000, 1000)
 
 
 async def test_devices_that_arrive_introduce_themselves(nats_server):
     load = Load(nats_server.mqtt_url, rate=100, seconds=0.2, modules=3, connections=3, arrive=True)
-    result = await Publisher(load).run()
+    result = await LoadPublisher(load).run()
     assert (result.sent, result.acknowledged, result.reports) == (20, 20, 3 * 6)
 
 
 async def test_devices_report_regularly_where_that_is_asked_for(nats_server):
     load = Load(nats_server.mqtt_url, rate=100, seconds=1, modules=2, connections=2, arrive=True, report_every=0.1)
-    result = await Publisher(load).run()
+    result = await LoadPublisher(load).run()
     assert (result.sent, result.acknowledged) == (100, 100)
     assert result.reports > 2 * 6 + 2
 
@@ -90,7 +90,7 @@ async def test_a_device_that_lost_its_connection_repeats_what_was_not_acknowledg
     async with await asyncio.start_server(broker, "127.0.0.1", 0) as server:
         url = f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         load = Load(url, rate=100, seconds=0.1, modules=1, connections=1, arrive=True, patience=10)
-        result = await Publisher(load).run()
+        result = await LoadPublisher(load).run()
         await asyncio.gather(*serving)
     assert (result.sent, result.acknowledged, result.reconnects) == (10, 10, 1)
     assert [dup for again, dup in heard if again][:6] == [8] * 6

@@ -14,7 +14,7 @@ def options(*words):
 
 def screen(now, *words):
     said = []
-    return tap.Screen(options(*words), said.append, lambda: now[0]), said
+    return tap.Printer(options(*words), said.append, lambda: now[0]), said
 
 
 def test_it_is_put_at_the_first_place_unless_another_is_named():

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import AsyncConnection, IsolationLevel
-from seve_history.database.snapshot import snapshot
+from seve_history.database.consistent_read import consistent_read
 from seve_history.query.buckets import buckets
 from seve_schema.position import Position
 from seve_writer.database.rollup import roll_up
@@ -80,7 +80,7 @@ async def aggregate(url, journal, floor):
 
 async def answered(url, journal, floor):
     """The position; samples, hours and number of values of each series, as a client is told."""
-    async with reading(url) as connection, snapshot(connection, journal, floor, 10) as opened:
+    async with reading(url) as connection, consistent_read(connection, journal, floor, 10) as opened:
         raw, hours, counts = {}, {}, {}
         for name in await opened.series("croissance", 10):
             raw[name[0]] = await opened.raw("croissance", name, BASE, END, 1000)

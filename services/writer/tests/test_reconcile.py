@@ -150,7 +150,7 @@ def test_rows_that_do_not_add_up_are_a_fault():
     assert "WRONG: 3 rows of the ledger whose outcomes do not add up to received" in text
 
 
-LETTERS = report.DeadLetters(days=30, counted=2, kept=2)
+LETTERS = report.DeadLetterCounts(days=30, counted=2, kept=2)
 
 
 def test_the_report_aligns_numbers_and_ends_with_the_verdict():
@@ -202,7 +202,7 @@ def test_dead_letters_are_compared_and_never_judged():
     audit, journal = audited([1], last=1), Journal(created=JOURNAL, last=1, held=())
 
     def text(counted, kept):
-        return report.report(audit, journal, report.DeadLetters(days=30, counted=counted, kept=kept), NOW)
+        return report.report(audit, journal, report.DeadLetterCounts(days=30, counted=counted, kept=kept), NOW)
 
     assert "3 counted, 1 kept\n  not kept: above 100 per second" in text(3, 1)
     assert "1 counted, 3 kept\n  kept besides" in text(1, 3)

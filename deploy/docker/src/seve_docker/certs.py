@@ -13,7 +13,7 @@ from seve_embedded.shared import certificate_files, links
 from seve_docker import images
 from seve_docker.compose import DOCKER, Compose
 from seve_docker.device import MosquittoBroker
-from seve_docker.errors import Failed
+from seve_docker.errors import CommandFailed
 
 MODULE: Final = "deploy/embedded/src/seve_embedded"
 NATS: Final = ("nats", "nats-1", "nats-2", "nats-3")
@@ -21,7 +21,7 @@ POSTGRES: Final = ("exec", "-T", "postgres", "sh", "-c", "umask 077 && cp /run/t
 
 
 def certs(compose: Compose, names: Sequence[str], devices: Sequence[str], *, renew: bool) -> None:
-    """Make what is missing or ends soon, and print where it is. Raises Failed."""
+    """Make what is missing or ends soon, and print where it is. Raises CommandFailed."""
     folder = compose.root / links.folder(compose.environ)
     images.choose(compose)
     images.build(compose)
@@ -35,7 +35,7 @@ def certs(compose: Compose, names: Sequence[str], devices: Sequence[str], *, ren
         command, check=False, env=compose.environ, input=json.dumps(request), capture_output=True, text=True
     )
     if done.returncode:
-        raise Failed(done.stderr.strip())
+        raise CommandFailed(done.stderr.strip())
     written = json.loads(done.stdout)
     certificate_files.write(folder, written)
     print(
@@ -49,7 +49,7 @@ def certs(compose: Compose, names: Sequence[str], devices: Sequence[str], *, ren
 def take_up(compose: Compose) -> None:
     """Let the servers that run read their certificates again; the broadcaster sees by itself that its files changed.
 
-    Raises Failed, and DeviceError where Mosquitto cannot be told without a loss.
+    Raises CommandFailed, and DeviceError where Mosquitto cannot be told without a loss.
     """
     MosquittoBroker(compose).apply()
     for server in {one.service for one in compose.states() if one.state == "running"}:

@@ -21,7 +21,7 @@ from seve_runtime.errors import SettingsError
 from seve_docker import certs, check, images, prepare, tls
 from seve_docker.compose import Compose, engine_answers
 from seve_docker.device import MosquittoBroker
-from seve_docker.errors import Failed, NotUp
+from seve_docker.errors import CommandFailed, NotUp
 from seve_docker.up import page, up, wait_healthy
 
 NO_ENGINE: Final = "no Docker engine answers"
@@ -77,12 +77,12 @@ class Containers:
         except prepare.BadSettings as error:
             print("\n".join(f"setting {fault}" for fault in error.faults), file=sys.stderr)
             return 2
-        except (Failed, DeviceError) as error:
+        except (CommandFailed, DeviceError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
 
     def _command(self, name: str) -> Callable[[argparse.Namespace], int]:
-        """Return what runs a command. Raises Failed where it needs an engine and none answers."""
+        """Return what runs a command. Raises CommandFailed where it needs an engine and none answers."""
         settling = {"up": self._up, "prepare": self._prepare, "possible": self._possible, "check": self._check}
         commands = {
             "down": self._down,
@@ -100,7 +100,7 @@ class Containers:
             **dict.fromkeys(PROGRAMS, self._program),
         }
         if name not in settling and not engine_answers():
-            raise Failed(NO_ENGINE)
+            raise CommandFailed(NO_ENGINE)
         return {**settling, **commands}[name]
 
     def _possible(self, _arguments: argparse.Namespace) -> int:
@@ -111,7 +111,7 @@ class Containers:
     def _up(self, _arguments: argparse.Namespace) -> int:
         self._settle(self._misspelt())
         if not engine_answers():
-            raise Failed(NO_ENGINE)
+            raise CommandFailed(NO_ENGINE)
         up(self._compose, prepare.patience(self._compose.environ))
         print(f"\nSève is up, in Docker.\n{page(self._compose)}", flush=True)
         return 0
@@ -149,7 +149,7 @@ class Containers:
     def _program(self, arguments: argparse.Namespace) -> int:
         command = [*PROGRAMS[program(arguments)], *arguments.passed_on]
         if not command:
-            raise Failed("name a command to run, such as: ./seve run env")
+            raise CommandFailed("name a command to run, such as: ./seve run env")
         return self._tools(*command)
 
     def _publish(self, arguments: argparse.Namespace) -> int:
@@ -252,11 +252,11 @@ class Containers:
         )
 
     def _by_hand(self, arguments: argparse.Namespace) -> int:
-        raise Failed(f"{arguments.command} is done by hand in Docker: docs/operations.md#backup-and-restore")
+        raise CommandFailed(f"{arguments.command} is done by hand in Docker: docs/operations.md#backup-and-restore")
 
     def _clean(self, arguments: argparse.Namespace) -> int:
         if self._compose.running:
-            raise Failed("the stack runs: `make down` first")
+            raise CommandFailed("the stack runs: `make down` first")
         if not arguments.yes:
             if not sys.stdin.isatty():
                 print("Nobody to ask: `make clean YES=1` does not ask.")

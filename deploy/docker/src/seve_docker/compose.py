@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from seve_docker.errors import Failed
+from seve_docker.errors import CommandFailed
 
 DOCKER: Final = "docker"
 CLOSED: Final = {"MQTT_ACCESS": "password"}
 """What compose.yaml asks for before it lets anything run; `prepare` puts the right value in its place."""
 
 
-class State(NamedTuple):
+class Container(NamedTuple):
     """One container: its service, `running`, `exited` …, `healthy`, `starting` …, and its exit code."""
 
     service: str
@@ -46,9 +46,9 @@ class Compose:
         ).returncode
 
     def need(self, *arguments: str, fault: str) -> None:
-        """Run one command of Compose that has to end well. Raises Failed."""
+        """Run one command of Compose that has to end well. Raises CommandFailed."""
         if self.call(*arguments):
-            raise Failed(fault)
+            raise CommandFailed(fault)
 
     def output(self, *arguments: str) -> str:
         """Return what one command of Compose prints; nothing where it fails."""
@@ -74,13 +74,13 @@ class Compose:
             self._command(arguments), cwd=self.root, env=self.environ, stdin=subprocess.PIPE, text=True
         )
 
-    def states(self) -> list[State]:
-        """Return every container of the project. Raises Failed."""
+    def states(self) -> list[Container]:
+        """Return every container of the project. Raises CommandFailed."""
         done = self.ask("ps", "-a", "--format", "{{.Service}}\t{{.State}}\t{{.Health}}\t{{.ExitCode}}")
         if done.returncode:
-            raise Failed(f"the containers could not be listed: {done.stderr.strip()}")
+            raise CommandFailed(f"the containers could not be listed: {done.stderr.strip()}")
         rows = [line.split("\t") for line in done.stdout.splitlines()]
-        return [State(service, state, health, int(code)) for service, state, health, code in rows]
+        return [Container(service, state, health, int(code)) for service, state, health, code in rows]
 
     @property
     def running(self) -> bool:

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from seve_embedded.shared.device_command import place
+from seve_embedded.shared.device_command import broker_address
 from seve_embedded.shared.identities import DeviceError, Rules
 from seve_embedded.shared.links import links
 
@@ -29,7 +29,7 @@ class MosquittoBroker:
         self.rules = Rules.of(environ, compose.root)
         self.taken = frozenset({PIPELINE, environ.get("MQTT_USERNAME", "")})
         ca = links(environ, compose.root).mqtt_ca
-        self.place = place(environ["MQTT_LISTEN"], networks(), str(ca) if ca else None)
+        self.address = broker_address(environ["MQTT_LISTEN"], networks(), str(ca) if ca else None)
         self.own = environ.get("MQTT_DEVICES") == prepare.OWN
 
     def digest(self, password: str) -> str:

@@ -1,11 +1,11 @@
 """Errors of the commands of the containers."""
 
 
-class Failed(RuntimeError):
+class CommandFailed(RuntimeError):
     """A command that could not do its work; the text says why."""
 
 
-class NotUp(Failed):
+class NotUp(CommandFailed):
     """A command needs a running stack."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from seve_docker.compose import Compose, docker
-from seve_docker.errors import Failed
+from seve_docker.errors import CommandFailed
 
 UPSTREAM = ("MOSQUITTO_IMAGE", "POSTGRES_IMAGE", "NATS_IMAGE", "PYTHON_IMAGE")
 STANDINS = ".ci/standin-images"
@@ -22,12 +22,12 @@ def missing(compose: Compose) -> str | None:
 
 
 def choose(compose: Compose) -> None:
-    """Take the upstream images or, where one cannot be had, stand-ins if this machine has them. Raises Failed."""
+    """Take the upstream images or, if one cannot be had, stand-ins of this machine. Raises CommandFailed."""
     name = missing(compose)
     if name is None:
         return
     if not standins():
-        raise Failed(f"the image {name} can be neither found nor pulled")
+        raise CommandFailed(f"the image {name} can be neither found nor pulled")
     print(
         f"The image {name} can be neither found nor pulled: this runs on stand-ins (seve-standin/...).", file=sys.stderr
     )
@@ -54,7 +54,7 @@ def standins() -> bool:
 
 
 def build(compose: Compose) -> None:
-    """Build this project's images, and let go of those that they replace. Raises Failed."""
+    """Build this project's images, and let go of those that they replace. Raises CommandFailed."""
     compose.environ["REVISION"] = _revision(compose)
     compose.need("--profile", "tools", "build", "--quiet", fault="the images could not be built")
     docker("image", "prune", "--force", "--filter", "label=dev.seve.image")

@@ -10,8 +10,8 @@ from seve_embedded.shared.links import links
 from seve_runtime.units import reachable, split_listen
 
 from seve_docker import images
-from seve_docker.compose import Compose, State
-from seve_docker.errors import Failed
+from seve_docker.compose import Compose, Container
+from seve_docker.errors import CommandFailed
 from seve_docker.prepare import OWN, BadSettings
 
 CHECKED: Final = ("ingest", "writer", "history", "broadcaster")
@@ -23,7 +23,7 @@ ADDRESSES: Final = ("hostname", "-I")
 
 
 def up(compose: Compose, patience: float) -> None:
-    """Start everything and wait at most `patience` seconds. Raises BadSettings, and Failed for anything else."""
+    """Start everything and wait at most `patience` seconds. Raises BadSettings, and CommandFailed for anything else."""
     images.choose(compose)
     own = compose.environ.get("COMPOSE_PROFILES")
     compose.environ["COMPOSE_PROFILES"] = ",".join([*([own] if own else []), *images.choose_observability(compose)])
@@ -37,7 +37,7 @@ def up(compose: Compose, patience: float) -> None:
     if code:
         _show_logs(compose)
         compose.call("ps", "-a")
-        raise Failed(f"the containers could not be started within {patience:g} s (START_TIMEOUT)")
+        raise CommandFailed(f"the containers could not be started within {patience:g} s (START_TIMEOUT)")
     wait_healthy(compose, patience)
 
 
@@ -55,7 +55,7 @@ def check_services(compose: Compose) -> None:
         done = compose.ask("run", "--rm", "--no-deps", "-T", service, "--check")
         lines = [line.removeprefix("setting ") for line in done.stderr.splitlines() if line.startswith("setting ")]
         if done.returncode and not lines:
-            raise Failed(f"the settings of {service} could not be checked:\n{done.stderr.strip()}")
+            raise CommandFailed(f"the settings of {service} could not be checked:\n{done.stderr.strip()}")
         return lines
 
     # One at a time: the first creates the project's networks, which several would create under the same name.
@@ -65,7 +65,7 @@ def check_services(compose: Compose) -> None:
 
 
 def wait_healthy(compose: Compose, patience: float) -> None:
-    """Wait until every container is healthy, and tell what is awaited. Raises Failed."""
+    """Wait until every container is healthy, and tell what is awaited. Raises CommandFailed."""
     began, said = time.monotonic(), ""
     while late := sorted({_described(one) for one in compose.states() if not one.settled}):
         waiting = " ".join(late)
@@ -74,7 +74,7 @@ def wait_healthy(compose: Compose, patience: float) -> None:
         said, passed = waiting, time.monotonic() - began
         if passed > patience or ("restarting" in waiting and passed > RESTARTS_SECONDS):
             _show_logs(compose)
-            raise Failed(f"not ready after {passed:.0f} s (START_TIMEOUT is {patience:g} s): {waiting}")
+            raise CommandFailed(f"not ready after {passed:.0f} s (START_TIMEOUT is {patience:g} s): {waiting}")
         time.sleep(1)
 
 
@@ -109,7 +109,7 @@ def _looking_on(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: url for name, url in places.items() if name.lower() in profiles}
 
 
-def _described(one: State) -> str:
+def _described(one: Container) -> str:
     health = f", {one.health}" if one.health else ""
     return f"{one.service} ({one.state}{health})"
 

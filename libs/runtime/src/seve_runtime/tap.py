@@ -30,7 +30,7 @@ class Enough(Exception):
     """As many messages as were asked for are shown."""
 
 
-class Screen:
+class Printer:
     """Shows messages, each a block of lines, through `say`: ask `room` for each before working out what to show."""
 
     def __init__(

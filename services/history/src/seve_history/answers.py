@@ -10,9 +10,9 @@ from seve_schema.position import Position, end_of
 from seve_schema.times import MICROS, format_time, to_micros
 
 from seve_history import metrics
-from seve_history.database.snapshot import Series, Snapshot
+from seve_history.database.consistent_read import ConsistentRead, Series
 from seve_history.errors import Refused
-from seve_history.query.bounds import Bounds, share
+from seve_history.query.bounds import AnswerBounds, share
 from seve_history.query.buckets import HOUR, buckets
 
 Answer = tuple[Position, bytes]
@@ -26,11 +26,11 @@ _NOT_SHOWN: Final = frozenset({"module_id", "position", "status_position", "conf
 """Columns that mean something inside only, or are named by their place."""
 
 
-async def of_series(snapshot: Snapshot, asked: SeriesRequest, bounds: Bounds) -> Answer:
+async def of_series(opened: ConsistentRead, asked: SeriesRequest, bounds: AnswerBounds) -> Answer:
     """Answer with the samples of a module. Raises Refused and psycopg.Error."""
     named = [
         (sensor, hardware)
-        for sensor, hardware in await snapshot.series(asked.module, bounds.points + 1)
+        for sensor, hardware in await opened.series(asked.module, bounds.points + 1)
         if asked.sensor in (None, sensor) and asked.hardware in (None, hardware)
     ]
     points = share(asked.points, len(named), bounds)
@@ -38,33 +38,33 @@ async def of_series(snapshot: Snapshot, asked: SeriesRequest, bounds: Bounds) ->
         "module": asked.module,
         "from": format_time(asked.start),
         "to": format_time(asked.end),
-        "series": [await _one(snapshot, asked, series, points) for series in named],
-        "token": str(end_of(snapshot.position)),
+        "series": [await _one(opened, asked, series, points) for series in named],
+        "token": str(end_of(opened.position)),
     }
-    return snapshot.position, _encode(body)
+    return opened.position, _encode(body)
 
 
-async def _one(snapshot: Snapshot, asked: SeriesRequest, series: Series, points: int) -> dict[str, Any]:
+async def _one(opened: ConsistentRead, asked: SeriesRequest, series: Series, points: int) -> dict[str, Any]:
     """Read a series: as it is where it fits, else in buckets."""
     end = asked.end
     if asked.open:
-        end = max(end, min(await snapshot.last(asked.module, series) + 1, end + AHEAD))
-    only_hourly = await snapshot.is_only_hourly(asked.module, series, asked.start, end)
+        end = max(end, min(await opened.last(asked.module, series) + 1, end + AHEAD))
+    only_hourly = await opened.is_only_hourly(asked.module, series, asked.start, end)
     width, found = 0, list[Any]()
     if not only_hourly:
-        found = await snapshot.raw(asked.module, series, asked.start, end, points + 1)
+        found = await opened.raw(asked.module, series, asked.start, end, points + 1)
     if only_hourly or len(found) > points:
         wanted = buckets(asked.start, end, points, at_least=HOUR if only_hourly else 1)
-        width, found = wanted.width, await snapshot.buckets(asked.module, series, wanted)
+        width, found = wanted.width, await opened.buckets(asked.module, series, wanted)
     metrics.POINTS.labels("buckets" if width else "raw").inc(len(found))
     sensor, hardware = series
     return {"sensor": sensor, "hardware": hardware or None, "unit": None, "width": width, "points": found}
 
 
-async def of_module(snapshot: Snapshot, asked: ModuleRequest, bounds: Bounds) -> Answer:
+async def of_module(opened: ConsistentRead, asked: ModuleRequest, bounds: AnswerBounds) -> Answer:
     """Answer with what is known of a module. Raises Refused and psycopg.Error."""
-    states = await snapshot.states(asked.module)
-    series = [await _extent(snapshot, asked.module, one) for one in await snapshot.series(asked.module, bounds.points)]
+    states = await opened.states(asked.module)
+    series = [await _extent(opened, asked.module, one) for one in await opened.series(asked.module, bounds.points)]
     if not series and not any(states.values()):
         raise Refused(404, "nothing is known of that module")
     seen = [one[end] for one in series for end in ("first", "last") if one[end]]
@@ -78,17 +78,17 @@ async def of_module(snapshot: Snapshot, asked: ModuleRequest, bounds: Bounds) ->
         "hardware": _single(states["hardware"]),
         "sensors": _sensors(states["sensorStatus"], states["sensorConfig"]),
         "series": series,
-        "token": str(end_of(snapshot.position)),
+        "token": str(end_of(opened.position)),
     }
-    return snapshot.position, _encode(body)
+    return opened.position, _encode(body)
 
 
-async def of_logs(snapshot: Snapshot, asked: LogsRequest) -> Answer:
+async def of_logs(opened: ConsistentRead, asked: LogsRequest) -> Answer:
     """Answer with lines of a module's log, the newest first; `more` says whether there are older ones.
 
     Raises psycopg.Error.
     """
-    found = await snapshot.logs(
+    found = await opened.logs(
         asked.module, asked.start, asked.end, level=asked.level, text=asked.text, most=asked.most + 1
     )
     body = {
@@ -101,11 +101,11 @@ async def of_logs(snapshot: Snapshot, asked: LogsRequest) -> Answer:
         ],
         "more": len(found) > asked.most,
     }
-    return snapshot.position, _encode(body)
+    return opened.position, _encode(body)
 
 
-async def _extent(snapshot: Snapshot, module: str, series: Series) -> dict[str, Any]:
-    first, last, count = await snapshot.extent(module, series)
+async def _extent(opened: ConsistentRead, module: str, series: Series) -> dict[str, Any]:
+    first, last, count = await opened.extent(module, series)
     sensor, hardware = series
     return {
         "sensor": sensor,

@@ -28,7 +28,7 @@ _ROWS: Final = (
 )
 
 
-class Failed(SeveError):
+class ExportFailed(SeveError):
     """The export could not be made, or not to its end."""
 
 
@@ -50,14 +50,14 @@ class Progress(NamedTuple):
 
 
 def export(url: Secret, wanted: Wanted, file: IO[bytes], tell: Callable[[Progress], None]) -> Progress:
-    """Write the rows to `file`; `tell` is called every second. Return the final count. Raises Failed."""
+    """Write the rows to `file`; `tell` is called every second. Return the final count. Raises ExportFailed."""
     try:
         with psycopg.connect(url.reveal(), application_name="seve-history export", connect_timeout=10) as connection:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             return _stream(connection, wanted, file, tell)
     except psycopg.Error as error:
-        raise Failed(f"the database cannot be read (DATABASE_URL): {describe(error)}") from error
+        raise ExportFailed(f"the database cannot be read (DATABASE_URL): {describe(error)}") from error
 
 
 def _stream(connection: Connection[Any], wanted: Wanted, file: IO[bytes], tell: Callable[[Progress], None]) -> Progress:
@@ -95,7 +95,7 @@ def _estimate(connection: Connection[Any], rows: sql.Composed) -> int:
 @contextmanager
 def output(path: str) -> Iterator[IO[bytes]]:
     """Open where the rows go: `-` is standard output, a name that ends in `.gz` is compressed. A file has its name only
-    once it is whole, and none is written over. Raises Failed.
+    once it is whole, and none is written over. Raises ExportFailed.
     """
     if path == "-":
         yield sys.stdout.buffer
@@ -103,14 +103,14 @@ def output(path: str) -> Iterator[IO[bytes]]:
         return
     target = Path(path)
     if target.exists():
-        raise Failed(f"{target} exists: name another file")
+        raise ExportFailed(f"{target} exists: name another file")
     part = target.with_name(f"{target.name}.part")
     try:
         with gzip.open(part, "wb", compresslevel=5) if target.suffix == ".gz" else part.open("wb") as file:
             yield file  # type: ignore[misc]  # gzip's file is one
         part.rename(target)
     except OSError as error:
-        raise Failed(f"{target} cannot be written: {describe(error)}") from error
+        raise ExportFailed(f"{target} cannot be written: {describe(error)}") from error
     finally:
         part.unlink(missing_ok=True)
 

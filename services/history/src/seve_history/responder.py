@@ -31,10 +31,10 @@ from seve_schema.history import (
 from seve_history import answers, metrics
 from seve_history.ack_floor import AckFloor
 from seve_history.answers import Answer
+from seve_history.database.consistent_read import ConsistentRead, consistent_read
 from seve_history.database.pool import Pool
-from seve_history.database.snapshot import Snapshot, snapshot
 from seve_history.errors import Refused, SchemaError
-from seve_history.query.bounds import Bounds, check, check_lines, check_text
+from seve_history.query.bounds import AnswerBounds, check, check_lines, check_text
 from seve_history.settings import HistorySettings
 
 log = structlog.get_logger()
@@ -55,7 +55,7 @@ class Responder:
         self._client = client
         self._pool = pool
         self._floor = AckFloor(client)
-        self._bounds = Bounds(settings.query_max_points, settings.query_max_range)
+        self._bounds = AnswerBounds(settings.query_max_points, settings.query_max_range)
         self._timeout = settings.query_timeout
         self._health = health
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,7 +95,7 @@ class Responder:
             self._health.holds(DATABASE)
 
     def _taker(
-        self, of: str, kind: type[T], answer: Callable[[Snapshot, T], Awaitable[Answer]]
+        self, of: str, kind: type[T], answer: Callable[[ConsistentRead, T], Awaitable[Answer]]
     ) -> Callable[[Msg], Awaitable[None]]:
         decode = msgspec.json.Decoder(kind).decode
 
@@ -119,24 +119,24 @@ class Responder:
                 metrics.REQUESTS.labels(of, 200).inc()
                 await self._client.publish(message.reply, body, headers={POSITION: str(position)})
 
-    async def _read(self, asked: T, answer: Callable[[Snapshot, T], Awaitable[Answer]]) -> Answer:
+    async def _read(self, asked: T, answer: Callable[[ConsistentRead, T], Awaitable[Answer]]) -> Answer:
         check_text(asked)
         async with asyncio.timeout(self._timeout):
             floor = await self._floor.of(asked.journal)
             async with (
                 self._pool.connection() as connection,
-                snapshot(connection, asked.journal, floor, self._timeout) as opened,
+                consistent_read(connection, asked.journal, floor, self._timeout) as opened,
             ):
                 return await answer(opened, asked)
 
-    async def _series(self, opened: Snapshot, asked: SeriesRequest) -> Answer:
+    async def _series(self, opened: ConsistentRead, asked: SeriesRequest) -> Answer:
         check(asked, self._bounds)
         return await answers.of_series(opened, asked, self._bounds)
 
-    async def _module(self, opened: Snapshot, asked: ModuleRequest) -> Answer:
+    async def _module(self, opened: ConsistentRead, asked: ModuleRequest) -> Answer:
         return await answers.of_module(opened, asked, self._bounds)
 
-    async def _logs(self, opened: Snapshot, asked: LogsRequest) -> Answer:
+    async def _logs(self, opened: ConsistentRead, asked: LogsRequest) -> Answer:
         check_lines(asked, self._bounds)
         return await answers.of_logs(opened, asked)
 

@@ -5,7 +5,7 @@ the sums that must agree between neighbours: docs/metrics.md.
 library takes a lock each time it is counted, which at 1,000 messages per second was a twelfth of a turn's Python.
 """
 
-from collections import Counter as Counts
+import collections
 from collections.abc import Iterator
 from typing import Final, get_args
 
@@ -50,10 +50,10 @@ class Totals(Collector):
 
     def __init__(self) -> None:
         self.received = 0
-        self.sent: Counts[str] = Counts()
+        self.sent: collections.Counter[str] = collections.Counter()
         self.envelopes = 0
-        self.outcomes: Counts[tuple[str, str]] = Counts(dict.fromkeys(OUTCOMES, 0))
-        self.repairs: Counts[tuple[str, ...]] = Counts()
+        self.outcomes: collections.Counter[tuple[str, str]] = collections.Counter(dict.fromkeys(OUTCOMES, 0))
+        self.repairs: collections.Counter[tuple[str, ...]] = collections.Counter()
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Return the counters as they stand."""
@@ -73,7 +73,7 @@ class Totals(Collector):
         for labels, count in list(self.outcomes.items()):
             outcomes.add_metric(labels, count)
         yield outcomes
-        kinds: Counts[str] = Counts(dict.fromkeys(REPAIRS, 0))
+        kinds: collections.Counter[str] = collections.Counter(dict.fromkeys(REPAIRS, 0))
         for repaired, count in list(self.repairs.items()):
             for kind in repaired:
                 kinds[kind] += count

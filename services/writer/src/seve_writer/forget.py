@@ -36,7 +36,7 @@ _AGGREGATE: Final = "v"
 """What measurements_hourly is with TimescaleDB: it follows measurements by itself."""
 
 
-class Failed(SeveError):
+class ForgetFailed(SeveError):
     """NATS or the database did not answer: the module is forgotten in part, and the command may be run again."""
 
 
@@ -45,7 +45,7 @@ async def forget(
 ) -> bool:
     """Remove a module if `sure` of the rows by table; `tell` is called with each table and the rows removed so far.
 
-    Returns whether it was done. Raises Failed.
+    Returns whether it was done. Raises ForgetFailed.
     """
     try:
         async with await AsyncConnection.connect(
@@ -58,9 +58,9 @@ async def forget(
             for table in tables:
                 await _delete(connection, table, module, tell)
     except psycopg.Error as error:
-        raise Failed(f"the database does not answer (DATABASE_URL): {describe(error)}") from error
+        raise ForgetFailed(f"the database does not answer (DATABASE_URL): {describe(error)}") from error
     except (NatsError, OSError) as error:
-        raise Failed(f"NATS does not answer (NATS_URL): {describe(error)}") from error
+        raise ForgetFailed(f"NATS does not answer (NATS_URL): {describe(error)}") from error
     return True
 
 

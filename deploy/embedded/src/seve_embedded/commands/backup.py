@@ -29,7 +29,7 @@ from psycopg import sql
 from seve_runtime.errors import SeveError, describe
 from seve_runtime.nats.connection import NatsSettings, connected_once
 from seve_runtime.nats.direct import DirectClient
-from seve_runtime.nats.snapshot import CHUNK, restore, snapshot
+from seve_runtime.nats.stream_backup import CHUNK, restore, snapshot
 from seve_runtime.nats.stream_info import stream_info
 from seve_runtime.nats.topology import DEADLETTER, JOURNAL, LATEST
 from seve_runtime.settings import load

@@ -18,7 +18,7 @@ from seve_embedded.checks.finding import WARNING, Finding
 from seve_embedded.shared import env_file, known_settings, links
 from seve_embedded.stack import Stack
 from seve_embedded.supervision import ports
-from seve_embedded.supervision.files import size_of
+from seve_embedded.supervision.disk_usage import size_of
 
 EDIT: Final = "correct it in .env"
 

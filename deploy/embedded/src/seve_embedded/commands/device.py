@@ -10,7 +10,7 @@ import bcrypt
 
 from seve_embedded.logins import RESERVED, SHARED
 from seve_embedded.servers import nats
-from seve_embedded.shared.device_command import place
+from seve_embedded.shared.device_command import broker_address
 from seve_embedded.shared.identities import DeviceError, Rules
 from seve_embedded.stack import Stack
 from seve_embedded.state import write_private
@@ -33,7 +33,9 @@ class EmbeddedBroker:
         self.folder = stack.state.secrets
         self.rules = Rules.of(stack.environ, stack.state.folder.parent)
         self.taken = frozenset({*RESERVED, SHARED, stack.settings.mqtt_username or SHARED})
-        self.place = place(stack.settings.mqtt_listen, networks, stack.current.addresses.tls.get("MQTT_CA_FILE"))
+        self.address = broker_address(
+            stack.settings.mqtt_listen, networks, stack.current.addresses.tls.get("MQTT_CA_FILE")
+        )
         self.own = stack.settings.mqtt_devices == "own"
 
     def digest(self, password: str) -> str:

@@ -25,7 +25,7 @@ from seve_embedded.shared.tables import duration
 from seve_embedded.stack import Stack
 from seve_embedded.supervision import probes, readiness
 from seve_embedded.supervision.client import NoSupervisor, ProcessState
-from seve_embedded.supervision.files import room_at
+from seve_embedded.supervision.disk_usage import room_at
 
 ERRORS_SHOWN: Final = 3
 

@@ -21,7 +21,7 @@ from seve_embedded.state import KNOWN_SESSION, WELL_KNOWN_CLIENT_ID
 from seve_embedded.supervision import ports, processes, readiness
 from seve_embedded.supervision.client import NoSupervisor
 from seve_embedded.supervision.config import PYTHON_VARIABLE, SOCKET_VARIABLE, STATE_VARIABLE
-from seve_embedded.supervision.files import room_at, size_of
+from seve_embedded.supervision.disk_usage import room_at, size_of
 
 POLL_SECONDS: Final = 0.1
 SERVERS: Final = {"POSTGRES_PORT": "postgres", "NATS_PORT": "nats", "MQTT_LISTEN": "nats"}

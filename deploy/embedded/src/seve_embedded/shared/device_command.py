@@ -30,7 +30,7 @@ COLUMNS: Final = ("module", "password")
 Say = Callable[[str], None]
 
 
-class Place(NamedTuple):
+class BrokerAddress(NamedTuple):
     """Where devices find the broker. `host` is this machine's address; `note` says what keeps others out; with TLS `ca`
     is the file by which they know it.
     """
@@ -41,13 +41,13 @@ class Place(NamedTuple):
     ca: str | None = None
 
 
-def place(listen: str, networks: Sequence[str], ca: str | None = None) -> Place:
+def broker_address(listen: str, networks: Sequence[str], ca: str | None = None) -> BrokerAddress:
     """Return where devices find a broker that listens there; `networks` are this machine's addresses."""
     host, port = split_listen(listen)
     if is_loopback(listen):
-        return Place(reachable(host), port, "this machine alone, until MQTT_LISTEN in .env lets others in", ca)
+        return BrokerAddress(reachable(host), port, "this machine alone, until MQTT_LISTEN in .env lets others in", ca)
     every = reachable(host) != host
-    return Place(networks[0] if every and networks else reachable(host), port, ca=ca)
+    return BrokerAddress(networks[0] if every and networks else reachable(host), port, ca=ca)
 
 
 class Broker(Protocol):
@@ -58,7 +58,7 @@ class Broker(Protocol):
     folder: Path
     rules: Rules
     taken: frozenset[str]
-    place: Place
+    address: BrokerAddress
     own: bool
 
     def digest(self, password: str) -> str:
@@ -191,11 +191,14 @@ def _hand_out(
     up: bool,
 ) -> None:
     """Say the passwords, this once."""
-    place = broker.place
+    address = broker.address
     if arguments.json:
         say(
             json.dumps(
-                [{**_facts(broker, *one, topics), "host": place.host, "port": place.port} for one in passwords.items()]
+                [
+                    {**_facts(broker, *one, topics), "host": address.host, "port": address.port}
+                    for one in passwords.items()
+                ]
             )
         )
     elif arguments.out:
@@ -223,19 +226,19 @@ def _facts(broker: Broker, module: str, password: str, topics: Sequence[str]) ->
 
 
 def _page(broker: Broker, module: str, password: str, topics: Sequence[str]) -> str:
-    rights, place = broker.rules.rights(module, topics), broker.place
+    rights, address = broker.rules.rights(module, topics), broker.address
     rows = {
-        "host": place.host + (f"   ({place.note})" if place.note else ""),
-        "port": str(place.port),
-        **({"trust": f"{place.ca}   (TLS: the device needs this file)"} if place.ca else {}),
+        "host": address.host + (f"   ({address.note})" if address.note else ""),
+        "port": str(address.port),
+        **({"trust": f"{address.ca}   (TLS: the device needs this file)"} if address.ca else {}),
         "user": module,
         "password": password,
         "publish": "  ".join(rights.publish),
         "read": "  ".join(rights.read),
     }
     topic = shlex.quote(_example(rights.publish, module))
-    trust = f" --cafile {shlex.quote(place.ca)}" if place.ca else ""
-    line = f"mosquitto_pub -h {place.host} -p {place.port}{trust} -u {module} -P {password} -q 1 -t {topic}"
+    trust = f" --cafile {shlex.quote(address.ca)}" if address.ca else ""
+    line = f"mosquitto_pub -h {address.host} -p {address.port}{trust} -u {module} -P {password} -q 1 -t {topic}"
     return "\n".join(
         [
             f"{module} has an identity. Its password is shown this once:\n",

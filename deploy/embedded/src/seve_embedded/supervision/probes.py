@@ -17,7 +17,7 @@ from seve_runtime.errors import SettingsError, describe
 from seve_runtime.tls import environment_context
 
 from seve_embedded.plan import Plan, Program
-from seve_embedded.supervision.treatment import NO_CURE, START_PATIENCE, Fault
+from seve_embedded.supervision.treatment import NO_CURE, START_PATIENCE, PartFault
 
 PATIENCE: Final = 2
 """Seconds; also the least that libpq waits for a connection."""
@@ -25,14 +25,14 @@ PATIENCE: Final = 2
 HEALTHZ: Final = "$SYS.REQ.SERVER.PING.HEALTHZ"
 """Answered from the system account: also whether each stream can be written to, which no publisher is told."""
 
-SILENT: Final = Fault(f"does not answer within {PATIENCE} s")
-NOT_LISTENING: Final = Fault("does not listen", START_PATIENCE)
+SILENT: Final = PartFault(f"does not answer within {PATIENCE} s")
+NOT_LISTENING: Final = PartFault("does not listen", START_PATIENCE)
 
 _FILE: Final = re.compile(r"write error: write .*: ")
 """What NATS says of a file that it could not write; its path leaves no room in a line for the reason."""
 
 
-def probe(plan: Plan, program: Program) -> Fault | None:
+def probe(plan: Plan, program: Program) -> PartFault | None:
     """Return the fault of a program of `plan`; None if it is well, or cannot be asked."""
     if program.name == "nats":
         return nats(plan.addresses.health)
@@ -41,7 +41,7 @@ def probe(plan: Plan, program: Program) -> Fault | None:
     return service(program.admin_port) if program.admin_port else None
 
 
-def service(port: int) -> Fault | None:
+def service(port: int) -> PartFault | None:
     """Ask a service's `/health/live` on 127.0.0.1."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
@@ -53,25 +53,25 @@ def service(port: int) -> Fault | None:
         return SILENT
     finally:
         connection.close()
-    return None if live else Fault("its event loop stands still")
+    return None if live else PartFault("its event loop stands still")
 
 
-def nats(login: Mapping[str, str]) -> Fault | None:
+def nats(login: Mapping[str, str]) -> PartFault | None:
     """Ask the NATS server of `login` for its health. A stream that failed to write once is ill until a restart."""
     try:
         health = _healthz(login)
     except ConnectionRefusedError:
         return NOT_LISTENING
     except (SettingsError, ssl.SSLError) as error:  # a certificate that ended, say
-        return Fault(describe(error), NO_CURE)
+        return PartFault(describe(error), NO_CURE)
     except OSError:
         return SILENT
     if health.get("status") == "ok":
         return None
-    return Fault(_FILE.sub("write error: ", str(health.get("error") or health.get("status"))))
+    return PartFault(_FILE.sub("write error: ", str(health.get("error") or health.get("status"))))
 
 
-def postgres(url: str) -> Fault | None:
+def postgres(url: str) -> PartFault | None:
     """Ask the database to answer a query. A refusal in words of its own shows that it works."""
     if not _listens(url):
         return NOT_LISTENING
@@ -81,7 +81,7 @@ def postgres(url: str) -> Fault | None:
             connection.execute("SELECT 1")
     except psycopg.Error as error:
         reason = str(error).strip().partition("\n")[0]
-        return Fault(reason, NO_CURE) if error.sqlstate or "FATAL" in reason else SILENT
+        return PartFault(reason, NO_CURE) if error.sqlstate or "FATAL" in reason else SILENT
     return None
 
 

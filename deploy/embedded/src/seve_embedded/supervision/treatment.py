@@ -24,7 +24,7 @@ WELL_AGAIN: Final = 300.0
 """Seconds without a fault after which the intervals begin anew."""
 
 
-class Fault(NamedTuple):
+class PartFault(NamedTuple):
     """A fault of a part, in one line, and the seconds to wait for its end."""
 
     reason: str
@@ -40,7 +40,7 @@ class Patient:
         self._allowed_at = -inf
         self._interval = FIRST_INTERVAL
 
-    def observe(self, fault: Fault | None, now: float, *, disk_full: bool = False) -> bool:
+    def observe(self, fault: PartFault | None, now: float, *, disk_full: bool = False) -> bool:
         """Return whether to restart the part, given its fault at `now` (seconds, monotonic).
 
         Space that comes back after a full disk ends the wait between two restarts.

@@ -21,7 +21,7 @@ from seve_embedded.shared.disk import Room
 from seve_embedded.state import State
 from seve_embedded.supervision import probes, processes
 from seve_embedded.supervision.config import STATE_VARIABLE
-from seve_embedded.supervision.files import room_at, size_of
+from seve_embedded.supervision.disk_usage import room_at, size_of
 from seve_embedded.supervision.treatment import START_PATIENCE, Patient
 
 log = structlog.get_logger()

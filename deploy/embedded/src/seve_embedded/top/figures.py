@@ -21,7 +21,7 @@ class Stream(msgspec.Struct, frozen=True):
     last: int
 
 
-class Client(msgspec.Struct, frozen=True, rename="camel"):
+class ClientFigures(msgspec.Struct, frozen=True, rename="camel"):
     """A WebSocket client as the broadcaster tells of it."""
 
     address: str
@@ -45,7 +45,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     streams: list[Stream] = []
     lag: int = 0
     modules: dict[str, int] = {}
-    clients: list[Client] = []
+    clients: list[ClientFigures] = []
     dead: dict[str, int] = {}
     errors: list[tuple[str, str]] = []
     silent: dict[str, str] = {}

@@ -19,7 +19,7 @@ from seve_runtime.nats.stream_info import StreamInfo, stream_info
 from seve_runtime.nats.stream_reader import reading
 from seve_runtime.nats.topology import DEADLETTER, JOURNAL, LATEST, WRITER
 
-from seve_embedded.top.figures import Client, Look, Samples, Stream, parse
+from seve_embedded.top.figures import ClientFigures, Look, Samples, Stream, parse
 
 PATIENCE: Final = 2.0
 NEWEST: Final = 64
@@ -40,7 +40,7 @@ class _Envelope(msgspec.Struct, rename="camel", gc=False):
 
 
 _envelopes: Final = msgspec.json.Decoder(list[_Envelope])
-_clients: Final = msgspec.json.Decoder(list[Client])
+_clients: Final = msgspec.json.Decoder(list[ClientFigures])
 
 
 class Sources:

@@ -13,9 +13,8 @@ from typing import Final
 
 from seve_runtime.clock import micros
 
-from seve_fleet.load.connection import Connection, Message
-from seve_fleet.simulate import device
-from seve_fleet.simulate.device import Module
+from seve_fleet.load.connection import Connection, LoadMessage
+from seve_fleet.simulate.device import DeviceMessage, SimulatedModule
 
 BACK_AFTER: Final = (1.0, 3.0)
 """Seconds until a device reconnects: uniformly distributed between these."""
@@ -53,7 +52,7 @@ class ArrivingFleet:
             if self.here:
                 number, connection = self.here[turn % len(self.here)]
                 now = micros()
-                messages = encoded(Module(f"{self._prefix}-{number:05d}", number).reports(now))
+                messages = encoded(SimulatedModule(f"{self._prefix}-{number:05d}", number).reports(now))
                 connection.send(messages, 1)
                 self.reports += len(messages)
             await asyncio.sleep(pause)
@@ -67,7 +66,7 @@ class ArrivingFleet:
             connection.close()
 
     async def _live(self, number: int) -> None:
-        unacknowledged: list[Message] = []
+        unacknowledged: list[LoadMessage] = []
         while True:
             connection = None
             with suppress(OSError):  # TimeoutError included, from a busy broker; the device tries again
@@ -78,7 +77,7 @@ class ArrivingFleet:
             self.reconnects += 1
             await asyncio.sleep(random.uniform(*BACK_AFTER))  # noqa: S311  (no secret)
 
-    async def _use(self, number: int, connection: Connection, unacknowledged: list[Message]) -> list[Message]:
+    async def _use(self, number: int, connection: Connection, unacknowledged: list[LoadMessage]) -> list[LoadMessage]:
         """Use a connection until it is lost; return the messages without PUBACK."""
         if unacknowledged:
             self.repeated.update(message.number for message in unacknowledged if message.number >= 0)
@@ -93,13 +92,13 @@ class ArrivingFleet:
         return connection.unacknowledged
 
 
-def introduction(prefix: str, number: int) -> list[Message]:
+def introduction(prefix: str, number: int) -> list[LoadMessage]:
     """Return birth, configurations and status, as a device publishes them after it has connected."""
     now = micros()
-    module = Module(f"{prefix}-{number:05d}", number, boot=now)
+    module = SimulatedModule(f"{prefix}-{number:05d}", number, boot=now)
     return encoded((module.birth(), *module.configs(), *module.reports(now)))
 
 
-def encoded(messages: Iterable[device.Message]) -> list[Message]:
+def encoded(messages: Iterable[DeviceMessage]) -> list[LoadMessage]:
     """Return a simulated device's messages as those of a load."""
-    return [Message(each.topic.encode(), each.payload, retain=each.retain) for each in messages]
+    return [LoadMessage(each.topic.encode(), each.payload, retain=each.retain) for each in messages]

@@ -3,12 +3,12 @@
 import asyncio
 from typing import Final, NamedTuple, cast
 
-from seve_fleet.load.packets import DISCONNECT, Answers, connect, publish
+from seve_fleet.load.packets import DISCONNECT, BrokerAnswers, connect, publish
 
 LAST_PACKET_ID: Final = 65535
 
 
-class Message(NamedTuple):
+class LoadMessage(NamedTuple):
     """A message to publish; `number` is the sample's number, -1 for other messages."""
 
     topic: bytes
@@ -39,18 +39,18 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, client_id: str, tally: Tally, credentials: tuple[str | None, str | None], *, keep: bool) -> None:
         self._hello = connect(client_id, username=credentials[0], password=credentials[1])
-        self._answers = Answers()
+        self._answers = BrokerAnswers()
         self._packet_id = 0
         self._tally = tally
         self._keep = keep
-        self._unacknowledged: dict[int, Message] = {}
+        self._unacknowledged: dict[int, LoadMessage] = {}
         self._closing = False
         loop = asyncio.get_running_loop()
         self.open: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
 
     @property
-    def unacknowledged(self) -> list[Message]:
+    def unacknowledged(self) -> list[LoadMessage]:
         """Return the messages that wait for their PUBACK, in the order of sending."""
         return list(self._unacknowledged.values())
 
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
             self.open.set_exception(error or ConnectionResetError("the broker closed the connection"))
         self.lost.set_result(None)
 
-    def send(self, messages: list[Message], qos: int, *, again: bool = False) -> None:
+    def send(self, messages: list[LoadMessage], qos: int, *, again: bool = False) -> None:
         """Publish in one write. With `again` these are messages that an earlier connection published already."""
         packets = []
         for message in messages:

@@ -35,7 +35,7 @@ def publish(topic: bytes, payload: bytes, packet_id: int, *, retain: bool = Fals
     return b"".join((head, _length(size), len(topic).to_bytes(2, "big"), topic, identifier, payload))
 
 
-class Answers:
+class BrokerAnswers:
     """Parses the broker's answers as they arrive: CONNACK and PUBACK."""
 
     def __init__(self) -> None:

@@ -22,9 +22,9 @@ import uvloop
 from seve_runtime.clock import micros
 
 from seve_fleet.load.arrival import ArrivingFleet
-from seve_fleet.load.connection import Connection, Message, Tally
+from seve_fleet.load.connection import Connection, LoadMessage, Tally
 from seve_fleet.load.samples import FORMS, Samples
-from seve_fleet.simulate.pace import Pace
+from seve_fleet.simulate.schedule import Schedule
 
 TICK_SECONDS: Final = 0.001
 MOST_A_TICK: Final = 500
@@ -74,13 +74,13 @@ class Result(msgspec.Struct, frozen=True):
     repeated: list[int]
 
 
-class Publisher:
+class LoadPublisher:
     """Publishes one load."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
         self.samples = Samples(load.prefix, load.modules, load.form, load.first)
-        self.pace = Pace(load.rate, load.seconds, swing=load.swing, day=load.day)
+        self.schedule = Schedule(load.rate, load.seconds, swing=load.swing, day=load.day)
         self.tally = Tally()
         self.log = array("q")
         self.arrival = ArrivingFleet(load.prefix, self._connect)
@@ -99,12 +99,12 @@ class Publisher:
         await self._acknowledged()
         cpu = time.process_time() - used
         result = Result(
-            sent=self.pace.taken,
-            acknowledged=self.pace.taken - self.tally.waiting,
+            sent=self.schedule.taken,
+            acknowledged=self.schedule.taken - self.tally.waiting,
             seconds=took,
             planned=self.load.seconds,
             cpu_seconds=cpu,
-            ceiling=self.pace.taken / max(cpu, 1e-3),
+            ceiling=self.schedule.taken / max(cpu, 1e-3),
             connecting=connecting,
             reports=self.arrival.reports,
             reconnects=self.arrival.reconnects,
@@ -138,14 +138,14 @@ class Publisher:
         return connection
 
     async def _publish(self, started: float) -> None:
-        pace, load, tally = self.pace, self.load, self.tally
+        schedule, load, tally = self.schedule, self.load, self.tally
         send = self._send_arrived if load.arrive else self._send
-        while not pace.done:
+        while not schedule.done:
             if tally.error:
                 raise tally.error
             ready = bool(self.arrival.here) if load.arrive else tally.waiting < load.window
             most = min(MOST_A_TICK, MOST_A_TICK if load.arrive else load.window - tally.waiting) if ready else 0
-            numbers = pace.take(time.monotonic() - started, most)
+            numbers = schedule.take(time.monotonic() - started, most)
             if numbers:
                 now = micros()
                 send(numbers, now)
@@ -154,9 +154,9 @@ class Publisher:
 
     def _send(self, numbers: range, now: int) -> None:
         """Send each sample on its module's connection, in one write per connection."""
-        samples, among, together = self.samples, len(self._connections), dict[int, list[Message]]()
+        samples, among, together = self.samples, len(self._connections), dict[int, list[LoadMessage]]()
         for number in numbers:
-            message = Message(samples.topic(number), samples.payload(number, now))
+            message = LoadMessage(samples.topic(number), samples.payload(number, now))
             together.setdefault(number % self.load.modules % among, []).append(message)
         for place, messages in together.items():
             self._connections[place].send(messages, self.load.qos)
@@ -167,7 +167,7 @@ class Publisher:
         for number in numbers:
             device, connection = here[number % len(here)]
             topic = samples.of(device, number // len(here))
-            connection.send([Message(topic, samples.payload(number, now), number)], self.load.qos)
+            connection.send([LoadMessage(topic, samples.payload(number, now), number)], self.load.qos)
 
     async def _acknowledged(self) -> None:
         deadline = time.monotonic() + self.load.patience
@@ -199,7 +199,7 @@ def main() -> int:
     options.add_argument("--log", type=Path, help="file for the times of sending")
     publisher = None
     try:
-        publisher = Publisher(Load(**vars(options.parse_args())))
+        publisher = LoadPublisher(Load(**vars(options.parse_args())))
         result = uvloop.run(publisher.run())
     except OSError as error:
         print(f"the load failed: {error}", file=sys.stderr)  # noqa: T201  (a command prints)

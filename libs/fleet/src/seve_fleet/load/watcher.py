@@ -88,7 +88,7 @@ class Seat:
         self.token = b""
 
 
-class Client(asyncio.Protocol):
+class WatcherClient(asyncio.Protocol):
     """One connection of a WebSocket client that subscribed in its URL."""
 
     def __init__(self, hello: bytes, watch: Watch, seat: Seat) -> None:
@@ -131,13 +131,13 @@ class Client(asyncio.Protocol):
             self.live.set_exception(error or ConnectionResetError("the broadcaster closed the connection"))
 
 
-async def opened(url: str, watch: Watch, seat: Seat) -> Client:
+async def opened(url: str, watch: Watch, seat: Seat) -> WatcherClient:
     """Return a client that is live, resumed if its seat has a token. Raises OSError."""
     address = urlsplit(url)
     since = f"&since={seat.token.decode()}" if seat.token else ""
     hello = request(address.netloc, f"{address.path}?{address.query}{since}")
     _, client = await asyncio.get_running_loop().create_connection(
-        lambda: Client(hello, watch, seat), address.hostname or "localhost", address.port or 80
+        lambda: WatcherClient(hello, watch, seat), address.hostname or "localhost", address.port or 80
     )
     try:
         async with asyncio.timeout(LIVE_SECONDS):
@@ -148,11 +148,11 @@ async def opened(url: str, watch: Watch, seat: Seat) -> Client:
     return client
 
 
-async def connect_all(url: str, clients: int, watch: Watch) -> list[Client]:
+async def connect_all(url: str, clients: int, watch: Watch) -> list[WatcherClient]:
     """Connect every client and return once all are live."""
     opening = asyncio.Semaphore(OPENING)
 
-    async def one() -> Client:
+    async def one() -> WatcherClient:
         async with opening:
             return await opened(url, watch, Seat(watch))
 

@@ -22,7 +22,7 @@ INTERVAL_SECONDS: Final = 60
 HEAP_KB: Final = 320
 
 
-class Message(NamedTuple):
+class DeviceMessage(NamedTuple):
     """A message for the broker."""
 
     topic: str
@@ -31,7 +31,7 @@ class Message(NamedTuple):
     retain: bool = False
 
 
-class Module:
+class SimulatedModule:
     """A device with one sensor of each type. Every second module names its hardware (`dht22/temperature`).
 
     `seed` determines its values; with `clock` it knows the time and uses QoS 1. Times are microseconds since 1970.
@@ -48,15 +48,15 @@ class Module:
         self._courses = list(COURSES.values())
         self._last = [0] * len(COURSES)
 
-    def birth(self) -> Message:
+    def birth(self) -> DeviceMessage:
         """Return the message that a module publishes first."""
-        return Message(f"{self.name}/status", b"online", 1, retain=True)
+        return DeviceMessage(f"{self.name}/status", b"online", 1, retain=True)
 
-    def will(self) -> Message:
+    def will(self) -> DeviceMessage:
         """Return the last will, which a module also publishes before it disconnects."""
-        return Message(f"{self.name}/status", b"offline", 1, retain=True)
+        return DeviceMessage(f"{self.name}/status", b"offline", 1, retain=True)
 
-    def configs(self) -> list[Message]:
+    def configs(self) -> list[DeviceMessage]:
         """Return the configurations, which a module publishes once, retained."""
         serial = self.seed % 254 + 1
         return [
@@ -83,7 +83,7 @@ class Module:
             ),
         ]
 
-    def reports(self, now: int) -> list[Message]:
+    def reports(self, now: int) -> list[DeviceMessage]:
         """Return the regular reports: signal and memory, and the status of the sensors."""
         at = now / MICROS
         free = HEAP_KB // 2 - int(at / 60 + self.seed) % 40
@@ -93,15 +93,15 @@ class Module:
         }
         return [self._report("system", system), self._report("sensors/status", sensors)]
 
-    def sample(self, sensor: int, now: int) -> tuple[Message, int]:
+    def sample(self, sensor: int, now: int) -> tuple[DeviceMessage, int]:
         """Return a sample of the sensor with that index, and its time: `now`, or later if `now` was used before."""
         time = self._last[sensor] = max(now, self._last[sensor] + 1)
         measured = value(self._courses[sensor], self.seed, time / MICROS)
         payload = f'{{"value": {measured}, "time": "{format_time(time)}"}}' if self.clock else str(measured)
-        return Message(self.topics[sensor], payload.encode(), self.qos), time
+        return DeviceMessage(self.topics[sensor], payload.encode(), self.qos), time
 
-    def _retained(self, suffix: str, body: dict[str, Any]) -> Message:
-        return Message(f"{self.name}/{suffix}", json.dumps(body).encode(), 1, retain=True)
+    def _retained(self, suffix: str, body: dict[str, Any]) -> DeviceMessage:
+        return DeviceMessage(f"{self.name}/{suffix}", json.dumps(body).encode(), 1, retain=True)
 
-    def _report(self, suffix: str, body: dict[str, Any]) -> Message:
-        return Message(f"{self.name}/{suffix}", json.dumps(body).encode(), self.qos)
+    def _report(self, suffix: str, body: dict[str, Any]) -> DeviceMessage:
+        return DeviceMessage(f"{self.name}/{suffix}", json.dumps(body).encode(), self.qos)

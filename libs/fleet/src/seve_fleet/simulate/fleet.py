@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 from seve_runtime.clock import micros
 
 from seve_fleet.simulate.account import Account
-from seve_fleet.simulate.device import Message, Module
+from seve_fleet.simulate.device import DeviceMessage, SimulatedModule
 from seve_fleet.simulate.drift import COURSES
 from seve_fleet.simulate.mqtt import Link
-from seve_fleet.simulate.pace import Pace
+from seve_fleet.simulate.schedule import Schedule
 
 TICK_SECONDS: Final = 0.005
 MOST_A_TICK: Final = 200
@@ -33,14 +33,14 @@ class Workload(NamedTuple):
 class Fleet:
     """Modules on links; module i uses link i modulo their number."""
 
-    def __init__(self, modules: Sequence[Module], links: Sequence[Link], account: Account) -> None:
+    def __init__(self, modules: Sequence[SimulatedModule], links: Sequence[Link], account: Account) -> None:
         self._modules = modules
         self._links = links
         self._account = account
         self.reporters: set[int] = set()
         """Indices of the modules that have reported the status of their sensors."""
 
-    async def say(self, messages: Sequence[tuple[int, Message]]) -> None:
+    async def say(self, messages: Sequence[tuple[int, DeviceMessage]]) -> None:
         """Publish reports, each of the module with that index, as links have room."""
         for module, message in messages:
             link = await self._link_with_room(module)
@@ -59,15 +59,15 @@ class Fleet:
         """Publish samples and reports until all samples of the workload are sent."""
         reporter = asyncio.create_task(self._report(workload.report_seconds))
         try:
-            await self._sample(Pace(workload.rate, workload.seconds))
+            await self._sample(Schedule(workload.rate, workload.seconds))
         finally:
             reporter.cancel()
             await asyncio.wait((reporter,))
 
-    async def _sample(self, pace: Pace) -> None:
+    async def _sample(self, schedule: Schedule) -> None:
         start = time.monotonic()
-        while not pace.done:
-            for number in pace.take(time.monotonic() - start, MOST_A_TICK):
+        while not schedule.done:
+            for number in schedule.take(time.monotonic() - start, MOST_A_TICK):
                 await self._send_sample(number)
             await asyncio.sleep(TICK_SECONDS)
 
@@ -104,7 +104,7 @@ class Fleet:
         self._account.reports_acknowledged += 1
 
 
-def _first(module: Module) -> list[Message]:
+def _first(module: SimulatedModule) -> list[DeviceMessage]:
     return [module.birth(), *module.configs()]
 
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
-from seve_fleet.simulate.device import Message
+from seve_fleet.simulate.device import DeviceMessage
 
 MOST_OUTSTANDING: Final = 2000
 KEEPALIVE_SECONDS: Final = 15
@@ -35,7 +35,7 @@ class Link:
         self,
         broker: str,
         client_id: str,
-        will: Message,
+        will: DeviceMessage,
         *,
         username: str | None,
         password: str | None,
@@ -66,7 +66,7 @@ class Link:
         """Return how many QoS 1 messages may be published now."""
         return MOST_OUTSTANDING - len(self._waiting)
 
-    def publish(self, message: Message, acknowledged: Acknowledged) -> None:
+    def publish(self, message: DeviceMessage, acknowledged: Acknowledged) -> None:
         """Publish a message; `acknowledged` is called at its PUBACK, at QoS 0 once it is handed to the socket."""
         info: MQTTMessageInfo = self._client.publish(message.topic, message.payload, message.qos, message.retain)
         if message.qos == 0:

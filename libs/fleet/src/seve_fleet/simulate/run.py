@@ -14,7 +14,7 @@ from seve_schema.times import parse_time, to_micros
 from seve_fleet.settings import FleetSettings
 from seve_fleet.simulate.account import Account, describe_samples
 from seve_fleet.simulate.database import CommandDatabase, RunRows, Unreachable, UrlDatabase
-from seve_fleet.simulate.device import KNOWN_MODELS, Module
+from seve_fleet.simulate.device import KNOWN_MODELS, SimulatedModule
 from seve_fleet.simulate.fleet import Fleet, Workload
 from seve_fleet.simulate.mqtt import Link
 from seve_fleet.simulate.report import Viewing, closing, progress
@@ -52,7 +52,9 @@ class Run:
         self.account = Account()
         self._reporters = 0
         names = [name for name, _ in shape.devices] or [f"{self.name}-{i:03d}" for i in range(shape.modules)]
-        self.modules = [Module(name, i, clock=i >= shape.clockless, boot=micros()) for i, name in enumerate(names)]
+        self.modules = [
+            SimulatedModule(name, i, clock=i >= shape.clockless, boot=micros()) for i, name in enumerate(names)
+        ]
         self._names = frozenset(names)
         command, url = settings.query_command, settings.database_url.reveal()
         database = CommandDatabase(command) if command else UrlDatabase(url)

@@ -31,7 +31,7 @@ class Shown(msgspec.Struct, frozen=True, rename="camel"):
     retained: bool = False
 
 
-class Frame(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+class Event(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """Any frame of the broadcaster."""
 
     event: str
@@ -56,7 +56,7 @@ class Missed(NamedTuple):
 
 
 OnEnvelope = Callable[[Shown, int], None]
-_decoder: Final = msgspec.json.Decoder(Frame)
+_decoder: Final = msgspec.json.Decoder(Event)
 
 
 class Screen:
@@ -114,7 +114,7 @@ class Screen:
         async for text in connection:
             self._take(_decoder.decode(text), micros())
 
-    def _take(self, frame: Frame, arrived: int) -> None:
+    def _take(self, frame: Event, arrived: int) -> None:
         match frame.event:
             case "mqtt-message" | "mqtt-batch" if not frame.snapshot:
                 self._since = frame.seq or self._since

@@ -37,7 +37,7 @@ class Config(msgspec.Struct, frozen=True):
     max_bytes: int = -1
 
 
-class Fault(msgspec.Struct, frozen=True):
+class ApiError(msgspec.Struct, frozen=True):
     """An error instead of an answer."""
 
     description: str = ""
@@ -51,7 +51,7 @@ class StreamInfo(msgspec.Struct):
     created: str = ""
     config: Config = Config()
     state: StreamState | None = None
-    error: Fault | None = None
+    error: ApiError | None = None
 
     @property
     def created_at(self) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 from seve_schema.position import WHOLE, Position, Token, end_of
 
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.fanout.subscriber import Pace, Snapshot, Subscriber
+from seve_broadcaster.fanout.subscriber import Pace, PendingSnapshot, Subscriber
 from seve_broadcaster.protocol import frames
 from seve_broadcaster.protocol.requests import EVERYTHING
 from seve_broadcaster.stream.message import Message
@@ -133,7 +133,7 @@ def _owed(client: Subscriber, message: Message, place: int) -> bool:
     return token > client.cursor and (floor is None or token > floor)
 
 
-def _next_values(hub: Hub, client: Subscriber, snapshot: Snapshot) -> bytes | None:
+def _next_values(hub: Hub, client: Subscriber, snapshot: PendingSnapshot) -> bytes | None:
     """Return the next frame of a snapshot, None at its end."""
     while not snapshot.entries:
         if not snapshot.modules:

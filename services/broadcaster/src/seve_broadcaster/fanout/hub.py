@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from seve_schema.position import Position, Token, end_of
 
-from seve_broadcaster.fanout.subscriber import Pace, Snapshot, Subscriber
+from seve_broadcaster.fanout.subscriber import Pace, PendingSnapshot, Subscriber
 from seve_broadcaster.fanout.subscription_index import SubscriptionIndex
 from seve_broadcaster.protocol import frames
 from seve_broadcaster.protocol.requests import EVERYTHING
@@ -129,7 +129,7 @@ class Hub:
         self.counts.snapshots += 1
         for name in names:
             modules = deque(self.latest.modules if name == EVERYTHING else [name])
-            client.pending.append(Snapshot(name, modules, str(seq), after, until))
+            client.pending.append(PendingSnapshot(name, modules, str(seq), after, until))
 
     def send(self, client: Subscriber, data: bytes, frames: int = 1) -> int:
         """Write whole frames to a client, and count them; return the number of bytes."""

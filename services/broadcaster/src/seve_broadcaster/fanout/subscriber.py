@@ -52,7 +52,7 @@ class Subscription:
 
 
 @dataclass(slots=True)
-class Snapshot:
+class PendingSnapshot:
     """The newest values of one subscription's modules, to be sent to a client whose position is `seq`.
 
     Only values behind `after` and not behind `until`: newer ones arrive as messages. Values are looked up when they are
@@ -81,7 +81,7 @@ class Subscriber:
     slow: Slow = "conflate"
     pace: Pace = Pace.LIVE
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
-    pending: deque[bytes | Snapshot] = field(default_factory=deque)
+    pending: deque[bytes | PendingSnapshot] = field(default_factory=deque)
     greeting: bool = False
     missed: int = 0
     changes: int = 0

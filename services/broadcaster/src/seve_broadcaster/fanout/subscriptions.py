@@ -10,7 +10,7 @@ from seve_schema.position import Token, end_of
 
 from seve_broadcaster.fanout import slow_client
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.fanout.subscriber import Pace, Snapshot, Subscriber, Subscription
+from seve_broadcaster.fanout.subscriber import Pace, PendingSnapshot, Subscriber, Subscription
 from seve_broadcaster.protocol import frames
 from seve_broadcaster.protocol.requests import EVERYTHING, Refusal, Subscribe, Unsubscribe
 
@@ -100,4 +100,6 @@ def _change(hub: Hub, client: Subscriber, asked: Subscribe, granted: frozenset[s
 
 def _drop_snapshots(client: Subscriber, names: Iterable[str]) -> None:
     """Drop pending values of subscriptions that ended or begin again."""
-    client.pending = deque(owed for owed in client.pending if not (isinstance(owed, Snapshot) and owed.name in names))
+    client.pending = deque(
+        owed for owed in client.pending if not (isinstance(owed, PendingSnapshot) and owed.name in names)
+    )

@@ -34,7 +34,7 @@ def arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def run(options: argparse.Namespace, settings: Settings, say: Callable[[str], None]) -> None:
     """Show messages until interrupted, or until as many as were asked for. Raises OSError, NatsError, SettingsError."""
-    screen = tap.Screen(options, say)
+    screen = tap.Printer(options, say)
     modules = frozenset(options.module)
     try:
         if options.at == "mqtt":
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, settings: Settings, say: Callable[[str], No
         return
 
 
-def _mqtt(settings: Settings, screen: tap.Screen, modules: frozenset[str]) -> None:
+def _mqtt(settings: Settings, screen: tap.Printer, modules: frozenset[str]) -> None:
     rules = normaliser(settings.rules)
     broker = settings.broker
     host, port = connect.address(broker)
@@ -78,7 +78,7 @@ def _login(settings: Settings) -> Any:
     return {"username": broker.mqtt_username, "password": broker.mqtt_password and broker.mqtt_password.reveal()}
 
 
-async def _nats(settings: Settings, screen: tap.Screen, modules: frozenset[str], *, dead: bool) -> None:
+async def _nats(settings: Settings, screen: tap.Printer, modules: frozenset[str], *, dead: bool) -> None:
     async with (
         connected_once(settings.nats, "seve-ingest tap") as client,
         aclosing(follow(client, DEADLETTER if dead else JOURNAL)) as looks,

@@ -48,7 +48,7 @@ async def command(settings: AuditSettings, *, since: int | None, as_json: bool, 
     return 0 if audit.sound else 1
 
 
-async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Audit, Journal, report.DeadLetters]:
+async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Audit, Journal, report.DeadLetterCounts]:
     """Return the audit, its journal and the dead letters. Raises Unreachable, JournalError and SettingsError."""
     ledger.check(settings.database_url)
     try:
@@ -60,7 +60,7 @@ async def examine(settings: AuditSettings, since: int | None = None) -> tuple[Au
 
 async def _examine(
     client: Client, settings: AuditSettings, since: int | None
-) -> tuple[Audit, Journal, report.DeadLetters]:
+) -> tuple[Audit, Journal, report.DeadLetterCounts]:
     age, _ = await journal.dead_letters(client)
     for _ in range(_TIMES):
         state = await journal.look(client)
@@ -68,7 +68,7 @@ async def _examine(
         created, end = await journal.end(client)
         if created == state.created:
             _, kept = await journal.dead_letters(client)
-            dead_letters = report.DeadLetters(days=age / DAY, counted=dead, kept=kept)
+            dead_letters = report.DeadLetterCounts(days=age / DAY, counted=dead, kept=kept)
             return reconcile(state, entries, end=end, since=since), state, dead_letters
     raise JournalError(f"the journal was recreated {_TIMES} times while it was read; run the audit again")
 

@@ -75,7 +75,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     unbalanced_rows: int = 0
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class JournalFinding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The state of one journal's messages from `first` to `last`. Counts are of sequences.
 
     `again` counts further rows of sequences that have one already: messages delivered again because an acknowledgement
@@ -101,7 +101,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Audit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The findings, that of the current journal last, and the unbalanced rows."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[JournalFinding, ...]
     unbalanced: tuple[Unbalanced, ...]
     unbalanced_rows: int
 
@@ -143,12 +143,12 @@ def _beginnings(*sets: Spans) -> Iterable[tuple[int, int]]:
     return (spans[0] for spans in sets if spans)
 
 
-def _current(journal: Journal, entries: Entries, known: int | None, end: int, since: int) -> Finding:
+def _current(journal: Journal, entries: Entries, known: int | None, end: int, since: int) -> JournalFinding:
     first = max(journal.last + 1 if known is None else known, since)
     accounted = within(entries.spans, first, journal.last)
     waiting = without(within(journal.unacknowledged, first, journal.last), accounted)
     lost = without(_span(first, journal.last), united(accounted, waiting))
-    return Finding(
+    return JournalFinding(
         created=journal.created,
         current=True,
         first=since,
@@ -165,7 +165,7 @@ def _current(journal: Journal, entries: Entries, known: int | None, end: int, si
     )
 
 
-def _replaced(entries: Entries, tables_created: int) -> Finding:
+def _replaced(entries: Entries, tables_created: int) -> JournalFinding:
     """Return the finding for a journal that was recreated. Messages that it held then are lost with it, up to the last
     accounted one. Its real end is unknown.
     """

@@ -7,14 +7,14 @@ import msgspec
 from seve_schema.times import MICROS, format_time
 
 from seve_writer.audit.ranges import Spans, count
-from seve_writer.audit.reconcile import Audit, Finding, Journal, Outcomes
+from seve_writer.audit.reconcile import Audit, Journal, JournalFinding, Outcomes
 
 SHOWN: Final = 12
 """Most spans named in a line; the JSON has all."""
 _WIDTH: Final = 11
 
 
-class DeadLetters(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers of the writer's dead letters: counted by the ledger in the last `days`, and kept in the stream."""
 
     days: float
@@ -22,7 +22,7 @@ class DeadLetters(msgspec.Struct, frozen=True, kw_only=True):
     kept: int
 
 
-def report(audit: Audit, journal: Journal, dead_letters: DeadLetters, now: int) -> str:
+def report(audit: Audit, journal: Journal, dead_letters: DeadLetterCounts, now: int) -> str:
     """Return the text of an audit, its verdict last. `now` is in microseconds since 1970."""
     parts = [_section(finding, journal, now) for finding in audit.findings]
     if audit.unbalanced:
@@ -58,7 +58,7 @@ def _readable(audit: Audit) -> str:
     return f"; the journal still holds {spelled(readable)}" if readable else ""
 
 
-def as_json(audit: Audit, journal: Journal, dead_letters: DeadLetters, now: int) -> str:
+def as_json(audit: Audit, journal: Journal, dead_letters: DeadLetterCounts, now: int) -> str:
     """Return the audit as JSON, with every span. `ok` is the verdict."""
     journals = [_as_data(finding) for finding in audit.findings]
     journals[-1]["oldestWaiting"] = journal.oldest and format_time(journal.oldest)
@@ -80,7 +80,7 @@ def spelled(spans: Spans) -> str:
     return f"{named} and {len(spans) - SHOWN} more spans" if len(spans) > SHOWN else named
 
 
-def _as_data(finding: Finding) -> dict[str, Any]:
+def _as_data(finding: JournalFinding) -> dict[str, Any]:
     data: dict[str, Any] = msgspec.to_builtins(finding)
     data["created"] = format_time(finding.created)
     for name in ("lost", "readable", "unknown", "beyond"):
@@ -88,7 +88,7 @@ def _as_data(finding: Finding) -> dict[str, Any]:
     return data
 
 
-def _section(finding: Finding, journal: Journal, now: int) -> str:
+def _section(finding: JournalFinding, journal: Journal, now: int) -> str:
     created = f"{_moment(finding.created)} UTC"
     title = f"Journal created {created}" if finding.current else f"Earlier journal, created {created}, replaced since"
     lines = [(finding.last - finding.first + 1, "entered", _entered(finding))]
@@ -101,23 +101,23 @@ def _section(finding: Finding, journal: Journal, now: int) -> str:
     return "\n".join([title, *aligned, *_outcomes(finding.outcomes)])
 
 
-def _entered(finding: Finding) -> str:
+def _entered(finding: JournalFinding) -> str:
     if finding.last < finding.first:
         return "nothing yet"
     more = "" if finding.current else "; later ones are unknown"
     return f"sequences {finding.first} to {finding.last}{more}"
 
 
-def _accounted(finding: Finding) -> str:
+def _accounted(finding: JournalFinding) -> str:
     again = f"; {finding.again:,} delivered and written again, which is no fault" if finding.again else ""
     return f"by {_rows(finding.rows)} of the ledger{again}"
 
 
-def _unknown(finding: Finding) -> str:
+def _unknown(finding: JournalFinding) -> str:
     return f"{spelled(finding.unknown)}: acknowledged before these tables were created"
 
 
-def _waiting(finding: Finding, journal: Journal, now: int) -> str:
+def _waiting(finding: JournalFinding, journal: Journal, now: int) -> str:
     if not finding.waiting or journal.oldest is None:
         return ""
     return f"in the journal, the oldest for {_duration((now - journal.oldest) / MICROS)}"
@@ -137,7 +137,7 @@ def _unbalanced(audit: Audit) -> str:
     return "\n".join(["Rows of the ledger that do not add up", *rows, *more])
 
 
-def _dead_letters(dead: DeadLetters) -> str:
+def _dead_letters(dead: DeadLetterCounts) -> str:
     """Return the lines about dead letters. A difference is no fault: more may be counted than kept, or the reverse."""
     head = f"Dead letters of the writer in {dead.days:g} days: {dead.counted:,} counted, {dead.kept:,} kept"
     if dead.kept < dead.counted:

@@ -59,7 +59,7 @@ def arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def run(options: argparse.Namespace, settings: AuditSettings, say: Callable[[str], None]) -> None:
     """Show rows until interrupted, or as many as were asked for. Raises NothingAnswers and SettingsError."""
     try:
-        asyncio.run(_run(settings, tap.Screen(options, say), frozenset(options.module)))
+        asyncio.run(_run(settings, tap.Printer(options, say), frozenset(options.module)))
     except (tap.Enough, KeyboardInterrupt):
         return
     except (NatsError, OSError) as error:
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, settings: AuditSettings, say: Callable[[str
         raise NothingAnswers(f"the database does not answer (DATABASE_URL): {describe(error)}") from error
 
 
-async def _run(settings: AuditSettings, screen: tap.Screen, modules: frozenset[str]) -> None:
+async def _run(settings: AuditSettings, screen: tap.Printer, modules: frozenset[str]) -> None:
     url = settings.database_url.reveal()
     async with (
         connected_once(settings.nats, "seve-writer tap") as client,
@@ -85,7 +85,7 @@ async def _run(settings: AuditSettings, screen: tap.Screen, modules: frozenset[s
                         screen.show(await _shown(database, transaction, unit, module))
 
 
-async def _transactions(database: Connection, screen: tap.Screen) -> AsyncIterator[Transaction]:
+async def _transactions(database: Connection, screen: tap.Printer) -> AsyncIterator[Transaction]:
     """Yield transactions that are committed from now on, in the order of their ids."""
     after = (await _all(database, NEWEST))[0]["id"]
     while True:

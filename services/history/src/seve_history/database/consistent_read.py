@@ -27,7 +27,7 @@ Series = tuple[str, str]
 """Sensor, and hardware or ""."""
 
 
-class Snapshot:
+class ConsistentRead:
     """What is asked in one transaction. `position` is up to where it has every message."""
 
     def __init__(self, connection: Connection, position: Position, number: int | None, rollup: Rollup) -> None:
@@ -110,8 +110,11 @@ class Snapshot:
 
 
 @asynccontextmanager
-async def snapshot(connection: Connection, journal: int, floor: int, seconds: float) -> AsyncIterator[Snapshot]:
-    """Open a snapshot. `floor` is the acknowledgement floor in `journal`, asked before; a statement may take `seconds`.
+async def consistent_read(
+    connection: Connection, journal: int, floor: int, seconds: float
+) -> AsyncIterator[ConsistentRead]:
+    """Open a transaction that reads one snapshot of the database. `floor` is the acknowledgement floor in `journal`,
+    asked before; a statement may take `seconds`.
 
     Raises psycopg.Error.
     """
@@ -121,7 +124,7 @@ async def snapshot(connection: Connection, journal: int, floor: int, seconds: fl
         found = await _rows(connection, NUMBER, (created,))
         reach = await _rows(connection, REACH, {"journal": created, "next": floor + 1})
         position = Position(journal, reach[0][0] if reach else floor)
-        yield Snapshot(connection, position, found[0][0] if found else None, await _rollup(connection))
+        yield ConsistentRead(connection, position, found[0][0] if found else None, await _rollup(connection))
 
 
 async def _rollup(connection: Connection) -> Rollup:

@@ -3,7 +3,7 @@
 import pytest
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
-from seve_runtime.nats.snapshot import CHUNK, SnapshotError, restore, snapshot
+from seve_runtime.nats.stream_backup import CHUNK, SnapshotError, restore, snapshot
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Final
 TURN: Final = 2 * math.pi
 
 
-class Pace:
+class Schedule:
     """`rate` per second for `seconds`. Late messages are due at once, so the total is exact.
 
     With `day` (seconds) the rate swings round `rate` by the share `swing` once per day, and starts where it is lowest.
