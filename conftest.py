@@ -37,12 +37,23 @@ SECONDS = {"bench": 1800, "docker": 1800, "faults": 1800}
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what needs servers as slow; what else takes longer than a second is marked where it stands."""
+    """Mark what needs servers as slow; what else takes longer than a second is marked where it stands.
+
+    Where several processes run the tests, those of a file stay together, since they share its servers. Those that need
+    Docker go to two processes, one for those that share a stack.
+    """
     for item in items:
+        item.add_marker(pytest.mark.xdist_group(_together(item)))
         if seconds := SECONDS.get(item.path.parent.name):
             item.add_marker(pytest.mark.timeout(seconds))
         if SERVERS.intersection(item.fixturenames) or item.path.parent.name in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
+
+
+def _together(item):
+    if item.get_closest_marker("docker") is None:
+        return item.nodeid.partition("::")[0]
+    return "stacks of their own" if item.path.parent.name == "docker" else "the stack in containers"
 
 
 @pytest.fixture(scope="session")

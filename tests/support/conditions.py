@@ -25,7 +25,7 @@ def free_port() -> int:
                 return port
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 120) -> None:
     """Poll `condition` until it is true; AssertionError names `what` did not come within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -40,7 +40,7 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def eventually(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+async def eventually(condition: Callable[[], object], what: str, seconds: float = 120) -> None:
     """As `wait_until`, leaving the event loop free; `condition` may be a coroutine function."""
     deadline = time.monotonic() + seconds
     while not (await result if inspect.isawaitable(result := condition()) else result):

@@ -1,5 +1,5 @@
-"""Which TCP ports of this machine answer, found by knocking at each. Nobody else's server is knocked at: not what
-listened before, nor what the kernel says belongs to a program other than Docker's.
+"""Which TCP ports of this machine answer, found by knocking at each. Nobody else's server counts: not what listened
+before, nor what the kernel says belongs to a program other than Docker's, nor what is gone a moment later.
 """
 
 import socket
@@ -31,9 +31,14 @@ def _program(pid: int | None) -> str:
 
 def answering(before: set[int]) -> set[tuple[str, int]]:
     """Every address and port that accepts a connection, of the ports that nobody listened on `before`."""
-    elsewhere = {port for port, program in listening().items() if program not in ("", PROXY)}
-    ports = set(range(1, 65536)) - before - elsewhere
-    return {(address, port) for address in addresses() for port in ports if _answers(address, port)}
+    ports = set(range(1, 65536)) - before - _elsewhere()
+    found = {(address, port) for address in addresses() for port in ports if _answers(address, port)}
+    started = _elsewhere()  # while the others were knocked at
+    return {(address, port) for address, port in found if port not in started and _answers(address, port)}
+
+
+def _elsewhere() -> set[int]:
+    return {port for port, program in listening().items() if program not in ("", PROXY)}
 
 
 def _answers(address: str, port: int) -> bool:

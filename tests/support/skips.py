@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-_left_out = pytest.StashKey[dict[str, list[str]]]()
+_plugin = pytest.StashKey["Skips"]()
 
 
 def pytest_addoption(parser):
@@ -15,16 +15,20 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.stash[_left_out] = {}
+    config.stash[_plugin] = Skips()
+    config.pluginmanager.register(config.stash[_plugin])
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item):
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):
-        reason = report.longrepr[2].removeprefix("Skipped: ")
-        item.config.stash[_left_out].setdefault(reason, []).append(item.nodeid)
-    return report
+class Skips:
+    """Notes why tests were left out, where results arrive: from this process, or from several that run tests."""
+
+    def __init__(self):
+        self.by_reason: dict[str, list[str]] = {}
+
+    def pytest_runtest_logreport(self, report):
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+            self.by_reason.setdefault(reason, []).append(report.nodeid)
 
 
 def unlisted(config):
@@ -32,7 +36,9 @@ def unlisted(config):
     if (path := config.getoption("--skips-allowed")) is None:
         return {}
     allowed = tuple(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-    return {reason: tests for reason, tests in config.stash[_left_out].items() if not reason.startswith(allowed)}
+    return {
+        reason: tests for reason, tests in config.stash[_plugin].by_reason.items() if not reason.startswith(allowed)
+    }
 
 
 def pytest_sessionfinish(session, exitstatus):

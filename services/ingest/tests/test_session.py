@@ -1,5 +1,6 @@
 """Refusals, certificates and settings of the MQTT session: each says which."""
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -30,7 +31,7 @@ class Refusing:
                 client, _ = self._server.accept()
             except OSError:
                 return
-            with client:
+            with client, contextlib.suppress(ConnectionResetError):  # ingest leaves as it likes
                 client.recv(1000)
                 client.sendall(self._connack)
                 while packet := client.recv(1000):
