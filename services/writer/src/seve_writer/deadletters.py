@@ -66,7 +66,7 @@ class DeadLetters:
         log.warning("dead letter", reason=reason, position=position, index=unit.index, error=error)
 
 
-class Refused:
+class RefusedUnits:
     """The envelopes of one batch that are no rows, and their dead letters on the way. `sequences` are those of their
     messages.
     """

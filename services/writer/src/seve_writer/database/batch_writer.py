@@ -22,7 +22,7 @@ from seve_writer.database.retry_policy import Attempt, NextStep
 from seve_writer.database.sqlstate import Fault, classify
 from seve_writer.database.store import Store
 from seve_writer.database.transaction import LedgerCounts, Transaction, dead_letter_transaction, earliest, plan
-from seve_writer.deadletters import DeadLetters, Refused
+from seve_writer.deadletters import DeadLetters, RefusedUnits
 from seve_writer.decode import Unit, Unreadable
 from seve_writer.errors import SchemaError
 
@@ -82,7 +82,7 @@ class BatchWriter:
         Return the sequences of messages with a dead letter that NATS did not confirm: they must not be acknowledged,
         and the ledger does not name them. Raises Stopped.
         """
-        refused, oldest = Refused(self._deadletters, journal), earliest(units)
+        refused, oldest = RefusedUnits(self._deadletters, journal), earliest(units)
         try:
             readable = []
             for unit in units:
@@ -99,7 +99,9 @@ class BatchWriter:
         finally:
             refused.cancel()
 
-    async def _store_readable(self, units: Sequence[Unit], journal: int, oldest: int | None, refused: Refused) -> None:
+    async def _store_readable(
+        self, units: Sequence[Unit], journal: int, oldest: int | None, refused: RefusedUnits
+    ) -> None:
         """Commit what the database accepts; add the rest to `refused`. Raises Stopped."""
         parts = [(units, True)] if units else []
         while parts:
