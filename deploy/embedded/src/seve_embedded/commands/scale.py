@@ -22,11 +22,12 @@ def scale(stack: Stack, writers: int, say: Say) -> None:
     if running is None or not stack.supervised:
         raise NotReady("the stack is not up")
     had, wanted, plan = running.writers, writers, rescaled(running, writers)
+    stop_seconds = {program.name: program.stop_seconds for program in running.programs}
     _check_ports(plan, had)
     stack.write_plan(plan)
     stack.supervisor.reread()
     for number in range(had, wanted, -1):
-        stack.supervisor.remove(writer_name(number))
+        stack.supervisor.remove(writer_name(number), stop_seconds[writer_name(number)])
         say(f"  {writer_name(number)} drained")
     for number in range(had + 1, wanted + 1):
         stack.supervisor.add(writer_name(number))

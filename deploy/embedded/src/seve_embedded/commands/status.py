@@ -24,7 +24,7 @@ from seve_embedded.shared.status_report import (
 from seve_embedded.shared.tables import duration
 from seve_embedded.stack import Stack
 from seve_embedded.supervision import probes, readiness
-from seve_embedded.supervision.client import NoSupervisor, ProcessState
+from seve_embedded.supervision.client import NoSupervisor, ProcessState, SupervisorSilent
 from seve_embedded.supervision.disk_usage import room_at
 
 ERRORS_SHOWN: Final = 3
@@ -60,6 +60,9 @@ def _ask_supervisor(stack: Stack, plan: Plan, report: StatusReport) -> None:
     states: dict[str, ProcessState] = {}
     try:
         states = stack.supervisor.states()
+    except SupervisorSilent as error:
+        report.headline = f"{error}. What runs goes on; what ends is not started again."
+        report.healthy = False
     except NoSupervisor:
         report.headline = (
             "The supervisor is gone: what still runs is not restarted. `make up` starts anew, `make down` stops it."

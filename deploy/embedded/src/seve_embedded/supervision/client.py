@@ -1,19 +1,27 @@
-"""Talking to the running supervisor, through its socket. Starts none; `up` does."""
+"""Talking to the running supervisor, through its socket. Starts none; `up` does. Waits for no answer without end."""
 
 import http.client
+import socket
 import xmlrpc.client
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from seve_runtime.errors import SeveError
-from supervisor.xmlrpc import Faults, SupervisorTransport
+from supervisor.xmlrpc import Faults
 
 from seve_embedded.plan import EXIT_BAD_SETTINGS
+
+PATIENCE: Final = 5.0
+"""Seconds for an answer; the supervisor gives one in milliseconds."""
 
 
 class NoSupervisor(SeveError):
     """Nothing answers at the socket."""
+
+
+class SupervisorSilent(NoSupervisor):
+    """Something listens at the socket, and does not answer in time."""
 
 
 class SupervisorRefused(SeveError):
@@ -46,9 +54,8 @@ class ProcessState(msgspec.Struct, frozen=True, kw_only=True):
 class Supervisor:
     """One supervisor. Every method raises NoSupervisor where it does not answer."""
 
-    def __init__(self, socket: Path) -> None:
-        transport = SupervisorTransport(None, None, serverurl=f"unix://{socket}")
-        self._calls = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+    def __init__(self, address: Path) -> None:
+        self._address = address
 
     def states(self) -> dict[str, ProcessState]:
         """Every program by name."""
@@ -69,21 +76,55 @@ class Supervisor:
         self._call("addProcessGroup", name)
         self.start(name)
 
-    def remove(self, name: str) -> None:
-        """Drain and forget a program that the configuration has lost."""
-        self._call("stopProcessGroup", name)
+    def remove(self, name: str, stop_seconds: float) -> None:
+        """Drain and forget a program that the configuration has lost. It is killed after `stop_seconds`."""
+        self._call("stopProcessGroup", name, patience=stop_seconds + PATIENCE)
         self._call("removeProcessGroup", name)
 
     def start(self, name: str) -> None:
         """Start a program, if it does not run already; does not wait for it."""
         self._call("startProcess", name, False, unless=Faults.ALREADY_STARTED)
 
-    def _call(self, method: str, *arguments: object, unless: int | None = None) -> Any:
+    def _call(self, method: str, *arguments: object, unless: int | None = None, patience: float | None = None) -> Any:
+        patience = PATIENCE if patience is None else patience
+        transport = _UnixTransport(_UnixConnection(self._address, patience))
         try:
-            return getattr(self._calls.supervisor, method)(*arguments)
+            with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as calls:
+                return getattr(calls.supervisor, method)(*arguments)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != unless:
                 raise SupervisorRefused(f"the supervisor refuses {method} {arguments}: {fault.faultString}") from fault
             return None
+        except TimeoutError as error:
+            raise SupervisorSilent(
+                f"the supervisor does not answer within {patience:g} s; `./seve down && ./seve up` replaces it"
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             raise NoSupervisor(str(error)) from error
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a socket of the file system."""
+
+    def __init__(self, address: Path, patience: float) -> None:
+        super().__init__("localhost", timeout=patience)
+        self._address = str(address)
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._address)
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC over one given connection."""
+
+    def __init__(self, connection: http.client.HTTPConnection) -> None:
+        super().__init__()
+        self._given = connection
+
+    def make_connection(self, _host: object) -> http.client.HTTPConnection:
+        return self._given
+
+    def close(self) -> None:
+        self._given.close()
