@@ -1,5 +1,6 @@
 """What a person asks of the containers, from inside their network: `client.py status`, `top`, `publish TOPIC PAYLOAD`,
-`watch [MODULE...]`. The words and the code are those of the stack without Docker; only the addresses differ.
+`clear FILTER...`, `watch [MODULE...]`. The words and the code are those of the stack without Docker; only the addresses
+differ.
 """
 
 import os
@@ -11,7 +12,7 @@ from collections import deque
 from pathlib import Path
 
 from paho.mqtt import MQTTException
-from seve_embedded.shared import logfile, pubsub, status_report
+from seve_embedded.shared import logfile, pubsub, retained, status_report
 from seve_embedded.shared.disk import Room
 from seve_embedded.top.command import top
 from seve_embedded.top.sources import Listener, Sources
@@ -40,12 +41,16 @@ def main() -> int:
             case "top", []:
                 _top()
             case "publish", [topic, payload]:
-                login = (os.environ["MQTT_USERNAME"], _secret("MQTT_PASSWORD_FILE"))
-                pubsub.publish(os.environ, topic, payload, login)
+                pubsub.publish(os.environ, topic, payload, _login())
+            case "clear", [_, *_] as filters:
+                cleared = retained.clear(os.environ, filters, _login(), _login())
+                print(f"Cleared {cleared} retained messages at the broker.", flush=True)
             case "watch", modules:
                 pubsub.watch(modules, os.environ, lambda line: print(line, flush=True))
             case _:
-                print("usage: status | top | publish TOPIC PAYLOAD | watch [MODULE...]", file=sys.stderr)
+                print(
+                    "usage: status | top | publish TOPIC PAYLOAD | clear FILTER... | watch [MODULE...]", file=sys.stderr
+                )
                 return 2
     except (OSError, MQTTException, WebSocketException) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -97,6 +102,10 @@ def _listeners() -> list[Listener]:
             for number, address in enumerate(addresses, 1)
         ]
     return found
+
+
+def _login() -> tuple[str, str]:
+    return os.environ["MQTT_USERNAME"], _secret("MQTT_PASSWORD_FILE")
 
 
 def _secret(variable: str) -> str:

@@ -107,7 +107,6 @@ def test_what_is_installed_for_this_folder_is_not_installed_again(tmp_path, monk
         ("simulate", ["seve_fleet"]),
         ("deadletter", ["seve_ingest", "deadletter"]),
         ("export", ["seve_history", "export"]),
-        ("forget", ["seve_writer", "forget"]),
     ],
 )
 def test_the_options_of_a_program_that_is_started_are_the_programs_own(command, program):

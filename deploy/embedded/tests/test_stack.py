@@ -274,6 +274,14 @@ def tapped(project, *words):
     )
 
 
+def test_simulated_modules_are_forgotten_by_one_command(project):
+    """Their rows, and what the broker retains of them."""
+    project.say("up")
+    assert "./seve forget --simulated" in project.say("simulate", "--modules", "3", "--rate", "30", "--seconds", "1")
+    assert "Cleared 12 retained messages" in project.say("forget", "--simulated", "--yes")
+    assert project.say("psql", "-Atc", "SELECT module_id FROM device_presence") == ""
+
+
 def test_tap_shows_live_messages_at_each_place_and_ends_with_ctrl_c(project):
     """As they arrived with the reason of each repair, in the journal, as stored, as refused."""
     project.say("up")

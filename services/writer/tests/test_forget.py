@@ -6,6 +6,7 @@ import sys
 
 import psycopg
 import pytest
+from seve_schema.simulated import simulated_name
 from seve_schema.subjects import forget_subject, latest_subject
 from seve_writer.forget import TABLES
 from seve_writer.schema.layout import lay_out
@@ -75,6 +76,21 @@ async def test_a_module_goes_from_everywhere(filled, nats_server, journal, query
     assert list(state.subjects) == [latest_subject(OTHER)]
     await eventually(lambda: told == [forget_subject("croissance")], "broadcasters told")
     assert query("SELECT sum(received)::int FROM ledger") == [(512,)]
+
+
+async def test_simulated_modules_go_by_one_command(filled, nats_server, journal, query, told):
+    """Those of every run, and no module whose name is only like theirs."""
+    simulated = [simulated_name("0a1b2c", 0), simulated_name("ffffff", 1234)]
+    for module in (*simulated, "sim-croissance-1"):
+        query("INSERT INTO device_presence VALUES (%s, 'online', NULL, now())", module)
+        query("INSERT INTO sensor_config (module_id, sensor_type, updated_at) VALUES (%s, 'co2', now())", module)
+    done = run(filled, nats_server.url, "--simulated", "--yes")
+    assert done.returncode == 0, done.stderr
+    left = [("croissance",), (OTHER,), ("sim-croissance-1",)]
+    for table in ("device_presence", "sensor_config"):
+        assert sorted(query(f"SELECT module_id FROM {table}")) == sorted(left), table
+    await eventually(lambda: told == [forget_subject(module) for module in simulated], "broadcasters told")
+    assert query("SELECT count(*) FROM measurements") == [(500,)]
 
 
 async def test_nothing_goes_unless_somebody_says_so(filled, nats_server, query):

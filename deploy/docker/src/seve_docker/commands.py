@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from seve_embedded.checks import finding
-from seve_embedded.cli.arguments import program
+from seve_embedded.cli.arguments import forget_options, program
 from seve_embedded.shared import device_command, env_file, logfile
-from seve_embedded.shared.identities import DeviceError
+from seve_embedded.shared.identities import DeviceError, Rules
 from seve_embedded.top.terminal import LEAVE
 from seve_runtime.errors import SettingsError
 
@@ -39,7 +39,6 @@ PROGRAMS: Final = {
     "explain": ["seve-ingest", "explain"],
     "deadletter": ["seve-ingest", "deadletter"],
     "export": ["seve-history", "export"],
-    "forget": ["seve-writer", "forget"],
     "tap": ["env", *OBSERVER, "seve-ingest", "tap"],
     "tap row": ["env", *OBSERVER, "seve-writer", "tap"],
     "run": [],
@@ -93,6 +92,7 @@ class Containers:
             "psql": self._psql,
             "publish": self._publish,
             "watch": self._watch,
+            "forget": self._forget,
             "device": self._device,
             "clean": self._clean,
             "certs": self._certs,
@@ -154,6 +154,15 @@ class Containers:
 
     def _publish(self, arguments: argparse.Namespace) -> int:
         return self._tools(*CLIENT, "publish", arguments.topic, arguments.payload)
+
+    def _forget(self, arguments: argparse.Namespace) -> int:
+        """Forget modules, then what the broker retains of them."""
+        code = self._tools("seve-writer", "forget", *forget_options(arguments))
+        if code == 0:
+            rules = Rules.of(self._compose.environ, self._root)
+            filters = ["--simulated"] if arguments.simulated else rules.rights(arguments.module).publish
+            code = self._tools(*CLIENT, "clear", *filters)
+        return code
 
     def _device(self, arguments: argparse.Namespace) -> int:
         self._settle([])

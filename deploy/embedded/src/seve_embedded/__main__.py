@@ -4,7 +4,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -16,11 +16,12 @@ from websockets.exceptions import WebSocketException
 
 from seve_embedded.checks import settings as settings_check
 from seve_embedded.checks.finding import exit_code, report
-from seve_embedded.cli.arguments import parse, program
+from seve_embedded.cli.arguments import forget_options, parse, program
 from seve_embedded.commands import backup, certs, check, clean, device, down, logs, scale, status, up
 from seve_embedded.servers import postgres
 from seve_embedded.settings import StackSettings
-from seve_embedded.shared import device_command, logfile, pubsub, status_report, welcome
+from seve_embedded.shared import device_command, logfile, pubsub, retained, status_report, welcome
+from seve_embedded.shared.identities import Rules
 from seve_embedded.stack import Stack
 from seve_embedded.state import State
 from seve_embedded.top.command import top
@@ -32,7 +33,6 @@ PROGRAMS = {
     "explain": ("-m", "seve_ingest", "explain"),
     "deadletter": ("-m", "seve_ingest", "deadletter"),
     "export": ("-m", "seve_history", "export"),
-    "forget": ("-m", "seve_writer", "forget"),
     "tap": ("-m", "seve_ingest", "tap"),
     "tap row": ("-m", "seve_writer", "tap"),
 }
@@ -209,8 +209,23 @@ def _become(command: list[str], stack: Stack, **extra: str) -> int:
 
 def _publish(stack: Stack, arguments: argparse.Namespace) -> None:
     variables = stack.client_environ
-    login = variables["MQTT_USERNAME"], variables["MQTT_PASSWORD"]
-    pubsub.publish(variables, arguments.topic, arguments.payload, login)
+    pubsub.publish(variables, arguments.topic, arguments.payload, _login(variables))
+
+
+def _forget(stack: Stack, arguments: argparse.Namespace) -> int:
+    """Forget modules, then what the broker retains of them: `pipeline` may read that, and `mqtt_operator` clear it."""
+    code = _become([sys.executable, "-m", "seve_writer", "forget", *forget_options(arguments)], stack)
+    if code == 0:
+        module, environ = arguments.module, stack.client_environ
+        rules = Rules.of(stack.environ, stack.state.folder.parent)
+        filters = [retained.SIMULATED] if arguments.simulated else rules.rights(module).publish
+        cleared = retained.clear(environ, filters, _login(stack.looking_on), _login(environ))
+        _say(f"Cleared {cleared} retained messages at the broker.")
+    return code
+
+
+def _login(environ: Mapping[str, str]) -> tuple[str, str]:
+    return environ["MQTT_USERNAME"], environ["MQTT_PASSWORD"]
 
 
 def _device(stack: Stack, arguments: argparse.Namespace) -> None:
@@ -282,6 +297,7 @@ COMMANDS = {
     **dict.fromkeys(PROGRAMS, _program),
     "psql": _psql,
     "publish": _publish,
+    "forget": _forget,
     "device": _device,
     "watch": _watch,
     "run": _run,

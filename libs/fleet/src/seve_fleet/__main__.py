@@ -9,7 +9,7 @@ import csv
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from seve_runtime.errors import SettingsError
@@ -22,6 +22,7 @@ from seve_fleet.simulate.result import Outcome
 from seve_fleet.simulate.run import Run, Shape
 
 T = TypeVar("T", int, float)
+STAYING: Final = "Simulated modules stay until `./seve forget --simulated` removes them, those of earlier runs too."
 
 
 def main() -> int:
@@ -30,13 +31,16 @@ def main() -> int:
     workload = Workload(arguments.rate, arguments.seconds, arguments.report_every)
     connections = 0 if arguments.devices else arguments.connections
     shape = Shape(arguments.modules, arguments.clockless, connections, workload, arguments.devices)
+    settings = load_or_exit(FleetSettings)
     try:
-        code, outcome = asyncio.run(_run(load_or_exit(FleetSettings), shape))
+        code, outcome = asyncio.run(_run(settings, shape))
     except* (ConnectionError, BrokerRefused) as group:
         print(f"cannot simulate: {'; '.join(map(str, group.exceptions))}", file=sys.stderr)
     except* KeyboardInterrupt:
         print("\ninterrupted: there is no account", file=sys.stderr)
+        print(STAYING, file=sys.stderr)
     else:
+        print(STAYING)
         if arguments.account:
             arguments.account.write_bytes(msgspec.json.encode(outcome))
         return code

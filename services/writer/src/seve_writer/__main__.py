@@ -26,9 +26,10 @@ counts do not add up, or NATS or the database does not answer. 2: settings that 
 
 
 FORGET = """Remove a module: its rows in every table, its newest values, and what broadcasters hold of it. A device that
-still sends appears again. The journal and dead letters keep what they have until it is too old."""
+still sends appears again. The journal and dead letters keep what they have until it is too old. `./seve forget` clears
+what the broker retains of it, too."""
 KEPT = """Removed. The journal keeps its messages until newer ones take their place: a screen that resumes from before
-is still sent some. What the broker retains comes back with ingest's next connection, unless you clear its topic."""
+is still sent some."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     auditing.add_argument("--json", action="store_true", help="print JSON for programs, with every span of sequences")
     tap.arguments(commands)
     forgetting = commands.add_parser("forget", help="remove a module everywhere, after asking", description=FORGET)
-    forgetting.add_argument("module", help="its name, as in the table measurements")
+    which = forgetting.add_mutually_exclusive_group(required=True)
+    which.add_argument("module", nargs="?", help="its name, as in the table measurements")
+    which.add_argument("--simulated", action="store_true", help="every module that seve-simulate named")
     forgetting.add_argument("--yes", action="store_true", help="do not ask")
     return whole
 
@@ -88,10 +91,11 @@ def _tap(options: argparse.Namespace) -> int:
 def _forget(options: argparse.Namespace) -> int:
     settings = load_or_exit(AuditSettings)
 
-    def sure(rows: Mapping[str, int]) -> bool:
+    def sure(modules: Sequence[str], rows: Mapping[str, int]) -> bool:
         for table, count in rows.items():
             _say(f"  {table:22} {count:>12,} rows")
-        question = f"Remove all of {visible(options.module)}, for ever? [y/N] "
+        which = visible(options.module) if options.module else f"{len(modules)} simulated modules"
+        question = f"Remove all of {which}, for ever? [y/N] "
         return options.yes or (sys.stdin.isatty() and input(question).strip().lower() in ("y", "yes"))
 
     def tell(table: str, rows: int) -> None:

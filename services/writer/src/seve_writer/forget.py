@@ -1,9 +1,9 @@
-"""`seve-writer forget`: removes a module's rows from every table, its newest values from LATEST, and the module from
+"""`seve-writer forget`: removes modules' rows from every table, their newest values from LATEST, and the modules from
 the broadcasters' memory. Leaves the ledger, which names no module, the journal and dead letters, which end by
-themselves, and what a broker retains.
+themselves, and what a broker retains, which `./seve forget` clears.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -12,6 +12,7 @@ from psycopg import AsyncConnection, sql
 from seve_runtime.errors import SeveError, describe
 from seve_runtime.nats.connection import connected_once
 from seve_runtime.nats.topology import LATEST
+from seve_schema.simulated import NAME
 from seve_schema.subjects import forget_subject, latest_subject
 
 from seve_writer.settings import AuditSettings
@@ -30,20 +31,31 @@ AT_ONCE: Final = 20_000
 """Rows of one transaction: a large deletion leaves room for writers."""
 
 _KIND: Final = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
-_COUNT: Final = "SELECT count(*) FROM {} WHERE module_id = %s"
-_DELETE: Final = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE module_id = %s LIMIT %s))"
+_COUNT: Final = "SELECT count(*) FROM {} WHERE module_id = ANY (%s)"
+_DELETE: Final = (
+    "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE module_id = ANY (%s) LIMIT %s))"
+)
+_SIMULATED: Final = """
+SELECT module_id FROM device_presence WHERE module_id ~ %(name)s UNION
+SELECT module_id FROM device_system_status WHERE module_id ~ %(name)s UNION
+SELECT module_id FROM sensor_config WHERE module_id ~ %(name)s ORDER BY module_id"""
+"""Of the tables that have a row or few for each module: every simulated module is in them, to the last one emptied."""
 _AGGREGATE: Final = "v"
 """What measurements_hourly is with TimescaleDB: it follows measurements by itself."""
 
 
 class ForgetFailed(SeveError):
-    """NATS or the database did not answer: the module is forgotten in part, and the command may be run again."""
+    """NATS or the database did not answer: modules are forgotten in part, and the command may be run again."""
 
 
 async def forget(
-    settings: AuditSettings, module: str, sure: Callable[[Mapping[str, int]], bool], tell: Callable[[str, int], None]
+    settings: AuditSettings,
+    module: str | None,
+    sure: Callable[[Sequence[str], Mapping[str, int]], bool],
+    tell: Callable[[str, int], None],
 ) -> bool:
-    """Remove a module if `sure` of the rows by table; `tell` is called with each table and the rows removed so far.
+    """Remove a module, or every simulated one, if `sure` of the modules and the rows by table; `tell` is called with
+    each table and the rows removed so far.
 
     Returns whether it was done. Raises ForgetFailed.
     """
@@ -52,11 +64,12 @@ async def forget(
             settings.database_url.reveal(), autocommit=True, prepare_threshold=None, connect_timeout=10
         ) as connection:
             tables = [table for table in TABLES if await _kind(connection, table) not in (None, _AGGREGATE)]
-            if not sure({table: await _count(connection, table, module) for table in tables}):
+            modules = await _simulated(connection) if module is None else [module]
+            if not sure(modules, {table: await _count(connection, table, modules) for table in tables}):
                 return False
-            await _forget_newest(settings, module)
+            await _forget_newest(settings, modules)
             for table in tables:
-                await _delete(connection, table, module, tell)
+                await _delete(connection, table, modules, tell)
     except psycopg.Error as error:
         raise ForgetFailed(f"the database does not answer (DATABASE_URL): {describe(error)}") from error
     except (NatsError, OSError) as error:
@@ -64,12 +77,19 @@ async def forget(
     return True
 
 
-async def _forget_newest(settings: AuditSettings, module: str) -> None:
-    """Tell the broadcasters first: one that still had the module would save it again."""
+async def _simulated(connection: AsyncConnection[Any]) -> list[str]:
+    rows = await (await connection.execute(_SIMULATED, {"name": NAME})).fetchall()
+    return [name for (name,) in rows]
+
+
+async def _forget_newest(settings: AuditSettings, modules: Sequence[str]) -> None:
+    """Tell the broadcasters first: one that still had a module would save it again."""
     async with connected_once(settings.nats, "seve-writer forget") as client:
-        await client.publish(forget_subject(module))
+        for module in modules:
+            await client.publish(forget_subject(module))
         await client.flush()
-        await client.jetstream().purge_stream(LATEST, subject=latest_subject(module))
+        for module in modules:
+            await client.jetstream().purge_stream(LATEST, subject=latest_subject(module))
 
 
 async def _kind(connection: AsyncConnection[Any], table: str) -> str | None:
@@ -77,17 +97,19 @@ async def _kind(connection: AsyncConnection[Any], table: str) -> str | None:
     return row[0] if row else None
 
 
-async def _count(connection: AsyncConnection[Any], table: str, module: str) -> int:
+async def _count(connection: AsyncConnection[Any], table: str, modules: Sequence[str]) -> int:
     query = sql.SQL(_COUNT).format(sql.Identifier(table))
-    row = await (await connection.execute(query, (module,))).fetchone()
+    row = await (await connection.execute(query, (list(modules),))).fetchone()
     return row[0] if row else 0
 
 
-async def _delete(connection: AsyncConnection[Any], table: str, module: str, tell: Callable[[str, int], None]) -> None:
+async def _delete(
+    connection: AsyncConnection[Any], table: str, modules: Sequence[str], tell: Callable[[str, int], None]
+) -> None:
     query = sql.SQL(_DELETE).format(table=sql.Identifier(table))
     total = 0
     while True:
-        gone = (await connection.execute(query, (module, AT_ONCE))).rowcount
+        gone = (await connection.execute(query, (list(modules), AT_ONCE))).rowcount
         total += gone
         tell(table, total)
         if gone < AT_ONCE:

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Final
 
-PASSING_ON: Final = ("simulate", "audit", "explain", "deadletter", "tap", "export", "forget", "psql", "run")
+PASSING_ON: Final = ("simulate", "audit", "explain", "deadletter", "tap", "export", "psql", "run")
 EPILOG: Final = """\
 `./seve COMMAND --help` shows the options of a command; `./seve completion bash` prints what completes them.
 
@@ -30,6 +30,12 @@ def program(arguments: argparse.Namespace) -> str:
     """Return the name of the program that a command becomes: stored rows are the writer's to show."""
     passed_on = " ".join(arguments.passed_on).replace("=", " ")
     return "tap row" if arguments.command == "tap" and "--at row" in passed_on else str(arguments.command)
+
+
+def forget_options(arguments: argparse.Namespace) -> list[str]:
+    """Return what `seve-writer forget` is told."""
+    asked = ["--yes"] if arguments.yes else []
+    return [*asked, "--simulated"] if arguments.simulated else [*asked, "--", arguments.module]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -133,7 +139,9 @@ def _data(commands: "Commands[argparse.ArgumentParser]") -> None:
     export.add_argument("--to", metavar="TIME", help="before that [now]")
     export.add_argument("--output", metavar="FILE", help="where to; NAME.csv.gz is compressed [stdout]")
     forget = _command(commands, "forget", "remove a module everywhere, after asking")
-    forget.add_argument("module", help="its name, as in the table measurements")
+    which = forget.add_mutually_exclusive_group(required=True)
+    which.add_argument("module", nargs="?", help="its name, as in the table measurements")
+    which.add_argument("--simulated", action="store_true", help="every module that `simulate` named")
     forget.add_argument("--yes", action="store_true", help="do not ask")
     run = _command(commands, "run", "run a command that finds the stack in its environment")
     run.add_argument("program", nargs="+", help="such as env, or seve-writer audit")

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from ssl import SSLContext
 from typing import cast
 from urllib.parse import quote, urlsplit
 
@@ -18,22 +19,26 @@ def publish(environ: Mapping[str, str], topic: str, payload: str, login: tuple[s
 
     Raises OSError or MQTTException, and SettingsError for files of TLS.
     """
+    publish_all(environ, [(topic, payload.encode("utf-8", "surrogateescape"), 1, False)], login)
+
+
+def publish_all(
+    environ: Mapping[str, str], messages: Sequence[tuple[str, bytes, int, bool]], login: tuple[str, str] | None
+) -> None:
+    """Publish messages as `publish` does one: each is topic, payload, QoS, and whether the broker retains it."""
     logging.getLogger("paho").setLevel(logging.CRITICAL)  # it logs its own disconnecting as an error; faults it raises
-    place = urlsplit(environ["MQTT_BROKER"])
-    tls = place.scheme == "mqtts"
-    # paho takes a context too, which its annotation does not say
-    context = cast("paho.TLSParameter | None", environment_context("MQTT", environ) if tls else None)
+    host, port, context = broker(environ)
     auth: paho.AuthParameter | None = {"username": login[0], "password": login[1]} if login else None
-    paho.single(
-        topic,
-        payload.encode("utf-8", "surrogateescape"),
-        qos=1,
-        hostname=place.hostname or "localhost",
-        port=place.port or (8883 if tls else 1883),
-        client_id=f"seve-publish-{os.getpid()}",
-        auth=auth,
-        tls=context,
-    )
+    # paho takes a context too, which its annotation does not say
+    tls = cast("paho.TLSParameter | None", context)
+    paho.multiple([*messages], hostname=host, port=port, client_id=f"seve-publish-{os.getpid()}", auth=auth, tls=tls)
+
+
+def broker(environ: Mapping[str, str]) -> tuple[str, int, SSLContext | None]:
+    """Return host, port and TLS context of MQTT_BROKER. Raises SettingsError for files of TLS."""
+    place = urlsplit(environ["MQTT_BROKER"])
+    tls = environment_context("MQTT", environ) if place.scheme == "mqtts" else None
+    return place.hostname or "localhost", place.port or (1883 if tls is None else 8883), tls
 
 
 def watch(modules: Sequence[str], environ: Mapping[str, str], show: Callable[[str], None]) -> None:

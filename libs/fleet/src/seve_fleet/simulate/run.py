@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from seve_runtime.clock import micros
+from seve_schema.simulated import simulated_name
 from seve_schema.times import parse_time, to_micros
 
 from seve_fleet.settings import FleetSettings
@@ -48,10 +49,11 @@ class Run:
         self._out = out
         self.outcome: Outcome | None = None
         """Set at the end of the run."""
-        self.name = f"sim-{secrets.token_hex(3)}"
+        run = secrets.token_hex(3)
+        self.name = f"sim-{run}"
         self.account = Account()
         self._reporters = 0
-        names = [name for name, _ in shape.devices] or [f"{self.name}-{i:03d}" for i in range(shape.modules)]
+        names = [name for name, _ in shape.devices] or [simulated_name(run, i) for i in range(shape.modules)]
         self.modules = [
             SimulatedModule(name, i, clock=i >= shape.clockless, boot=micros()) for i, name in enumerate(names)
         ]
