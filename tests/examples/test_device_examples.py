@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from seve_ingest.normalise.normaliser import Normaliser
-from seve_ingest.routing.presets import PRESETS
-from seve_ingest.routing.routes import RouteTable
+from seve_ingest.routing.routes import PRESETS, RouteTable
 from support import micropython
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"

@@ -21,8 +21,7 @@ from seve_ingest.publish.recovery import published_before
 from seve_ingest.publish.redelivery import RedeliveryMemory
 from seve_ingest.publish.subject_queues import SubjectQueues
 from seve_ingest.publisher import Publisher
-from seve_ingest.routing.presets import NATIVE
-from seve_ingest.routing.routes import RouteTable
+from seve_ingest.routing.routes import NATIVE, RouteTable
 from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, first_of

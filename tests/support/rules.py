@@ -1,8 +1,7 @@
 """The normalisation with the routes that ship, at a fixed time of receipt."""
 
 from seve_ingest.normalise.normaliser import Normaliser, Verdict
-from seve_ingest.routing.presets import PRESETS
-from seve_ingest.routing.routes import RouteTable
+from seve_ingest.routing.routes import PRESETS, RouteTable
 from seve_schema.envelope import Envelope
 from seve_schema.times import parse_time, to_micros
 

@@ -11,8 +11,7 @@ import time
 
 from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.normalise.samples import MAX_SAMPLES
-from seve_ingest.routing.presets import PRESETS
-from seve_ingest.routing.routes import RouteTable
+from seve_ingest.routing.routes import PRESETS, RouteTable
 from seve_schema.codec import encode
 
 SEEDS = [

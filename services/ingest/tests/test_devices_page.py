@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 from seve_ingest.normalise.normaliser import Normaliser
-from seve_ingest.routing.presets import PRESETS
-from seve_ingest.routing.routes import RouteTable
+from seve_ingest.routing.routes import PRESETS, RouteTable
 from seve_schema.times import parse_time, to_micros
 
 PAGE = (Path(__file__).parent.parent.parent.parent / "docs" / "devices.md").read_text(encoding="utf-8")

@@ -9,8 +9,7 @@ from seve_ingest.normalise.coerce import MAX_LEVEL_BYTES
 from seve_ingest.normalise.lenient_json import MAX_DEPTH
 from seve_ingest.normalise.reports import MAX_SENSORS
 from seve_ingest.normalise.topics import MAX_CACHED_TOPIC, MAX_LEVELS, PLACE_BYTES, TEXT_COPIES
-from seve_ingest.routing.presets import NATIVE
-from seve_ingest.routing.routes import RouteTable
+from seve_ingest.routing.routes import NATIVE, RouteTable
 from seve_schema.times import format_time
 from support.rules import NOW, RETENTION, normalise, only, rules
 

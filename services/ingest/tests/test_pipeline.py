@@ -10,8 +10,7 @@ from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.pipeline import DROPPED, Pipeline
 from seve_ingest.publish.redelivery import KnownKey, RedeliveryMemory, content_digest
 from seve_ingest.publish.subject_queues import SubjectQueues
-from seve_ingest.routing.presets import NATIVE
-from seve_ingest.routing.routes import RouteTable
+from seve_ingest.routing.routes import NATIVE, RouteTable
 from seve_schema.codec import decode_envelopes
 from seve_schema.deadletter import decode_deadletter
 from seve_schema.times import parse_time, to_micros

@@ -10,8 +10,7 @@ from seve_ingest.publish import subject_queues
 from seve_ingest.publish.redelivery import RedeliveryMemory
 from seve_ingest.publish.subject_queues import SubjectQueues
 from seve_ingest.publisher import CONDITION, PUBLISH_ID, Publisher
-from seve_ingest.routing.presets import NATIVE
-from seve_ingest.routing.routes import RouteTable
+from seve_ingest.routing.routes import NATIVE, RouteTable
 from seve_runtime.health import Health
 from seve_runtime.nats import topology
 from seve_schema.codec import decode_envelopes

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 from seve_ingest.routing import rights
-from seve_ingest.routing.layouts import LAYOUTS
+from seve_ingest.routing.presets import PRESET_TOPICS
 from seve_ingest.routing.routes import Route, RouteTable
 
 EVERY = "esphome,tasmota,zigbee2mqtt"
@@ -58,7 +58,7 @@ def _route(layout):
 
 @given(
     st.sampled_from(NAMES),
-    st.lists(st.sampled_from(sorted(LAYOUTS)), unique=True),
+    st.lists(st.sampled_from(sorted(PRESET_TOPICS)), unique=True),
     st.lists(st.sampled_from([SITE, rights.Layout("{sensor}/of/{module}/#", "measurement")]), unique_by=str),
     st.lists(st.sampled_from(WORDS), min_size=1, max_size=5),
 )

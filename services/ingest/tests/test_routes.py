@@ -3,9 +3,8 @@
 import pytest
 from seve_ingest.factory import route_table
 from seve_ingest.normalise.normaliser import Normaliser
-from seve_ingest.routing.presets import PRESETS
 from seve_ingest.routing.route_file import RouteFileError, parse
-from seve_ingest.routing.routes import Route, RouteError, RouteTable
+from seve_ingest.routing.routes import PRESETS, Route, RouteError, RouteTable
 from seve_ingest.settings import RuleSettings
 from seve_schema.times import parse_time, to_micros
 

@@ -2,8 +2,7 @@
 
 import pytest
 from seve_ingest.normalise.normaliser import Normaliser
-from seve_ingest.routing.presets import NATIVE
-from seve_ingest.routing.routes import RouteTable
+from seve_ingest.routing.routes import NATIVE, RouteTable
 from seve_ingest.tap import lines
 from seve_runtime.nats.stream_reader import StoredMessage
 from seve_schema.codec import encode, join

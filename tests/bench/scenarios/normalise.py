@@ -3,8 +3,7 @@
 import time
 
 from seve_ingest.normalise.normaliser import Normaliser
-from seve_ingest.routing.presets import NATIVE
-from seve_ingest.routing.routes import RouteTable
+from seve_ingest.routing.routes import NATIVE, RouteTable
 from seve_schema.times import format_time
 
 from bench.options import Options

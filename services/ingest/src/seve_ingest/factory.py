@@ -11,9 +11,8 @@ from seve_runtime.units import DAY
 from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.normalise.route_tests import failures
 from seve_ingest.routing import route_file
-from seve_ingest.routing.presets import PRESETS
 from seve_ingest.routing.route_file import RouteFile
-from seve_ingest.routing.routes import RouteTable
+from seve_ingest.routing.routes import PRESETS, RouteTable
 from seve_ingest.settings import RuleSettings
 
 EVER: Final = 10_000 * 365.0 * DAY

@@ -1,4 +1,5 @@
-"""Requests of clients: text in, an action or a refusal out. Grants nothing and knows no connection.
+"""Requests of clients: text in, an action or a refusal out. Grants nothing and knows no connection. The form of the
+resume token in `since` is `seve_schema.position.Token`.
 
 A request with a key or a query parameter that is not known is refused: served without it, it would do something else
 than was asked.

@@ -1,5 +1,5 @@
 """Keeps MQTT messages until they can be acknowledged: in the order of arrival, each once the journal holds all of its
-envelopes. Does no I/O.
+envelopes. Does no I/O: `session` sends the PUBACK or PUBREC.
 
 Queue: deliveries of QoS 1 and 2 not yet acknowledged. Bound: `MAX_INFLIGHT` (the session stops reading); overflow rule:
 block; counter: `waiting`.

@@ -1,13 +1,96 @@
-"""The routes that ship, made of the topics in `layouts`. `native` is always last."""
+"""The presets: the topics that each firmware publishes by default. A new firmware is a new entry here. Data only, and
+the standard library only: the rights of devices at the broker are made of it on a bare Python. `routes.PRESETS` has
+the routes made of it.
+"""
 
-from typing import Final
+from typing import Final, Required, TypedDict
 
-import msgspec
 
-from seve_ingest.routing.layouts import LAYOUTS
-from seve_ingest.routing.routes import Route
+class RouteWords(TypedDict, total=False):
+    """A route as a file of routes has it; `routes.Route` says what each key means."""
 
-PRESETS: Final[dict[str, tuple[Route, ...]]] = {
-    name: msgspec.convert(words, tuple[Route, ...]) for name, words in LAYOUTS.items()
+    topic: Required[str]
+    kind: Required[str]
+    payload: str
+    module: str
+    time: tuple[str, ...]
+    omit: tuple[str, ...]
+    fields: dict[str, str]
+
+
+NATIVE: Final[tuple[RouteWords, ...]] = (
+    {"topic": "{module}/system", "kind": "system.status"},
+    {"topic": "{module}/system/config", "kind": "system.config"},
+    {"topic": "{module}/hardware/config", "kind": "hardware.config"},
+    {"topic": "{module}/sensors/status", "kind": "sensors.status"},
+    {"topic": "{module}/sensors/config", "kind": "sensors.config"},
+    {"topic": "{module}/status", "kind": "presence"},
+    {"topic": "{module}/logs", "kind": "log"},
+    {"topic": "{module}/system/#", "kind": "other"},
+    {"topic": "{module}/hardware/#", "kind": "other"},
+    {"topic": "{module}/sensors/#", "kind": "other"},
+    {"topic": "{module}/status/#", "kind": "other"},
+    {"topic": "{module}/logs/#", "kind": "other"},
+    {"topic": "{module}/{sensor}", "kind": "measurement"},
+    {"topic": "{module}/{hardware}/{sensor}", "kind": "measurement"},
+    {"topic": "{module}/#", "kind": "other"},
+)
+
+ESPHOME: Final[tuple[RouteWords, ...]] = (
+    # <topic_prefix>/<component>/<object_id>/state; a sensor without a value says "nan", a binary one ON or OFF
+    {"topic": "{module}/sensor/{sensor}/state", "kind": "measurement", "payload": "number"},
+    {"topic": "{module}/binary_sensor/{sensor}/state", "kind": "measurement", "payload": "number"},
+    {"topic": "{module}/switch/{sensor}/state", "kind": "measurement", "payload": "number"},
+    {"topic": "{module}/number/{sensor}/state", "kind": "measurement", "payload": "number"},
+    {"topic": "{module}/status", "kind": "presence"},  # birth_message and will_message
+    {"topic": "{module}/debug", "kind": "log"},  # log_topic
+    {"topic": "homeassistant/#", "kind": "ignored"},  # discovery tells about entities, not from them
+)
+
+TASMOTA: Final[tuple[RouteWords, ...]] = (
+    # Time is local and has no zone unless the command `Time` makes it an epoch, so it is believed only then
+    {
+        "topic": "tele/{module}/SENSOR",
+        "kind": "measurement",
+        "payload": "numbers",
+        "time": ("Epoch", "Time"),
+        "omit": ("TempUnit", "PressureUnit", "SpeedUnit", "Id", "TotalStartTime"),
+    },
+    {
+        "topic": "tele/{module}/STATE",
+        "kind": "system.status",
+        "time": ("Epoch", "Time"),
+        "fields": {"rssi": "Wifi.Signal", "memory.heapFreeKb": "Heap"},  # Wifi.RSSI is per cent, Signal is dBm
+    },
+    {"topic": "tele/{module}/LWT", "kind": "presence"},  # Online or Offline
+    {"topic": "tele/{module}/#", "kind": "other"},
+    {"topic": "stat/{module}/#", "kind": "other"},
+    {"topic": "cmnd/#", "kind": "ignored"},  # what others tell the device
+    {"topic": "tasmota/discovery/#", "kind": "ignored"},
+    {"topic": "homeassistant/#", "kind": "ignored"},
+)
+
+ZIGBEE2MQTT: Final[tuple[RouteWords, ...]] = (
+    {"topic": "zigbee2mqtt/bridge/state", "kind": "presence", "module": "zigbee2mqtt"},
+    {"topic": "zigbee2mqtt/bridge/logging", "kind": "log", "module": "zigbee2mqtt"},
+    {"topic": "zigbee2mqtt/bridge/#", "kind": "other", "module": "zigbee2mqtt"},
+    {"topic": "zigbee2mqtt/{module}/availability", "kind": "presence"},  # {"state": "online"}; a bare word before 1.32
+    {"topic": "zigbee2mqtt/{module}/set", "kind": "ignored"},
+    {"topic": "zigbee2mqtt/{module}/get", "kind": "ignored"},
+    {
+        "topic": "zigbee2mqtt/{module}",
+        "kind": "measurement",
+        "payload": "numbers",
+        "time": ("last_seen",),
+        "omit": ("update", "update_available", "elapsed"),
+    },
+    {"topic": "zigbee2mqtt/{module}/#", "kind": "other"},
+    {"topic": "homeassistant/#", "kind": "ignored"},
+)
+
+PRESET_TOPICS: Final[dict[str, tuple[RouteWords, ...]]] = {
+    "native": NATIVE,
+    "esphome": ESPHOME,
+    "tasmota": TASMOTA,
+    "zigbee2mqtt": ZIGBEE2MQTT,
 }
-NATIVE: Final = PRESETS["native"]

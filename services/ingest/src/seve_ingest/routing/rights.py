@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from seve_ingest.routing.layouts import LAYOUTS
+from seve_ingest.routing.presets import PRESET_TOPICS
 
 COMMANDS: Final = ("cmnd/{module}/#", "{module}/set/#")
 """Commands to a device: all that it may read."""
@@ -38,9 +38,9 @@ class Layout(NamedTuple):
 def routes(presets: str, own: Iterable[Layout] = ()) -> list[Layout]:
     """Return the routes in the order ingest tries them; `presets` is ROUTE_PRESETS. Raises ValueError."""
     names = [name for name in (word.strip() for word in presets.split(",")) if name and name != "native"]
-    if strange := [name for name in names if name not in LAYOUTS]:
-        raise ValueError(f"ROUTE_PRESETS: {strange[0]!r} is none of {', '.join(sorted(LAYOUTS))}")
-    ours = (words for name in (*names, "native") for words in LAYOUTS[name])
+    if strange := [name for name in names if name not in PRESET_TOPICS]:
+        raise ValueError(f"ROUTE_PRESETS: {strange[0]!r} is none of {', '.join(sorted(PRESET_TOPICS))}")
+    ours = (words for name in (*names, "native") for words in PRESET_TOPICS[name])
     return [*own, *(Layout(words["topic"], words["kind"], words.get("module", "")) for words in ours)]
 
 

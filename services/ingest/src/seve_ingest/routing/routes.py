@@ -8,6 +8,8 @@ from typing import Final, Literal, NamedTuple, Self
 import msgspec
 from seve_schema.envelope import Kind
 
+from seve_ingest.routing.presets import PRESET_TOPICS
+
 Payload = Literal["value", "number", "numbers"]
 """How to read a measurement's payload. `value`: an object with the value under a key, a bare number, or many samples;
 `number`: a bare number, boolean, ON or OFF; `numbers`: an object of numbers, one sample each, whose nested objects name
@@ -131,3 +133,11 @@ class RouteTable:
             if depth == (levels := route.topic.count("/") + 1) or (route.topic.endswith("/#") and depth >= levels - 1)
         )
         return [_Pattern.of(origin, route) for origin, route in fitting]
+
+
+PRESETS: Final[dict[str, tuple[Route, ...]]] = {
+    name: msgspec.convert(topics, tuple[Route, ...]) for name, topics in PRESET_TOPICS.items()
+}
+"""The routes that ship. `native` is always last."""
+
+NATIVE: Final = PRESETS["native"]
