@@ -116,7 +116,7 @@ class Client:
             self._came.clear()
             while self._inbox:
                 handler, message = self._inbox.popleft()
-                await handler(message)
+                handler(message)
 
     # what services use
 

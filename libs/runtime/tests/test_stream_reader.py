@@ -97,7 +97,7 @@ async def test_the_late_end_of_a_request_ends_no_other_chunk():
     chunk = asyncio.ensure_future(stored.chunk())
     await asyncio.sleep(0)
     for message in server.coming:
-        await stored.take(message)
+        stored.take(message)
     assert [each.sequence for each in await chunk] == [7]
 
 

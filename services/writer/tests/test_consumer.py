@@ -35,7 +35,7 @@ async def test_a_second_copy_of_a_held_message_is_dropped():
     arrived = []
     consumer = Consumer(DirectClient(), arrived.append, most=10, most_bytes=1 << 20)
     for delivered in (1, 2):
-        await consumer._receive(
+        consumer._receive(
             NatsMessage("telemetry.a.measurement", f"$JS.ACK.TELEMETRY.writer.{delivered}.7.1.0.0", b"[]")
         )
     assert ([message.delivered for message in arrived], consumer.held) == ([1], 1)

@@ -20,7 +20,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from seve_runtime.errors import describe
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, first_of, pause
-from seve_runtime.nats.direct import DirectClient, NatsMessage
+from seve_runtime.nats.direct import DirectClient, Handler, NatsMessage
 from seve_runtime.nats.pull import PullRequest, encode_request, end_of, parse_ack_subject, request_subject
 from seve_runtime.nats.topology import JOURNAL
 from seve_schema.position import Position
@@ -54,9 +54,6 @@ RETRY_SECONDS: Final = 0.5
 WARM: Final = 2000
 """Messages before the restored position that are read again: clients resume there after a restart."""
 
-TURN_BYTES: Final = 64 << 10
-"""Bytes published per turn of the loop: transports empty their buffers between turns."""
-
 Age = Callable[[float], None]
 """Takes the seconds from the receipt of a message by ingest to the end of the turn that wrote it to clients."""
 
@@ -80,7 +77,6 @@ class Feed:
         self._target = 0
         self._connection = 0
         self._received = self._received_before = self._quiet = 0
-        self._turn = 0
         self._measured = ""
         self._loop = asyncio.get_running_loop()
         self._lost = asyncio.Event()
@@ -174,8 +170,8 @@ class Feed:
         request = PullRequest(BATCH, BATCH_BYTES, int(EXPIRES * 1e9), int(HEARTBEAT * 1e9))
         self._client.publish_direct(self._requests, encode_request(request), self._inbox)
 
-    def _take_of(self, inbox: str) -> Callable[[NatsMessage], Awaitable[None]]:
-        async def take(arrived: NatsMessage) -> None:
+    def _take_of(self, inbox: str) -> Handler:
+        def take(arrived: NatsMessage) -> None:
             if inbox != self._inbox or self._lost.is_set():
                 return
             self._received += 1
@@ -183,10 +179,6 @@ class Feed:
             if end is None:
                 self._credit -= 1
                 self._message(arrived)
-                self._turn += len(arrived.data)
-                if self._turn >= TURN_BYTES:
-                    self._turn = 0
-                    await asyncio.sleep(0)
             elif end == "refused":
                 self._lose(" ".join(arrived.status))
             elif end != "heartbeat":

@@ -90,7 +90,7 @@ class SnapshotStore:
         """Forget each module that `seve-writer forget` names, from now on."""
         await self._client.subscribe_direct(f"{FORGET_PREFIX}.*", self._told_to_forget)
 
-    async def _told_to_forget(self, message: NatsMessage) -> None:
+    def _told_to_forget(self, message: NatsMessage) -> None:
         name = module_of_token(message.subject.partition(".")[2])
         self._hub.drop(name)
         log.info("module forgotten, as told", module=name)

@@ -151,7 +151,7 @@ class Publisher:
             log.error("the journal lost messages that it had acknowledged", sequences=f"{last + 1} to {self._last}")
             self._last = last
 
-    async def _answered(self, answer: NatsMessage) -> None:
+    def _answered(self, answer: NatsMessage) -> None:
         number = int(answer.subject[len(self._inbox) + 1 :])
         ack = _pub_ack(answer.data) if answer.data else _NO_STREAM
         if ack.error is None:

@@ -1,13 +1,14 @@
 """Receives and publishes NATS messages without nats-py's queues, for subscriptions at the pipeline's rate.
 
-For each received message nats-py creates a dictionary of headers, an object, a queue entry and a turn of a task; for
-each published one it builds the header block again. Here a message goes from the socket's bytes to its handler, and
-from the publisher to the next write. Connecting, authentication, TLS, reconnecting, requests and all other
-subscriptions stay with nats-py. Only this file uses its private names (decision 0801).
+For each read nats-py fills a buffer and wakes a task; for each received message it creates a dictionary of headers, an
+object, a queue entry and a turn of a task; for each published one it builds the header block again. Here a message goes
+from the socket's bytes to its handler, and from the publisher to the next write. Connecting, authentication, TLS,
+reconnecting, requests and all other subscriptions stay with nats-py. Only this file uses its private names (decisions
+0801 and 0803).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from nats.errors import (
 from nats.protocol.parser import Parser
 
 CRLF: Final = b"\r\n"
+_MESSAGE: Final = (b"MSG", b"HMSG")
 
 
 class NatsMessage(msgspec.Struct, gc=False):
@@ -50,8 +52,11 @@ class NatsMessage(msgspec.Struct, gc=False):
         return code, description
 
 
-Handler = Callable[[NatsMessage], Awaitable[None]]
-"""Handles one message. The next is read after it returns, so it must not wait for an answer on its own connection."""
+Handler = Callable[[NatsMessage], None]
+"""Handles one message. It runs while the socket is read: what takes long belongs into a task."""
+
+TURN_BYTES: Final = 64 << 10
+"""Most bytes whose messages are handled in one turn of the loop: transports empty their buffers between turns."""
 
 
 class DirectClient(Client):
@@ -114,10 +119,15 @@ class DirectClient(Client):
 
 
 class _DirectParser(Parser):
-    """Parses messages of direct subscriptions; passes every other line to nats-py. `handlers` are by subscription."""
+    """Parses messages of direct subscriptions; passes every other line to nats-py. `handlers` are by subscription.
+
+    Bytes come by `take`, as the socket brings them. nats-py's reader and its task get a large read, and whatever begins
+    with another line, until both are empty again (`_behind`): they may wait, so order and back-pressure hold.
+    """
 
     def __init__(self, client: DirectClient, handlers: dict[bytes, Handler]) -> None:
         self._handlers = handlers
+        self._errors: set[asyncio.Future[Any]] = set()
         super().__init__(client)
 
     def reset(self) -> None:
@@ -125,65 +135,127 @@ class _DirectParser(Parser):
         super().reset()
         self._parts: list[bytes] = []
         self._lacking = 0
+        self._behind = 0
+        self._turn = 0
+        self.socket: _Socket | None = None
+
+    def take(self, data: bytes) -> bytes:
+        """Handle the messages that `data` completes, and return what nats-py's reader has to get."""
+        rest = b""
+        if self._behind or len(data) > TURN_BYTES:
+            rest = data
+        elif whole := self._whole(data):
+            at, length = self._consume(whole, 0)
+            rest, self._parts = (whole[at:], []) if length else (b"", [whole[at:]])
+        self._behind += len(rest)
+        return rest
 
     async def parse(self, data: bytes = b"") -> None:
-        """Handle the messages that `data` completes. Raises ProtocolError."""
+        """Handle the messages that `data`, from nats-py's reader, completes. Raises ProtocolError."""
+        if self.socket is None and self.nc.is_connected and len(data) < DEFAULT_BUFFER_SIZE:  # its reader is empty
+            self.socket, self._behind = _Socket(self), len(data)
+        if whole := self._whole(data):
+            at, length = self._consume(whole, 0)
+            while length:
+                await super().parse(whole[at : at + length])
+                if self.buf:
+                    raise ProtocolError("nats: unknown protocol")
+                at, length = self._consume(whole, at + length)
+            self._parts = [whole[at:]]
+        self._behind -= len(data)
+        self._turn += len(data)
+        if self._turn >= TURN_BYTES:
+            self._turn = 0
+            await asyncio.sleep(0)
+        if self.socket is not None and not self._behind:
+            self.socket.pace(len(data))
+
+    def _whole(self, data: bytes) -> bytes:
+        """Return what is not handled yet, if `data` completes something in it."""
         self._parts.append(data)
         self._lacking -= len(data)
-        if self._lacking <= 0:
-            whole = b"".join(self._parts)
-            rest, self._lacking = await self._consume(whole)
-            self._parts = [whole[rest:]]
-        if self.nc.read_pace and len(data) < DEFAULT_BUFFER_SIZE:
-            await self._pace()
+        return b"" if self._lacking > 0 else b"".join(self._parts)
 
-    async def _pace(self) -> None:
-        """Leave what comes to the socket for a while. Nothing is held back in the stream reader: the last read was
-        shorter than it might have been.
+    def _consume(self, data: bytes, at: int) -> tuple[int, int]:
+        """Handle messages from offset `at` on. Return the offset of the rest, and the length of the line or message at
+        its beginning that nats-py has to get: 0 if it is incomplete, and lacks `_lacking` bytes at least.
         """
-        transport = self.nc._transport._io_writer.transport  # noqa: SLF001
-        with suppress(RuntimeError):  # uvloop's transport was closed, which the next read will find
-            transport.pause_reading()
-            await asyncio.sleep(self.nc.read_pace)
-            transport.resume_reading()
-
-    async def _consume(self, data: bytes) -> tuple[int, int]:
-        """Return the offset at which the incomplete rest begins, and how many bytes it lacks at least."""
-        at = 0
         while (end := data.find(CRLF, at)) >= 0:
-            line = data[at:end]
-            if not line.startswith((b"MSG ", b"HMSG ")):
-                await self._other(data[at : end + 2])
-                at = end + 2
-                continue
-            words = line.split()
+            words = data[at:end].split()
+            body = after = end + 2
+            handler = None
+            if words and words[0] in _MESSAGE:
+                headed = words[0] == b"HMSG"
+                try:
+                    after, number = body + int(words[-1]) + 2, words[2]
+                    head = body + (int(words[-2]) if headed else 0)
+                except (ValueError, IndexError):  # nats-py says what is wrong
+                    return at, body - at
+                if len(data) < after:
+                    self._lacking = after - len(data)
+                    return at, 0
+                handler = self._handlers.get(number)
+            if handler is None:
+                return at, after - at
+            reply = words[3].decode() if len(words) == 5 + headed else ""
             try:
-                size = int(words[-1])
-                head = int(words.pop(-2)) if line[0] == ord("H") else 0
-                subject, number, reply = words[1], words[2], words[3] if len(words) == 5 else b""
-            except (ValueError, IndexError) as error:
-                raise ProtocolError("nats: malformed MSG") from error
-            body = end + 2
-            if len(data) < body + size + 2:
-                return at, body + size + 2 - len(data)
-            await self._message(number, subject, reply, data[body + head : body + size], data[body : body + head])
-            at = body + size + 2
+                handler(NatsMessage(words[1].decode(), reply, data[head : after - 2], data[body:head]))
+            except Exception as error:  # as nats-py treats its callbacks: report it, continue with the next message
+                self._report(error)
+            at = after
+        self._lacking = 1
         return at, 0
 
-    async def _message(self, number: bytes, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        handler = self._handlers.get(number)
-        if handler is None:
-            await self.nc._process_msg(int(number), subject, reply, data, headers or None)  # noqa: SLF001
-            return
-        try:
-            await handler(NatsMessage(subject.decode(), reply.decode(), data, headers))
-        except Exception as error:  # as nats-py treats its callbacks: report it, continue with the next message
-            await self.nc._error_cb(error)  # noqa: SLF001
+    def _report(self, error: Exception) -> None:
+        task = asyncio.ensure_future(self.nc._error_cb(error))  # noqa: SLF001
+        self._errors.add(task)
+        task.add_done_callback(self._errors.discard)
 
-    async def _other(self, line: bytes) -> None:
-        await super().parse(line)
-        if self.buf:
-            raise ProtocolError("nats: unknown protocol")
+
+class _Socket(asyncio.Protocol):
+    """Stands before nats-py's own protocol, and gives it what the parser does not take."""
+
+    def __init__(self, parser: _DirectParser) -> None:
+        self._parser = parser
+        self._loop = asyncio.get_running_loop()
+        self._transport = parser.nc._transport._io_writer.transport  # noqa: SLF001
+        self._reader = self._transport.get_protocol()
+        self._transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        """The socket brought something."""
+        rest = self._parser.take(data) if self._parser.socket is self else data
+        if rest:
+            self._reader.data_received(rest)
+        else:
+            self.pace(len(data))
+
+    def pace(self, size: int) -> None:
+        """Leave what comes to the socket for a while, if a read brought so little that it emptied it."""
+        pace = self._parser.nc.read_pace
+        if pace and size < DEFAULT_BUFFER_SIZE:
+            self._read_or_not(self._transport.pause_reading)
+            self._loop.call_later(pace, self._read_or_not, self._transport.resume_reading)
+
+    def _read_or_not(self, change: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # uvloop's transport was closed, which nats-py is about to find
+            change()
+
+    def eof_received(self) -> bool | None:
+        """The server ended the connection."""
+        return bool(self._reader.eof_received())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed."""
+        self._reader.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is full."""
+        self._reader.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The transport's buffer has room."""
+        self._reader.resume_writing()
 
 
 async def _never(_: Any) -> None:

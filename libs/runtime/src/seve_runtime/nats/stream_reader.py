@@ -72,7 +72,7 @@ class Pass:
             raise NatsError(self._fault)
         return self._chunk
 
-    async def take(self, message: NatsMessage) -> None:
+    def take(self, message: NatsMessage) -> None:
         """Take an answer of the server: a message, or the early end of the request."""
         end = end_of(message)
         if end is None:

@@ -159,7 +159,7 @@ class Consumer:
         request = encode_request(PullRequest(room, room_bytes, expires=int(EXPIRES * 1e9)))
         self._client.publish_direct(REQUEST_SUBJECT, request, f"{self._inbox}.{self._requests}")
 
-    async def _receive(self, arrived: NatsMessage) -> None:
+    def _receive(self, arrived: NatsMessage) -> None:
         end = end_of(arrived)
         if end is not None:
             self._ended(arrived, end)
