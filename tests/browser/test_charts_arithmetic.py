@@ -8,7 +8,7 @@ MONDAY = 978_307_200_000
 
 RECORDED = """async ({ series, added, from, to, read }) => {
   const { Recorded } = await import("./recorded.js");
-  const one = new Recorded({ sensor: "co2", hardware: null, unit: null, ...series });
+  const one = new Recorded({ sensor: "co2", hardware: null, ...series });
   for (const [time, value] of added ?? []) one.add(time, value);
   const plain = ({ time, low, high, mean, count }) => (count ? [time, low, high, mean, count] : [time, null]);
   return {
@@ -157,8 +157,8 @@ def test_a_saved_file_is_what_was_shown(bare):
         """async () => {
           const { Recorded, csv } = await import("./recorded.js");
           const points = [[0, 1, 3, 2, 4], [60000, 1, 1, 1, 1]];
-          const one = new Recorded({ sensor: "=cmd", hardware: 'a"b', unit: null, width: 60, points });
-          const other = new Recorded({ sensor: "co2", hardware: null, unit: null, width: 0, points: [[1000, null]] });
+          const one = new Recorded({ sensor: "=cmd", hardware: 'a"b', width: 60, points });
+          const other = new Recorded({ sensor: "co2", hardware: null, width: 0, points: [[1000, null]] });
           return csv("a,b", [one, other], 0, 60000);
         }"""
     )

@@ -29,7 +29,6 @@ async def test_what_fits_is_answered_as_it_is(service):
             {
                 "sensor": "co2",
                 "hardware": None,
-                "unit": None,
                 "width": 0,
                 "points": [[BASE // 1000, 0], [BASE // 1000 + 10_000, None], [BASE // 1000 + 20_000, 2]],
             }

@@ -58,7 +58,7 @@ async def _one(opened: ConsistentRead, asked: SeriesRequest, series: Series, poi
         width, found = wanted.width, await opened.buckets(asked.module, series, wanted)
     metrics.POINTS.labels("buckets" if width else "raw").inc(len(found))
     sensor, hardware = series
-    return {"sensor": sensor, "hardware": hardware or None, "unit": None, "width": width, "points": found}
+    return {"sensor": sensor, "hardware": hardware or None, "width": width, "points": found}
 
 
 async def of_module(opened: ConsistentRead, asked: ModuleRequest, bounds: AnswerBounds) -> Answer:

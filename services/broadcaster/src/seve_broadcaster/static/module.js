@@ -61,7 +61,7 @@ class Chart {
     const read = cursor === null ? this.series.points.findLast(({ count }) => count) : this.series.nearest(cursor);
     const value = number(read?.count ? read.mean : null, this.known.digits);
     this.#parts.number.textContent = value;
-    this.#parts.unit.textContent = read?.count ? (this.series.unit ?? this.known.unit) : "";
+    this.#parts.unit.textContent = read?.count ? this.known.unit : "";
     this.#parts.detail.textContent = read ? this.#detail(read) : "";
     this.canvas.setAttribute("aria-valuemin", String(Math.round(from)));
     this.canvas.setAttribute("aria-valuemax", String(Math.round(to)));

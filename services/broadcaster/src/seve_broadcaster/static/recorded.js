@@ -16,7 +16,6 @@ export class Recorded {
   constructor(series) {
     this.sensor = series.sensor;
     this.hardware = series.hardware;
-    this.unit = series.unit;
     this.width = series.width * 1000;
     this.points = series.points.map(this.width ? bucket : sample);
   }
