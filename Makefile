@@ -52,6 +52,9 @@ soak: $(VENV)/dev ## a fleet of 2,000 devices for HOURS (1), with days, kills an
 faults: $(VENV)/dev ## the crash matrix: parts killed and frozen, disks full, files damaged, networks cut under load, and the account (PARTS= FAULTS= SEED=)
 	@$(BIN)/python tests/faults/crash_matrix.py --results faults-results $(if $(PARTS),--parts $(PARTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))
 
+upgrade: $(VENV)/dev ## replace the services of the newest release by these under load, one by one, and back (BEFORE= SEED=)
+	@$(BIN)/python tests/faults/upgrade.py $(if $(BEFORE),--before $(BEFORE)) $(if $(SEED),--seed $(SEED))
+
 fuzz: $(VENV)/dev ## a million arbitrary messages through the normalisation (INPUTS= SEED=)
 	@$(BIN)/python services/ingest/tests/fuzz.py $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
@@ -76,4 +79,4 @@ sbom: $(VENV)/dev ## list what the locks install, with hashes, as CycloneDX docu
 lock: ## pin the dependencies anew
 	@deploy/lock --upgrade
 
-.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql certs clean test bench soak faults fuzz simulation mutants coverage lint format sbom lock
+.PHONY: $(VENV)/dev help up down status logs simulate scale audit psql certs clean test bench soak faults upgrade fuzz simulation mutants coverage lint format sbom lock

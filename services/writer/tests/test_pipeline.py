@@ -1,8 +1,13 @@
 """Journal in, tables out: what each kind of message leaves in the database, and when it is acknowledged."""
 
+import nats
+import pytest
+from seve_runtime.nats import topology
 from support.conditions import eventually
+from support.embedded import NatsServer
+from support.stack import LOGINS
 
-from .conftest import envelope
+from .conftest import STREAMS, Journal, envelope, running, settings_for
 
 
 async def test_a_sample_becomes_a_row_and_the_ledger_says_so(journal, writer, query):
@@ -103,3 +108,41 @@ async def test_a_key_that_is_there_already_is_updated(journal, writer, query):
         await eventually(journal.empty, "the second acknowledged")
     assert query("SELECT value FROM measurements ORDER BY time") == [(2.0,), (3.0,)]
     assert query("SELECT inserted, updated FROM ledger ORDER BY id") == [(1, 0), (1, 1)]
+
+
+class LaterServer(NatsServer):
+    """A server that acknowledges on subjects with a domain and a hash of the account, as later ones will by default."""
+
+    def command(self):
+        command = super().command()
+        with (self.folder / "nats.conf").open("a") as config:
+            config.write("feature_flags { js_ack_fc_v2: true }\n")
+        return command
+
+
+@pytest.fixture
+def later_server(tmp_path):
+    """It has the stack's users."""
+    (tmp_path / "nats").mkdir()
+    server = LaterServer(tmp_path / "nats", passwords=LOGINS.nats, ingest_password=LOGINS.pipeline)
+    server.start()
+    yield server
+    server.stop()
+
+
+async def test_the_later_form_of_acknowledgements_is_allowed_and_understood(later_server, migrated, query):
+    """With the rights that a writer has: what it stores is acknowledged, and delivered once."""
+    address = f"127.0.0.1:{later_server.port}"
+    operator = await nats.connect(f"nats://operator:{LOGINS.nats['operator']}@{address}")
+    journal = Journal(operator)
+    await topology.apply(journal.js, STREAMS)
+    await journal.publish(envelope())
+    [delivered] = await (await journal.js.pull_subscribe("telemetry.>", stream=topology.JOURNAL)).fetch(1)
+    assert delivered.reply.split(".")[4] == topology.JOURNAL
+    login = LOGINS.nats_environment("writer", address)
+    async with running(settings_for(login.pop("NATS_URL"), migrated, **login)):
+        await eventually(journal.empty, "acknowledged")
+    consumer = await journal.js.consumer_info(topology.JOURNAL, topology.WRITER)
+    assert (consumer.delivered.consumer_seq, consumer.ack_floor.stream_seq) == (1, 1)
+    assert query("SELECT count(*) FROM measurements") == [(1,)]
+    await operator.close()

@@ -1,5 +1,5 @@
 """Checks that this writer can use the database's schema. The newest migration's number is the version; a writer works
-with its own version and with the next one, since migrations stay compatible with the version before. Changes nothing.
+with its own version and with newer ones, since migrations only add (decision 0905). Changes nothing.
 """
 
 from importlib.resources import files
@@ -27,14 +27,8 @@ _VERSION: Final = "SELECT max(split_part(migration_id, '.', 1)::int) FROM schema
 
 
 async def verify(connection: AsyncConnection[Any]) -> None:
-    """Raise SchemaError unless the version is this writer's or the next; psycopg.Error if it cannot be read."""
+    """Raise SchemaError if the version is older than this writer's; psycopg.Error if it cannot be read."""
     row = await (await connection.execute(_VERSION)).fetchone()
-    judge(row[0] if row else None)
-
-
-def judge(version: int | None) -> None:
-    """Raise SchemaError unless a writer that expects `EXPECTED` can use `version`."""
+    version = row[0] if row else None
     if version is None or version < EXPECTED:
         raise SchemaError(version, EXPECTED, "run `seve-writer setup`")
-    if version > EXPECTED + 1:
-        raise SchemaError(version, EXPECTED, "this writer is too old for the database; install the newer one")
