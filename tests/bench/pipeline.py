@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from support.faults import Wire, kill_hard
-from support.mosquitto import Mosquitto
-from support.stack import EmbeddedStack
+from support.stack import BrokerStack
 
 SERVICES = ("nats", "ingest", "writer", "broadcaster")
 """The parts whose CPU time is the pipeline's."""
@@ -14,7 +13,7 @@ SETTINGS = {"WS_MAX_CLIENTS": "20000", "WS_MAX_CLIENTS_PER_ADDRESS": "20000"}
 """All that differs from the defaults: every client here has one address."""
 
 
-class Pipeline(EmbeddedStack):
+class Pipeline(BrokerStack):
     """The stack with its broker. Samples of one pipeline are numbered through: no two have the same value. With a
     `wire`, the services reach PostgreSQL through it.
     """
@@ -32,15 +31,7 @@ class Pipeline(EmbeddedStack):
         environment = {**SETTINGS, **environment}
         if wire:
             environment["DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{wire.proxy.port}/seve"
-        self.broker = None
-        if broker == "mosquitto":
-            (folder / "broker").mkdir(parents=True)
-            self.broker = Mosquitto(folder / "broker")
-            environment["MQTT_BROKER"] = self.broker.mqtt_url
-        elif broker != "nats":
-            raise ValueError(f"BROKER={broker}: mosquitto or nats")
-        super().__init__(folder, writers=writers, quick=False, fsync="on", **environment)
-        self.mqtt_url = self.environment["MQTT_BROKER"]
+        super().__init__(folder, broker, writers=writers, quick=False, fsync="on", **environment)
         self.postgres.options["track_commit_timestamp"] = "on"
         if sync_interval:
             self.nats.options["sync_interval"] = sync_interval
@@ -63,13 +54,3 @@ class Pipeline(EmbeddedStack):
     def kill(self, part: str) -> None:
         """SIGKILL to a part and all that it started."""
         kill_hard(self.part(part))
-
-    def start(self) -> None:
-        if self.broker:
-            self.broker.start()
-        super().start()
-
-    def stop(self) -> None:
-        super().stop()
-        if self.broker:
-            self.broker.stop()

@@ -8,8 +8,7 @@ from typing import Final, NamedTuple
 
 from support.faults import Wire, wires
 from support.link import SELF, Network, network
-from support.mosquitto import Mosquitto
-from support.stack import LOGINS, EmbeddedStack
+from support.stack import LOGINS, BrokerStack
 
 PAIRS: Final = {
     "devices-broker": None,
@@ -51,20 +50,14 @@ KINDS: Final = {
 }
 
 
-class Pipeline(EmbeddedStack):
-    """The stack, with Mosquitto as its part `broker` or without, and with wires between where they are given."""
+class Pipeline(BrokerStack):
+    """The stack, with a broker, and with wires between where they are given."""
 
     def __init__(self, folder: Path, broker: str, wires: list[Wire], **environment: str) -> None:
-        self.broker = None
-        if broker == "mosquitto":
-            (folder / "broker").mkdir(parents=True)
-            self.broker = Mosquitto(folder / "broker")
-            environment["MQTT_BROKER"] = self.broker.mqtt_url
         self.wires = wires
         if wires:
             environment["DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{wires[1].proxy.port}/seve"
-        super().__init__(folder, writers=2, fsync="on", **environment)
-        self.mqtt_url = self.environment["MQTT_BROKER"]
+        super().__init__(folder, broker, writers=2, fsync="on", **environment)
         for wire, server in zip(wires, (self.nats, self.postgres), strict=False):
             wire.proxy.target = server.port
         self.nats.options["health_password"] = LOGINS.health
@@ -88,22 +81,9 @@ class Pipeline(EmbeddedStack):
         """Change the environment of a service before its start."""
         self._processes[part].environment.update(environment)
 
-    def part(self, name: str):
-        return self.broker if name == "broker" else super().part(name)
-
     def processes(self, part: str) -> list[str]:
         """The part itself; of `everything` all, those that hand on before those that they hand to."""
         return [*self.services, "postgres", "nats"] if part == "everything" else [part]
-
-    def start(self) -> None:
-        if self.broker:
-            self.broker.start()
-        super().start()
-
-    def stop(self) -> None:
-        super().stop()
-        if self.broker:
-            self.broker.stop()
 
 
 class LinkedPipeline(Pipeline):

@@ -1,6 +1,4 @@
-"""A device and a screen of the pipeline under test."""
-
-import uuid
+"""A screen of the pipeline under test, and its logs where a story failed."""
 
 import pytest
 from support import clients
@@ -15,19 +13,6 @@ def pytest_runtest_makereport(item, call):
         for stack in (value for value in item.funcargs.values() if isinstance(value, Stack)):
             report.sections += [(f"log of {part}", stack.tail(part)) for part in stack.services]
     return report
-
-
-@pytest.fixture
-def module():
-    """A module name that no other test uses."""
-    return f"m-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def publish(stack):
-    """`publish(topic, payload, qos=1, retain=False)`, acknowledged when it returns."""
-    with clients.device(stack.mqtt_url) as publish:
-        yield publish
 
 
 @pytest.fixture
