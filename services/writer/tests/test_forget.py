@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from seve_schema.simulated import simulated_name
 from seve_schema.subjects import forget_subject, latest_subject
-from seve_writer.forget import TABLES
+from seve_writer.forget import TABLES, delete_by_day
 from seve_writer.schema.layout import lay_out
 from support.conditions import eventually
 
@@ -91,6 +91,17 @@ async def test_simulated_modules_go_by_one_command(filled, nats_server, journal,
         assert sorted(query(f"SELECT module_id FROM {table}")) == sorted(left), table
     await eventually(lambda: told == [forget_subject(module) for module in simulated], "broadcasters told")
     assert query("SELECT count(*) FROM measurements") == [(500,)]
+
+
+async def test_samples_go_day_by_day_where_rows_have_no_number(filled, query):
+    """As with TimescaleDB: each day in a transaction, of the named modules alone."""
+    query("UPDATE measurements SET time = time + (extract(microseconds FROM time)::int %% 3) * interval '1 day'")
+    told = []
+    async with await psycopg.AsyncConnection.connect(filled, autocommit=True) as connection:
+        await delete_by_day(connection, ["croissance"], lambda *one: told.append(one))
+        await delete_by_day(connection, ["nobody"], lambda *one: told.append(one))
+    assert [rows for _, rows in told] == [84, 167, 250]
+    assert query("SELECT module_id, count(*) FROM measurements GROUP BY 1") == [(OTHER, 250)]
 
 
 async def test_nothing_goes_unless_somebody_says_so(filled, nats_server, query):

@@ -5,8 +5,11 @@ import uuid
 
 import psycopg
 import pytest
+from seve_runtime.settings import load
+from seve_writer.forget import forget
 from seve_writer.schema.layout import lay_out
 from seve_writer.schema.migrate import migrate
+from seve_writer.settings import AuditSettings
 from support.conditions import eventually
 
 from .conftest import envelope, running, settings_for
@@ -70,6 +73,26 @@ def test_a_plain_table_becomes_a_hypertable_with_its_rows(database, ask):
         (True,)
     ]
     assert ask("SELECT sum(samples)::int FROM measurements_hourly") == [(100,)]
+
+
+def test_a_short_retention_is_laid_out_too(database, ask):
+    """The policy of the aggregate refuses less than two hours between its offsets."""
+    lay_out(database, 3600)
+    assert jobs(ask)["policy_retention"]["drop_after"] == "01:00:00"
+
+
+async def test_a_module_is_forgotten_in_every_chunk_and_no_other(nats_server, journal, database, ask):
+    """Rows of several chunks share a ctid, and rows of a compressed chunk have none."""
+    lay_out(database, 0)
+    for module in ("croissance", "serre"):
+        ask(
+            f"INSERT INTO measurements SELECT now() - i * interval '6 hours', '{module}', 'b', '', i"
+            " FROM generate_series(0, 99) i"
+        )
+    ask("SELECT compress_chunk(chunk) FROM show_chunks('measurements', older_than => interval '7 days') chunk")
+    settings = load(AuditSettings, {"DATABASE_URL": database, "NATS_URL": nats_server.url})
+    assert await forget(settings, "croissance", lambda *_: True, lambda *_: None)
+    assert ask("SELECT module_id, count(*) FROM measurements GROUP BY 1") == [("serre", 100)]
 
 
 async def test_late_rows_reach_compressed_chunks_beyond_its_limit(journal, nats_server, database, ask):

@@ -4,6 +4,7 @@ themselves, and what a broker retains, which `./seve forget` clears.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
@@ -15,6 +16,7 @@ from seve_runtime.nats.topology import LATEST
 from seve_schema.simulated import NAME
 from seve_schema.subjects import forget_subject, latest_subject
 
+from seve_writer.database.sql import WITHOUT_DECOMPRESSION_LIMIT
 from seve_writer.settings import AuditSettings
 
 TABLES: Final = (
@@ -35,13 +37,17 @@ _COUNT: Final = "SELECT count(*) FROM {} WHERE module_id = ANY (%s)"
 _DELETE: Final = (
     "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE module_id = ANY (%s) LIMIT %s))"
 )
+_EXTENT: Final = "SELECT date_trunc('day', min(time), 'UTC'), max(time) FROM measurements WHERE module_id = ANY (%s)"
+_DELETE_OF_A_DAY: Final = "DELETE FROM measurements WHERE module_id = ANY (%s) AND time >= %s AND time < %s"
 _SIMULATED: Final = """
 SELECT module_id FROM device_presence WHERE module_id ~ %(name)s UNION
 SELECT module_id FROM device_system_status WHERE module_id ~ %(name)s UNION
 SELECT module_id FROM sensor_config WHERE module_id ~ %(name)s ORDER BY module_id"""
 """Of the tables that have a row or few for each module: every simulated module is in them, to the last one emptied."""
 _AGGREGATE: Final = "v"
-"""What measurements_hourly is with TimescaleDB: it follows measurements by itself."""
+"""What measurements_hourly is with TimescaleDB. It follows measurements by itself, except for hours beyond RETENTION,
+which stay.
+"""
 
 
 class ForgetFailed(SeveError):
@@ -68,8 +74,12 @@ async def forget(
             if not sure(modules, {table: await _count(connection, table, modules) for table in tables}):
                 return False
             await _forget_newest(settings, modules)
+            by_day = await _kind(connection, "measurements_hourly") == _AGGREGATE
             for table in tables:
-                await _delete(connection, table, modules, tell)
+                if by_day and table == "measurements":
+                    await delete_by_day(connection, modules, tell)
+                else:
+                    await _delete(connection, table, modules, tell)
     except psycopg.Error as error:
         raise ForgetFailed(f"the database does not answer (DATABASE_URL): {describe(error)}") from error
     except (NatsError, OSError) as error:
@@ -114,3 +124,21 @@ async def _delete(
         tell(table, total)
         if gone < AT_ONCE:
             return
+
+
+async def delete_by_day(
+    connection: AsyncConnection[Any], modules: Sequence[str], tell: Callable[[str, int], None]
+) -> None:
+    """Delete samples with TimescaleDB. A chunk is a day; rows of several chunks share a ctid, and compressed rows have
+    none.
+    """
+    row = await (await connection.execute(_EXTENT, (list(modules),))).fetchone()
+    day, last = row or (None, None)
+    total = 0
+    while day is not None and day <= last:
+        async with connection.transaction():
+            await connection.execute(WITHOUT_DECOMPRESSION_LIMIT)
+            following = day + timedelta(days=1)
+            total += (await connection.execute(_DELETE_OF_A_DAY, (list(modules), day, following))).rowcount
+        tell("measurements", total)
+        day = following

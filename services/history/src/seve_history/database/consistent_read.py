@@ -137,7 +137,8 @@ async def _rollup(connection: Connection) -> Rollup:
         late = None not in (earliest, horizon) and earliest < horizon
         return Rollup(position, horizon, kept_from, late)
     recent = (await _rows(connection, sql.RECENT, {}))[0][0]
-    return Rollup(horizon=min(over, recent) if recent is not None else over)
+    oldest = (await _rows(connection, sql.OLDEST_CHUNK, {}))[0][0]
+    return Rollup(horizon=min(over, recent) if recent is not None else over, kept_from=oldest)
 
 
 async def _rows(connection: Connection, query: str, given: Mapping[str, Any] | tuple[Any, ...]) -> list[Any]:

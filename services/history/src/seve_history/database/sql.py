@@ -20,6 +20,12 @@ SELECT date_trunc('hour', min(earliest), 'UTC') FROM ledger WHERE committed_at >
 minutes.
 """
 
+OLDEST_CHUNK: Final = """
+SELECT min(range_start) FROM timescaledb_information.chunks
+WHERE hypertable_schema = current_schema AND hypertable_name = 'measurements'
+"""
+"""With TimescaleDB: where samples begin. The hourly aggregate may have hours before, whose samples were dropped."""
+
 _OF_SERIES: Final = "module_id = %(module)s AND sensor_type = %(sensor)s AND hardware_id = %(hardware)s"
 
 SERIES: Final = """

@@ -42,8 +42,9 @@ BEGIN
 END $$;
 
 -- Only what changed is refreshed, however old it may be; beyond the retention nothing is, or dropped hours would be
--- aggregated anew out of nothing.
+-- aggregated anew out of nothing. A policy refuses less than two hours between its offsets.
 SELECT remove_continuous_aggregate_policy('measurements_hourly', if_exists => true);
 SELECT add_continuous_aggregate_policy('measurements_hourly',
-    start_offset => nullif(current_setting('seve.retention'), '')::interval,
+    start_offset => CASE WHEN current_setting('seve.retention') <> ''
+                    THEN greatest(current_setting('seve.retention')::interval, INTERVAL '3 hours') END,
     end_offset => INTERVAL '1 hour', schedule_interval => INTERVAL '30 minutes');
