@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
+from seve_broadcaster.websocket.router import Router
 from support.broadcasting import broadcasting, envelope, watching
 from support.conditions import eventually
 from support.raw_client import deaf, frame
@@ -74,8 +75,29 @@ async def test_a_client_that_only_sends_is_let_go(nats_server, journal):
     async with broadcasting(nats_server.url, **limits) as url:
         metric = url.broadcaster.metric
         with deaf(url) as sock:
+            await eventually(lambda: metric("subscriptions") == 1, "the client subscribed")
             sending = asyncio.create_task(asyncio.to_thread(send_for_ever, sock, SAID["pings"]))
             await eventually(lambda: metric("disconnected_clients_total", reason="ping") == 1, "the client let go")
+            await sending
+
+
+async def test_pings_behind_the_request_hold_no_connection_open(nats_server, journal, monkeypatch):
+    """Their answers fill the buffer before the handshake is over, and nobody reads them."""
+    answer = Router.answer
+
+    async def late(router, connection, request):
+        await eventually(lambda: connection.paused, "the buffer full")
+        return answer(router, connection, request)
+
+    monkeypatch.setattr(Router, "answer", late)
+    limits = {"WS_BUFFER_BYTES": "16KiB", "WS_MAX_MESSAGE_RATE": "1000000"}
+    async with broadcasting(nats_server.url, **limits) as url:
+        metric = url.broadcaster.metric
+        with deaf(url) as sock:
+            sending = asyncio.create_task(asyncio.to_thread(send_for_ever, sock, SAID["pings"]))
+            await eventually(
+                lambda: metric("disconnected_clients_total", reason="unfinished") == 1, "the client let go"
+            )
             await sending
 
 

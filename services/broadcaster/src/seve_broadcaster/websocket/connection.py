@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from seve_runtime.rate_limit import TokenBucket
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame
-from websockets.http11 import Response
+from websockets.http11 import Request, Response
 from websockets.protocol import Event, State
 
 from seve_broadcaster.fanout.subscriber import Pace
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 5.0
 
 OPEN_SECONDS = 3.0
-"""Longest time from accepting a socket to its complete request."""
+"""Longest time from accepting a socket to its complete request, and from there to a client or an answer."""
 
 ANSWER_SECONDS = 60.0
 """Longest time in which an HTTP answer must have been read."""
@@ -162,6 +162,7 @@ class Peer(ServerConnection):
         A client that reads nothing for five seconds, or not all within a minute, is cut off. The response is returned
         to websockets, which finds the connection closed and sends nothing.
         """
+        self.opened()
         if self.transport.is_closing():  # the client is gone: what was asked took too long for it
             return response
         body, head = memoryview(response.body), Response(response.status_code, response.reason_phrase, response.headers)
@@ -226,7 +227,7 @@ class Peer(ServerConnection):
         self.recv_messages.pause = self.recv_messages.resume = self._read_or_not
         self._admitted = self._owner.admits(self)
         if self._admitted:
-            self._opening = self.loop.call_later(OPEN_SECONDS, self._cut, "unfinished")
+            self._open_soon()
         else:
             transport.abort()
 
@@ -239,9 +240,8 @@ class Peer(ServerConnection):
     def process_event(self, event: Event) -> None:
         """The request, or a whole frame, arrived. Pings, pongs and fragments count against the rate like messages."""
         self.heard = self.loop.time()
-        if self._opening is not None:
-            self._opening.cancel()
-            self._opening = None
+        if isinstance(event, Request):
+            self._open_soon()
         if isinstance(event, Frame) and not self._rate.allows(self.heard):
             if not self._flooded:
                 self._flooded = True
@@ -271,10 +271,22 @@ class Peer(ServerConnection):
         """Tell the owner that the socket is closed."""
         super().connection_lost(exc)
         self._make_room()
-        if self._opening is not None:
-            self._opening.cancel()
+        self.opened()
         if self._admitted:
             self._owner.gone(self)
+
+    def _open_soon(self) -> None:
+        """Cut the connection unless it is `opened` in time. What a client sends before the answer to its request may
+        fill the buffer with pongs, and the answer then waits for a client that reads nothing.
+        """
+        self.opened()
+        self._opening = self.loop.call_later(OPEN_SECONDS, self._cut, "unfinished")
+
+    def opened(self) -> None:
+        """Lift the deadline of a connection that is opening: something else bounds it from here on."""
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
 
     def _cut(self, reason: str) -> None:
         self._owner.cut(self, reason)

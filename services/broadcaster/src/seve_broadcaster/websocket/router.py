@@ -92,6 +92,7 @@ class Router:
             later = {"Retry-After": "1"}
             return await peer.answer(http.plain(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions of history", later))
         self._history.hands += 1
+        peer.opened()
         try:
             return await peer.answer(http.json(await _while_open(peer, self._history.ask(question()))))
         except Refusal as refusal:

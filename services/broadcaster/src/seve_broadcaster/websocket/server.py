@@ -133,6 +133,7 @@ class Gateway:
 
     async def _handle(self, connection: ServerConnection) -> None:
         peer = cast("Peer", connection)
+        peer.opened()
         address = peer.address
         if len(self.peers) >= self._clients:
             self._end(peer, TRY_AGAIN, "full", "this server has as many clients as it accepts")
