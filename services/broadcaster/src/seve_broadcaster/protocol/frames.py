@@ -4,10 +4,12 @@ A server's frame is not masked and, without compression, has the same bytes for 
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
 
 import msgspec
+from seve_schema.codec import MAX_ENVELOPES
 from seve_schema.position import WHOLE, Position, Token
 
 UNSEEN: Final = 0xFFFE
@@ -16,7 +18,6 @@ UNSEEN: Final = 0xFFFE
 _TEXT: Final = 0x81
 _HEADER_16: Final = Struct(">BBH")
 _HEADER_64: Final = Struct(">BBQ")
-_MIDDLE: Final = b'","data":'
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -25,6 +26,7 @@ def text(payload: bytes) -> bytes:
     return _header(len(payload)) + payload
 
 
+@lru_cache(maxsize=4096)
 def _header(size: int) -> bytes:
     if size < 126:
         return bytes((_TEXT, size))
@@ -42,12 +44,17 @@ def messages(position: Position, places: Sequence[int], parts: Sequence[bytes]) 
     The token of the message's last envelope is that of the whole message, because nothing more of it follows.
     """
     prefix = b'{"event":"mqtt-message","seq":"%x-%x-' % position
-    size, last = len(prefix) + len(_MIDDLE) + 1, len(parts) - 1
+    size, last = len(prefix) + 1, len(parts) - 1
     pieces: list[bytes] = []
     for place in places:
-        seq, part = b"%x" % (place if place != last else WHOLE), parts[place]
-        pieces += (_header(size + len(seq) + len(part)), prefix, seq, _MIDDLE, part, b"}")
+        middle, part = _middle(place if place != last else WHOLE), parts[place]
+        pieces += (_header(size + len(middle) + len(part)), prefix, middle, part, b"}")
     return b"".join(pieces)
+
+
+@lru_cache(maxsize=MAX_ENVELOPES)
+def _middle(place: int) -> bytes:
+    return b'%x","data":' % place
 
 
 def batch(position: Position, places: Sequence[int], parts: Sequence[bytes]) -> bytes:
