@@ -5,8 +5,8 @@ from functools import lru_cache
 from typing import Final
 
 MICROS: Final = 1_000_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICRO: Final = timedelta(microseconds=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICRO: Final = timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=4096)
@@ -22,7 +22,7 @@ def format_time(micros: int) -> str:
 
 def to_micros(moment: datetime) -> int:
     """An aware datetime as microseconds since 1970 in UTC."""
-    return (moment - _EPOCH) // _MICRO
+    return (moment - EPOCH) // MICRO
 
 
 def parse_time(text: str) -> datetime:

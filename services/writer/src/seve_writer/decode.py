@@ -4,9 +4,10 @@ Total: each envelope of any message becomes a row, a report, ignored, or unreada
 against the tables: the database does. Acknowledges nothing: `journal.consumer` does.
 """
 
+from datetime import datetime
 from functools import lru_cache
 from itertools import count, repeat
-from typing import Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 from seve_runtime.nats.pull import parse_ack_subject
@@ -14,7 +15,7 @@ from seve_schema.bodies import HardwareConfig, Presence, SensorConfig, SensorSta
 from seve_schema.codec import split
 from seve_schema.envelope import IGNORED_BY_THE_WRITER, Kind
 from seve_schema.subjects import SubjectError, parse_subject
-from seve_schema.times import parse_time, to_micros
+from seve_schema.times import EPOCH, MICRO, parse_time, to_micros
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ Sample = tuple[str, str, str, int, float | None]
 """module, sensor type, hardware or "", time in microseconds since 1970, value."""
 
 
-class JournalMessage(msgspec.Struct, frozen=True):
+class JournalMessage(msgspec.Struct, frozen=True, gc=False):
     """One NATS message. `ack` is the subject to acknowledge it on; `stored_ns` is when the journal stored it, in
     nanoseconds since 1970; `delivered` counts deliveries from 1; `recreations` is how often the journal may have been
     recreated before the message was received.
@@ -40,7 +41,7 @@ class JournalMessage(msgspec.Struct, frozen=True):
 class _Measurement(msgspec.Struct, rename="camel", gc=False):
     module_id: str
     sensor_type: str
-    time: str
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
     hardware_id: str | None = None
     value: float | None = None
 
@@ -77,7 +78,7 @@ class Unreadable(msgspec.Struct, frozen=True):
 Content = Sample | Report[Any] | LogLine | Ignored | Unreadable
 
 
-class Unit(msgspec.Struct, frozen=True):
+class Unit(msgspec.Struct, frozen=True, gc=False):
     """One envelope and its place in the journal: the smallest part of a batch that can be retried or refused."""
 
     message: JournalMessage
@@ -139,7 +140,8 @@ def received_at(message: JournalMessage) -> int:
 def _contents(kind: Kind, data: bytes) -> list[Content]:
     if kind == "measurement":
         return [
-            (s.module_id, s.sensor_type, s.hardware_id or "", micros(s.time), s.value) for s in _samples.decode(data)
+            (s.module_id, s.sensor_type, s.hardware_id or "", (s.time - EPOCH) // MICRO, s.value)
+            for s in _samples.decode(data)
         ]
     if kind in IGNORED_BY_THE_WRITER:
         return [IGNORED] * len(split(data))

@@ -13,6 +13,7 @@ from seve_schema.times import MICROS
 
 from seve_writer import metrics
 from seve_writer.database.batch_writer import BatchWriter
+from seve_writer.database.transaction import messages_of
 from seve_writer.decode import JournalMessage, Unit, read, received_at
 from seve_writer.flush_rule import Batch, Waiting
 from seve_writer.journal.consumer import Consumer
@@ -84,7 +85,7 @@ class FlushLoop:
             if not units:
                 return
             unsettled = await self._batch_writer.write(units, self._monitor.journal)
-            messages = {unit.message.sequence: unit.message for unit in units}
+            messages = {message.sequence: message for message in messages_of(units)}
             _observe(batch, list(messages.values()), time.monotonic() - began)
             if unsettled:
                 consumer.release([messages.pop(sequence) for sequence in unsettled])

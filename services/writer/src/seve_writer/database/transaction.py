@@ -4,10 +4,11 @@ ledger's counts. Executes nothing (`store` does).
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from seve_writer.database.chips import Chips, reported
 from seve_writer.database.device_state import Patch, log_line, patches, rounds
-from seve_writer.decode import LogLine, Report, Unit
+from seve_writer.decode import JournalMessage, LogLine, Report, Unit
 
 Row = tuple[str, str, str, int, float | None, int]
 """A row of `measurements`: a sample, and the sequence of its message."""
@@ -59,7 +60,10 @@ def plan(
     overwrites counts as replaced. With `ending`, the last unit ends its NATS message, and the ledger names that message
     unless it is one of `unsettled`. `earliest` is that of the batch that `units` are a part of.
     """
-    ordered = sorted(units, key=lambda unit: (unit.message.sequence, unit.index)) if _disordered(units) else units
+    messages = messages_of(units)
+    ordered = units
+    if any(message.sequence > following.sequence for message, following in pairwise(messages)):
+        ordered = sorted(units, key=lambda unit: (unit.message.sequence, unit.index))
     rows: dict[tuple[str, str, str, int], Row] = {}
     states: list[Patch] = []
     samples = reports = ignored = 0
@@ -80,12 +84,12 @@ def plan(
             ignored += 1
     return Transaction(
         journal=journal,
-        sequences=_ended(units, unsettled, ending=ending),
+        sequences=_ended(messages, unsettled, ending=ending),
         rows=sorted(rows.values()),
         rounds=rounds(states) if states else [],
         reports=reports,
         counts=LedgerCounts(replaced=samples - len(rows), ignored=ignored),
-        redelivered=any(unit.message.delivered > 1 for unit in units),
+        redelivered=any(message.delivered > 1 for message in messages),
         earliest=earliest,
         chips=reported(states) if states else {},
     )
@@ -95,7 +99,7 @@ def dead_letter_transaction(
     units: Sequence[Unit], journal: int, *, earliest: int | None, unsettled: Collection[int]
 ) -> Transaction:
     """Return the transaction that counts envelopes as dead, and names their messages, but for those of `unsettled`."""
-    sequences = _ended(units, unsettled)
+    sequences = _ended(messages_of(units), unsettled)
     return Transaction(
         journal, sequences, [], [], 0, LedgerCounts(dead=len(units)), redelivered=False, earliest=earliest
     )
@@ -118,22 +122,26 @@ def outcome(transaction: Transaction, *, inserted: int, updated: int, fresh: int
 
 def earliest(units: Sequence[Unit]) -> int | None:
     """Return the earliest time of the samples in `units`, microseconds since 1970; None if there is none."""
-    return min((unit.content[3] for unit in units if type(unit.content) is tuple), default=None)
+    return min([unit.content[3] for unit in units if type(unit.content) is tuple], default=None)
 
 
-def _disordered(units: Sequence[Unit]) -> bool:
-    last = 0
+def messages_of(units: Sequence[Unit]) -> list[JournalMessage]:
+    """Return the messages of `units`, in their order: one for each stretch of units."""
+    messages: list[JournalMessage] = []
+    last = None
     for unit in units:
-        if unit.message.sequence < last:
-            return True
-        last = unit.message.sequence
-    return False
+        if unit.message is not last:
+            last = unit.message
+            messages.append(last)
+    return messages
 
 
-def _ended(units: Sequence[Unit], unsettled: Collection[int], *, ending: bool = True) -> tuple[tuple[int, int], ...]:
-    """Return the sequences of the NATS messages that end in `units`, as ranges with both ends included."""
-    going_on = set() if ending else {units[-1].message.sequence}
-    sequences = sorted({unit.message.sequence for unit in units} - going_on - set(unsettled))
+def _ended(
+    messages: Sequence[JournalMessage], unsettled: Collection[int], *, ending: bool = True
+) -> tuple[tuple[int, int], ...]:
+    """Return the sequences of messages, as ranges with both ends included; without `ending` not that of the last."""
+    going_on = set() if ending else {messages[-1].sequence}
+    sequences = sorted({message.sequence for message in messages} - going_on - set(unsettled))
     ranges: list[tuple[int, int]] = []
     for sequence in sequences:
         if ranges and ranges[-1][1] == sequence - 1:
