@@ -1,4 +1,6 @@
-"""The READMEs' tables of settings, made from the code: `python tests/settings_table.py` writes them."""
+"""The tables of settings in docs/settings.md and the services' READMEs, made from the code:
+`python tests/settings_table.py` writes them.
+"""
 
 from pathlib import Path
 
@@ -44,15 +46,15 @@ SERVICES = {
 
 
 def tables():
-    """The text between the markers of each README, by its path."""
-    texts = {ROOT / "README.md": _sections()}
+    """The text between the markers of each page, by its path."""
+    texts = {ROOT / "docs" / "settings.md": _sections()}
     for service, cls in SERVICES.items():
         texts[ROOT / "services" / service / "README.md"] = _rows(describe(cls))
     return texts
 
 
 def in_page(page):
-    """The text between the markers of a README as it is."""
+    """The text between the markers of a page as it is."""
     return page.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
 
 
@@ -62,8 +64,8 @@ def _sections():
     parts = []
     for title, cls in SECTIONS.items():
         rows = [row for row in describe(cls) if cls is Common or row.name not in common]
-        parts.append(f"<details><summary><b>{_html(title)}</b></summary>\n\n{_rows(rows)}\n</details>\n")
-    return "\n".join(parts)
+        parts.append(f"## {title[0].upper()}{title[1:]}\n\n{_rows(rows)}")
+    return "\n" + "\n".join(parts)
 
 
 def _rows(rows):
@@ -78,11 +80,6 @@ def _default(row):
 
 def _words(text):
     return text.replace("|", "\\|")
-
-
-def _html(title):
-    before, code, after = [*title.split("`"), "", ""][:3]
-    return f"{before}<code>{code}</code>{after}" if code else title
 
 
 if __name__ == "__main__":

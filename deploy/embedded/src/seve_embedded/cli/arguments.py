@@ -13,8 +13,8 @@ EPILOG: Final = """\
 `./seve COMMAND --help` shows the options of a command; `./seve completion bash` prints what completes them.
 
 MODE=docker or MODE=embedded chooses the mode; unset, `up` takes Docker where an engine answers and has the images,
-and every other command takes the mode that `up` took. Settings are environment variables or lines of .env: README.md
-and .env.example list them."""
+and every other command takes the mode that `up` took. Settings are environment variables or lines of .env:
+docs/settings.md and .env.example list them."""
 
 GATEWAY: Final = "further topics it may publish to, such as zigbee2mqtt/#: those of the modules behind a gateway"
 
