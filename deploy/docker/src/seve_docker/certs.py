@@ -1,5 +1,5 @@
-"""`certs` in containers: the certificates are made in the image of the tools, which has the library for it, and given
-to the servers that run.
+"""`certs` in containers: makes the certificates in the image of the tools, which has the library, and gives them to the
+running servers.
 """
 
 import json
@@ -21,7 +21,7 @@ POSTGRES: Final = ("exec", "-T", "postgres", "sh", "-c", "umask 077 && cp /run/t
 
 
 def certs(compose: Compose, names: Sequence[str], devices: Sequence[str], *, renew: bool) -> None:
-    """Make what is missing or ends soon, and print where it is. Raises CommandFailed."""
+    """Make certificates that are missing or expire soon, and print where they are. Raises CommandFailed."""
     folder = compose.root / links.folder(compose.environ)
     images.choose(compose)
     images.build(compose)
@@ -47,9 +47,9 @@ def certs(compose: Compose, names: Sequence[str], devices: Sequence[str], *, ren
 
 
 def take_up(compose: Compose) -> None:
-    """Let the servers that run read their certificates again; the broadcaster sees by itself that its files changed.
+    """Have the running servers reload their certificates; the broadcaster notices changed files itself.
 
-    Raises CommandFailed, and DeviceError where Mosquitto cannot be told without a loss.
+    Raises CommandFailed, and DeviceError if Mosquitto could not reload without losing messages.
     """
     MosquittoBroker(compose).apply()
     for server in {one.service for one in compose.states() if one.state == "running"}:

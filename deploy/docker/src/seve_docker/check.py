@@ -1,6 +1,6 @@
-"""`check` for the containers: what would keep them from starting, found without starting any. Standard library only.
+"""`check` for the containers: finds what would keep them from starting, without starting any. Standard library only.
 
-What services say of their own settings, route files among them, `up` asks them in their containers.
+Does not check the services' own settings and route files: `up` has the services check those in their containers.
 """
 
 import sys
@@ -26,7 +26,7 @@ PUBLISHED: Final = (("MQTT_LISTEN", "127.0.0.1:1883"), ("WS_LISTEN", "127.0.0.1:
 
 
 def gather(compose: Compose, written: Mapping[str, str]) -> tuple[list[Finding], list[str]]:
-    """Everything that is wrong, and what was looked at; `written` are the variables of `.env`."""
+    """Return all findings, and what was checked; `written` are the variables of `.env`."""
     known = known_settings.known()
     faults = [*known_settings.faults(written, known), *prepare.faults(compose.root, compose.environ)]
     found = [Finding("settings", fault, EDIT) for fault in faults]
@@ -57,7 +57,7 @@ def _ports(environ: Mapping[str, str]) -> list[Finding]:
 
 
 def _disk(compose: Compose) -> tuple[list[Finding], str]:
-    """The disk of the engine, where it is one of this machine. How fast it syncs only its owner can try."""
+    """Check the engine's disk, if it is one of this machine. Only its owner could measure how fast it syncs."""
     folder = Path(compose.root_folder())
     if not folder.is_dir():
         return [], "no disk (the engine's is elsewhere)"

@@ -1,5 +1,5 @@
-"""The commands of `./seve` in containers. What publishes, watches, counts or asks runs in a container of the stack's
-own network (service `tools`), since only MQTT and the broadcaster are published.
+"""The commands of `./seve` in containers. Commands that publish, watch, count or query run in a container of the
+stack's own network (service `tools`), since only MQTT and the broadcaster are published.
 """
 
 import argparse
@@ -31,7 +31,7 @@ OBSERVER: Final = (
     "NATS_PASSWORD_FILE=/run/secrets/nats_observer",
     "DATABASE_URL_FILE=/run/secrets/history_database_url",
 )
-"""Who only looks on, in the container `tools`: reads, and changes nothing."""
+"""The read-only logins in the container `tools`."""
 
 PROGRAMS: Final = {
     "audit": ["seve-writer", "audit"],
@@ -47,7 +47,7 @@ PROGRAMS: Final = {
 
 EVERY_PROFILE: Final = ("--profile", "*")
 LOGGING: Final = ("ingest", "writer", "history", "broadcaster", "setup")
-"""Services whose logs are ours."""
+"""Services whose logs are in our format."""
 
 CLIENT: Final = ("python", "-m", "client")
 """deploy/docker/client.py, in the container `tools`."""
@@ -63,7 +63,7 @@ class Containers:
             self._compose.environ.update(tls.settings(root, environ))
 
     def impossible(self) -> str | None:
-        """Return why this machine cannot run it; None where it can."""
+        """Return why this machine cannot run it; None if it can."""
         if not engine_answers():
             return NO_ENGINE
         name = images.missing(self._compose)
@@ -81,7 +81,7 @@ class Containers:
             return 1
 
     def _command(self, name: str) -> Callable[[argparse.Namespace], int]:
-        """Return what runs a command. Raises CommandFailed where it needs an engine and none answers."""
+        """Return the function that runs a command. Raises CommandFailed if it needs an engine and none answers."""
         settling = {"up": self._up, "prepare": self._prepare, "possible": self._possible, "check": self._check}
         commands = {
             "down": self._down,
@@ -127,7 +127,7 @@ class Containers:
         return finding.exit_code(findings)
 
     def _written(self) -> dict[str, str]:
-        """The variables of `.env`. Raises EnvFileError."""
+        """Return the variables of `.env`. Raises EnvFileError."""
         file = self._root / ".env"
         return env_file.parse(file.read_text(encoding="utf-8")) if file.exists() else {}
 
@@ -135,7 +135,7 @@ class Containers:
         return prepare.misspelt(self._written())
 
     def _settle(self, faults: list[str]) -> dict[str, str]:
-        """Make the passwords and put what Compose needs besides into its environment. Raises BadSettings."""
+        """Make the passwords, and add the other settings that Compose needs to its environment. Raises BadSettings."""
         if faults:
             raise prepare.BadSettings([*faults, *prepare.faults(self._root, self._compose.environ)])
         settings = prepare.prepare(self._root, self._compose.environ)
@@ -156,7 +156,7 @@ class Containers:
         return self._tools(*CLIENT, "publish", arguments.topic, arguments.payload)
 
     def _forget(self, arguments: argparse.Namespace) -> int:
-        """Forget modules, then what the broker retains of them."""
+        """Forget modules, then clear the messages that the broker retains for them."""
         code = self._tools("seve-writer", "forget", *forget_options(arguments))
         if code == 0:
             rules = Rules.of(self._compose.environ, self._root)
@@ -186,7 +186,9 @@ class Containers:
         return self._compose.call("run", "--rm", "--no-deps", *_terminal(), "tools", *command)
 
     def _token(self) -> None:
-        """Put a token into the environment, for all modules, where the stack's own secret makes one and none is set."""
+        """Add a token for all modules to the environment, if the stack's own secret can sign one and WS_TOKEN is not
+        set.
+        """
         environ = self._compose.environ
         if environ.get("JWT_SECRET") and not environ.get("WS_TOKEN"):
             command = ("exec", "-T", "broadcaster", "seve-broadcaster", "token", "--modules", "*")
@@ -213,7 +215,7 @@ class Containers:
         return asked.returncode
 
     def _top(self, arguments: argparse.Namespace) -> int:
-        """Run `top` in the container `tools`, and feed it the errors of the logs, which only this side can read."""
+        """Run `top` in the container `tools`, and feed it the errors of the logs, which only the host can read."""
         self._need_up()
         live = sys.stdout.isatty() and not arguments.once
         size = shutil.get_terminal_size()

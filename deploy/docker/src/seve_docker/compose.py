@@ -1,5 +1,5 @@
 """Docker and Compose as this project calls them. Compose reads no `.env`: every setting comes from the environment,
-which has it from the one parser of both modes.
+filled by the one parser of both modes.
 """
 
 import os
@@ -13,7 +13,7 @@ from seve_docker.errors import CommandFailed
 
 DOCKER: Final = "docker"
 CLOSED: Final = {"MQTT_ACCESS": "password"}
-"""What compose.yaml asks for before it lets anything run; `prepare` puts the right value in its place."""
+"""Variables without which compose.yaml refuses to run; `prepare` sets the right values."""
 
 
 class Container(NamedTuple):
@@ -26,14 +26,14 @@ class Container(NamedTuple):
 
     @property
     def settled(self) -> bool:
-        """Whether it is as it should be: `setup` done, anything else healthy."""
+        """Whether the container is in its final state: `setup` done, any other one healthy."""
         if self.service == "setup":
             return self.state == "exited" and self.code == 0
         return self.service == "tools" or (self.state == "running" and self.health == "healthy")
 
 
 class Compose:
-    """The project at `root`; `environ` is what Compose substitutes."""
+    """The project at `root`; `environ` has the variables that Compose substitutes."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         self.root = root
@@ -46,17 +46,17 @@ class Compose:
         ).returncode
 
     def need(self, *arguments: str, fault: str) -> None:
-        """Run one command of Compose that has to end well. Raises CommandFailed."""
+        """Run one command of Compose that has to succeed. Raises CommandFailed."""
         if self.call(*arguments):
             raise CommandFailed(fault)
 
     def output(self, *arguments: str) -> str:
-        """Return what one command of Compose prints; nothing where it fails."""
+        """Return the output of one command of Compose; nothing if it fails."""
         done = self.ask(*arguments)
         return done.stdout if done.returncode == 0 else ""
 
     def ask(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """Run one command of Compose and return what it printed."""
+        """Run one command of Compose and return its output."""
         command = self._command(arguments)
         return subprocess.run(
             command, check=False, cwd=self.root, env=self.environ, input=given, capture_output=True, text=True
@@ -96,7 +96,7 @@ class Compose:
         return str(matches[0])
 
     def root_folder(self) -> str:
-        """Return where the engine keeps images and volumes, on its own machine."""
+        """Return the folder of the engine's images and volumes, on its own machine."""
         command = [DOCKER, "info", "--format", "{{.DockerRootDir}}"]
         return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
 
@@ -106,7 +106,7 @@ class Compose:
 
 
 def docker(*arguments: str) -> bool:
-    """Run one quiet command of docker's own; return whether it ended well."""
+    """Run one quiet docker command; return whether it succeeded."""
     try:
         return subprocess.run([DOCKER, *arguments], check=False, capture_output=True).returncode == 0
     except OSError:
@@ -114,5 +114,5 @@ def docker(*arguments: str) -> bool:
 
 
 def engine_answers() -> bool:
-    """Return whether an engine and Compose are there."""
+    """Return whether an engine and Compose are available."""
     return docker("info") and docker("compose", "version")

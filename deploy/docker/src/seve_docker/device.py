@@ -1,4 +1,4 @@
-"""`device` in containers: Mosquitto reads its users and rights again. Devices that stay notice nothing."""
+"""`device` in containers: Mosquitto reloads its users and rights. Other devices stay connected."""
 
 import time
 from pathlib import Path
@@ -20,7 +20,7 @@ INGEST_SECONDS: Final = 30.0
 
 
 class MosquittoBroker:
-    """Mosquitto of one stack, as `device` needs it; its settings have been through `prepare`."""
+    """Mosquitto of one stack, as the broker of `device`; `prepare` has checked its settings."""
 
     def __init__(self, compose: Compose) -> None:
         environ = compose.environ
@@ -37,7 +37,7 @@ class MosquittoBroker:
         return prepare.mosquitto_digest(password)
 
     def write(self, file: Path, text: str) -> None:
-        """Write a file that its owner alone can read: no container needs it."""
+        """Write a file that only its owner can read: no container needs it."""
         fresh = file.with_name(f"{file.name}.new")
         fresh.unlink(missing_ok=True)
         fresh.touch(0o600)
@@ -45,7 +45,7 @@ class MosquittoBroker:
         fresh.replace(file)
 
     def apply(self) -> bool:
-        """Let Mosquitto read the identities that are kept; False where it does not run. Raises DeviceError."""
+        """Have Mosquitto reload the stored identities; return False if it does not run. Raises DeviceError."""
         prepare.prepare(self._compose.root, self._compose.environ)
         if not any(one.service == "mosquitto" and one.state == "running" for one in self._compose.states()):
             return False
@@ -56,8 +56,8 @@ class MosquittoBroker:
         return True
 
     def _wait_for_ingest(self) -> None:
-        """Wait until ingest is connected. A Mosquitto that was restarted knows no password of a session that is away:
-        reading its users again, it would take the session's rights and drop what comes for it.
+        """Wait until ingest is connected. A restarted Mosquitto knows no password of an absent session: if it reloaded
+        its users now, it would revoke the session's rights and drop messages for it.
         """
         deadline = time.monotonic() + INGEST_SECONDS
         while not all(one.settled for one in self._compose.states() if one.service.startswith("ingest")):

@@ -2,7 +2,7 @@
 
 
 class CommandFailed(RuntimeError):
-    """A command that could not do its work; the text says why."""
+    """A command failed; the text says why."""
 
 
 class NotUp(CommandFailed):

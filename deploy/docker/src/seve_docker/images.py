@@ -1,5 +1,5 @@
-"""The images: upstream ones that are here or can be pulled, this project's own, built, and stand-ins for machines that
-reach no registry.
+"""The images: upstream ones, present or pulled; this project's own, built; and stand-ins for machines that reach no
+registry.
 """
 
 import subprocess
@@ -11,11 +11,11 @@ from seve_docker.errors import CommandFailed
 UPSTREAM = ("MOSQUITTO_IMAGE", "POSTGRES_IMAGE", "NATS_IMAGE", "PYTHON_IMAGE")
 STANDINS = ".ci/standin-images"
 LOOKING_ON = {"prometheus": "PROMETHEUS_IMAGE", "grafana": "GRAFANA_IMAGE"}
-"""What OBSERVABILITY=1 runs besides: Compose profiles, each with the setting of its image."""
+"""The additional Compose profiles of OBSERVABILITY=1, each with the setting of its image."""
 
 
 def missing(compose: Compose) -> str | None:
-    """Return the first upstream image that is neither here nor to be pulled."""
+    """Return the first upstream image that is neither present nor can be pulled."""
     cluster = "cluster" in compose.environ.get("COMPOSE_FILE", "")
     names = [compose.default(variable) for variable in (*UPSTREAM, *(["HAPROXY_IMAGE"] if cluster else []))]
     return next((name for name in names if not _had(name)), None)
@@ -36,7 +36,7 @@ def choose(compose: Compose) -> None:
 
 
 def choose_observability(compose: Compose) -> list[str]:
-    """Return the profiles that OBSERVABILITY=1 asks for; one whose image cannot be had is left out, and told."""
+    """Return the profiles of OBSERVABILITY=1; one whose image cannot be had is left out with a message."""
     if compose.environ.get("OBSERVABILITY", "").lower() not in ("1", "true"):
         return []
     profiles = []
@@ -54,7 +54,7 @@ def standins() -> bool:
 
 
 def build(compose: Compose) -> None:
-    """Build this project's images, and let go of those that they replace. Raises CommandFailed."""
+    """Build this project's images, and remove those that they replace. Raises CommandFailed."""
     compose.environ["REVISION"] = _revision(compose)
     compose.need("--profile", "tools", "build", "--quiet", fault="the images could not be built")
     docker("image", "prune", "--force", "--filter", "label=dev.seve.image")

@@ -1,7 +1,7 @@
 """The rights of users at Mosquitto, as its `acl_file`. Pure.
 
-There is no `pattern` in it: that would hold for everybody, and devices with an identity may do less than others. `#`
-does not match topics that begin with `$`, so $SYS and $CONTROL stay closed.
+Has no `pattern`, which would apply to every user: devices with an identity have fewer rights than others. `#` does not
+match topics that begin with `$`, so $SYS and $CONTROL stay closed.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from seve_ingest.routing.rights import ALL_COMMANDS
 
 PIPELINE: Final = "pipeline"
 ANY_DEVICE: Final = Rights(["#"], list(ALL_COMMANDS))
-"""Of devices without an identity: publish anything, read commands and nothing else."""
+"""Rights of devices without an identity: publish everything, read commands only."""
 
 
 def text(devices: Mapping[str, Rights], *, shared: str | None, anonymous: bool) -> str:

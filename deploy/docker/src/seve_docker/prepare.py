@@ -1,11 +1,11 @@
 """Prepares `docker compose up`: checks that no listen address is opened by mistake, and creates passwords.
 
-Refuses settings that cannot be used, makes every password once, as a file below `.seve/docker`, and gives the settings
-that Compose needs besides. Only what Mosquitto reads, users and rights, and the secret for tokens are written anew each
+Refuses settings that cannot be used, makes every password once, as a file below `.seve/docker`, and returns the other
+settings that Compose needs. Only Mosquitto's files of users and rights and the secret for tokens are rewritten each
 time.
 
-The folder of the secrets is closed to other users; the files in it are not, because a container's user reads them
-through a mount.
+Other users cannot enter the folder of the secrets; they could read the files in it, because a container's user reads
+those through a mount.
 """
 
 import base64
@@ -45,19 +45,19 @@ MIN_SECRET_BYTES = 32
 """The broadcaster's rule for JWT_SECRET, checked before anything is written."""
 
 _USER = re.compile(r"[^:\x00-\x1f\x7f]*")
-"""A line of Mosquitto's password file ends the name at a colon, and itself at a line break."""
+"""In Mosquitto's password file a colon ends the name, and a line break the line."""
 
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
-"""As Compose has it; the name is part of a path."""
+"""Compose's rule for a project's name; the name is part of a path."""
 
 ROUNDS = 101
-"""Of PBKDF2, as mosquitto_passwd has it. Each CONNECT, also a stranger's, costs the broker's one thread as many: 10,000
-would be 20 ms each, and fifty connections per second would take all of it. The file is closed to other users instead.
+"""Rounds of PBKDF2, as in mosquitto_passwd. Each CONNECT, also a stranger's, costs the broker's only thread as many:
+10,000 would take 20 ms, and fifty connections per second all of its time. Instead, other users cannot read the file.
 """
 
 
 class BadSettings(ValueError):
-    """Settings that cannot be used; `faults` has one text for each."""
+    """Settings that cannot be used; `faults` has one text per setting."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -65,7 +65,9 @@ class BadSettings(ValueError):
 
 
 def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Make the passwords; return the settings that Compose needs besides. Raises BadSettings; then nothing changed."""
+    """Make the passwords; return the other settings that Compose needs. Raises BadSettings; then nothing has
+    changed.
+    """
     if found := faults(root, environ):
         raise BadSettings(found)
     settings = listeners(environ)[1] | key_files(root, environ)[0] | tls.settings(root, environ)
@@ -91,7 +93,7 @@ def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def faults(root: Path, environ: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with the settings that are used before any container runs, and the files of TLS."""
+    """Return the faults of the settings that are used before any container runs, and of the files of TLS."""
     found = [*listeners(environ)[0], *names(environ), *key_files(root, environ)[1], *tls.check(root, environ)]
     try:
         patience(environ)
@@ -101,7 +103,9 @@ def faults(root: Path, environ: Mapping[str, str]) -> list[str]:
 
 
 def names(environ: Mapping[str, str]) -> list[str]:
-    """Return the faults of what becomes part of a path or of a password file, and of a secret that is too short."""
+    """Return the faults of names that become part of a path or of a password file, and of a secret that is too
+    short.
+    """
     faults = []
     if not _USER.fullmatch(environ.get("MQTT_USERNAME", "")):
         faults.append("MQTT_USERNAME: expected a name without a colon, line breaks and other control characters")
@@ -113,9 +117,9 @@ def names(environ: Mapping[str, str]) -> list[str]:
 
 
 def key_files(root: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Return where Compose finds the file of keys for tokens, and the faults of its place.
+    """Return the folder and name of the key file for tokens, and the faults of its folder.
 
-    The container is given the whole folder: a file that is mounted by itself stays the old one when it is replaced.
+    The container mounts the whole folder: a file mounted alone would stay the old one after it is replaced.
     """
     name = next((name for name in ("JWT_PUBLIC_KEY_FILE", "JWT_JWKS_FILE") if environ.get(name)), None)
     if name is None:
@@ -129,7 +133,7 @@ def key_files(root: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], l
 
 
 def secrets_folder(root: Path, environ: Mapping[str, str]) -> Path:
-    """Return where the passwords are."""
+    """Return the folder of the passwords."""
     return root / (environ.get("SECRETS") or f".seve/docker/{environ.get('SEVE_PROJECT') or 'seve'}")
 
 
@@ -147,7 +151,7 @@ def misspelt(written: Mapping[str, str]) -> list[str]:
 
 
 def listeners(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """The faults of what is to be published, and the settings for Compose that follow from it."""
+    """Return the faults of the published listen addresses, and the settings for Compose that follow from them."""
     mqtt, websocket = environ.get("MQTT_LISTEN", "127.0.0.1:1883"), environ.get("WS_LISTEN", "127.0.0.1:8080")
     username, password = environ.get("MQTT_USERNAME", ""), environ.get("MQTT_PASSWORD", "")
     faults = [
@@ -198,13 +202,15 @@ def listeners(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
 
 
 def shared_login(environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """The user and password that devices share; None where each has its own, or needs none."""
+    """Return the user and password that devices share; None if each has its own, or none is needed."""
     username, password = environ.get("MQTT_USERNAME"), environ.get("MQTT_PASSWORD")
     return (username, password) if username and password and environ.get("MQTT_DEVICES") != OWN else None
 
 
 def client_id(folder: Path) -> str:
-    """The name of ingest's session, made once so that no device can guess it; an older installation keeps its name."""
+    """Return the name of ingest's session, made once so that no device can guess it; an older installation keeps its
+    name.
+    """
     path = folder / "mqtt_client_id"
     if not path.exists() and (folder / "mqtt_pipeline").exists():
         return CLIENT_ID
@@ -212,7 +218,7 @@ def client_id(folder: Path) -> str:
 
 
 def _encrypted(environ: Mapping[str, str]) -> frozenset[str]:
-    """The links that speak TLS; what is wrong with their settings is told elsewhere."""
+    """Return the links that speak TLS; faults of their settings are reported elsewhere."""
     try:
         return frozenset(switched(environ))
     except SettingsError:
@@ -232,14 +238,14 @@ def _is_listen(text: str) -> bool:
 
 
 def _published(listen: str) -> str:
-    """The same place as Docker wants it: an address, not a name."""
+    """Return the same address in Docker's form: an IP address, not a name."""
     host, _, port = listen.rpartition(":")
     address = {"": "0.0.0.0", "localhost": "127.0.0.1"}.get(host, host)  # noqa: S104  (asked for by name)
     return f"{address}:{port}"
 
 
 def write_secrets(folder: Path, *, verified: bool) -> None:
-    """Every file that Compose hands to a container, but for those that are made of `.env`; `verified` says whether the
+    """Write every file that Compose gives to a container, except those made from `.env`; `verified` says whether the
     database speaks TLS.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -256,7 +262,7 @@ def write_secrets(folder: Path, *, verified: bool) -> None:
 
 
 def write_tls(folder: Path, files: Iterable[tls.File]) -> None:
-    """Every file of TLS, in place; what an earlier start left, and TLS does not need any more, is removed."""
+    """Write every file of TLS in place; remove files of an earlier start that are no longer needed."""
     for container in tls.CONTAINERS:  # also where nothing is in it: Docker would make one that is root's
         (folder / "tls" / container).mkdir(parents=True, exist_ok=True)
     wanted = {folder / "tls" / one.container / one.name: one.text for one in files}
@@ -269,18 +275,18 @@ def write_tls(folder: Path, files: Iterable[tls.File]) -> None:
 
 
 def nats_passwords(words: Mapping[str, str]) -> str:
-    """The variables of users.conf."""
+    """Return the variables of users.conf."""
     return "".join(f'NATS_{user.upper()}_PASSWORD: "{words[f"nats_{user}"]}"\n' for user in NATS_USERS)
 
 
 def nats_routes(password: str) -> str:
-    """The variables of cluster.conf: a route's address carries the servers' password."""
+    """Return the variables of cluster.conf: a route's address contains the servers' password."""
     routes = ", ".join(f'"nats://route:{password}@{server}:6222"' for server in NATS_SERVERS)
     return f'NATS_ROUTE_PASSWORD: "{password}"\nNATS_ROUTES: [{routes}]\n'
 
 
 def mosquitto_passwords(pipeline: str, shared: tuple[str, str] | None, digests: Mapping[str, str]) -> str:
-    """Mosquitto's password file: ingest, the user that devices share, and the devices with an identity."""
+    """Return Mosquitto's password file: ingest, the shared user of devices, and the devices with an identity."""
     users = {PIPELINE: mosquitto_digest(pipeline), **digests}
     if shared:
         users[shared[0]] = mosquitto_digest(shared[1])
@@ -295,7 +301,7 @@ def mosquitto_digest(password: str, iterations: int = ROUNDS) -> str:
 
 
 def _kept(path: Path, fresh: str = "") -> str:
-    """The word in `path`; where there is none, `fresh` or a random one is written first."""
+    """Return the word in `path`; if there is none, first write `fresh` or a random one."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o700)
@@ -304,6 +310,6 @@ def _kept(path: Path, fresh: str = "") -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """`text` in `path`, in place: a running container holds this very file."""
+    """Write `text` to `path` in place: a running container has this same file open."""
     path.write_text(text, encoding="utf-8")
     path.chmod(0o644)

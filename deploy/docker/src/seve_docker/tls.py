@@ -1,7 +1,7 @@
-"""TLS of the containers: what each of them is given below `/run/tls`, and the settings that follow for Compose.
+"""TLS of the containers: the files of each one below `/run/tls`, and the settings for Compose that follow.
 
-Every container has a folder of its own, so that no key is where it is not needed. Without TLS the folders are there and
-say nothing. Standard library only; makes no certificate.
+Every container has a folder of its own, so that it gets only the keys that it needs. Without TLS the folders exist and
+are empty of settings. Standard library only; makes no certificate.
 """
 
 from collections.abc import Mapping
@@ -19,25 +19,27 @@ NAMES: Final = {
     "postgres": ("postgres",),
     "ws": ("broadcaster", "broadcaster.seve.internal", "proxy", "proxy.seve.internal"),
 }
-"""By which names containers reach each server."""
+"""The names by which containers reach each server."""
 
 CONTAINERS: Final = ("mosquitto", "nats", "postgres", "writer", "broadcaster", "ingest", "tools")
-"""Whose folders there are; `setup`, history and Grafana have the writer's."""
+"""The containers with a folder; `setup`, history and Grafana use the writer's."""
 
 ACCESS: Final = ("open", "password")
 OF_CLIENTS: Final = ("MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE", "NATS_CA_FILE", "WS_CA_FILE")
-"""Settings whose files a client in a container reads: the stack's own where its server has TLS, else the person's."""
+"""Settings whose files a client in a container reads: the stack's own files if its server has TLS, else the
+person's.
+"""
 
 POSTGRES: Final = (
     "-c ssl=on -c ssl_cert_file=/tmp/cert.pem -c ssl_key_file=/tmp/key.pem -c hba_file=/run/tls/pg_hba.conf"
 )
 PG_HBA: Final = "local all all trust\nhostssl all all all scram-sha-256\n"
 VERIFIED: Final = f"?sslmode=verify-full&sslrootcert={INSIDE}/ca.pem"
-"""What the database's URL ends with."""
+"""The end of the database's URL."""
 
 
 class File(NamedTuple):
-    """A file of a container: its folder's and its own name, and its text."""
+    """A file of a container: its folder, its name, and its text."""
 
     container: str
     name: str
@@ -45,7 +47,7 @@ class File(NamedTuple):
 
 
 def check(root: Path, environ: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with settings and files of TLS."""
+    """Return the faults of settings and files of TLS."""
     told = faults(environ, root, NAMES)
     paths = {name: root / environ[name] for name in OF_CLIENTS if environ.get(name)}
     told += [f"{name} = {environ[name]!r}: no such file" for name, path in paths.items() if not path.is_file()]
@@ -55,7 +57,7 @@ def check(root: Path, environ: Mapping[str, str]) -> list[str]:
 
 
 def _own_certificate(cert: str, key: str, root: Path) -> list[str]:
-    """What the broadcaster would say of the file, which it is given only where it can be used."""
+    """Return the fault that the broadcaster would report for the file, which it gets only if it can be used."""
     try:
         check_server(f"WS_TLS_CERT_FILE = {cert!r}, WS_TLS_KEY_FILE = {key!r}", Pair(root / cert, root / key))
     except SettingsError as error:
@@ -64,7 +66,7 @@ def _own_certificate(cert: str, key: str, root: Path) -> list[str]:
 
 
 def settings(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what Compose substitutes: schemes of addresses, and where files are inside."""
+    """Return the variables that Compose substitutes: schemes of addresses, and paths of files inside containers."""
     found = links(environ, root)
     schemes = {
         "MQTT_SCHEME": "mqtts" if found.mqtt else "mqtt",
@@ -166,7 +168,7 @@ def _postgres(found: Links) -> list[File]:
 
 
 def _name(setting: str) -> str:
-    """What the file of a setting is called inside: `mqtt_ca.pem`."""
+    """Return the name of a setting's file inside a container: `mqtt_ca.pem`."""
     return f"{setting.removesuffix('_FILE').lower()}.pem"
 
 

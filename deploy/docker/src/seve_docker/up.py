@@ -1,4 +1,4 @@
-"""`up` in containers: settings checked, images built, containers started and awaited; ends with where everything is."""
+"""`up` in containers: checks settings, builds images, starts containers and waits for them; ends with all addresses."""
 
 import subprocess
 import time
@@ -19,7 +19,7 @@ RESTARTS_SECONDS: Final = 45
 """Seconds after which `up` gives up on a container that keeps restarting."""
 
 ADDRESSES: Final = ("hostname", "-I")
-"""Prints the addresses of this machine."""
+"""A command that prints the addresses of this machine."""
 
 
 def up(compose: Compose, patience: float) -> None:
@@ -42,14 +42,14 @@ def up(compose: Compose, patience: float) -> None:
 
 
 def make_roles(compose: Compose, patience: float) -> int:
-    """Start the database and bring its roles in line, also in one that is older than they are; return the exit code."""
+    """Start the database and apply its roles, also to a database older than they are; return the exit code."""
     script = "/docker-entrypoint-initdb.d/10-roles.sh"
     started = compose.call("up", "-d", "--wait", "postgres", seconds=patience)
     return started or compose.call("exec", "-T", "postgres", "sh", script, seconds=patience)
 
 
 def check_services(compose: Compose) -> None:
-    """Let every service check its settings and the files they name. Raises BadSettings with all faults."""
+    """Have every service check its settings and the files that they name. Raises BadSettings with all faults."""
 
     def ask(service: str) -> list[str]:
         done = compose.ask("run", "--rm", "--no-deps", "-T", service, "--check")
@@ -65,7 +65,7 @@ def check_services(compose: Compose) -> None:
 
 
 def wait_healthy(compose: Compose, patience: float) -> None:
-    """Wait until every container is healthy, and tell what is awaited. Raises CommandFailed."""
+    """Wait until every container is healthy, and show which are not yet. Raises CommandFailed."""
     began, said = time.monotonic(), ""
     while late := sorted({_described(one) for one in compose.states() if not one.settled}):
         waiting = " ".join(late)
@@ -79,7 +79,7 @@ def wait_healthy(compose: Compose, patience: float) -> None:
 
 
 def page(compose: Compose) -> str:
-    """Return the page that `up` ends with."""
+    """Return the last page of `up`."""
     environ, found = compose.environ, links(compose.environ, compose.root)
     mqtt_host, mqtt_port = split_listen(environ["MQTT_LISTEN"])
     ws_host, ws_port = split_listen(environ["WS_LISTEN"])
@@ -100,7 +100,7 @@ def page(compose: Compose) -> str:
 
 
 def _looking_on(environ: Mapping[str, str]) -> dict[str, str]:
-    """Where Prometheus and Grafana are, if they run."""
+    """Return the addresses of Prometheus and Grafana, if they run."""
     places = {
         "Grafana": f"http://127.0.0.1:{environ.get('GRAFANA_PORT') or 3000}/",
         "Prometheus": f"http://127.0.0.1:{environ.get('PROMETHEUS_PORT') or 9090}/alerts",
@@ -119,7 +119,7 @@ def _show_logs(compose: Compose) -> None:
 
 
 def networks() -> list[str]:
-    """Return this machine's first address, loopback aside; nothing where it cannot be told."""
+    """Return this machine's first address besides loopback; nothing if it cannot be found."""
     try:
         done = subprocess.run(ADDRESSES, check=False, capture_output=True, text=True)
     except OSError:

@@ -44,7 +44,7 @@ class NothingToRun(SeveError):
 
 
 class NotUp(SeveError):
-    """Something was asked of a stack that does not run."""
+    """A command needs a running stack."""
 
     def __init__(self) -> None:
         super().__init__("Sève is not up: `make up` starts it")
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open(command: str, root: Path) -> Stack:
-    """The stack of the project; `down` stops it, and `certs` serves it, whatever its settings say by now.
+    """Open the stack of the project. `down` and `certs` work on it even if its settings have become faulty.
 
     Raises SettingsError.
     """
@@ -90,7 +90,7 @@ def _open(command: str, root: Path) -> Stack:
 
 
 def _say(line: str) -> None:
-    """Print now. A reader that went away (`make up | head`) does not undo what is being told."""
+    """Print at once. If the reader has gone (`make up | head`), the command goes on without output."""
     try:
         print(line, flush=True)
     except BrokenPipeError:
@@ -98,7 +98,7 @@ def _say(line: str) -> None:
 
 
 def _deafen() -> None:
-    """Send what else would be printed nowhere, also what the interpreter still holds when it ends."""
+    """Discard further output, including what the interpreter would still flush at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -213,7 +213,9 @@ def _publish(stack: Stack, arguments: argparse.Namespace) -> None:
 
 
 def _forget(stack: Stack, arguments: argparse.Namespace) -> int:
-    """Forget modules, then what the broker retains of them: `pipeline` may read that, and `mqtt_operator` clear it."""
+    """Forget modules, then clear the messages that the broker retains for them: the user `pipeline` may read those,
+    `mqtt_operator` may clear them.
+    """
     code = _become([sys.executable, "-m", "seve_writer", "forget", *forget_options(arguments)], stack)
     if code == 0:
         module, environ = arguments.module, stack.client_environ
@@ -239,7 +241,9 @@ def _watch(stack: Stack, arguments: argparse.Namespace) -> None:
 
 
 def _token(stack: Stack) -> dict[str, str]:
-    """A token for whoever runs this stack, where its own secret makes one and none is given: it sees all modules."""
+    """Return a token for all modules, for the person who runs this stack, if its own secret can sign one and WS_TOKEN
+    is not set.
+    """
     set_there = [name for name in ("JWT_SECRET", "JWT_SECRET_FILE") if stack.environ.get(name)]
     if not set_there or stack.environ.get("WS_TOKEN") or stack.environ.get("WS_TOKEN_FILE"):
         return {}
@@ -249,7 +253,7 @@ def _token(stack: Stack) -> dict[str, str]:
 
 
 def _check(root: Path) -> int:
-    """Needs no stack: settings may keep one from being opened."""
+    """Run the checks. Opens no stack: faulty settings could prevent that."""
     findings, facts = check.gather(os.environ, root)
     _say(report(findings, facts))
     return exit_code(findings)

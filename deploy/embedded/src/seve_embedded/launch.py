@@ -17,7 +17,7 @@ from seve_embedded.supervision import processes
 from seve_embedded.supervision.config import STATE_VARIABLE
 
 RESTART_SECONDS: Final = 2.0
-"""A program that dies at once is started this often; one that lived longer is started again without delay."""
+"""Seconds between starts of a program that dies at once; one that ran longer is restarted without delay."""
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _pause(earlier: Path) -> float:
-    """Seconds to wait after an earlier start."""
+    """Return the seconds to wait since an earlier start."""
     try:
         return max(0.0, min(RESTART_SECONDS, earlier.stat().st_mtime + RESTART_SECONDS - time.time()))
     except FileNotFoundError:

@@ -14,22 +14,22 @@ PIPELINE: Final = "pipeline"
 """Ingest's user at the MQTT broker."""
 
 BROKER: Final = "broker"
-"""Whoever looks after the devices' queue, through NATS' own port."""
+"""The user that bounds and reads the devices' queue, through NATS' own port."""
 
 HEALTH: Final = "health"
-"""Whoever asks the NATS server for its health, in the system account."""
+"""The user that reads the NATS server's health, in the system account."""
 
 MQTT_OPERATOR: Final = "mqtt_operator"
-"""People and their commands at the MQTT broker: may publish, reads nothing."""
+"""The user of people and their commands at the MQTT broker: may publish, and read nothing."""
 
 SHARED: Final = "device"
-"""Whoever needs no password."""
+"""The user without a password."""
 
 RESERVED: Final = (*NATS_USERS, PIPELINE, BROKER, HEALTH, MQTT_OPERATOR)
 """Names that no device may have."""
 
 OWNER, WRITER, PERSON, READER = "postgres", "seve_writer", "seve_operator", "seve_history"
-"""Roles of the database: the tables' owner, the writer's, that of people and their commands, and history's."""
+"""Roles of the database: of the tables' owner, the writer, people and their commands, and history."""
 
 
 class Logins(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, secret: Callable[[str], str], client_id: str) -> Self:
-        """Made of the stack's secrets, by their names."""
+        """Build the logins from the stack's secrets; `secret` returns one by its name."""
         names = {OWNER: "postgres", WRITER: "postgres_writer", PERSON: "postgres_operator", READER: "postgres_history"}
         return cls(
             nats={user: secret(f"nats_{user}") for user in NATS_USERS},

@@ -17,7 +17,9 @@ EXIT_BAD_SETTINGS: Final = 2
 """The exit code of settings that cannot be used: a restart would change nothing."""
 
 NATS_ENVIRONMENT: Final = {"GOGC": "400", "GOMEMLIMIT": "850MiB"}
-"""For Go's collector: a collection holds messages up for some 20 ms, and by default comes several times a second."""
+"""For Go's garbage collector: a collection delays messages by some 20 ms, and by default runs several times per
+second.
+"""
 
 
 WRITER_LISTENER: Final = "WRITER_ADMIN_PORT"
@@ -26,7 +28,7 @@ WATCHDOG: Final = "watchdog"
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """One supervised process. `priority` orders the start, and backwards the stop; `stop_signal` drains it."""
+    """One supervised process. `priority` orders the start, and reversed the stop; `stop_signal` drains it."""
 
     name: str
     command: tuple[str, ...]
@@ -43,7 +45,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """Addresses at which a person on this machine, and the commands, reach the parts of the stack."""
+    """Addresses at which people and commands on this machine reach the parts of the stack."""
 
     mqtt: str
     mqtt_operator: dict[str, str]
@@ -55,20 +57,20 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     observer: dict[str, str]
     """The same of `observer`, who reads and changes nothing."""
     broker: str
-    """NATS again, as whoever looks after the devices' queue."""
+    """The URL of NATS as the user that bounds and reads the devices' queue."""
     database: str
-    """As a role that reads and changes rows."""
+    """The database's URL, as a role that reads and changes rows."""
     reader: str
     """The same database, as a role that reads and changes nothing."""
     owner: str
     """The same database, as the tables' owner."""
     websocket: str
     tls: dict[str, str] = {}
-    """The variables with which clients of MQTT and of the WebSocket verify whom they meet."""
+    """The variables with which clients of MQTT and of the WebSocket verify the server."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it, as `up` writes it down: what runs may differ from what the settings say by now."""
+    """All programs and addresses, as `up` recorded them: the settings may have changed since."""
 
     programs: list[Program]
     addresses: Addresses
@@ -82,7 +84,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> dict[str, str]:
-        """Return all addresses by name, for a person; shows no password."""
+        """Return all addresses by name, to be shown; without passwords."""
         database, page = urlsplit(self.addresses.database), urlsplit(self.addresses.websocket)
         return {
             "MQTT": self.addresses.mqtt,
@@ -93,7 +95,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def program(self, name: str) -> Program | None:
-        """A program by its name."""
+        """Return a program by its name."""
         return next((program for program in self.programs if program.name == name), None)
 
 
@@ -101,7 +103,7 @@ CLEAR: Final = Links()
 
 
 def addresses(settings: StackSettings, logins: Logins, links: Links = CLEAR) -> Addresses:
-    """Where the embedded servers are, and as whom a person comes."""
+    """Return the addresses of the embedded servers, with the logins of people and commands."""
     mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
     ws_host, ws_port = split_listen(settings.ws_listen)
     nats, database = f"127.0.0.1:{settings.nats_port}", f"127.0.0.1:{settings.postgres_port}"
@@ -121,7 +123,7 @@ def addresses(settings: StackSettings, logins: Logins, links: Links = CLEAR) -> 
 
 
 def nats_ca(links: Links) -> Path | None:
-    """Return what verifies NATS, where that speaks TLS."""
+    """Return the variables that verify NATS, if it speaks TLS."""
     return links.ca if links.nats else None
 
 
@@ -154,7 +156,9 @@ def programs(
     nats: Sequence[str],
     links: Links = CLEAR,
 ) -> list[Program]:
-    """The servers and the services, in the order of their start. Each service has its own users, and only those."""
+    """Return the servers and the services, in the order of their start. Each service gets the passwords of its own
+    users only.
+    """
     place = f"127.0.0.1:{settings.postgres_port}"
     database, reading = logins.database_url(WRITER, place), logins.database_url(READER, place)
 
@@ -205,9 +209,9 @@ def writer_name(number: int) -> str:
 
 
 def rescaled(running: Plan, writers: int) -> Plan:
-    """Return the plan of a running stack with another number of writers: each is the first one on a port of its own.
+    """Return the plan of a running stack with another number of writers: each is the first one with another admin port.
 
-    Nothing else changes, whatever the settings say by now: what runs was made from those of its start.
+    Nothing else changes, even if the settings have: the running programs have those of their start.
     """
     first = next(program for program in running.programs if program.name == writer_name(1))
     port = first.admin_port or 0
@@ -231,7 +235,7 @@ def rescaled(running: Plan, writers: int) -> Plan:
 
 
 def listeners(settings: StackSettings) -> list[tuple[str, str, int]]:
-    """Every place the stack listens at, as setting, host and port."""
+    """Return every address that the stack listens on, as setting, host and port."""
     mqtt_host, mqtt_port = split_listen(settings.mqtt_listen)
     ws_host, ws_port = split_listen(settings.ws_listen)
     local = "127.0.0.1"

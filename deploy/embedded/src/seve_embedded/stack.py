@@ -1,5 +1,5 @@
-"""One embedded stack: its settings, its folder, what should run and what does. The commands work on this; it does
-nothing by itself.
+"""One embedded stack: its settings, its folder, its planned and its running programs. The commands work on this; it
+does nothing by itself.
 """
 
 import os
@@ -28,13 +28,13 @@ from seve_embedded.supervision import config, processes
 from seve_embedded.supervision.client import Supervisor
 
 SUPERVISOR: Final = "supervisor"
-"""The name under which the supervisor itself is written down."""
+"""The name under which the supervisor itself is recorded."""
 
 OPEN_FILES: Final = 65_536
 
 
 class Stack:
-    """A stack in its state folder. `environ` is what the services inherit, `.env` included."""
+    """A stack in its state folder. `environ` is the environment that services inherit, `.env` included."""
 
     def __init__(self, settings: StackSettings, state: State, environ: Mapping[str, str], dotenv: str = "") -> None:
         self.settings = settings
@@ -45,7 +45,7 @@ class Stack:
 
     @classmethod
     def open(cls, environ: Mapping[str, str], root: Path) -> Self:
-        """The stack of the project at `root`. Raises SettingsError for settings that cannot be used."""
+        """Open the stack of the project at `root`. Raises SettingsError for settings that cannot be used."""
         file = root / ".env"
         text = file.read_text(encoding="utf-8") if file.exists() else ""
         try:
@@ -56,7 +56,7 @@ class Stack:
 
     @property
     def wanted(self) -> Plan:
-        """The plan that the settings ask for."""
+        """The plan by the present settings."""
         programs = plan.programs(
             self.settings,
             self.logins,
@@ -99,7 +99,7 @@ class Stack:
 
     @property
     def written(self) -> Plan | None:
-        """The plan that the last `up` or `scale` recorded; None without one, and if another version recorded it."""
+        """The plan that the last `up` or `scale` recorded; None if there is none, or if another version recorded it."""
         try:
             return msgspec.json.decode(self.state.plan.read_bytes(), type=Plan)
         except (FileNotFoundError, msgspec.DecodeError):
@@ -127,7 +127,9 @@ class Stack:
 
     @property
     def looking_on(self) -> dict[str, str]:
-        """Who a person is who only looks: NATS' `observer`, the broker's `pipeline`, history's role in the database."""
+        """The logins of commands that only read: NATS' `observer`, the broker's `pipeline`, history's role in the
+        database.
+        """
         login = {name: value for name, value in self.logins.mqtt_environment().items() if name != "MQTT_CLIENT_ID"}
         found = self.current.addresses
         return {**found.observer, **login, "DATABASE_URL": found.reader}
@@ -139,7 +141,7 @@ class Stack:
 
     @property
     def supervisor(self) -> Supervisor:
-        """The way to talk to its supervisor."""
+        """The client of its supervisor."""
         return Supervisor(self.state.socket)
 
     def mark_logs(self) -> None:
@@ -152,19 +154,21 @@ class Stack:
         return tail(path, since=self._log_sizes.get(path.name, 0))
 
     def write(self) -> None:
-        """Bring the files that the supervisor and the servers read in line with the settings."""
+        """Write the files that the supervisor and the servers read, by the present settings."""
         write_private(self.state.nats_base, self._nats_base())
         write_private(self.state.nats_config, self.nats_config())
         self.write_plan(self.wanted)
 
     def write_plan(self, wanted: Plan) -> None:
-        """Write down what is to run, for the supervisor; the configurations of the servers stay as they are."""
+        """Record the plan for the supervisor; leave the configurations of the servers as they are."""
         write_private(self.state.plan, msgspec.json.encode(wanted).decode())
         text = config.render(wanted.programs, root=os.geteuid() == 0, files=_open_files())
         write_private(self.state.supervisor_config, text)
 
     def nats_config(self) -> str:
-        """Return the server's configuration as it was started, with the identities of devices. Raises DeviceError."""
+        """Return the configuration that the server was started with, with the identities of devices. Raises
+        DeviceError.
+        """
         known = identities.load(self.state.secrets)
         identities.check_shared(known, self.settings.login)
         rights = identities.rights(known, self.environ, self.state.folder.parent)
@@ -194,6 +198,6 @@ class Stack:
 
 
 def _open_files() -> int:
-    """Return how many files a process may have open: as many WebSocket clients need, as far as the system allows."""
+    """Return how many files a process may open: enough for the WebSocket clients, as far as the system allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)

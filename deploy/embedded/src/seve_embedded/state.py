@@ -11,7 +11,9 @@ SOCKET_PATH_MAX: Final = 90
 """The kernel's limit is 107 bytes (macOS: 103); the supervisor appends its pid while it makes the socket."""
 
 WELL_KNOWN_CLIENT_ID: Final = "seve-ingest"
-"""Ingest's default. A client that connects under it takes, or erases, the session with all that waits for ingest."""
+"""Ingest's default. A client that connects under this name takes over, or erases, the session with all that waits for
+ingest.
+"""
 
 KNOWN_SESSION: Final = (
     f"MQTT_CLIENT_ID = {WELL_KNOWN_CLIENT_ID!r} is known to everybody: any device can take ingest's session, "
@@ -35,14 +37,14 @@ class State:
         self.postgres_data = self.data / "postgres"
         self.nats_config = self.run / "nats.conf"
         self.nats_base = self.run / "nats-base.conf"
-        """The configuration without identities of devices, as the server was started with it."""
+        """The configuration that the server was started with, without identities of devices."""
         self.supervisor_config = self.run / "supervisord.conf"
         self.plan = self.run / "plan.json"
         self.pids = self.run / "pids"
 
     @property
     def parts(self) -> tuple[Path, ...]:
-        """What this stack keeps in the folder, which is not its alone."""
+        """The stack's own files in the folder, which others use, too."""
         return self.run, self.logs, self.data, self.secrets
 
     @property
@@ -55,7 +57,7 @@ class State:
         return Path(tempfile.gettempdir()) / f"seve-{os.getuid()}-{digest}" / "supervisor.sock"
 
     def remove_socket(self) -> None:
-        """Leave nothing behind outside the state folder."""
+        """Remove the socket and its folder outside of the state folder."""
         self.socket.unlink(missing_ok=True)
         if self.socket.parent != self.run and self.socket.parent.exists():
             self.socket.parent.rmdir()
@@ -72,7 +74,7 @@ class State:
         return self.logs / f"{program}.log"
 
     def secret(self, name: str) -> str:
-        """A password of the stack's own, made on first use."""
+        """Return a password of the stack's own, made on first use."""
         path = self.secrets / name
         if not path.exists():
             write_private(path, secrets.token_urlsafe(24))
@@ -80,10 +82,10 @@ class State:
 
     @property
     def mqtt_client_id(self) -> str:
-        """The name of ingest's session, made on first use so that no device can guess it.
+        """Return the name of ingest's session, made on first use so that no device can guess it.
 
-        An installation whose broker has a session under the well-known name keeps that: under another name ingest
-        would not be given what waits in it.
+        An installation whose broker has a session under the well-known name keeps that name: under another one ingest
+        would not get what waits in the session.
         """
         path = self.secrets / "mqtt_client_id"
         if not path.exists():
@@ -94,7 +96,7 @@ class State:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that its owner alone can read, in one step."""
+    """Write a file atomically that only its owner can read."""
     fresh = path.with_name(f"{path.name}{FRESH_SUFFIX}")
     fresh.unlink(missing_ok=True)
     fresh.touch(0o600)

@@ -1,1 +1,1 @@
-"""What PostgreSQL has of a module, up to a known position of the journal. Reads only."""
+"""Answers what PostgreSQL has of a module, up to a known position of the journal. Reads only."""

@@ -1,7 +1,8 @@
-"""Up to which sequence the writers have acknowledged the journal. Asks NATS, at most once a second; changes nothing.
+"""Returns the sequence up to which the writers have acknowledged the journal. Asks NATS, at most once per second;
+changes nothing.
 
-A message is acknowledged after its transaction committed. So a snapshot of the database that begins later has every
-message up to this floor, unless it is lost, or went to another database; either way no writer will bring it any more.
+A message is acknowledged after its transaction committed. So a later snapshot of the database has every message up to
+this floor, unless a message is lost or went to another database; in both cases no writer will store it any more.
 """
 
 import time
@@ -18,12 +19,14 @@ from seve_schema.position import Position
 from seve_history.errors import Refused
 
 FRESH_SECONDS: Final = 1.0
-"""An older floor is true too, but leaves more to look for in the ledger."""
+"""Seconds for which a floor is reused. An older one is correct, too, but more of the ledger has to be read
+beyond it.
+"""
 PATIENCE: Final = 2.0
 
 
 class AckFloor:
-    """The floor of the journal's present state."""
+    """The acknowledgement floor of the current journal."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""Questions to answers: what is read for each, and the JSON that a client is given."""
+"""Turns questions into answers: reads what each needs, and builds the JSON for the client."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,14 +16,16 @@ from seve_history.query.bounds import AnswerBounds, share
 from seve_history.query.buckets import HOUR, buckets
 
 Answer = tuple[Position, bytes]
-"""Up to where it has every message, and its JSON."""
+"""The position up to which an answer has every message, and its JSON."""
 
 AHEAD: Final = 3600 * MICROS
-"""How far an answer that is open may reach ahead: ingest believes no clock that is ten minutes fast."""
+"""How far an open answer may reach into the future: ingest does not use the time of a clock that is ten minutes
+ahead.
+"""
 
 _encode: Final = msgspec.json.Encoder().encode
 _NOT_SHOWN: Final = frozenset({"module_id", "position", "status_position", "config_position"})
-"""Columns that mean something inside only, or are named by their place."""
+"""Columns of internal use, or whose meaning the answer's structure already gives."""
 
 
 async def of_series(opened: ConsistentRead, asked: SeriesRequest, bounds: AnswerBounds) -> Answer:
@@ -45,7 +47,7 @@ async def of_series(opened: ConsistentRead, asked: SeriesRequest, bounds: Answer
 
 
 async def _one(opened: ConsistentRead, asked: SeriesRequest, series: Series, points: int) -> dict[str, Any]:
-    """Read a series: as it is where it fits, else in buckets."""
+    """Read a series: its samples if they fit, else buckets."""
     end = asked.end
     if asked.open:
         end = max(end, min(await opened.last(asked.module, series) + 1, end + AHEAD))
@@ -62,7 +64,7 @@ async def _one(opened: ConsistentRead, asked: SeriesRequest, series: Series, poi
 
 
 async def of_module(opened: ConsistentRead, asked: ModuleRequest, bounds: AnswerBounds) -> Answer:
-    """Answer with what is known of a module. Raises Refused and psycopg.Error."""
+    """Answer with the states and series of a module. Raises Refused and psycopg.Error."""
     states = await opened.states(asked.module)
     series = [await _extent(opened, asked.module, one) for one in await opened.series(asked.module, bounds.points)]
     if not series and not any(states.values()):
@@ -121,7 +123,7 @@ def _single(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _sensors(status: list[dict[str, Any]], config: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what is known of each sensor, by its name."""
+    """Return the states of each sensor, by its name."""
     made: dict[str, Any] = {}
     for name, rows in (("status", status), ("config", config)):
         for row in rows:
@@ -131,7 +133,7 @@ def _sensors(status: list[dict[str, Any]], config: list[dict[str, Any]]) -> dict
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row as clients read it: names in camel case, times as everywhere."""
+    """Return a row in the clients' form: names in camel case, times as on the wire."""
     shown = {_camel(name): value for name, value in row.items() if name not in _NOT_SHOWN}
     return shown | {"updatedAt": _time(row["updated_at"])}
 

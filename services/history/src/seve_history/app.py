@@ -1,4 +1,4 @@
-"""Wires the history service. Everything with a decision in it lives elsewhere."""
+"""Wires the history service. Decides nothing itself."""
 
 import structlog
 from seve_runtime.admin import admin

@@ -29,11 +29,11 @@ _ROWS: Final = (
 
 
 class ExportFailed(SeveError):
-    """The export could not be made, or not to its end."""
+    """The export failed, at once or part of the way."""
 
 
 class Wanted(NamedTuple):
-    """The modules, all if none is named, and the range [`start`, `end`) in microseconds since 1970."""
+    """The modules (all if none is named) and the range [`start`, `end`) in microseconds since 1970."""
 
     modules: Sequence[str]
     start: int
@@ -41,7 +41,7 @@ class Wanted(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far an export is; `expected` is the database's estimate of the rows."""
+    """The progress of an export; `expected` is the database's estimate of the rows."""
 
     rows: int
     size: int
@@ -94,8 +94,8 @@ def _estimate(connection: Connection[Any], rows: sql.Composed) -> int:
 
 @contextmanager
 def output(path: str) -> Iterator[IO[bytes]]:
-    """Open where the rows go: `-` is standard output, a name that ends in `.gz` is compressed. A file has its name only
-    once it is whole, and none is written over. Raises ExportFailed.
+    """Open the output: `-` is standard output, a name that ends in `.gz` is compressed. A file gets its name only once
+    it is complete, and no file is overwritten. Raises ExportFailed.
     """
     if path == "-":
         yield sys.stdout.buffer
@@ -116,7 +116,7 @@ def output(path: str) -> Iterator[IO[bytes]]:
 
 
 def line(progress: Progress) -> str:
-    """Return one line of progress: a share where the estimate allows one."""
+    """Return one line of progress, with a percentage if the estimate allows one."""
     share = f"{min(99, 100 * progress.rows // progress.expected)} %, " if progress.expected > progress.rows else ""
     rate = progress.rows / progress.seconds if progress.seconds else 0
     return f"{share}{progress.rows:,} rows, {progress.size / 1e6:,.1f} MB, {rate:,.0f} rows per second"

@@ -1,4 +1,4 @@
-"""What the history service counts. Declared here, changed where it happens."""
+"""The history service's metrics, declared here and changed where the events happen."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -1,6 +1,6 @@
 """Answers questions over NATS: one task each, for as long as a question may take. Decides nothing of what is answered.
 
-Questions in hand: bound by the pool (`QUERY_CONNECTIONS` and `QUERY_MAX_WAITING`); overflow rule: refuse with 503.
+Open questions: bound by the pool (`QUERY_CONNECTIONS` and `QUERY_MAX_WAITING`); overflow rule: refuse with 503.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ DATABASE: Final = "database"
 """The readiness condition kept here."""
 
 LOOK_SECONDS: Final = 5.0
-"""How often the database is asked whether it is there."""
+"""Seconds between two checks whether the database answers."""
 
 T = TypeVar("T", SeriesRequest, ModuleRequest, LogsRequest)
 
@@ -61,7 +61,7 @@ class Responder:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: Stop) -> None:
-        """Answer until `stop`, then finish what was asked."""
+        """Answer until `stop`, then finish the open questions."""
         await self._look()
         subscriptions = [
             await self._client.subscribe(SERIES_SUBJECT, QUEUE, cb=self._taker("series", SeriesRequest, self._series)),

@@ -1,4 +1,4 @@
-"""What the history service can be told. Reads nothing: `seve_runtime.settings` does."""
+"""The settings of the history service. Reads nothing: `seve_runtime.settings` does."""
 
 from typing import Annotated
 

@@ -1,5 +1,6 @@
-"""`python -m seve_embedded.certificates`: the same in a container, for a host without the library. JSON in on stdin,
-with `held`, `names`, `devices` and `renew`; JSON out, the files to write. Keys pass through pipes and nothing else.
+"""`python -m seve_embedded.certificates`: issues certificates in a container, for a host without the library. Reads
+JSON from stdin, with `held`, `names`, `devices` and `renew`; writes JSON, the files to write. Keys pass through pipes
+only.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""Which certificates there have to be, and their making. Pure: gets what is there and the time, returns what to write.
+"""Decides which certificates are needed, and issues them. Pure: takes the existing files and the time, returns the
+files to write.
 
-A certificate that is still good is left alone. Refuses to replace a CA that has not ended: devices trust it.
+Keeps a certificate that is still valid. Refuses to replace a CA that has not expired: devices trust it.
 """
 
 import ipaddress
@@ -26,7 +27,7 @@ SERVERS: Final = {
 """Each server's names in containers."""
 
 OPEN: Final = ("mqtt", "ws")
-"""Servers that others reach, by names of this machine."""
+"""Servers that other machines reach by the names of this machine."""
 
 PIPELINE: Final = "pipeline"
 """The certificate that ingest, and people's commands, show to the broker."""
@@ -34,27 +35,27 @@ PIPELINE: Final = "pipeline"
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 CA_LASTS: Final = timedelta(days=3650)
 LASTS: Final = timedelta(days=397)
-"""Of servers and of `pipeline`; a device's certificate ends with the CA."""
+"""Validity of certificates of servers and of `pipeline`; a device's certificate expires with the CA."""
 
 RENEWED_BEFORE: Final = timedelta(days=30)
 CLOCKS: Final = timedelta(hours=1)
-"""How much a clock may be slow."""
+"""How far a clock may be behind."""
 
 _NAME: Final = re.compile(r"(?=.{1,253}$)(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9_-]{1,63}")
 _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class CannotIssue(SeveError):
-    """A certificate that cannot be made of what is there; the text says why."""
+    """A certificate cannot be issued from the existing files; the text says why."""
 
 
 def issue(
     held: Mapping[str, str], *, names: Sequence[str], devices: Sequence[str], now: datetime, renew: bool = False
 ) -> dict[str, str]:
-    """Return the files to write, by name, of those that `held` lacks or that end soon; with `renew` all but the CA.
+    """Return the files to write, by name: those that `held` lacks or that expire soon; with `renew` all but the CA.
 
-    `names` are host names and addresses by which others reach this machine; those of an earlier certificate stay.
-    `devices` are those that get a client certificate. Raises CannotIssue.
+    `names` are the host names and addresses by which others reach this machine; names of an earlier certificate are
+    kept. `devices` get a client certificate each. Raises CannotIssue.
     """
     for name in names:
         _general_name(name)
@@ -73,7 +74,7 @@ def issue(
 
 
 class _Authority:
-    """The CA of `held`, or a new one; what it issues goes to `written`."""
+    """The CA of `held`, or a new one. Adds the certificates that it issues to `written`."""
 
     def __init__(self, held: Mapping[str, str], written: dict[str, str], now: datetime) -> None:
         self._held, self._written, self._now = held, written, now
@@ -100,7 +101,7 @@ class _Authority:
         server: bool = False,
         client: bool = False,
     ) -> None:
-        """Issue the certificate `name` unless there is a good one for these `names`."""
+        """Issue the certificate `name` unless a valid one exists for these `names`."""
         earlier = _certificate(self._held[f"{name}.pem"]) if f"{name}.pem" in self._held else None
         wanted = dict.fromkeys([*map(_general_name, names), *(_names(earlier) if earlier else [])])
         if earlier and not renew and self._good(name, earlier, list(wanted)):

@@ -1,7 +1,8 @@
-"""Certificates and keys that settings name: there, readable, a pair, not about to end. Standard library only.
+"""Checks the certificates and keys that settings name: they exist, are readable, match, and do not expire soon.
+Standard library only.
 
-Looks at every pair `…_CERT_FILE` and `…_KEY_FILE` of the settings, whoever reads them, and at certificates that are
-trusted (`…_CA_FILE`).
+Checks every pair `…_CERT_FILE` and `…_KEY_FILE` of the settings, whichever program reads them, and trusted certificates
+(`…_CA_FILE`).
 """
 
 import ssl

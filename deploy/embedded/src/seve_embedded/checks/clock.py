@@ -1,4 +1,6 @@
-"""Whether the clock can be believed: kept by NTP, and not behind what the stack wrote. Standard library only."""
+"""Checks the clock: synchronised by NTP, and not behind the times of files that the stack wrote. Standard library
+only.
+"""
 
 import ctypes
 import sys
@@ -29,7 +31,7 @@ def check(now: float, written: Iterable[Path], *, synchronised: bool | None) -> 
 
 
 def synchronised() -> bool | None:
-    """Whether the kernel says that something keeps its clock; None where it does not say."""
+    """Return whether the kernel calls its clock synchronised; None if it does not say."""
     if sys.platform != "linux":
         return None
     state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024))  # all zero: it sets nothing

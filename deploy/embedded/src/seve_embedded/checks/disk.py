@@ -1,5 +1,5 @@
-"""Room on the disk and how fast it syncs: a full disk stops everything, and every commit waits for one sync. Standard
-library only.
+"""Checks the free space of the disk and the speed of its fsync: a full disk stops everything, and every commit waits
+for an fsync. Standard library only.
 """
 
 import os
@@ -21,14 +21,16 @@ _PATIENCE: Final = 1.0
 
 
 class Disk(NamedTuple):
-    """Free bytes where the data are, and the median seconds of an fsync of 4 KiB; None where nobody may write."""
+    """Free bytes of the data's file system, and the median seconds of an fsync of 4 KiB; None if nothing can be
+    written.
+    """
 
     free: int
     sync: float | None
 
 
 def measure(folder: Path) -> Disk:
-    """Look at the disk of `folder`, or of the nearest one above it that is there. Writes one file, and removes it."""
+    """Measure the disk of `folder`, or of its nearest existing parent. Writes one file, and removes it."""
     while not folder.exists():
         folder = folder.parent
     return Disk(shutil.disk_usage(folder).free, _sync(folder) if os.access(folder, os.W_OK) else None)

@@ -1,4 +1,4 @@
-"""One finding of `check` and how it is shown: a line with the command that mends it. Pure; standard library only."""
+"""One finding of `check`, shown as a line with the command that mends it. Pure; standard library only."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -17,7 +17,7 @@ class Finding(NamedTuple):
 
 
 def report(findings: Sequence[Finding], facts: Sequence[str]) -> str:
-    """One line per finding, faults first, then what was looked at and how much was found."""
+    """Return one line per finding, faults first, then a summary of what was checked."""
     ordered = sorted(findings, key=lambda one: one.weight != FAULT)
     lines = [f"{one.weight:<8} {one.area:<12} {one.what}  ->  {one.mend}" for one in ordered]
     faults = sum(one.weight == FAULT for one in findings)

@@ -32,14 +32,16 @@ def check(root: Path, written: Mapping[str, str]) -> list[Finding]:
 
 
 def closed(area: str, path: Path, mode: int, weight: str) -> Iterator[Finding]:
-    """Tell where anybody but the owner may use `path`; `mode` is what it should be. Says nothing of a missing one."""
+    """Return a finding if others than the owner may use `path`; `mode` is what it should be. A missing path is no
+    finding.
+    """
     if path.exists() and (real := stat.S_IMODE(path.stat().st_mode)) & 0o077:
         what = f"{path} can be read by others (mode {real:o})"
         yield Finding(area, what, f"chmod {mode:o} {shlex.quote(str(path))}", weight)
 
 
 def owned(path: Path) -> Iterator[Finding]:
-    """Tell where `path` belongs to somebody else: nothing could be written there."""
+    """Return a finding if `path` belongs to another user: nothing could be written there."""
     if path.exists() and path.stat().st_uid not in (os.geteuid(), 0):
         mend = f"run ./seve as uid {path.stat().st_uid}, or chown -R {os.geteuid()} {shlex.quote(str(path))}"
         yield Finding(AREA, f"{path} belongs to uid {path.stat().st_uid}", mend)

@@ -39,7 +39,9 @@ def check(environ: Mapping[str, str], root: Path, say: Callable[[str], None]) ->
 
 
 def _stack(environ: Mapping[str, str], root: Path) -> tuple[list[str], dict[str, str]]:
-    """The faults of the stack's own settings; and where there are none, what it sets for TLS at its services."""
+    """Return the faults of the stack's own settings; without faults also the TLS variables that it sets for its
+    services.
+    """
     try:
         settings = load(StackSettings, environ)
         found = links.links(environ, root)

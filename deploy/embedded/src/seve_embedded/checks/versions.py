@@ -1,4 +1,6 @@
-"""Whether what is installed is what the project asks for, and fits the data that are there. Starts no server."""
+"""Checks that the installed servers have the required versions, and that PostgreSQL's version fits the existing data.
+Starts no server.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +15,9 @@ INSTALL: Final = "rm .venv/embedded .venv/dev; ./seve install"
 
 
 def check(data: Path) -> list[Finding]:
-    """Judge the servers' programs and the database in the folder `data`. The packages `./seve` itself keeps current."""
+    """Check the servers' programs and the database in the folder `data`. `./seve` keeps the Python packages current
+    itself.
+    """
     return [*_servers(), *_database(data)]
 
 

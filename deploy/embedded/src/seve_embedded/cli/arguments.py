@@ -27,7 +27,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
 
 
 def program(arguments: argparse.Namespace) -> str:
-    """Return the name of the program that a command becomes: stored rows are the writer's to show."""
+    """Return the name of the program that a command becomes: `tap` of stored rows is the writer's."""
     passed_on = " ".join(arguments.passed_on).replace("=", " ")
     return "tap row" if arguments.command == "tap" and "--at row" in passed_on else str(arguments.command)
 

@@ -15,18 +15,18 @@ from seve_embedded.cli.arguments import parse
 from seve_embedded.shared import env_file
 
 ONLY_CONTAINERS: Final = ("possible", "prepare")
-"""Commands that are about the containers, whatever the mode."""
+"""Commands for containers in any mode."""
 
 
 SETTLING: Final = ("up", "prepare")
-"""Commands that put the settings into force."""
+"""Commands that apply the settings."""
 
 
 class Engine(Protocol):
     """The stack in containers."""
 
     def impossible(self) -> str | None:
-        """Return why this machine cannot run it; None where it can."""
+        """Return why this machine cannot run it; None if it can."""
         ...
 
     def run(self, arguments: argparse.Namespace) -> int:
@@ -77,7 +77,9 @@ def _run(
 
 
 def _environ(command: str, file: Path) -> dict[str, str]:
-    """The environment with the variables of `.env`; `down` works whatever stands in that. Raises EnvFileError."""
+    """Return the environment with the variables of `.env`; `down` works even if that file is faulty. Raises
+    EnvFileError.
+    """
     try:
         return env_file.merged(os.environ, file.read_text(encoding="utf-8") if file.exists() else "")
     except env_file.EnvFileError:
@@ -87,7 +89,7 @@ def _environ(command: str, file: Path) -> dict[str, str]:
 
 
 def _tell_readers(file: Path) -> None:
-    """Tell that other users of this machine may read the secrets in `.env`."""
+    """Warn if other users of this machine may read the secrets in `.env`."""
     if not file.exists() or not file.stat().st_mode & 0o077:
         return
     if names := env_file.secrets(env_file.parse(file.read_text(encoding="utf-8"))):

@@ -19,11 +19,11 @@ PACKAGES: Final = (
     "deploy/embedded",
 )
 EMBEDDED, DEV = "embedded", "dev"
-"""The locks: what the stack runs on, and that with what tests and lints it."""
+"""The locks: for running the stack, and for running, testing and linting it."""
 
 
 class NotInstalled(RuntimeError):
-    """The environment could not be made."""
+    """The virtual environment could not be created."""
 
 
 def python(root: Path) -> Path:
@@ -32,7 +32,9 @@ def python(root: Path) -> Path:
 
 
 def ensure(root: Path, lock: str) -> None:
-    """Install what `lock` names unless it is there already; `dev` has all of `embedded`. Raises NotInstalled."""
+    """Install the packages of `lock` unless they are installed; `dev` includes all of `embedded`.
+    Raises NotInstalled.
+    """
     enough = {EMBEDDED: (EMBEDDED, DEV), DEV: (DEV,)}[lock]
     if not any(_installed(root, one) for one in enough):
         _install(root, lock)

@@ -20,11 +20,11 @@ class UnknownMode(ValueError):
 
 
 def choose(command: str, environ: Mapping[str, str], root: Path, impossible: Callable[[], str | None]) -> str:
-    """Return the mode: MODE; else that of a running embedded stack; else Docker for `up` where it is possible; else
-    that of the last `up`. `certs` before the first `up` takes the mode that `up` would.
+    """Return the mode: MODE; else that of a running embedded stack; else Docker for `up` if possible; else that of the
+    last `up`. Before the first `up`, `certs` takes the mode that `up` would.
 
-    `impossible` tells why Docker cannot run the stack, which is printed where it is no matter of course.
-    Raises UnknownMode.
+    `impossible` returns why Docker cannot run the stack; this is printed unless it is the usual reason. Raises
+    UnknownMode.
     """
     asked = environ.get("MODE")
     if asked:
@@ -45,14 +45,14 @@ def choose(command: str, environ: Mapping[str, str], root: Path, impossible: Cal
 
 
 def remember(mode: str, root: Path) -> None:
-    """Write down the mode of this `up` for the commands that follow."""
+    """Record the mode of this `up` for later commands."""
     folder = root / ".seve"
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder / "mode").write_text(f"{mode}\n", encoding="utf-8")
 
 
 def embedded_runs(root: Path) -> bool:
-    """Return whether a process that an embedded stack recorded is still there."""
+    """Return whether a process that an embedded stack recorded still runs."""
     folder = root / ".seve/run/pids"
     records = [path.read_text(encoding="utf-8").split() for path in folder.glob("*")] if folder.is_dir() else []
     return any(_alive(int(record[0])) for record in records if record and record[0].isdigit())

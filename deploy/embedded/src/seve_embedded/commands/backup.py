@@ -1,14 +1,14 @@
 """`backup` and `restore`: the database and the journal in one file, taken while the stack runs.
 
-The database is dumped first and the journal copied after it, without its consumer. So the journal reaches as far as the
-dump or farther, and after a restore it is delivered from its first message on: what came between the two is stored
-then, what the database has already is stored again, which changes nothing.
+The database is dumped first and the journal copied after it, without its consumer. So the journal reaches at least as
+far as the dump. After a restore the journal is delivered from its first message on: messages that came between dump and
+copy are stored, and storing those again that the database has changes nothing.
 
-A restored journal has a new time of creation, which is half of every position. So the ledger and the positions of the
-restored database are brought in line with it: sequences mean what they meant, and the audit goes on.
+A restored journal has a new creation time, which is half of every position. So the ledger and the positions of the
+restored database are updated to it: sequences keep their meaning, and the audit goes on.
 
-Not in it: passwords, device identities, certificates and `.env`, which are secrets; what the broker holds for ingest;
-and the newest values (LATEST), which are made again from the journal.
+A backup leaves out passwords, device identities, certificates and `.env`, which are secrets; the broker's messages for
+ingest; and the newest values (LATEST), which are rebuilt from the journal.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ _ANSWER: Final = 5.0
 
 
 class BackupError(SeveError):
-    """A backup could not be taken, or a file is none."""
+    """A backup could not be taken, or a file is not a backup."""
 
 
 def backup(stack: Stack, file: Path, say: Say) -> None:
@@ -97,9 +97,9 @@ def backup(stack: Stack, file: Path, say: Say) -> None:
 
 
 def restored(stack: Stack, file: Path, say: Say) -> None:
-    """Put a backup in the place of what the stack holds: services stop, the data are replaced, services start.
+    """Replace the stack's data by a backup: stop the services, replace the data, start the services.
 
-    Raises BackupError; the stack then has its servers running and its services stopped, and a restore may be repeated.
+    Raises BackupError; the servers then run, the services are stopped, and the restore may be repeated.
     """
     with tempfile.TemporaryDirectory(dir=stack.state.run, prefix="restore-") as place:
         folder = Path(place)
@@ -160,7 +160,9 @@ def _nats(stack: Stack) -> NatsSettings:
 
 
 def _rebase(stack: Stack, old: int, new: int) -> None:
-    """Let the database mean the restored journal, created at `new`, where it means the one created at `old` (µs)."""
+    """Replace the journal created at `old` by the restored one, created at `new` (µs), in all positions of the
+    database.
+    """
     time_of = "timestamptz 'epoch' + {} * interval '1 microsecond'"
     values = {"old": old, "new": new, "old_time": time_of.format(old), "new_time": time_of.format(new)}
     statement = sql.SQL(REBASE).format(**{name: sql.SQL(str(value)) for name, value in values.items()})

@@ -1,4 +1,4 @@
-"""`certs`: certificates for every link, made once and renewed in time; a running stack takes them up."""
+"""`certs`: makes certificates for every link once, and renews them in time; a running stack reloads them."""
 
 import signal
 import socket
@@ -14,7 +14,7 @@ from seve_embedded.supervision import processes
 def certs(
     stack: Stack, names: Sequence[str], devices: Sequence[str], *, renew: bool, say: Callable[[str], None]
 ) -> None:
-    """Make what is missing or ends soon, and tell where it is. Raises CannotIssue."""
+    """Make certificates that are missing or expire soon, and say where they are. Raises CannotIssue."""
     folder = stack.state.folder.parent / links.folder(stack.environ)
     held = certificate_files.held(folder)
     every = [socket.gethostname(), *names]
@@ -29,7 +29,7 @@ def certs(
 
 
 def _take_up(stack: Stack) -> None:
-    """Let NATS read its certificates again; the broadcaster sees by itself that the files changed."""
+    """Have NATS reload its certificates; the broadcaster notices changed files itself."""
     for process in stack.running:
         if process.name == "nats":
             processes.send(process, signal.SIGHUP)

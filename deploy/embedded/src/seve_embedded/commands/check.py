@@ -1,7 +1,7 @@
-"""`check`: what would keep the stack from starting or from running on, found without starting anything.
+"""`check`: finds what would keep the stack from starting or from running on, without starting anything.
 
-The judgements are in `checks`; here they are given what they look at. Ports are looked at while the stack is down:
-while it is up they are its own.
+The judgements are in `checks`; this module collects their inputs. Ports are checked only while the stack is down: while
+it is up it uses them itself.
 """
 
 import sys
@@ -24,7 +24,7 @@ EDIT: Final = "correct it in .env"
 
 
 def gather(environ: Mapping[str, str], root: Path) -> tuple[list[Finding], list[str]]:
-    """Everything that is wrong, and what was looked at."""
+    """Return all findings, and what was checked."""
     found, notes = _settings(environ, root)
     written = _written(root)
     every = {**written, **{name: value for name, value in environ.items() if value}}

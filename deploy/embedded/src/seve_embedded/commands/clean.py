@@ -1,4 +1,4 @@
-"""`clean`: the stack's data are gone afterwards. Asks first; refuses while the stack runs."""
+"""`clean`: removes the stack's data. Asks first; refuses while the stack runs."""
 
 import shutil
 from collections.abc import Callable
@@ -13,9 +13,10 @@ class StillRunning(SeveError):
 
 
 def clean(stack: Stack, sure: Callable[[str], bool]) -> bool:
-    """Remove what this stack keeps and links to, if `sure` of the question says so; return whether it did.
+    """Remove this stack's files and the folders that it links to, if `sure` confirms the question; return whether it
+    did.
 
-    What others keep in the folder (the passwords of a stack in containers) stays.
+    Files of others in the folder (the passwords of a stack in containers) stay.
     """
     folder = stack.state.folder
     if not folder.exists():

@@ -1,4 +1,4 @@
-"""`device`: identities at the embedded broker. NATS reads its configuration again; devices that stay notice nothing."""
+"""`device`: identities at the embedded broker. NATS reloads its configuration; other devices stay connected."""
 
 import signal
 import subprocess
@@ -26,7 +26,7 @@ RELOADED, REFUSED = "Reloaded server configuration", "Failed to reload server co
 
 
 class EmbeddedBroker:
-    """NATS of one stack, as `device` needs it."""
+    """NATS of one stack, as the broker of `device`."""
 
     def __init__(self, stack: Stack, networks: list[str]) -> None:
         self._stack = stack
@@ -47,7 +47,7 @@ class EmbeddedBroker:
         write_private(file, text)
 
     def apply(self) -> bool:
-        """Let NATS read the identities that are kept; False where it does not run. Raises DeviceError."""
+        """Have NATS reload the stored identities; return False if it does not run. Raises DeviceError."""
         server = next((one for one in self._stack.running if one.name == "nats"), None)
         if server is None:
             return False
@@ -65,7 +65,7 @@ class EmbeddedBroker:
 
 
 def _check(text: str, file: Path) -> None:
-    """Let NATS judge a configuration before it takes the place of the one in use. Raises DeviceError."""
+    """Have NATS check a configuration before it replaces the one in use. Raises DeviceError."""
     write_private(file, text)
     judged = subprocess.run([nats.binary(), "-t", "-c", file], check=False, capture_output=True, text=True)
     file.unlink()
@@ -74,12 +74,12 @@ def _check(text: str, file: Path) -> None:
 
 
 def digest(password: str) -> str:
-    """Return what NATS compares a password with."""
+    """Return the digest that NATS compares a password with."""
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(DIGEST_ROUNDS)).decode()
 
 
 def wait_reloaded(log: Path, read: int) -> None:
-    """Wait for what NATS says to it in its log, after the first `read` bytes. Raises DeviceError."""
+    """Wait until NATS logs the outcome of a reload, after the first `read` bytes of its log. Raises DeviceError."""
     deadline = time.monotonic() + RELOAD_SECONDS
     while time.monotonic() < deadline:
         with log.open("rb") as file:

@@ -1,4 +1,4 @@
-"""`down`: everything the stack started is stopped, whether its supervisor lives or not. Touches nothing else."""
+"""`down`: stops everything that the stack started, whether its supervisor runs or not. Touches nothing else."""
 
 import signal
 from typing import Final
@@ -12,7 +12,9 @@ LATE_SECONDS: Final = 10.0
 
 
 def down(stack: Stack) -> list[str]:
-    """Stop the stack: services first, so that they drain into the servers, then those. Gives what had to be killed."""
+    """Stop the stack: first the services, so that they drain into the servers, then the servers. Return the programs
+    that had to be killed.
+    """
     if stack.supervised:
         _ask_supervisor(stack)
     killed = stop_rest(stack)
@@ -23,7 +25,7 @@ def down(stack: Stack) -> list[str]:
 
 
 def _ask_supervisor(stack: Stack) -> None:
-    """Let the supervisor stop its programs, lest it starts again what stops."""
+    """Have the supervisor stop its programs, so that it restarts none of them."""
     programs = stack.current.programs
     tiers = ([p for p in programs if not p.server], [p for p in programs if p.server])
     try:
@@ -40,7 +42,9 @@ def _ask_supervisor(stack: Stack) -> None:
 
 
 def stop_rest(stack: Stack) -> list[str]:
-    """Stop what runs, the supervisor first, then services, servers last. Gives what had to be killed."""
+    """Stop the running processes: the supervisor, then services, then servers. Return the programs that had to be
+    killed.
+    """
     known = {program.name: program for program in stack.current.programs}
     order = sorted(stack.running, key=lambda process: -_priority(known, process))
     killed = []

@@ -14,15 +14,15 @@ POLL_SECONDS: Final = 0.25
 
 
 OTHER_LOGS: Final = ("setup", "supervisor")
-"""Logs that are shown when they are asked for by name."""
+"""Logs that are shown only when named."""
 
 
 class NoSuchProgram(SeveError):
-    """A log was asked for that nobody writes."""
+    """No program writes a log of that name."""
 
 
 class LogTail:
-    """One log that grows and, when it is full, is renamed by the supervisor."""
+    """One growing log, which the supervisor rotates when it is full."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,7 +52,7 @@ class LogTail:
 def follow(
     stack: Stack, only: Sequence[str], *, lines: int, once: bool, raw: bool, show: Callable[[str], None]
 ) -> None:
-    """Show the last lines of every log, or of those named, then what comes, until interrupted.
+    """Show the last lines of every log, or of the named ones, then new lines, until interrupted.
 
     Raises NoSuchProgram.
     """

@@ -1,4 +1,4 @@
-"""`scale`: more or fewer writers while the stack runs. `WRITERS` in `.env` is what lasts."""
+"""`scale`: changes the number of writers while the stack runs. Only `WRITERS` in `.env` makes it last."""
 
 import time
 from collections.abc import Callable
@@ -14,9 +14,9 @@ Say = Callable[[str], None]
 
 
 def scale(stack: Stack, writers: int, say: Say) -> None:
-    """Bring the running stack to that many writers, as it was planned at its start; those that go drain first.
+    """Bring the running stack to that many writers, with the settings of its start; removed writers drain first.
 
-    Raises NotReady where the stack is not up, SettingsError where a new writer's admin port is taken.
+    Raises NotReady if the stack is not up, SettingsError if a new writer's admin port is taken.
     """
     running = stack.written
     if running is None or not stack.supervised:

@@ -1,6 +1,6 @@
-"""`status`: what runs and whether it is ready, what waits in the journal, what is stored, what went wrong last.
+"""`status`: shows which programs run and are ready, what waits in the journal, what is stored, and the last errors.
 
-Asks every part by itself and waits for none longer than two seconds: a part that does not answer is a line of its own.
+Asks each part separately, for at most two seconds: a part that does not answer has a line of its own.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ def _ask_supervisor(stack: Stack, plan: Plan, report: StatusReport) -> None:
 
 
 def _ready(plan: Plan, program: Program) -> str:
-    """Return `ready`, or what is wrong in one line; a dash for what cannot be asked."""
+    """Return `ready`, or the fault in one line; a dash for a program that cannot be asked."""
     if program.admin_port:
         return str(readiness.ask(program.admin_port, PATIENCE))
     if not program.server:

@@ -1,4 +1,4 @@
-"""`up`: from a folder to a stack that is ready, or to an error that says why not, with nothing left running."""
+"""`up`: starts the stack and waits until it is ready, or fails with the reason and leaves nothing running."""
 
 import fcntl
 import subprocess
@@ -29,12 +29,12 @@ Say = Callable[[str], None]
 
 
 class NotReady(SeveError):
-    """A stack that did not come up; the text says which part and what its log ends with."""
+    """The stack did not come up; the text names the part and has the end of its log."""
 
 
 @contextmanager
 def alone(stack: Stack) -> Iterator[None]:
-    """One command at a time changes a stack. Raises NotReady while another does."""
+    """Hold the stack's lock: one command at a time changes a stack. Raises NotReady if another command holds it."""
     stack.state.make()
     with (stack.state.run / "lock").open("w") as file:
         try:
@@ -47,7 +47,7 @@ def alone(stack: Stack) -> Iterator[None]:
 def up(stack: Stack, say: Say) -> bool:
     """Start the stack and wait until it is ready; return whether it had to be started.
 
-    Raises SettingsError for ports that are taken, NotReady where a part fails or is late; both leave nothing running.
+    Raises SettingsError for ports that are taken, NotReady if a part fails or is late; both leave nothing running.
     """
     if stack.supervised:
         _finish(stack, lambda _: None, time.monotonic())
@@ -77,7 +77,7 @@ def _start(stack: Stack, say: Say) -> None:
 
 
 def _finish(stack: Stack, say: Say, began: float) -> None:
-    """From a supervisor that may have just been started: what an `up` that was cut short left undone is done too."""
+    """Bring a running supervisor's stack to readiness, including all that an interrupted `up` left undone."""
     _wait_servers(stack, say, began)
     if stopped := [state.name for state in stack.supervisor.states().values() if state.statename == "STOPPED"]:
         _setup(stack)
@@ -89,7 +89,7 @@ def _finish(stack: Stack, say: Say, began: float) -> None:
 
 
 def _check_room(stack: Stack, say: Say) -> None:
-    """Warn where the disk is too small for what the streams may grow to."""
+    """Warn if the disk is too small for the streams' largest size."""
     room, stored = room_at(stack.state.data, stack.state.postgres_data), size_of(stack.state.nats_data)
     if warning := room.warning(max(0, stack.stream_bytes - stored)):
         say(f"  warning: {warning}")
@@ -105,7 +105,7 @@ def _prepare_database(stack: Stack, say: Say) -> None:
 
 
 def start_supervisor(stack: Stack) -> None:
-    """Start the supervisor, detached from this terminal, and write it down."""
+    """Start the supervisor, detached from this terminal, and record its process."""
     stack.state.socket.unlink(missing_ok=True)
     environ = {
         **stack.environ,
@@ -179,7 +179,7 @@ def _wait_ready(stack: Stack, say: Say, began: float) -> None:
 
 
 def _bound_queue(stack: Stack) -> None:
-    """The queue is there as soon as ingest has connected."""
+    """Bound the devices' queue, which exists once ingest has connected."""
     where = stack.current.addresses
     try:
         mqtt_queue.bound(where.broker, stack.settings.mqtt_queue_max_bytes, where.nats["NATS_CA_FILE"])
@@ -188,9 +188,9 @@ def _bound_queue(stack: Stack) -> None:
 
 
 def _check_progress(stack: Stack, began: float, waiting: dict[str, str]) -> None:
-    """Raise NotReady where waiting on is of no use: the supervisor died, gave a program up, or time is over.
+    """Raise NotReady if further waiting is useless: the supervisor died, gave a program up, or the time is over.
 
-    `waiting` has what each program that is late waits for.
+    `waiting` has the conditions that each late program waits for.
     """
     if not stack.supervised:
         raise NotReady(f"the supervisor died:\n{tail(stack.state.log('supervisor-start'))}")

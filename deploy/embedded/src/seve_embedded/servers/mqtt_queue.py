@@ -1,10 +1,10 @@
-"""The devices' queue: what NATS, as the MQTT broker, holds for ingest while that is away.
+"""Bounds the devices' queue: the messages that NATS, as the MQTT broker, holds while ingest is away.
 
-NATS makes it without a bound; this gives it one. When it is full, NATS acknowledges no more and closes the connection
-of a device that publishes at QoS 1; it takes the message when the device repeats it and there is room again.
+NATS creates it without a bound. When it is full, NATS acknowledges nothing more and closes the connection of a device
+that publishes at QoS 1; it takes the message when the device repeats it and there is room again.
 
-What else NATS keeps for MQTT is bounded too, and refuses what is new when full: sessions (a client without one is
-turned away; ingest, which has one, comes in), retained messages (delivered, but not retained), halves of QoS 2.
+The other streams that NATS keeps for MQTT are bounded too, and refuse new entries when full: sessions (a client without
+one is turned away; ingest, which has one, comes in), retained messages (delivered, but not retained), halves of QoS 2.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from seve_runtime.nats.connection import NatsSettings, tls_options
 
 STREAM: Final = "$MQTT_msgs"
 OTHERS: Final = {"$MQTT_sess": 256 << 20, "$MQTT_rmsgs": 64 << 20, "$MQTT_qos2in": 64 << 20, "$MQTT_out": 16 << 20}
-"""Bytes of each stream. A session takes some 170; while the list is full no new client comes in, hence so much."""
+"""Bytes of each stream. A session takes some 170; while the list is full no new client can connect, hence the size."""
 
 PATIENCE: Final = 5
 INBOX_PREFIX: Final = b"$SEVE.INBOX"
-"""Answers come in the devices' own account: MQTT's `#` sees every subject of it but those that begin with `$`."""
+"""Answers arrive in the devices' own account, where MQTT's `#` sees every subject except those that begin with `$`."""
 
 
 class Queue(NamedTuple):
@@ -35,9 +35,9 @@ class Queue(NamedTuple):
 
 
 async def waiting(broker: str, ca_file: str | None = None, patience: float = PATIENCE) -> Queue:
-    """What waits now; `ca_file` verifies a broker that is `tls://`.
+    """Return what waits now; `ca_file` verifies a `tls://` broker.
 
-    Raises what nats-py raises, NotFoundError before the first MQTT client ever connected.
+    Raises as nats-py; NotFoundError before the first MQTT client connected.
     """
     async with _streams(broker, ca_file, patience) as js:
         info = await js.stream_info(STREAM)
@@ -45,7 +45,7 @@ async def waiting(broker: str, ca_file: str | None = None, patience: float = PAT
 
 
 def bound(broker: str, max_bytes: int, ca_file: str | None = None) -> None:
-    """Bound the queue to `max_bytes`, the other streams to OTHERS, where they are not already. Raises as `waiting`."""
+    """Bound the queue to `max_bytes` and the other streams to OTHERS, unless they are. Raises as `waiting`."""
     asyncio.run(_bound(broker, ca_file, {STREAM: max_bytes, **OTHERS}))
 
 

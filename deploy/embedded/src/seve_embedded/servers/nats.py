@@ -1,10 +1,10 @@
-"""nats-server out of its wheel, with an MQTT 3.1.1 listener. Devices live in an account of their own, so that a device
-that subscribes to `#` never meets the pipeline's subjects; users of an account may come through its own
-listener only.
+"""nats-server from its wheel, with an MQTT 3.1.1 listener: its program and its configuration. Devices have an account
+of their own, so that a device that subscribes to `#` does not see the pipeline's subjects; users of an account may
+connect through its own listener only.
 
-An MQTT topic is a NATS subject: `$JS/API/STREAM/PURGE/$MQTT_msgs` would be the command that empties the queue of
-acknowledged messages. So devices may neither publish nor subscribe to the subjects of the server itself. Ingest has an
-MQTT user of its own, which may read and not publish.
+An MQTT topic is a NATS subject: `$JS/API/STREAM/PURGE/$MQTT_msgs` is the command that empties the queue of acknowledged
+messages. So devices may neither publish nor subscribe to the server's own subjects. Ingest has an MQTT user of its own,
+which may read and may not publish.
 """
 
 import json
@@ -64,11 +64,12 @@ SERVER_SUBJECTS: Final = (
     *(f"${name}.>" for name in ("JS", "JSC", "SYS", "SEVE", "SRV", "KV", "O", "OBJ", "NRG", "GR", "ACC")),
     *(f"{name}.>" for name in ("_INBOX", "_R_", "_GR_")),
 )
-"""JetStream's commands and answers, the server's own announcements, and the inboxes of whoever asks it."""
+"""JetStream's commands and answers, the server's own announcements, and the inboxes of its clients."""
 
 MQTT_SUBJECTS: Final = "$MQTT.>"
-"""How the MQTT listener keeps sessions and messages. A subscription at QoS 1 is one to `$MQTT.sub.…`: whoever may not
-subscribe to that may subscribe at QoS 0 only, and leaves nothing behind that a message would have to wait for.
+"""Subjects on which the MQTT listener keeps sessions and messages. A subscription at QoS 1 is one to `$MQTT.sub.…`: a
+user that may not subscribe to that may subscribe at QoS 0 only, and leaves no consumer behind for which messages would
+have to be kept.
 """
 
 IDENTITIES: Final = "# identities of devices"
@@ -87,7 +88,7 @@ BROKER: Final = "{{ user: broker, password: {password}, allowed_connection_types
 
 
 def binary() -> Path:
-    """The server's program: beside this interpreter's, or on PATH. Raises FileNotFoundError."""
+    """Return the server's program: beside this interpreter, or on PATH. Raises FileNotFoundError."""
     beside = Path(sys.executable).parent / "nats-server"
     found = beside if beside.exists() else shutil.which("nats-server")
     if not found:
@@ -117,14 +118,13 @@ def config(
 ) -> str:
     """The server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`.
 
-    `passwords` has one for each user of users.conf; without it anybody who reaches the port may do all. Without
+    `passwords` has one for each user of users.conf; without it anybody who reaches the port has all rights. Without
     `device` (name and password) anybody who reaches the MQTT port is a device, unless `anonymous` is false: then
-    devices need an identity, which `with_identities` adds. With `ingest_password` the MQTT user
-    `pipeline` reads all and devices read commands only; without it they read all, as ingest is one of them. With
-    `broker_password` the user `broker` may see and bound the queue. With `health_password` the user `health` of the
-    system account may ask for the server's health. With `operator_password` the MQTT user `mqtt_operator` may publish.
-    `tls` and `mqtt_tls` are the certificates of the two ports; with `mqtt_client_ca` devices must show one that it
-    signed.
+    devices need an identity, which `with_identities` adds. With `ingest_password` the MQTT user `pipeline` reads all
+    and devices read commands only; without it they read all, as ingest is one of them. With `broker_password` the user
+    `broker` may see and bound the queue. With `health_password` the user `health` of the system account may ask for the
+    server's health. With `operator_password` the MQTT user `mqtt_operator` may publish. `tls` and `mqtt_tls` are the
+    certificates of the two ports; with `mqtt_client_ca` devices must show one that it signed.
     """
     user, password = device or (SHARED, SHARED)
     rights = _device_rights(may_queue=ingest_password is None)
@@ -166,7 +166,7 @@ def _variables(passwords: Mapping[str, str]) -> str:
 
 
 def _users() -> str:
-    """The services' users and their permissions, as containers have them; their passwords are variables."""
+    """Return the services' users and their permissions, as in containers; their passwords are variables."""
     lines = USERS_FILE.read_text(encoding="utf-8").splitlines()
     return "\n".join(line for line in lines if not line.startswith(("#", "include ")))
 
@@ -198,7 +198,7 @@ def with_identities(text: str, devices: Iterable[tuple[str, str, Rights]]) -> st
 
 
 def _own_rights(rights: Rights) -> dict[str, dict[str, list[str]]]:
-    """A filter that begins with a wildcard would hold `$JS.API` too; and no filter at all would be every one."""
+    """A filter that begins with a wildcard would match `$JS.API` too, and an empty list would allow every subject."""
     allowed = subjects(rights.publish)
     closed = [*SERVER_SUBJECTS, MQTT_SUBJECTS] if any(one.startswith(("*", ">")) for one in allowed) else []
     return {

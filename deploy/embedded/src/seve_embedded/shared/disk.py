@@ -1,30 +1,30 @@
-"""Whether the disk has room for what the stack keeps. Pure: is given sizes in bytes, asks no file system."""
+"""Judges whether the disk has room for the stack's data. Pure: takes sizes in bytes, asks no file system."""
 
 from typing import Final, NamedTuple
 
 from seve_embedded.shared.tables import size
 
 FULL: Final = 64 << 20
-"""Below this the servers are refused by the system sooner or later: nothing is restarted until there is more."""
+"""Below this, the system will refuse writes of the servers: nothing is restarted until there is more."""
 
 LOW_SHARE: Final = 0.1
 LOW_MOST: Final = 10 << 30
-"""Room is low below a tenth of the disk, or below 10 GiB where that is less."""
+"""Room is low below a tenth of the disk, or below 10 GiB if that is less."""
 
 
 class Room(NamedTuple):
-    """Free and whole size of the file system on which the data are."""
+    """Free and total size of the file system that has the data."""
 
     free: int
     total: int
 
     @property
     def full(self) -> bool:
-        """Whether nothing can be expected to be written."""
+        """Whether writes have to be expected to fail."""
         return self.free < FULL
 
     def warning(self, growth: int) -> str | None:
-        """Return what is wrong in one line, None if nothing is; the streams may grow by `growth` bytes."""
+        """Return the fault in one line, or None; the streams may grow by `growth` bytes."""
         if self.full:
             return f"the disk is full: {size(self.free)} free; what is acknowledged stays, nothing new is stored"
         if self.free < growth + FULL:

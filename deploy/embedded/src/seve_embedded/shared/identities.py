@@ -1,5 +1,5 @@
-"""Identities of devices: which module has one, since when, and the digest of its password. Pure, but for the file of
-routes; standard library only, for both modes of the stack. Keeps no password: a lost one is replaced.
+"""Identities of devices: which modules have one, since when, and the digest of the password. Pure, except for reading
+the route file; standard library only, for both modes of the stack. Keeps no password: a lost one is replaced.
 """
 
 import json
@@ -15,13 +15,13 @@ FILE: Final = "devices.json"
 
 
 class DeviceError(SeveError):
-    """An identity that cannot be made, removed or handed to the broker; the text has a line for each fault."""
+    """An identity cannot be made, removed or loaded by the broker; the text has a line for each fault."""
 
 
 class Identity(NamedTuple):
-    """What is kept of one module. `digest` is what the broker compares: bcrypt for NATS, PBKDF2 for Mosquitto.
+    """The stored identity of one module. `digest` is what the broker compares: bcrypt for NATS, PBKDF2 for Mosquitto.
 
-    `made` is an RFC 3339 time. `topics` are further filters under which it may publish: those of a gateway.
+    `made` is an RFC 3339 time. `topics` are further filters under which it may publish, for a gateway.
     """
 
     digest: str
@@ -30,21 +30,21 @@ class Identity(NamedTuple):
 
 
 class Rights(NamedTuple):
-    """The filters of topics under which a module may publish, and of those that it may read."""
+    """The topic filters under which a module may publish, and those that it may read."""
 
     publish: list[str]
     read: list[str]
 
 
 class Rules(NamedTuple):
-    """What rights follow from: the routes in their order, and the levels before every topic."""
+    """The rules that rights follow from: the routes in their order, and the levels before every topic."""
 
     routes: list[topics_of.Layout]
     prefix: str
 
     @classmethod
     def of(cls, environ: Mapping[str, str], root: Path) -> Self:
-        """Return those of the settings; ROUTES_FILE is relative to `root`. Raises DeviceError."""
+        """Return the rules of the settings; ROUTES_FILE is relative to `root`. Raises DeviceError."""
         own: list[topics_of.Layout] = []
         try:
             if file := environ.get("ROUTES_FILE"):
@@ -58,7 +58,7 @@ class Rules(NamedTuple):
         return Rights([*topics_of.publish(self.routes, module, self.prefix), *topics], topics_of.read(module))
 
     def faults(self, modules: Iterable[str], topics: Iterable[str], taken: Iterable[str]) -> list[str]:
-        """Return why these modules cannot have an identity; `taken` are names that others have at the broker."""
+        """Return why these modules cannot have an identity; `taken` are names of other users at the broker."""
         found = [
             f"{topic!r} is no filter for a gateway: it begins with a word, such as zigbee2mqtt/#"
             for topic in topics
@@ -78,7 +78,7 @@ class Rules(NamedTuple):
 
 
 def _layout(route: Any) -> topics_of.Layout:
-    """What a route of the file says of whose its topics are. Raises ValueError where it is none."""
+    """Return whose topics a route of the file names. Raises ValueError for anything else."""
     match route:
         case {"topic": str(topic), "kind": str(kind)}:
             return topics_of.Layout(topic, kind, str(route.get("module", "")))
@@ -86,7 +86,7 @@ def _layout(route: Any) -> topics_of.Layout:
 
 
 def load(folder: Path) -> dict[str, Identity]:
-    """Return the identities that a folder of secrets keeps. Raises DeviceError where the file is damaged."""
+    """Return the identities stored in a folder of secrets. Raises DeviceError if the file is damaged."""
     path = folder / FILE
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -98,18 +98,18 @@ def load(folder: Path) -> dict[str, Identity]:
 
 
 def text(identities: Mapping[str, Identity]) -> str:
-    """Return what the file holds, a line for each module."""
+    """Return the file's text, a line per module."""
     lines = [f"{json.dumps(module)}: {json.dumps(one._asdict())}" for module, one in sorted(identities.items())]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def rights(known: Mapping[str, Identity], environ: Mapping[str, str], root: Path) -> dict[str, Rights]:
-    """Return what each may do by these settings. Raises DeviceError where its routes cannot be read."""
+    """Return the rights of each module under these settings. Raises DeviceError if the routes cannot be read."""
     rules = Rules.of(environ, root) if known else None
     return {module: rules.rights(module, one.topics) for module, one in known.items() if rules}
 
 
 def check_shared(known: Mapping[str, Identity], shared: tuple[str, str] | None) -> None:
-    """Raise DeviceError where the user that devices share has the name of a device with an identity."""
+    """Raise DeviceError if the shared user of devices has the name of a device with an identity."""
     if shared and shared[0] in known:
         raise DeviceError(f"MQTT_USERNAME = {shared[0]!r}: the device of that name has an identity; share another name")

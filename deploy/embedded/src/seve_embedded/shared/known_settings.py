@@ -1,4 +1,4 @@
-"""Names in `.env` that no part of Sève reads: misspelt settings. Imports the standard library only."""
+"""Finds names in `.env` that no part of Sève reads: misspelt settings. Imports the standard library only."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[5]
-"""The checkout: `.env.example` and the Compose files name every setting, which a test holds."""
+"""The checkout: `.env.example` and the Compose files name every setting; a test checks that."""
 
 FILES: Final = (".env.example", "compose*.yaml")
 _NAME: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\b")
@@ -17,11 +17,11 @@ RETIRED: Final = {
     "DUPLICATE_WINDOW": "the journal recognises a repeated publish by its expected sequence, without a window",
     "HISTORY_MAX_MSGS_PER_SUBJECT": "the journal keeps stored messages up to HISTORY_MAX_BYTES, whatever their module",
 }
-"""Settings of earlier versions, and why they mean nothing any more."""
+"""Settings of earlier versions, and why they have no effect any more."""
 
 
 def known(root: Path = ROOT) -> set[str]:
-    """Return every name that could be a setting; empty where the files are not there, as in an installed wheel."""
+    """Return every name of a setting; empty if the files are missing, as in an installed wheel."""
     texts = [path.read_text(encoding="utf-8") for pattern in FILES for path in root.glob(pattern)]
     names = {name for text in texts for name in _NAME.findall(text)}
     return names | {name.removesuffix("_FILE") for name in names} | {f"{name}_FILE" for name in names}
@@ -40,5 +40,7 @@ def faults(names: Iterable[str], settings: set[str]) -> list[str]:
 
 
 def unread(names: Iterable[str], settings: set[str]) -> list[str]:
-    """Return the names that are not among `settings` and resemble none of them: a person's own, told and let pass."""
+    """Return the names that are not among `settings` and resemble none of them: they are a person's own, and only
+    mentioned.
+    """
     return [name for name in names if settings and name not in settings and not faults([name], settings)]

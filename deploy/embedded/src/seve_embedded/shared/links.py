@@ -1,4 +1,4 @@
-"""Decides which links speak TLS, with which files, and finds faults of those files before anything starts.
+"""Decides which links speak TLS, and with which files; finds faults of those files before anything starts.
 
 Standard library only, for both modes. Makes no certificate: `certs` does.
 """
@@ -39,12 +39,12 @@ class Links(NamedTuple):
 
 
 def folder(environ: Mapping[str, str]) -> str:
-    """Return the folder of what `certs` makes, as it is set."""
+    """Return the folder of the files that `certs` makes, by the settings."""
     return environ.get("TLS_FOLDER") or FOLDER
 
 
 def switched(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the setting that turns TLS on for each link where one does, by the link's name. Raises SettingsError."""
+    """Return the setting that turns TLS on for each link that speaks it, by the link's name. Raises SettingsError."""
     faults = [
         f"{name} = {environ[name]!r}: expected one of {', '.join(SWITCH)}"
         for name in ("TLS", *(f"{link.upper()}_TLS" for link in NAMES))
@@ -117,8 +117,8 @@ def made(environ: Mapping[str, str], root: Path, name: str) -> Pair:
 
 
 def mqtt_variables(found: Links) -> dict[str, str]:
-    """Return the variables with which a client of the broker verifies it, and shows a certificate where one is asked
-    for.
+    """Return the variables with which a client verifies the broker, and shows a certificate if the broker asks
+    for one.
     """
     client = found.mqtt_client
     files = {
@@ -131,12 +131,12 @@ def mqtt_variables(found: Links) -> dict[str, str]:
 
 
 def ws_variables(found: Links) -> dict[str, str]:
-    """Return the variables with which a client of the broadcaster verifies it."""
+    """Return the variables with which a client verifies the broadcaster."""
     return {"WS_CA_FILE": str(found.ws_ca or ""), "WS_SERVER_NAME": found.ws_name or ""} if found.ws else {}
 
 
 def made_files(found: Links) -> dict[str, str]:
-    """Return the files in use that `certs` made, by what a setting for each would be called."""
+    """Return the files in use that `certs` made, by the name that a setting for each would have."""
     pairs = {
         link: pair
         for link in NAMES
@@ -147,7 +147,9 @@ def made_files(found: Links) -> dict[str, str]:
 
 
 def faults(environ: Mapping[str, str], root: Path, names: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what clients would object to in the certificates of the links in `names`: the names they connect by."""
+    """Return the faults that clients would find in the certificates of the links in `names`, which has the names that
+    they connect by.
+    """
     try:
         on, found = switched(environ), links(environ, root)
     except SettingsError as error:

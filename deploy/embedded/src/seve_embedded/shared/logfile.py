@@ -1,4 +1,4 @@
-"""Reading the logs of the stack's programs: JSON lines of ours, plain lines of the servers'. Writes none."""
+"""Reads the logs of the stack's programs: JSON lines of ours, plain lines of the servers'. Writes none."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,9 @@ _ASIDE: Final = frozenset({"event", "level", "timestamp", "service"})
 
 
 def last_lines(path: Path, count: int, since: int = 0) -> list[str]:
-    """Return the last lines of a file that may be large, or not there; none before byte `since`, unless it shrank."""
+    """Return the last lines of a file that may be large or missing; none before byte `since`, unless the file
+    shrank.
+    """
     try:
         with path.open("rb") as file:
             end = file.seek(0, 2)
@@ -23,28 +25,28 @@ def last_lines(path: Path, count: int, since: int = 0) -> list[str]:
 
 
 def tail(path: Path, count: int = 15, since: int = 0) -> str:
-    """Return the end of a log for a person, from byte `since`: each line indented, JSON put into words."""
+    """Return the end of a log for a person, from byte `since`: each line indented, JSON as text."""
     lines = last_lines(path, count, since)
     return "\n".join(f"    {readable(line)}" for line in lines) or "    (nothing in its log)"
 
 
 def readable(line: str) -> str:
-    """One line for a person: time, level and event first, then what else it says. Lines of others stay as they are, but
-    for what would steer the terminal: servers write the names of devices into them too.
+    """Return one line for a person: time, level and event first, then the other fields. Lines of other programs stay as
+    they are, except for characters that would steer the terminal: servers write names of devices, too.
     """
     event = parsed(line)
     return visible(line) if event is None else told(event)
 
 
 def told(event: dict[str, Any]) -> str:
-    """One event for a person."""
+    """Return one event as text for a person."""
     rest = " ".join(f"{key}={_shown(value)}" for key, value in event.items() if key not in _ASIDE)
     clock = str(event.get("timestamp", ""))[11:23]
     return visible(f"{clock} {event.get('level', ''):<7} {event.get('event', '')} {rest}".rstrip())
 
 
 def parsed(line: str) -> dict[str, Any] | None:
-    """The event of a JSON line, None for any other line."""
+    """Return the event of a JSON line, or None for any other line."""
     if not line.startswith("{"):
         return None
     try:
@@ -60,7 +62,7 @@ def is_error(event: dict[str, Any]) -> bool:
 
 
 def errors(path: Path, count: int) -> Iterator[dict[str, Any]]:
-    """The last events of level error or critical in a service's log, oldest first."""
+    """Return the last events of level error or critical in a service's log, oldest first."""
     found = [event for line in last_lines(path, 10_000) if (event := parsed(line)) and is_error(event)]
     yield from found[-count:]
 

@@ -1,4 +1,4 @@
-"""Publishing and watching from the command line: one message out, frames in. For first steps."""
+"""Publishes a message and shows frames, from the command line: for first steps."""
 
 import json
 import logging
@@ -44,8 +44,8 @@ def broker(environ: Mapping[str, str]) -> tuple[str, int, SSLContext | None]:
 def watch(modules: Sequence[str], environ: Mapping[str, str], show: Callable[[str], None]) -> None:
     """Show every frame of some modules, or of all, at WS_URL until the server or the person ends it.
 
-    `WS_TOKEN` is sent as the bearer, where there is one. Raises OSError or WebSocketException, and SettingsError for
-    files of TLS.
+    Sends `WS_TOKEN`, if set, as the bearer token. Raises OSError or WebSocketException, and SettingsError for files of
+    TLS.
     """
     url = environ["WS_URL"]
     tls = environment_context("WS", environ) if url.startswith("wss:") else None
@@ -58,7 +58,9 @@ def watch(modules: Sequence[str], environ: Mapping[str, str], show: Callable[[st
 
 
 def line(frame: str | bytes) -> str:
-    """One frame in one line: messages as topic, value and time, anything else as it came; nothing steers a terminal."""
+    """Return one frame as one line: messages as topic, value and time, other frames as they came; without characters
+    that steer a terminal.
+    """
     said = json.loads(frame)
     if said.get("event") not in ("mqtt-message", "mqtt-batch"):
         return visible(json.dumps(said, ensure_ascii=False))

@@ -1,6 +1,6 @@
-"""Clears what a broker retains of modules: an empty retained message takes the place of each one.
+"""Clears the messages that a broker retains for modules, by publishing an empty retained message over each.
 
-Touches only topics of which the broker retains something, and only those that the routes read as the modules' own.
+Touches only topics with a retained message, and only those that the routes give to these modules.
 """
 
 import os
@@ -17,7 +17,7 @@ from seve_schema.simulated import NAME
 from seve_embedded.shared.pubsub import broker, publish_all
 
 SIMULATED: Final = "--simulated"
-"""In the place of filters: the topics that simulated modules retain something under."""
+"""Instead of filters: the topics on which simulated modules retain messages."""
 
 PATIENCE: Final = 30.0
 """Seconds for the broker's answers."""
@@ -28,7 +28,7 @@ Login = tuple[str, str] | None
 
 
 def clear(environ: Mapping[str, str], filters: Sequence[str], reader: Login, publisher: Login) -> int:
-    """Clear what MQTT_BROKER retains under some filters, or of simulated modules; return how many messages.
+    """Clear the messages that MQTT_BROKER retains under some filters, or of simulated modules; return their number.
 
     `reader` may subscribe, `publisher` may publish. Raises OSError or MQTTException, SettingsError for files of TLS.
     """
@@ -44,10 +44,10 @@ def clear(environ: Mapping[str, str], filters: Sequence[str], reader: Login, pub
 
 
 def retained(environ: Mapping[str, str], filters: Sequence[str], login: Login) -> list[str]:
-    """Return the topics under some filters of which MQTT_BROKER retains a message. Raises as `clear`.
+    """Return the topics under some filters on which MQTT_BROKER retains a message. Raises as `clear`.
 
-    A broker sends retained messages before it answers the next packet: a second subscription tells that they are all
-    there.
+    A broker sends retained messages before it answers the next packet: the answer to a second subscription shows that
+    all have come.
     """
     topics: set[str] = set()
     answers: list[Any] = []
@@ -81,7 +81,7 @@ def retained(environ: Mapping[str, str], filters: Sequence[str], login: Login) -
 
 
 def _wait(client: Client, answers: Sequence[Any], count: int) -> None:
-    """Wait until there are so many answers. Raises MQTTException, also for one that is a refusal."""
+    """Wait for that many answers. Raises MQTTException, also if one is a refusal."""
     deadline = time.monotonic() + PATIENCE
     while len(answers) < count:
         if client.loop(timeout=1) != MQTTErrorCode.MQTT_ERR_SUCCESS or time.monotonic() > deadline:

@@ -1,6 +1,4 @@
-"""Collects and renders what `status` shows. Knows addresses, not who runs the servers: the stack
-without Docker and the one in containers are asked alike.
-"""
+"""Collects and renders the page of `status`. Knows addresses only, so that both modes use it alike."""
 
 import asyncio
 from collections.abc import Mapping
@@ -50,7 +48,7 @@ class StatusReport(msgspec.Struct, kw_only=True):
 
 
 def render(report: StatusReport) -> str:
-    """The report as a page of tables."""
+    """Return the report as a page of tables."""
     parts = [
         report.headline,
         table("Programs", ["name", "state", "for", "pid", "ready"], report.programs),
@@ -66,7 +64,7 @@ def render(report: StatusReport) -> str:
 
 
 def ask_servers(report: StatusReport, nats: Mapping[str, str], database: str) -> None:
-    """Ask NATS, by the variables `nats`, and the database; whichever does not answer becomes a fault."""
+    """Ask NATS, by the variables `nats`, and the database; one that does not answer becomes a fault."""
     try:
         asyncio.run(_ask_nats(report, nats))
     except Exception as error:  # whatever the client raises is the answer; it is shown
@@ -110,7 +108,7 @@ def _ask_database(report: StatusReport, url: str) -> None:
 
 
 def _count(connection: psycopg.Connection, name: str) -> str:
-    """How many rows: counted, or, of a table too large for that, as the planner estimates."""
+    """Return the number of rows: counted, or for a large table the planner's estimate."""
     try:
         found = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))).fetchone()
         return f"{found[0]:,}" if found else "0"
@@ -122,14 +120,14 @@ def _count(connection: psycopg.Connection, name: str) -> str:
 
 
 def add_stream(report: StatusReport, name: str, messages: int, held: int, *, limit: int, purpose: str) -> None:
-    """A line of the table of streams; sizes in bytes, a limit of 0 or less is none."""
+    """Add a line to the table of streams; sizes in bytes; a limit of 0 or less means none."""
     shown = [size(limit), f"{100 * held / limit:.0f} %"] if limit > 0 else ["-", "-"]
     report.streams.append([name, f"{messages:,}", size(held), *shown, purpose])
     report.growth += max(0, limit - held)
 
 
 def note_room(report: StatusReport, room: Room) -> None:
-    """What the disk has left, once the streams are known; a full one is not as it should be."""
+    """Note the free space of the disk, once the streams are known; a full disk is a fault."""
     warning = room.warning(report.growth)
     shown = f"{size(room.free)} of {size(room.total)} free, of which the streams may take {size(report.growth)}"
     report.disk = f"Disk: {f'WARNING: {warning}' if warning else shown}"
@@ -137,11 +135,11 @@ def note_room(report: StatusReport, room: Room) -> None:
 
 
 def fault(report: StatusReport, part: str, error: Exception) -> None:
-    """A part that did not answer, and what it said instead."""
+    """Note a part that did not answer, with the reason."""
     report.healthy = False
     report.faults.append([part, str(error).strip().partition("\n")[0] or type(error).__name__])
 
 
 def clipped(line: str) -> str:
-    """A line of a log as long as the table bears."""
+    """Return a line of a log, cut to the table's width."""
     return line if len(line) <= ERROR_WIDTH else f"{line[:ERROR_WIDTH]}…"

@@ -8,7 +8,7 @@ _NUMBER: Final = re.compile(r"|-|~?[0-9][0-9,.]*( (%|B|[KMGT]iB))?")
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A titled table: columns as wide as their widest cell, numbers to the right, the last column ragged."""
+    """Return a titled table: columns as wide as their widest cell, numbers to the right, the last column ragged."""
     if not rows:
         return ""
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
@@ -30,7 +30,7 @@ def _number(cell: str) -> bool:
 
 
 def size(count: int) -> str:
-    """A number of bytes as a person reads it."""
+    """Return a number of bytes as text for a person."""
     amount = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if amount < 1024:
@@ -40,7 +40,7 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span as a person reads it."""
+    """Return a time span as text for a person."""
     whole = int(seconds)
     days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
     if days:

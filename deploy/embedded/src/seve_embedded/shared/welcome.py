@@ -1,4 +1,4 @@
-"""The page that `up` ends with: where everything is, and lines to copy. Pure; standard library only, for both modes."""
+"""The page that `up` ends with: all addresses, and lines to copy. Pure; standard library only, for both modes."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ def _first_steps(mosquitto_pub: str | None) -> list[str]:
 
 
 def mosquitto(mqtt: str, username: str | None, ca: str | None = None) -> str:
-    """Return the beginning of a line for mosquitto_pub; the password is for its reader to fill in."""
+    """Return the beginning of a line for mosquitto_pub; its reader fills in the password."""
     place = urlsplit(mqtt)
     login = f' -u {shlex.quote(username)} -P "$MQTT_PASSWORD"' if username else ""
     tls = f" --cafile {shlex.quote(ca)}" if ca else ""

@@ -1,4 +1,6 @@
-"""Talking to the running supervisor, through its socket. Starts none; `up` does. Waits for no answer without end."""
+"""The client of the running supervisor, through its socket. Starts none: `up` does. Waits for an answer for a bounded
+time.
+"""
 
 import http.client
 import socket
@@ -21,11 +23,11 @@ class NoSupervisor(SeveError):
 
 
 class SupervisorSilent(NoSupervisor):
-    """Something listens at the socket, and does not answer in time."""
+    """The supervisor listens at the socket and does not answer in time."""
 
 
 class SupervisorRefused(SeveError):
-    """The supervisor answered, and would not."""
+    """The supervisor refused a request."""
 
 
 class ProcessState(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,24 +43,24 @@ class ProcessState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def running(self) -> bool:
-        """Whether the process is there, however young."""
+        """Whether the process exists, even if it has just started."""
         return self.statename in ("RUNNING", "STARTING")
 
     @property
     def given_up(self) -> bool:
-        """Whether the supervisor will not start it again by itself."""
+        """Whether the supervisor has given the program up."""
         ended = self.statename == "EXITED" and self.exitstatus == EXIT_BAD_SETTINGS
         return ended or self.statename in ("FATAL", "UNKNOWN")
 
 
 class Supervisor:
-    """One supervisor. Every method raises NoSupervisor where it does not answer."""
+    """One supervisor. Every method raises NoSupervisor if it does not answer."""
 
     def __init__(self, address: Path) -> None:
         self._address = address
 
     def states(self) -> dict[str, ProcessState]:
-        """Every program by name."""
+        """Return the state of every program by name."""
         found = msgspec.convert(self._call("getAllProcessInfo"), list[ProcessState])
         return {state.name: state for state in found}
 
@@ -68,16 +70,16 @@ class Supervisor:
         return added, changed, removed
 
     def stop(self, name: str) -> None:
-        """Ask a program to stop, and see that nobody starts it again; does not wait for it."""
+        """Ask a program to stop, and have it not restarted; does not wait for its end."""
         self._call("stopProcess", name, False, unless=Faults.NOT_RUNNING)
 
     def add(self, name: str) -> None:
-        """Take up a program that the configuration has gained, and start it."""
+        """Add a program that is new in the configuration, and start it."""
         self._call("addProcessGroup", name)
         self.start(name)
 
     def remove(self, name: str, stop_seconds: float) -> None:
-        """Drain and forget a program that the configuration has lost. It is killed after `stop_seconds`."""
+        """Drain and remove a program that is no longer in the configuration. It is killed after `stop_seconds`."""
         self._call("stopProcessGroup", name, patience=stop_seconds + PATIENCE)
         self._call("removeProcessGroup", name)
 

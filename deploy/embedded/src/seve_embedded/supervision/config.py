@@ -1,5 +1,6 @@
-"""The supervisor's configuration. Pure. Neither the project's path nor a secret stands in it: the supervisor, which
-runs in the state folder, has a syntax of its own for both, and a folder may be called `50% off; #1`.
+"""The supervisor's configuration. Pure. It contains neither the project's path nor a secret: the supervisor would
+interpret characters of both by its own syntax, and a folder may be called `50% off; #1`. So the supervisor runs in the
+state folder.
 """
 
 from collections.abc import Iterable
@@ -52,10 +53,10 @@ stdout_logfile_backups = 3
 
 
 def render(programs: Iterable[Program], *, root: bool, files: int) -> str:
-    """The whole file. `files` is how many open files each process may have.
+    """Return the whole file. `files` is how many files each process may open.
 
-    What dies is started again, for ever (`launch` sees to it that it is not too often), except a service whose settings
-    cannot be used. Services are started when `setup` is done.
+    A program that dies is always restarted (`launch` limits how often), except a service whose settings cannot be used.
+    Services are started when `setup` is done.
     """
     head = _HEAD.format(socket=SOCKET_VARIABLE, files=files, user="user = root" if root else "")
     parts = [

@@ -1,7 +1,8 @@
 """The supervisor as a program: `python -m seve_embedded.supervision.daemon`, with the arguments of supervisord.
 
-Where it cannot write a log it says so on stderr; where that is on the same full disk, saying so failed as well, and it
-stopped reading what that program writes. The program then stood still as soon as the pipe was full.
+If supervisord cannot write a log it reports that on stderr. With stderr on the same full disk the report failed, too,
+and supervisord stopped reading the program's output; the program then blocked as soon as the pipe was full. So writes
+to stderr never fail here.
 """
 
 import sys
@@ -12,13 +13,13 @@ from supervisor import supervisord
 
 
 class Unfailing:
-    """A stream of text on which writing never fails: what does not fit on the disk is not written."""
+    """A text stream on which writing never fails: text that does not fit on the disk is dropped."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream: Final = stream
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
+        """Write as much as possible."""
         with suppress(OSError):
             self._stream.write(text)
             self._stream.flush()

@@ -9,13 +9,13 @@ from seve_embedded.shared.disk import Room
 
 
 def room_at(*folders: Path) -> Room:
-    """Return the room of whichever of these folders has the least; each may be a link to another disk."""
+    """Return the room of the folder that has the least; each may be a link to another disk."""
     usages = [shutil.disk_usage(folder) for folder in folders if folder.exists()]
     return min(Room(usage.free, usage.total) for usage in usages)
 
 
 def size_of(folder: Path) -> int:
-    """Return the bytes of all files below a folder; one that goes meanwhile counts nothing."""
+    """Return the bytes of all files below a folder; files that vanish meanwhile do not count."""
     total = 0
     for path, _, names in os.walk(folder):
         for name in names:

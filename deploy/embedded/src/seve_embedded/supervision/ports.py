@@ -1,6 +1,6 @@
-"""Whether the stack's ports are free, asked before anything starts, so that the answer names the setting to change.
+"""Checks that the stack's ports are free before anything starts, so that the error names the setting to change.
 
-The containers' side runs this on a bare Python, where nobody can say who has a port.
+Docker mode runs this on a bare Python, which cannot find the process that has a port.
 """
 
 import errno
@@ -16,7 +16,7 @@ except ModuleNotFoundError:
 
 
 def check(listeners: Iterable[tuple[str, str, int]]) -> None:
-    """Raise SettingsError with one fault for each place (setting, host, port) where nobody could listen now."""
+    """Raise SettingsError with one fault for each address (setting, host, port) that is taken."""
     faults: list[str] = []
     seen: dict[int, str] = {}
     for setting, host, port in listeners:
@@ -46,7 +46,7 @@ def _fault(host: str, port: int) -> str | None:
 
 
 def _by_whom(port: int) -> str:
-    """Return ` by NAME, pid N` of the process that listens there; empty if this user may not know it."""
+    """Return ` by NAME, pid N` of the process that listens there; empty if this user may not see it."""
     if psutil is None:
         return ""
     try:
@@ -60,7 +60,7 @@ def _by_whom(port: int) -> str:
 
 
 def accepts(host: str, port: int) -> bool:
-    """Whether somebody accepts connections there."""
+    """Return whether a program accepts connections there."""
     try:
         socket.create_connection((host.strip("[]"), port), timeout=1).close()
     except OSError:

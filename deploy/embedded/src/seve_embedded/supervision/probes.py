@@ -1,6 +1,6 @@
-"""Whether a part does its work: services by `/health/live`, NATS by its own health check, PostgreSQL by a query.
+"""Checks whether a part works: services by `/health/live`, NATS by its own health check, PostgreSQL by a query.
 
-Each part is asked once, within PATIENCE; restarts nothing. A part that accepts connections and answers none is frozen.
+Asks each part once, within PATIENCE; restarts nothing. A part that accepts connections and does not answer is frozen.
 """
 
 import http.client
@@ -23,17 +23,17 @@ PATIENCE: Final = 2
 """Seconds; also the least that libpq waits for a connection."""
 
 HEALTHZ: Final = "$SYS.REQ.SERVER.PING.HEALTHZ"
-"""Answered from the system account: also whether each stream can be written to, which no publisher is told."""
+"""The system account's health check, which also says whether each stream can be written to; publishers are not told."""
 
 SILENT: Final = PartFault(f"does not answer within {PATIENCE} s")
 NOT_LISTENING: Final = PartFault("does not listen", START_PATIENCE)
 
 _FILE: Final = re.compile(r"write error: write .*: ")
-"""What NATS says of a file that it could not write; its path leaves no room in a line for the reason."""
+"""NATS' error for a file that it could not write; the path would leave no room in the line for the reason."""
 
 
 def probe(plan: Plan, program: Program) -> PartFault | None:
-    """Return the fault of a program of `plan`; None if it is well, or cannot be asked."""
+    """Return the fault of a program of `plan`; None if it is healthy, or cannot be asked."""
     if program.name == "nats":
         return nats(plan.addresses.health)
     if program.name == "postgres":
@@ -57,7 +57,9 @@ def service(port: int) -> PartFault | None:
 
 
 def nats(login: Mapping[str, str]) -> PartFault | None:
-    """Ask the NATS server of `login` for its health. A stream that failed to write once is ill until a restart."""
+    """Ask the NATS server of `login` for its health. A stream that once failed to write stays unhealthy until a
+    restart.
+    """
     try:
         health = _healthz(login)
     except ConnectionRefusedError:
@@ -72,7 +74,7 @@ def nats(login: Mapping[str, str]) -> PartFault | None:
 
 
 def postgres(url: str) -> PartFault | None:
-    """Ask the database to answer a query. A refusal in words of its own shows that it works."""
+    """Have the database answer a query. A refusal with a reason shows that it works."""
     if not _listens(url):
         return NOT_LISTENING
     options = f"-c statement_timeout={PATIENCE}s"
@@ -104,7 +106,9 @@ def _secured(plain: socket.socket, login: Mapping[str, str]) -> socket.socket:
 
 
 def _healthz(login: Mapping[str, str]) -> dict[str, Any]:
-    """Return the server's answer. Speaks NATS over a bare socket: nats-py leaves one open where a server is frozen."""
+    """Return the server's answer. Speaks NATS over a bare socket: nats-py leaves a socket open if the server is
+    frozen.
+    """
     parts, inbox = urlsplit(login["NATS_URL"]), f"{login['NATS_INBOX_PREFIX']}.1"
     words = {"user": login["NATS_USER"], "pass": login["NATS_PASSWORD"], "verbose": False}
     plain = socket.create_connection((str(parts.hostname), parts.port or 0), timeout=PATIENCE)

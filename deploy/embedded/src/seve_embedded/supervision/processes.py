@@ -1,5 +1,5 @@
-"""Finds the stack's processes by pid and start, as each recorded them. Never by name, so that a neighbour's server
-is never hit, and never by pid alone, so that neither is whoever got the number later.
+"""Finds the stack's processes by the pid and start that each recorded: never by name, which would hit a neighbour's
+server, and never by pid alone, which may belong to another process by now.
 """
 
 import os
@@ -15,7 +15,7 @@ from seve_embedded.state import FRESH_SUFFIX, write_private
 
 
 class ProcessRecord(NamedTuple):
-    """A process as it wrote itself down."""
+    """A process as it recorded itself."""
 
     name: str
     pid: int
@@ -23,7 +23,7 @@ class ProcessRecord(NamedTuple):
 
     @property
     def alive(self) -> bool:
-        """Whether that very process still runs; a zombie does not."""
+        """Whether that same process still runs; a zombie does not."""
         try:
             return start_of(self.pid) == self.start and psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
@@ -31,9 +31,9 @@ class ProcessRecord(NamedTuple):
 
 
 def start_of(pid: int) -> str:
-    """Return what distinguishes a process from a later one with its number. Raises NoSuchProcess.
+    """Return a value that distinguishes a process from a later one with its pid. Raises NoSuchProcess.
 
-    On Linux the clock tick of its start and the boot it belongs to, which no change of the clock moves.
+    On Linux: the clock tick of its start and the boot id, which do not depend on the wall clock.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -46,12 +46,12 @@ def start_of(pid: int) -> str:
 
 
 def record(pids: Path, name: str, pid: int) -> None:
-    """Write a process down."""
+    """Record a process."""
     write_private(pids / name, f"{pid} {start_of(pid)}\n")
 
 
 def recorded(pids: Path) -> list[ProcessRecord]:
-    """Everything written down, alive or not."""
+    """Return all recorded processes, alive or not."""
     if not pids.is_dir():
         return []
     found = []
@@ -65,12 +65,12 @@ def recorded(pids: Path) -> list[ProcessRecord]:
 
 
 def alive(pids: Path) -> list[ProcessRecord]:
-    """Return the processes that still run."""
+    """Return the recorded processes that still run."""
     return [process for process in recorded(pids) if process.alive]
 
 
 def send(process: ProcessRecord, number: signal.Signals) -> None:
-    """Signal a process, if it is still that one."""
+    """Signal a process, if it is still the recorded one."""
     if process.alive:
         try:
             os.kill(process.pid, number)
@@ -79,7 +79,7 @@ def send(process: ProcessRecord, number: signal.Signals) -> None:
 
 
 def wait_gone(processes: Iterable[ProcessRecord], seconds: float) -> list[ProcessRecord]:
-    """Wait until all are gone, at most `seconds`; return those that are not."""
+    """Wait at most `seconds` until all have ended; return those that have not."""
     deadline = time.monotonic() + seconds
     left = [process for process in processes if process.alive]
     while left and time.monotonic() < deadline:

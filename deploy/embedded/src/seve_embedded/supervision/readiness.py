@@ -1,4 +1,4 @@
-"""Whether a service answers that it is ready, and what it waits for where it is not. Asks one port; judges nothing."""
+"""Asks a service whether it is ready, and if not, what it waits for. Asks one port; judges nothing."""
 
 import http.client
 import json
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Readiness(NamedTuple):
-    """A service's answer; `waiting` has its reasons by condition, or why there is no answer under `admin port`."""
+    """A service's answer; `waiting` has its reasons by condition, or under `admin port` why there is no answer."""
 
     ready: bool
     waiting: dict[str, str]

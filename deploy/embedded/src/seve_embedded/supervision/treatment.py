@@ -1,7 +1,7 @@
-"""Decides when a part that runs and does not work is restarted. Pure: gets the findings and the time.
+"""Decides when a part that runs and does not work is restarted. Pure: takes the findings and the time.
 
-A fault has to last before a restart, restarts that do not help come ever more rarely, and none is tried while the disk
-is full, since it would not help. Refuses to judge a part that does not run: the supervisor starts that by itself.
+A fault has to last before a restart; restarts that do not help become rarer; while the disk is full there are none,
+since they would not help. Refuses to judge a part that does not run: the supervisor restarts that itself.
 """
 
 from math import inf
@@ -11,21 +11,21 @@ PATIENCE: Final = 20.0
 """Seconds that a fault must last."""
 
 START_PATIENCE: Final = 300.0
-"""Seconds that a part may run without listening: a server reads its files first."""
+"""Seconds that a part may run without listening: a server first reads its files."""
 
 NO_CURE: Final = inf
 """The patience with a fault that a restart cannot mend, such as a server with too many clients."""
 
 FIRST_INTERVAL: Final = 30.0
 LONGEST_INTERVAL: Final = 600.0
-"""Seconds from one restart to the next one, doubled each time."""
+"""Seconds between two restarts, doubled each time."""
 
 WELL_AGAIN: Final = 300.0
-"""Seconds without a fault after which the intervals begin anew."""
+"""Seconds without a fault after which the interval is reset."""
 
 
 class PartFault(NamedTuple):
-    """A fault of a part, in one line, and the seconds to wait for its end."""
+    """A fault of a part, in one line, and how many seconds it may last."""
 
     reason: str
     patience: float = PATIENCE
@@ -43,7 +43,7 @@ class Patient:
     def observe(self, fault: PartFault | None, now: float, *, disk_full: bool = False) -> bool:
         """Return whether to restart the part, given its fault at `now` (seconds, monotonic).
 
-        Space that comes back after a full disk ends the wait between two restarts.
+        When a full disk has space again, the next restart need not wait.
         """
         if fault is None:
             self._well(now)

@@ -1,7 +1,7 @@
-"""The program that restarts what runs and does not work, and warns of a disk that fills up. `treatment` decides when.
+"""The program that restarts parts that run and do not work, and warns when the disk fills up. `treatment` decides when.
 
-It ends a part, by the number under which that wrote itself down, with all its children; the supervisor starts it again.
-Refuses to start anything, and to touch what is not of this stack.
+It ends a part, by its recorded process, with all its children; the supervisor restarts it. Refuses to start anything,
+and to touch processes of others.
 """
 
 import os
@@ -30,14 +30,14 @@ INTERVAL: Final = 3.0
 """Seconds between two rounds."""
 
 STOP_SECONDS: Final = 3.0
-"""Seconds that a part may take to stop before it is killed; a frozen one cannot stop."""
+"""Seconds that a part may take to stop before it is killed: a frozen one cannot stop."""
 
 WARN_AGAIN: Final = 3600.0
 """Seconds between two warnings of the same kind."""
 
 
 class Watchdog:
-    """The patients of one stack, over all rounds."""
+    """The parts of one stack under observation, over all rounds."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -46,7 +46,7 @@ class Watchdog:
         self._warned_at: dict[str, float] = {}
 
     def round(self, plan: Plan) -> None:
-        """Ask every part that runs, and restart what needs it."""
+        """Check every running part, and restart those that need it."""
         room = room_at(self._state.data, self._state.postgres_data)
         self._warn(room, plan.stream_bytes)
         alive = {process.name: process for process in processes.alive(self._state.pids)}
@@ -61,7 +61,7 @@ class Watchdog:
                 end(alive[program.name], program)
 
     def _tell(self, name: str, reason: str) -> None:
-        """Log what changed; a part that starts does not listen at first, which is not worth a line."""
+        """Log changes; that a part does not listen while it starts is not logged."""
         if reason != self._reasons.get(name, ""):
             self._reasons[name] = reason
             if reason:
@@ -80,9 +80,9 @@ class Watchdog:
 
 
 def end(process: processes.ProcessRecord, program: Program) -> None:
-    """Stop a part with all its children, by force after STOP_SECONDS.
+    """Stop a part with all its children, by SIGKILL after STOP_SECONDS.
 
-    A database whose children are frozen would leave them, and its memory, behind.
+    A database with frozen children would leave them, and its shared memory, behind.
     """
     try:
         children = psutil.Process(process.pid).children(recursive=True)
@@ -95,7 +95,7 @@ def end(process: processes.ProcessRecord, program: Program) -> None:
 
 
 def main() -> None:
-    """Watch until SIGTERM, which ends it at once: it holds nothing."""
+    """Watch until SIGTERM, which ends it at once: it has no state to save."""
     logs.configure(WATCHDOG, "info", "json")
     state = State(os.environ[STATE_VARIABLE])
     watchdog = Watchdog(state)

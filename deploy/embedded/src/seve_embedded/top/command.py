@@ -11,11 +11,11 @@ from seve_embedded.top.terminal import ENTER, LEAVE, drawn
 
 EVERY: Final = 1.0
 WIDTH: Final = 160
-"""Columns where nobody has a terminal."""
+"""Columns without a terminal."""
 
 
 def top(sources: Sources, mode: str, *, live: bool) -> None:
-    """Show the screen: `live`, again and again until interrupted; else once, as plain text."""
+    """Show the screen: with `live`, each second until interrupted; else once, as plain text."""
     try:
         asyncio.run(_live(sources, mode) if live else _once(sources, mode))
     except KeyboardInterrupt:

@@ -33,7 +33,7 @@ class ClientFigures(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was asked at one moment, `at` in seconds. What did not answer is missing, and told in `silent`.
+    """All answers of one moment, `at` in seconds. A part that did not answer is missing, and named in `silent`.
 
     `services` are scrapes by the service's kind (`ingest`, `writer`, `broadcaster`); `modules` counts envelopes by
     module in the newest messages of the journal; `dead` counts dead letters by subject; `errors` are program and text.
@@ -52,7 +52,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(text: str) -> Samples:
-    """Read an exposition of metrics; a line that is none is passed over."""
+    """Read an exposition of metrics; skip lines that are none."""
     samples: Samples = {}
     for line in text.splitlines():
         name, _, value = line.rpartition(" ")
@@ -75,7 +75,7 @@ def total(scrapes: Iterable[Samples], name: str, *labels: str) -> float:
 
 
 def largest(scrapes: Iterable[Samples], name: str) -> float:
-    """The largest value of a metric that every process tells of the same thing; 0 without any."""
+    """Return the largest value of a metric that every process reports of the same thing; 0 without any."""
     return max((scrape.get(name, 0.0) for scrape in scrapes), default=0.0)
 
 
@@ -85,9 +85,10 @@ def rate(before: float, now: float, seconds: float) -> float:
 
 
 def quantile(before: Iterable[Samples], now: Iterable[Samples], name: str, share: float) -> float | None:
-    """The least bound of a histogram below which a share of what came between two looks lies; None if nothing came.
+    """Return the least bound of a histogram below which a share of the values between two looks lies; None if there
+    were none.
 
-    `inf` stands for more than the largest bound.
+    `inf` means more than the largest bound.
     """
     earlier = _buckets(before).get(name, {})
     risen = {bound: max(0.0, count - earlier.get(bound, 0.0)) for bound, count in _buckets(now).get(name, {}).items()}
@@ -98,7 +99,7 @@ def quantile(before: Iterable[Samples], now: Iterable[Samples], name: str, share
 
 
 def _buckets(scrapes: Iterable[Samples]) -> dict[str, dict[float, float]]:
-    """Cumulative counts by bound, of every histogram, summed over scrapes."""
+    """Return cumulative counts by bound, summed over all scrapes."""
     found: dict[str, dict[float, float]] = {}
     for scrape in scrapes:
         for sample, value in scrape.items():
@@ -111,7 +112,7 @@ def _buckets(scrapes: Iterable[Samples]) -> dict[str, dict[float, float]]:
 
 
 def shares(modules: Mapping[str, int], most: int) -> list[tuple[str, float]]:
-    """The modules with the most envelopes, and their share of all."""
+    """Return the modules with the most envelopes, and their shares."""
     whole = sum(modules.values())
     ordered = sorted(modules.items(), key=lambda pair: (-pair[1], pair[0]))
     return [(name, count / whole) for name, count in ordered[:most]]

@@ -1,4 +1,4 @@
-"""Two looks at the stack as the lines of one screen. Pure: knows neither terminal nor clock."""
+"""Renders two looks at the stack as the lines of one screen. Pure: knows neither terminal nor clock."""
 
 from typing import Final
 
@@ -9,13 +9,13 @@ from seve_embedded.top import figures
 from seve_embedded.top.figures import Look, Samples, rate
 
 SHOWN: Final = 5
-"""Clients, modules, reasons and errors that are listed."""
+"""How many clients, modules, reasons and errors are listed."""
 
 STORED: Final = ('outcome="inserted"', 'outcome="updated"', 'outcome="replaced"', 'outcome="ignored"')
 REFUSED: Final = ('outcome="deadletter"', 'outcome="suppressed"')
 HEADS: Final = ["hop", "per second", "what", "since start", "waits", "age"]
 FORETELL: Final = 0.5
-"""How full a stream has to be before it is told when it will be: one second says nothing of a day."""
+"""How full a stream has to be before the time until it is full is shown: one second predicts no day."""
 
 
 def lines(before: Look, now: Look, mode: str, *, width: int, height: int | None = None) -> list[str]:
@@ -93,7 +93,7 @@ def _of(look: Look, service: str) -> list[Samples]:
 
 
 def _behind(now: Look, screens: list[Samples]) -> float:
-    """Messages of the journal that the slowest broadcaster has not taken in."""
+    """Return how many messages of the journal the slowest broadcaster has not received."""
     last = next((stream.last for stream in now.streams if stream.name == "TELEMETRY"), 0)
     heads = [one.get("seve_broadcaster_head_sequence", 0.0) for one in screens]
     return max(0.0, last - min(heads)) if heads else 0.0

@@ -1,6 +1,6 @@
-"""Asks the parts of a stack what `top` shows: admin ports, NATS, the end of the journal. Changes nothing.
+"""Asks the parts of a stack for the figures of `top`: admin ports, NATS, the end of the journal. Changes nothing.
 
-Each part is asked by itself and waited for two seconds at most: one that does not answer is told, the rest is shown.
+Asks each part separately, for at most two seconds: one that does not answer is named, the rest is shown.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from seve_embedded.top.figures import ClientFigures, Look, Samples, Stream, pars
 
 PATIENCE: Final = 2.0
 NEWEST: Final = 64
-"""Messages of the journal's end whose modules are counted: a sample, of 16,384 envelopes at most."""
+"""How many of the journal's newest messages are counted by module: a sample, at most 16,384 envelopes."""
 
 
 class Listener(NamedTuple):
-    """Where a service answers: its kind (`ingest`, `writer`, `broadcaster`), its name, host and port."""
+    """The admin port of a service: its kind (`ingest`, `writer`, `broadcaster`), its name, host and port."""
 
     kind: str
     name: str
@@ -59,7 +59,7 @@ class Sources:
         self._client: DirectClient | None = None
 
     async def look(self) -> Look:
-        """Ask everything once."""
+        """Ask every part once."""
         silent: dict[str, str] = {}
         listeners = self._listeners()
         scrapes = await asyncio.gather(
@@ -85,7 +85,7 @@ class Sources:
         return await self._ask_nats(asked)
 
     async def close(self) -> None:
-        """Let go of NATS."""
+        """Close the connection to NATS."""
         self._client = None
         await self._open.aclose()
 
@@ -121,7 +121,7 @@ def _stream(name: str, info: StreamInfo) -> Stream | None:
 
 
 async def _modules(client: DirectClient, info: StreamInfo) -> dict[str, int]:
-    """Count envelopes by module in the newest messages of the journal; one that is none of ours counts nothing."""
+    """Count envelopes by module in the newest messages of the journal; skip messages without envelopes."""
     counted: dict[str, int] = {}
     if info.state is None or not info.state.messages:
         return counted
@@ -137,7 +137,7 @@ async def _modules(client: DirectClient, info: StreamInfo) -> dict[str, int]:
 
 
 def _get(listener: Listener, path: str, silent: dict[str, str]) -> str:
-    """Return what an admin port answers; nothing, and why in `silent`, where it does not."""
+    """Return the answer of an admin port; if there is none, return nothing and note the reason in `silent`."""
     connection = http.client.HTTPConnection(listener.host, listener.port, timeout=PATIENCE)
     try:
         connection.request("GET", path)

@@ -1,16 +1,16 @@
-"""The terminal's words that `top` uses. Plain ANSI; pure, standard library only, for both modes."""
+"""The terminal's control sequences that `top` uses. Plain ANSI; pure, standard library only, for both modes."""
 
 from collections.abc import Sequence
 from typing import Final
 
 ENTER: Final = "\x1b[?1049h\x1b[?25l"
-"""To the terminal's other screen, without a cursor."""
+"""Switches to the terminal's alternate screen, without a cursor."""
 
 LEAVE: Final = "\x1b[?25h\x1b[?1049l"
-"""Back to what was there before."""
+"""Switches back to the screen before."""
 
 
 def drawn(lines: Sequence[str]) -> str:
-    """Lines drawn over those before: each is cleared behind its end, and what is below them."""
+    """Return the text that draws lines over the previous ones: clears the rest of each line, and all below."""
     body = "\r\n".join(f"{line}\x1b[K" for line in lines)
     return f"\x1b[H{body}\x1b[J"

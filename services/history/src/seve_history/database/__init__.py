@@ -1,1 +1,1 @@
-"""PostgreSQL, read only: connections, snapshots, and what is asked in them."""
+"""PostgreSQL, read only: connections, consistent reads, and their queries."""

@@ -1,9 +1,9 @@
-"""One snapshot of the database, and the journal position up to which it has every message. Everything that is read in
-it leaves out what lies behind that position, so that a client that subscribes from there gets each sample once.
+"""Reads one snapshot of the database, up to the journal position to which it has every message. Samples behind that
+position are left out, so that a client that subscribes from there gets each sample once.
 
-The position is the end of what is in the ledger without a hole, beginning at the writers' acknowledgement floor.
-Writers that share the journal commit out of order: rows of messages behind the first hole are there already. They are
-told by the position that each row carries (`measurements.position`).
+The position is the last one before the first hole in the ledger, counted from the writers' acknowledgement floor.
+Writers that share the journal commit out of order, so rows of messages behind the first hole exist already. The
+position of each row (`measurements.position`) identifies them.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -28,7 +28,7 @@ Series = tuple[str, str]
 
 
 class ConsistentRead:
-    """What is asked in one transaction. `position` is up to where it has every message."""
+    """The queries of one transaction. `position` is the position up to which it has every message."""
 
     def __init__(self, connection: Connection, position: Position, number: int | None, rollup: Rollup) -> None:
         self.position = position
@@ -45,7 +45,7 @@ class ConsistentRead:
         return await self._rows(sql.SERIES, module=module, most=most)
 
     async def is_only_hourly(self, module: str, series: Series, start: int, end: int) -> bool:
-        """Tell whether a part of [`start`, `end`) is left in the hourly aggregate only."""
+        """Return whether a part of [`start`, `end`) is left in the hourly aggregate only."""
         kept_from = self._rollup.kept_from
         if kept_from is None or start >= to_micros(kept_from):
             return False
@@ -90,11 +90,11 @@ class ConsistentRead:
         return 0 if found is None else to_micros(found)
 
     async def states(self, module: str) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows of each table of states, by what they are; they may be newer than the position."""
+        """Return the rows of each table of states, by kind; they may be newer than the position."""
         return {name: [row for (row,) in await self._rows(query, module=module)] for name, query in sql.STATES.items()}
 
     async def _hours(self, module: str, series: Series) -> dict[str, Any]:
-        """Return up to where the hourly aggregate serves, and which of its hours do not."""
+        """Return the end of the usable part of the hourly aggregate, and its hours that cannot be used."""
         rollup = self._rollup
         late: list[datetime] = []
         if rollup.late:

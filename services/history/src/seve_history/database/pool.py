@@ -1,7 +1,7 @@
-"""A few connections to PostgreSQL, opened when needed, each for one question at a time.
+"""A pool of a few connections to PostgreSQL, opened when needed, each for one question at a time.
 
 Questions that wait for one: bound `waiting`; overflow rule: refuse with 503; gauge: `seve_history_waiting_requests`. A
-connection that is not idle after its question is closed, and so are those that nobody uses: the server may be gone.
+connection that is not idle after its question is closed, and so are unused ones: the server may be gone.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class Pool:
             self._turns.release()
 
     async def close(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the unused connections."""
         while self._free:
             await self._free.pop().close()
 

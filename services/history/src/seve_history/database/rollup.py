@@ -1,14 +1,14 @@
-"""How far the hourly aggregate goes. Pure."""
+"""The state of the hourly aggregate. Pure."""
 
 from datetime import datetime
 from typing import NamedTuple
 
 
 class Rollup(NamedTuple):
-    """Of each hour before `horizon`, `measurements_hourly` has every sample up to `position`; None: of no hour.
+    """For each hour before `horizon`, `measurements_hourly` has every sample up to `position`; None: for no hour.
 
-    `late` tells that there are samples behind that position in such hours: these hours are read from the samples. Of
-    hours before `kept_from` samples were deleted.
+    With `late`, some of these hours have samples behind that position, and are read from the samples. Samples of hours
+    before `kept_from` were deleted.
     """
 
     position: int = 0

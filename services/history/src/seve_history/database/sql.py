@@ -1,11 +1,11 @@
-"""The questions in SQL. Pure. What is read of `measurements` is restricted to a position by `SETTLED`."""
+"""The queries in SQL. Pure. `SETTLED` restricts rows of `measurements` to a position."""
 
 from typing import Final
 
 from seve_schema.settled import SETTLED
 
 LIMITS: Final = "SELECT set_config('statement_timeout', %s, true), set_config('enable_seqscan', 'off', true)"
-"""Everything has an index; statistics that are of yesterday do not speak for another way."""
+"""Every query has an index; outdated statistics must not make the planner choose another way."""
 
 LAYOUT: Final = """
 SELECT position, horizon, kept_from, relkind = 'r', date_trunc('hour', now() - interval '3 hours', 'UTC')
@@ -16,7 +16,7 @@ FROM rollup, pg_class WHERE pg_class.oid = to_regclass('measurements_hourly')
 RECENT: Final = """
 SELECT date_trunc('hour', min(earliest), 'UTC') FROM ledger WHERE committed_at > now() - interval '2 hours'
 """
-"""With TimescaleDB: what was stored since may not be in the hourly aggregate yet, which a policy refreshes every 30
+"""With TimescaleDB: samples stored since then may be missing in the hourly aggregate, which a policy refreshes every 30
 minutes.
 """
 
@@ -41,7 +41,7 @@ WITH RECURSIVE one AS (
 )
 SELECT sensor_type, hardware_id FROM one LIMIT %(most)s
 """
-"""Each series by one step in the index, however many samples it has."""
+"""Finds each series by one step in the index, however many samples it has."""
 
 RAW: Final = f"""
 SELECT floor(extract(epoch FROM time) * 1000)::bigint, value FROM measurements
@@ -65,7 +65,7 @@ WITH late AS MATERIALIZED (
 )
 SELECT DISTINCT date_trunc('hour', time, 'UTC') FROM late WHERE {_OF_SERIES}
 """  # noqa: S608  (as above)
-"""The hours of a series that the hourly aggregate does not have as they are."""
+"""The hours of a series that are not, or not correctly, in the hourly aggregate."""
 
 _HOURS: Final = f"{_OF_SERIES} AND hour < %(horizon)s AND hour <> ALL (%(late)s::timestamptz[])"
 _UNAGGREGATED: Final = f"""
@@ -89,14 +89,14 @@ SELECT (extract(epoch FROM bucket) * 1000)::bigint, min, max, total / count, cou
     ) AS parts GROUP BY bucket
 ) AS made WHERE count > 0 ORDER BY 1
 """  # noqa: S608  (as above)
-"""Buckets of whole hours: those that are over from the hourly aggregate, the others from the samples."""
+"""Buckets of whole hours: complete hours from the hourly aggregate, others from the samples."""
 
 ONLY_HOURLY: Final = f"""
 SELECT EXISTS (
     SELECT FROM measurements_hourly WHERE {_OF_SERIES} AND hour >= %(start)s AND hour < least(%(end)s, %(kept_from)s)
 )
 """  # noqa: S608  (as above)
-"""Whether the samples of a part of the range are gone, and their aggregate is not."""
+"""Whether samples of a part of the range were deleted, while their aggregate remains."""
 
 FIRST: Final = f"SELECT min(time) FROM measurements WHERE {_OF_SERIES} AND {SETTLED}"  # noqa: S608  (as above)
 LAST: Final = f"SELECT max(time) FROM measurements WHERE {_OF_SERIES} AND {SETTLED}"  # noqa: S608  (as above)

@@ -1,4 +1,4 @@
-"""Checks that this service knows the database's tables. Changes nothing."""
+"""Checks that this service knows the database's schema. Changes nothing."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from seve_history.database.pool import Connection
 from seve_history.errors import SchemaError
 
 EXPECTED: Final = 4
-"""The number of the newest migration whose tables are read here; migrations stay compatible with the version before."""
+"""The newest migration whose tables this service reads; migrations stay compatible with the version before."""
 
 _VERSION: Final = "SELECT max(split_part(migration_id, '.', 1)::int) FROM schema_migrations"
 

@@ -1,1 +1,1 @@
-"""What a question asks for, and what of it is granted. Reads nothing."""
+"""The form of an answer: its bounds and its buckets. Reads nothing."""

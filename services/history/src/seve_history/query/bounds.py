@@ -1,4 +1,4 @@
-"""Which questions are answered, and with how many points. Pure."""
+"""Decides which questions are answered, and with how many points. Pure."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ LINES: Final = 1000
 
 
 def check_text(asked: msgspec.Struct) -> None:
-    """Raise Refused for text that no table can hold, so that nothing is found by it."""
+    """Raise Refused for text that no table can contain: it would find nothing."""
     if any(isinstance(value, str) and "\0" in value for value in msgspec.structs.astuple(asked)):
         raise Refused(400, "a NUL byte is in no name and in no line")
 

@@ -1,7 +1,7 @@
-"""How wide the buckets of an answer are, and where they begin. Pure.
+"""Decides how wide the buckets of an answer are, and where they begin. Pure.
 
-Widths are round, and each divides the day or is whole days, so that buckets begin where people expect: at full
-minutes, hours, midnights (UTC) and Mondays.
+Each width divides a day or is a multiple of days, so that buckets begin where people expect: at full minutes, hours,
+midnights (UTC) and Mondays.
 """
 
 from typing import Final, NamedTuple
@@ -34,7 +34,7 @@ class Buckets(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many they are."""
+        """The number of buckets."""
         return (self.end - self.start) // (self.width * MICROS)
 
 
