@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 
 import jsonschema
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from seve_broadcaster.protocol import history_query
 from seve_broadcaster.protocol.requests import KEYS
 from support.clients import device
@@ -120,6 +122,53 @@ def test_answers_are_as_the_document_says(stack, module):
 def test_refusals_are_as_the_document_says(stack, path, question, expected):
     """Whatever is asked; nothing is a fault of the server's."""
     assert ask(stack, path, question)[0] == expected
+
+
+NUMBERS = st.integers().map(str) | st.sampled_from(["", "1.5", "1e3", "+1", "-0", "\u0661", " 1", "0x10", "1" * 200])
+MOMENTS = st.sampled_from(
+    [
+        "0",
+        "1h",
+        "365d",
+        "-1h",
+        "1e400d",
+        "99999999999d",
+        "nan",
+        "inf",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-23:59",
+    ]
+) | st.datetimes(timezones=st.timezones()).map(lambda time: time.isoformat())
+WORDS = st.text(max_size=300) | st.binary(max_size=40) | st.sampled_from(["co2", "", "%", "\\", "' OR 1=1 --", "*"])
+
+
+def said_of(parameter):
+    """Values of a parameter, as its schema has them or otherwise."""
+    if parameter["schema"]["type"] == "integer":
+        return NUMBERS | st.integers(1, parameter["schema"].get("maximum", 10_000)).map(str)
+    return MOMENTS | WORDS if parameter["name"] in ("from", "to") else WORDS
+
+
+def questions(path):
+    """Questions: each parameter by itself or twice, or none, and sometimes one that nobody knows."""
+    known = [st.tuples(st.just(name), said_of(one)) for name, one in parameters(path).items()]
+    return st.lists(st.one_of(*known, st.tuples(st.text(max_size=8), WORDS)), max_size=5)
+
+
+@pytest.mark.parametrize("path", ["/api/history", "/api/logs"])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_asked_is_answered_as_the_document_says(stack, module, path, data):
+    """Of a module that is there or of any other: no status but those, no body but theirs."""
+    named = data.draw(st.sampled_from([[("module", module)], []]))
+    status, _ = ask(stack, path, named + data.draw(questions(path)))
+    assert status in (200, 400)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.text(min_size=1, max_size=300) | st.binary(min_size=1, max_size=40))
+def test_whatever_module_is_asked_for_is_answered_as_the_document_says(stack, name):
+    assert ask(stack, "/api/modules/{module}", module=name)[0] in (400, 404)
 
 
 def test_a_module_of_which_nothing_is_known_is_not_found(stack):

@@ -244,3 +244,27 @@ async def test_an_open_answer_ends_where_the_database_does(service):
     assert await values() == [1]
     assert await values(open=True) == [1, 2, 3]
     assert await values(open=True, points=2) == [3]
+
+
+async def test_an_answer_of_logs_is_bounded(service):
+    """However long the lines are: what is left out is told as `more`."""
+    for at in range(7):
+        service.query(
+            "INSERT INTO device_logs (module_id, position, time, level, message, updated_at)"
+            " VALUES ('croissance', ARRAY[1, %s, 0], to_timestamp(%s), 'info', repeat('x', 250000), now())",
+            *(at, BASE // SECOND + at),
+        )
+    told = await service.logs()
+    assert (len(told["lines"]), told["more"]) == (4, True)
+    assert told["lines"][0]["time"].endswith("06.000000Z")
+    assert (await service.logs(start=BASE + 3 * SECOND))["more"] is False
+
+
+async def test_an_answer_that_nats_does_not_take_is_refused(service):
+    """Whoever asked is told at once."""
+    service.query(
+        "INSERT INTO sensor_status (module_id, sensor_type, status, updated_at)"
+        " SELECT 'croissance', 'sensor-' || i, repeat('x', 10000), now() FROM generate_series(1, 1000) AS i"
+    )
+    with pytest.raises(Refusal, match="400: the answer has more than"):
+        await service.module()

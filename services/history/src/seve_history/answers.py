@@ -93,15 +93,16 @@ async def of_logs(opened: ConsistentRead, asked: LogsRequest) -> Answer:
     found = await opened.logs(
         asked.module, asked.start, asked.end, level=asked.level, text=asked.text, most=asked.most + 1
     )
+    shown = found[: asked.most]
     body = {
         "module": asked.module,
         "from": format_time(asked.start),
         "to": format_time(asked.end),
         "lines": [
             {"time": format_time(to_micros(time)), "level": level, "message": message}
-            for time, level, message in found[: asked.most]
+            for time, level, message, _ in shown
         ],
-        "more": len(found) > asked.most,
+        "more": bool(found) and found[0][3] > len(shown),
     }
     return opened.position, _encode(body)
 

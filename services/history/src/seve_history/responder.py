@@ -45,6 +45,9 @@ DATABASE: Final = "database"
 LOOK_SECONDS: Final = 5.0
 """Seconds between two checks whether the database answers."""
 
+HEADER_BYTES: Final = 1024
+"""Room for the headers of an answer, which count as payload."""
+
 T = TypeVar("T", SeriesRequest, ModuleRequest, LogsRequest)
 
 
@@ -110,6 +113,8 @@ class Responder:
         with metrics.ANSWER_SECONDS.labels(of).time():
             try:
                 position, body = await self._read(decode(message.data), answer)
+                if len(body) > (most := self._client.max_payload - HEADER_BYTES):
+                    raise Refused(400, f"the answer has more than {most} bytes, too many for NATS: ask for less")
             except Exception as error:  # whatever it is, whoever asked is told
                 refused = _refusal(error)
                 metrics.REQUESTS.labels(of, refused.status).inc()

@@ -23,6 +23,9 @@ from seve_history.query.buckets import HOUR, ORIGIN, Buckets
 _EVERY_POSITION: Final = (1 << 63) - 1
 _ALWAYS: Final = {"start": datetime(1970, 1, 1, tzinfo=UTC), "end": datetime(9999, 1, 1, tzinfo=UTC)}
 
+LOG_BYTES: Final = 1 << 20
+"""Most bytes of text in an answer of logs. A line has 256 KiB at most, and JSON makes six bytes of some."""
+
 Series = tuple[str, str]
 """Sensor, and hardware or ""."""
 
@@ -80,9 +83,12 @@ class ConsistentRead:
 
     async def logs(
         self, module: str, start: int, end: int, *, level: str | None, text: str | None, most: int
-    ) -> list[tuple[datetime, str | None, str]]:
-        """Return the newest lines of a module's log, the newest first: time, level, text."""
-        return await self._rows(sql.LOGS, module=module, level=level, text=text, most=most, **_range(start, end))
+    ) -> list[tuple[datetime, str | None, str, int]]:
+        """Return the newest lines of a module's log, the newest first, as far as LOG_BYTES go: time, level, text, and
+        how many there are of `most`.
+        """
+        given = {"module": module, "level": level, "text": text, "most": most, "bytes": LOG_BYTES}
+        return await self._rows(sql.LOGS, **given, **_range(start, end))
 
     async def last(self, module: str, series: Series) -> int:
         """Return the time of the last sample of a series, in microseconds since 1970; 0 where it has none."""

@@ -116,9 +116,17 @@ STATES: Final = {
 }
 
 LOGS: Final = """
-SELECT time, level, message FROM device_logs
-WHERE module_id = %(module)s AND time >= %(start)s AND time < %(end)s
-    AND (%(level)s::text IS NULL OR lower(level) = lower(%(level)s::text))
-    AND (%(text)s::text IS NULL OR strpos(lower(message), lower(%(text)s::text)) > 0)
-ORDER BY time DESC, position DESC LIMIT %(most)s
+SELECT time, level, message, lines FROM (
+    SELECT time, position, level, message, count(*) OVER () AS lines,
+        sum(coalesce(octet_length(message), 0) + coalesce(octet_length(level), 0))
+            OVER (ORDER BY time DESC, position DESC ROWS UNBOUNDED PRECEDING) AS bytes
+    FROM (
+        SELECT time, position, level, message FROM device_logs
+        WHERE module_id = %(module)s AND time >= %(start)s AND time < %(end)s
+            AND (%(level)s::text IS NULL OR lower(level) = lower(%(level)s::text))
+            AND (%(text)s::text IS NULL OR strpos(lower(message), lower(%(text)s::text)) > 0)
+        ORDER BY time DESC, position DESC LIMIT %(most)s
+    ) AS newest
+) AS measured WHERE bytes <= %(bytes)s ORDER BY time DESC, position DESC
 """
+"""`lines` is how many there are of at most `most`; those beyond `bytes` are not read."""
