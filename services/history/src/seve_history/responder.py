@@ -113,8 +113,6 @@ class Responder:
         with metrics.ANSWER_SECONDS.labels(of).time():
             try:
                 position, body = await self._read(decode(message.data), answer)
-                if len(body) > (most := self._client.max_payload - HEADER_BYTES):
-                    raise Refused(400, f"the answer has more than {most} bytes, too many for NATS: ask for less")
             except Exception as error:  # whatever it is, whoever asked is told
                 refused = _refusal(error)
                 metrics.REQUESTS.labels(of, refused.status).inc()
@@ -132,7 +130,10 @@ class Responder:
                 self._pool.connection() as connection,
                 consistent_read(connection, asked.journal, floor, self._timeout) as opened,
             ):
-                return await answer(opened, asked)
+                position, body = await answer(opened, asked)
+        if len(body) > (most := self._client.max_payload - HEADER_BYTES):
+            raise Refused(400, f"the answer has more than {most} bytes, too many for NATS: ask for less")
+        return position, body
 
     async def _series(self, opened: ConsistentRead, asked: SeriesRequest) -> Answer:
         check(asked, self._bounds)
