@@ -3,8 +3,12 @@
 import csv
 import gzip
 import os
+import resource
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from seve_history.export import Progress, line
@@ -85,6 +89,92 @@ async def test_what_cannot_be_done_is_told(filled, folder):
     assert "'yesterday': expected a time such as" in wrong.stderr
     assert (folder / "there.csv").read_text() == "mine"
     assert [path.name for path in folder.iterdir()] == ["there.csv"]
+
+
+MANY = 20_000
+"""Samples that no pipe holds: an export of them waits until somebody reads."""
+
+
+@pytest.fixture
+def many(asker, laid_out):
+    """One module of many samples."""
+    asker.query(
+        "INSERT INTO measurements (module_id, sensor_type, hardware_id, time, value)"
+        " SELECT 'croissance', 'co2', '', to_timestamp(%s) + i * interval '1 second', i"
+        " FROM generate_series(1, %s) AS i",
+        *(BASE // SECOND, MANY),
+    )
+    return laid_out
+
+
+@contextmanager
+def exporting(url, *arguments, **options):
+    """An export that has begun to write to a pipe."""
+    environ = {"PATH": os.environ["PATH"], "DATABASE_URL": url}
+    command = [sys.executable, "-m", "seve_history", "export", *arguments]
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environ, **{**piped, **options}) as process:
+        if process.stdout is not None:
+            assert process.stdout.readline() == "time,module,sensor,hardware,value\n"
+        yield process
+
+
+async def test_rows_that_are_deleted_meanwhile_are_in_it(many, asker):
+    """It reads one moment, whatever writers and RETENTION do."""
+    with exporting(many) as process:
+        asker.query("DELETE FROM measurements WHERE value > 100")
+        asker.query("INSERT INTO measurements VALUES (now(), 'new', 'co2', '', 1)")
+        assert len(process.stdout.read().splitlines()) == MANY
+        assert process.stderr.read().startswith("20,000 rows, ")
+        assert process.wait(60) == 0
+
+
+async def test_a_reader_that_has_seen_enough_ends_it(many):
+    """As `head` does; nothing else is said."""
+    with exporting(many) as process:
+        process.stdout.close()
+        assert (process.wait(60), process.stderr.read()) == (1, "")
+
+
+async def test_ctrl_c_ends_it(many, folder):
+    """No traceback, and no file."""
+    with exporting(many) as process:
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert (process.wait(60), process.stderr.read()) == (130, "")
+
+
+async def test_a_database_that_goes_away_is_told(many, asker):
+    """What was written is a part, and says so by its exit code."""
+    with exporting(many) as process:
+        asker.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'seve-history export'"
+        )
+        process.stdout.read()
+        told = process.stderr.read()
+        assert process.wait(60) == 1
+    assert told.startswith("error: the database cannot be read (DATABASE_URL): ")
+    assert "Traceback" not in told
+
+
+def test_a_full_disk_is_told(many, folder):
+    """Of a file and of standard output; no file is left."""
+    told = []
+    full = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (MANY, MANY)), "stdout": None}
+    for name in ("all.csv", "all.csv.gz"):
+        with exporting(many, "--output", str(folder / name), **full) as process:
+            told.append((process.wait(60), process.stderr.read()))
+    with Path("/dev/full").open("w") as device, exporting(many, stdout=device) as process:
+        told.append((process.wait(60), process.stderr.read()))
+    assert [code for code, _ in told] == [1, 1, 1]
+    assert told[0][1] == f"error: {folder}/all.csv cannot be written: [Errno 27] File too large\n"
+    assert told[2][1] == "error: standard output cannot be written: [Errno 28] No space left on device\n"
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_range_that_is_none_is_refused(filled):
+    done = run(filled, "--from", "1h", "--to", "2h")
+    assert (done.returncode, done.stderr) == (2, "error: --from is not before --to\n")
 
 
 def test_progress_is_a_line():

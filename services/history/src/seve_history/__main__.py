@@ -51,20 +51,30 @@ def _parser() -> argparse.ArgumentParser:
 
 def _export(options: argparse.Namespace) -> int:
     settings = load_or_exit(ExportSettings)
+    if options.end <= options.start:
+        print("error: --from is not before --to", file=sys.stderr)
+        return 2
     try:
         with output(options.output) as file:
             done = export(settings.database_url, Wanted(options.module, options.start, options.end), file, _tell)
         end = "\n" if sys.stderr.isatty() else ""
         print(f"{end}{done.rows:,} rows, {done.size / 1e6:,.1f} MB, {done.seconds:,.1f} s", file=sys.stderr)
     except BrokenPipeError:  # whoever read it has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _deafen()
         return 1
     except SeveError as error:
         print(f"error: {error}", file=sys.stderr)
+        _deafen()
         return 1
     except KeyboardInterrupt:
+        _deafen()
         return 130
     return 0
+
+
+def _deafen() -> None:
+    """Send what the interpreter still holds for standard output nowhere: nobody reads it, or it cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(progress: Progress) -> None:

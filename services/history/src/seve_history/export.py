@@ -95,11 +95,16 @@ def _estimate(connection: Connection[Any], rows: sql.Composed) -> int:
 @contextmanager
 def output(path: str) -> Iterator[IO[bytes]]:
     """Open the output: `-` is standard output, a name that ends in `.gz` is compressed. A file gets its name only once
-    it is complete, and no file is overwritten. Raises ExportFailed.
+    it is complete, and no file is overwritten. Raises ExportFailed, and BrokenPipeError if the reader went away.
     """
     if path == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise ExportFailed(f"standard output cannot be written: {describe(error)}") from error
         return
     target = Path(path)
     if target.exists():
