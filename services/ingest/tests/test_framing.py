@@ -18,7 +18,7 @@ def arrivals(data, sizes, *, version5=False):
         data = data[size:]
     if data:
         others += framing.receive(data, arrived)
-    return arrived, others
+    return [Arrival(*arrival) for arrival in arrived], others
 
 
 MESSAGES = st.tuples(
@@ -106,14 +106,23 @@ def test_bytes_that_are_no_mqtt_are_a_protocol_fault(data):
         arrivals(data, [])
 
 
+@pytest.mark.parametrize("properties", [b"\x80", b"\x80\x80", b"\x05\x02"])
+def test_properties_longer_than_their_packet_are_a_protocol_fault(properties):
+    """Whatever follows in the same read."""
+    packet = bytes([0x30, 3 + len(properties)]) + b"\x00\x01a" + properties
+    for follower in (b"", b"\xd0\x00" * 10):
+        with pytest.raises(ProtocolFault):
+            arrivals(packet + follower, [], version5=True)
+
+
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_packets_or_a_fault(data, version5):
     """Nothing else happens."""
     try:
-        arrived, _ = arrivals(data, [], version5=version5)
+        arrived, others = arrivals(data, [], version5=version5)
     except ProtocolFault:
         return
-    assert all(isinstance(arrival, Arrival) for arrival in arrived)
+    assert 2 * len(arrived + others) <= len(data)
 
 
 def _varint(value):

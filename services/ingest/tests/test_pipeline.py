@@ -1,9 +1,12 @@
 """What becomes of a read, message by message, and of an ack: times, duplicates, dead letters, outcomes."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
+from seve_ingest import metrics
 from seve_ingest.deadletters.build import PER_SECOND, PER_SECOND_OF_MODULE
 from seve_ingest.mqtt.framing import DUP, Arrival, Cut
 from seve_ingest.normalise.normaliser import Normaliser
@@ -230,9 +233,13 @@ def test_an_exception_in_ingest_costs_one_message(fixture, monkeypatch):
 
         place = fixture.pipeline._normalise.place
 
-        def __call__(self, topic, payload, **options):
+        def plain(self, topic, payload, *options):
             if payload == b"bad":
                 raise ZeroDivisionError
+            return rules.plain(topic, payload, *options)
+
+        def __call__(self, topic, payload, **options):
+            self.plain(topic, payload, NOW, "null")
             return rules(topic, payload, **options)
 
     rules = fixture.pipeline._normalise
@@ -284,6 +291,37 @@ def test_any_read_ends_with_every_message_acknowledged(arrivals):
     assert all(mid in {each[2] for each in arrivals} for mid in mids)
     assert (fixture.pipeline.acks.waiting, fixture.pipeline.queues.envelopes) == (0, 0)
     assert sum(fixture.outcomes().values()) == len(arrivals)
+
+
+def became(arrivals, *, alone):
+    """What a pipeline made of one read: messages, outcomes and repairs, acknowledgements in their order."""
+    fixture = Fixture(max_inflight=10_000, max_bytes=1 << 30)
+    if alone:
+        fixture.memory.unanswered["another message's content"] = []
+    repairs = Counter(metrics.totals.repairs)
+    publishes = fixture.take(*arrivals)
+    sent = [(each.subject, each.data) for each in publishes]
+    mids = fixture.hold(publishes)
+    return sent, mids, fixture.outcomes(), +(Counter(metrics.totals.repairs) - repairs)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"a/x", b"b/dht22/y", b"a/system", b"a", b"$SYS/x", b"\xc3\xa9/x", b"a/\xff"]),
+            st.sampled_from([b"1", b"-2.50", b'{"value":3}', b'{"value":4,"time":"2025-11-30T18:59:59Z"}', b"", b"x"])
+            | st.sampled_from([b'{"value":5,"time":1764529140}', b'{"value":1,"unit":"V"}', b"1" * 200, b"{}", b"[1]"]),
+            st.integers(1, 65_535),
+            st.sampled_from([0x30, 0x31, 0x32, 0x33, 0x34, 0x3A]),
+        ),
+        max_size=20,
+        unique_by=lambda arrival: arrival[2],
+    )
+)
+@settings(deadline=None)
+def test_a_read_becomes_what_its_messages_become_one_by_one(arrivals):
+    """Plain samples are queued together, between others, with the same bytes, counts and order."""
+    assert became(arrivals, alone=False) == became(arrivals, alone=True)
 
 
 def test_a_redelivery_under_another_identifier_is_acknowledged_under_it(fixture):

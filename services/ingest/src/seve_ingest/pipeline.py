@@ -17,7 +17,8 @@ from seve_schema.times import MICROS
 
 from seve_ingest import metrics
 from seve_ingest.deadletters.build import PER_SECOND, PER_SECOND_OF_MODULE, dead_letter
-from seve_ingest.mqtt.framing import DUP, QOS, RETAIN, Arrival
+from seve_ingest.mqtt.framing import DUP, FIRST_QOS0, FIRST_QOS1, QOS, RETAIN, Arrival, Arrived
+from seve_ingest.normalise.fast_path import TIME_MISSING
 from seve_ingest.normalise.normaliser import Normaliser, Rejection, Verdict
 from seve_ingest.publish.deliveries import DUPLICATE, PUBLISHED, AckQueue, Delivery
 from seve_ingest.publish.redelivery import (
@@ -36,6 +37,8 @@ log = structlog.get_logger()
 
 DROPPED: Final = b"$SYS/broker/publish/messages/dropped"
 """The topic on which Mosquitto publishes how many messages it dropped."""
+
+_HEX: Final = tuple(f"{byte:02x}" for byte in range(256))
 
 _MOST_DIGITS: Final = 20
 """Most digits of Mosquitto's counter, which has 64 bits."""
@@ -84,21 +87,44 @@ class Pipeline:
         self.connection = 0
         self.progress = asyncio.Event()
 
-    def take(self, arrivals: list[Arrival]) -> None:
+    def take(self, arrivals: list[Arrived]) -> None:
         """Take everything that one read brought. Times of receipt strictly increase: no two samples of a series share
         one. A message that cannot be worked on costs itself only.
+
+        Plain samples that arrive for the first time, not retained, are worked on here and queued together; each other
+        message alone, and all while messages of a lost connection may come again. Runs for every message: flat on
+        purpose.
         """
         now = max(self._clock(), self._last + 1)
-        one, connection = self._one, self.connection
-        for arrival in arrivals:
-            delivery = Delivery(arrival.mid, (arrival.head & QOS) >> 1, connection, now)
+        client, connection, unanswered = self._client, self.connection, self._memory.unanswered
+        plain, timeless = self._normalise.plain, 0
+        encoded: list[bytes] = []
+        deliveries: list[Delivery] = []
+        for topic, payload, mid, head in arrivals:
+            found, content = None, ""
             try:
-                one(arrival, delivery)
-            except Exception as error:  # a fault of ours; the message is kept, and told
-                self._failed(arrival, delivery, error)
+                if head == FIRST_QOS1 and not unanswered:
+                    content = content_digest(topic, payload)
+                    key = f'"{client}{_HEX[mid >> 8]}{_HEX[mid & 0xFF]}{content}:0"'
+                    found = plain(topic, payload, now, key)
+                elif head == FIRST_QOS0:
+                    found = plain(topic, payload, now, "null")
+            except Exception:  # noqa: S110  (`_take_alone` meets it again, and keeps and tells the message)
+                pass
+            if found:
+                encoded.append(found[0])
+                deliveries.append(Delivery(mid, (head & QOS) >> 1, connection, now, content, 1))
+                timeless += not found[1]
+            else:
+                self._queue_plain(encoded, deliveries)
+                self._take_alone(
+                    Arrival(topic, payload, mid, head), Delivery(mid, (head & QOS) >> 1, connection, now, content)
+                )
             now += 1
+        self._queue_plain(encoded, deliveries)
         self._last = now
         self._totals.received += len(arrivals)
+        self._totals.repairs[TIME_MISSING] += timeless
 
     def connection_lost(self) -> None:
         """Drop the acknowledgements due on the lost connection: the broker will send those messages again."""
@@ -179,12 +205,28 @@ class Pipeline:
         count = max(self.acks.waiting, self.queues.envelopes)
         return max(count / self._max_inflight, self.queues.size / self._max_bytes)
 
+    def _queue_plain(self, encoded: list[bytes], deliveries: list[Delivery]) -> None:
+        """Queue the envelopes of new plain samples, one of each delivery, and begin the lists anew."""
+        if encoded:
+            acknowledged = [delivery for delivery in deliveries if delivery.qos]
+            self._memory.add_all(acknowledged)
+            self.acks.add_all(acknowledged)
+            self.queues.add_all(self._subjects["measurement"], encoded, deliveries)
+            encoded.clear()
+            deliveries.clear()
+
+    def _take_alone(self, arrival: Arrival, delivery: Delivery) -> None:
+        try:
+            self._one(arrival, delivery)
+        except Exception as error:  # a fault of ours; the message is kept, and told
+            self._failed(arrival, delivery, error)
+
     def _one(self, arrival: Arrival, delivery: Delivery) -> None:
         topic, payload, mid, head = arrival
         key: str | None = None
         held: frozenset[int] | None = None
         if head & QOS:
-            delivery.content = content = content_digest(topic, payload)
+            delivery.content = content = delivery.content or content_digest(topic, payload)
             key = f"{self._client}{mid:04x}{content}"
             dup = head & DUP != 0
             if dup or self._memory.unanswered:

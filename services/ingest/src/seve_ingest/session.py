@@ -247,7 +247,7 @@ class MqttSession:
 
     def _acknowledge(self) -> None:
         if self._client.is_connected() and (done := self._pipeline.acknowledgeable()):
-            self._client.acknowledge([(each.mid, each.qos) for each in done])
+            self._client.acknowledge(done)
         if self._paused and self._pipeline.eased and not self._leaving:
             self._resume()
 

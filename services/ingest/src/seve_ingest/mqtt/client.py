@@ -12,6 +12,7 @@ Decides nothing about messages.
 
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,7 +21,8 @@ from typing import Any, Final
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 
-from seve_ingest.mqtt.framing import Arrival, Framing, Packet, ProtocolFault
+from seve_ingest.mqtt.framing import Arrived, Framing, Packet, ProtocolFault
+from seve_ingest.publish.deliveries import Delivery
 
 READ_BYTES: Final = 256 * 1024
 _PUBACK: Final = 0x40020000
@@ -34,7 +36,7 @@ class FastClient(Client):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.arrived: list[Arrival] = []
+        self.arrived: list[Arrived] = []
         self._prepared: socket.socket | None = None
         self._framing = Framing(version5=False)
 
@@ -44,9 +46,9 @@ class FastClient(Client):
         self._framing = Framing(version5=self.protocol == MQTTProtocolVersion.MQTTv5)
         return self.reconnect()
 
-    def acknowledge(self, messages: Sequence[tuple[int, int]]) -> None:
-        """Send PUBACK or PUBREC for each packet identifier and QoS (1 or 2), in order."""
-        self._send([(_PUBACK if qos == 1 else _PUBREC) | mid for mid, qos in messages])
+    def acknowledge(self, messages: Sequence[Delivery]) -> None:
+        """Send PUBACK or PUBREC for each message of QoS 1 or 2, in order."""
+        self._send([(_PUBACK if each.qos == 1 else _PUBREC) | each.mid for each in messages])
 
     def pending(self) -> bool:
         """Whether TLS has decrypted more than was read: the socket itself will not say so."""
@@ -103,7 +105,7 @@ class FastClient(Client):
 
     def _send(self, packets: Sequence[int]) -> None:
         """Write packets of four bytes at once; queue the part that the socket does not accept."""
-        data = b"".join([packet.to_bytes(4, "big") for packet in packets])
+        data = struct.pack(f">{len(packets)}I", *packets)
         sent = 0
         if not self._out_packet:
             with suppress(OSError):  # the socket is full, or lost, which reading it will find

@@ -18,10 +18,17 @@ DUP: Final = 0x08
 QOS: Final = 0x06
 RETAIN: Final = 0x01
 _PUBLISH: Final = 0x30
+FIRST_QOS0: Final = _PUBLISH
+FIRST_QOS1: Final = _PUBLISH | 0x02
+"""The first byte of a PUBLISH that is sent for the first time and not retained."""
 
 
 class ProtocolFault(Exception):
     """Bytes that are no MQTT: the connection has to be closed."""
+
+
+Arrived = tuple[bytes, bytes, int, int]
+"""An Arrival as a plain tuple, which is made in a sixth of the time."""
 
 
 class Arrival(NamedTuple):
@@ -59,7 +66,7 @@ class Framing:
         self._wanted = 2
         self._long: _Long | None = None
 
-    def receive(self, data: bytes, arrived: list[Arrival]) -> list[Packet]:
+    def receive(self, data: bytes, arrived: list[Arrived]) -> list[Packet]:
         """Append the messages that `data` completes to `arrived`; return the other packets. Raises ProtocolFault."""
         if self._long:
             data = self._long.receive(data)
@@ -79,9 +86,11 @@ class Framing:
         self._held = len(rest)
         return others
 
-    def _take(self, data: bytes, arrived: list[Arrival], others: list[Packet]) -> bytes:  # noqa: C901
-        """Take every whole packet; return the rest. Runs for every message: flat on purpose."""
-        position, end, version5 = 0, len(data), self._version5
+    def _take(self, data: bytes, arrived: list[Arrived], others: list[Packet]) -> bytes:
+        """Take every whole packet; return the rest. Runs for every message: flat on purpose. A PUBLISH of QoS 1 for the
+        first time, without properties, is read in place; any other, and a wrong one, by `_publish`.
+        """
+        position, end, frequent = 0, len(data), None if self._version5 else FIRST_QOS1
         self._wanted = 2
         while end - position >= 2:
             head, length, start = data[position], data[position + 1], position + 2
@@ -93,22 +102,17 @@ class Framing:
             if stop > end:
                 self._not_whole(data, position, start, length)
                 break
-            if head & 0xF0 != _PUBLISH:
-                others.append(Packet(head, data[start:stop]))
+            if (
+                head == frequent
+                and length >= 4
+                and (at := start + 2 + (data[start] << 8 | data[start + 1])) + 2 <= stop
+                and (mid := data[at] << 8 | data[at + 1])
+            ):
+                arrived.append((data[start + 2 : at], data[at + 2 : stop], mid, head))
+            elif head & 0xF0 == _PUBLISH:
+                arrived.append(_publish(data[start:stop], head, version5=self._version5))
             else:
-                if length < 2 or head & QOS == QOS:
-                    raise ProtocolFault("PUBLISH without a topic, or of QoS 3")
-                topic_end = body = start + 2 + (data[start] << 8 | data[start + 1])
-                mid = 0
-                if head & QOS:
-                    body += 2
-                    mid = data[body - 2] << 8 | data[body - 1] if body <= stop else 0
-                if version5 and body < stop:
-                    properties, body = _length(data, body)
-                    body += properties
-                if body > stop or (head & QOS and not mid):
-                    raise ProtocolFault("PUBLISH shorter than its parts")
-                arrived.append(Arrival(data[start + 2 : topic_end], data[body:stop], mid, head))
+                others.append(Packet(head, data[start:stop]))
             position = stop
         if self._long:
             self._long.receive(data[position:])
@@ -120,6 +124,24 @@ class Framing:
             self._long = _Long(data[position], start - position, length, version5=self._version5)
         else:
             self._wanted = start + length - position
+
+
+def _publish(packet: bytes, head: int, *, version5: bool) -> Arrival:
+    """Decode the content of a PUBLISH. Raises ProtocolFault."""
+    size = len(packet)
+    if size < 2 or head & QOS == QOS:
+        raise ProtocolFault("PUBLISH without a topic, or of QoS 3")
+    topic_end = body = 2 + (packet[0] << 8 | packet[1])
+    mid = 0
+    if head & QOS:
+        body += 2
+        mid = packet[body - 2] << 8 | packet[body - 1] if body <= size else 0
+    if version5 and body < size:
+        properties, at = _length(packet, body)
+        body = at + properties if at else size + 1
+    if body > size or (head & QOS and not mid):
+        raise ProtocolFault("PUBLISH shorter than its parts")
+    return Arrival(packet[2:topic_end], packet[body:], mid, head)
 
 
 class _Long:

@@ -12,8 +12,6 @@ from seve_schema.times import MICROS, format_time
 
 from seve_ingest.normalise import timestamps
 from seve_ingest.normalise.timestamps import MOST_AHEAD, YEAR_2000
-from seve_ingest.normalise.topics import Place
-from seve_ingest.normalise.verdict import Verdict
 
 MAX_PLAIN: Final = 128
 """Longest payload that is tried, in bytes: a plain sample needs no more, and a long payload is decoded once only."""
@@ -21,9 +19,9 @@ MAX_PLAIN: Final = 128
 MAX_SECONDS: Final = 4096
 """Most whole seconds whose reading is cached: devices' clocks repeat."""
 
-_THOUSAND: Final = tuple(f"{number:03d}" for number in range(1000))
-_NO_REPAIRS: Final[tuple[str, ...]] = ()
-_TIME_MISSING: Final[tuple[str, ...]] = ("time_missing",)
+_MICROS_OF: Final = tuple(f"{number:03d}Z" for number in range(1000))
+TIME_MISSING: Final[tuple[str, ...]] = ("time_missing",)
+"""The only repair of a plain sample: the time of receipt stands for its own."""
 
 
 class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -41,40 +39,43 @@ class FastPath:
 
     def __init__(self, retention: int) -> None:
         self._retention = retention
-        self._second = -1
-        self._second_text = ""
+        self._milli = -1
+        self._milli_text = ""
         self._least = self._most = 0
         self._seconds: dict[str, int] = {}
 
-    def __call__(self, place: Place, payload: bytes, received_at: int, key: str | None) -> Verdict | None:
-        """The verdict on a payload for a place with a `head`, or None where the rules have to read it."""
+    def encode(self, head: str, payload: bytes, received_at: int, key: str) -> tuple[bytes, bool] | None:
+        """The envelope of a payload and whether it has a time of its own, or None where the rules have to read it.
+        `head` is the place's, `key` is the delivery key as JSON.
+        """
         try:
             sample = _decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        second, rest = divmod(received_at, MICROS)
-        if second != self._second:
-            self._turn(second)
-        received = f"{self._second_text}{_THOUSAND[rest // 1000]}{_THOUSAND[rest % 1000]}Z"
-        value, time, clock, repairs = sample, received, "server", _TIME_MISSING
+        milli, micro = divmod(received_at, 1000)
+        if milli != self._milli:
+            self._turn(milli)
+        received = self._milli_text + _MICROS_OF[micro]
+        value, time, clock, timed = sample, received, "server", False
         if type(sample) is not float:
             value, written = sample.value, sample.time
             if written is not None:
                 moment = self._utc(written) if type(written) is str else self._epoch(float(written))
                 if moment is None:
                     return None
-                time, clock, repairs = moment, "device", _NO_REPAIRS
-        written_key = "null" if key is None else f'"{key}:0"'
+                time, clock, timed = moment, "device", True
         data = (
-            f'{place.head}{encode(value).decode()},"time":"{time}","clock":"{clock}","receivedAt":"{received}",'
-            f'"metadata":null,"deliveryKey":{written_key},"retained":false}}'
+            f'{head}{encode(value).decode()},"time":"{time}","clock":"{clock}","receivedAt":"{received}",'
+            f'"metadata":null,"deliveryKey":{key},"retained":false}}'
         )
-        return Verdict((data.encode(),), "measurement", None, None, repairs)
+        return data.encode(), timed
 
-    def _turn(self, second: int) -> None:
-        """Begin a second of receipt: its text, and bounds of a device's time, a second narrower than the rules'."""
-        micros = second * MICROS
-        self._second, self._second_text = second, format_time(micros)[:20]
+    def _turn(self, milli: int) -> None:
+        """Begin a millisecond of receipt: its text, and bounds of a device's time, up to a second narrower
+        than the rules'.
+        """
+        micros = milli * 1000 // MICROS * MICROS
+        self._milli, self._milli_text = milli, format_time(milli * 1000)[:23]
         self._least = max(YEAR_2000, micros + MICROS - self._retention)
         self._most = micros + MOST_AHEAD - MICROS
 

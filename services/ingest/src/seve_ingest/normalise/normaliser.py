@@ -13,7 +13,7 @@ from seve_schema.times import MICROS, format_time
 from seve_ingest.mqtt.framing import MAX_PACKET, MAX_PAYLOAD, Cut
 from seve_ingest.normalise import lenient_json, measurements, reports, timestamps
 from seve_ingest.normalise.coerce import Notes
-from seve_ingest.normalise.fast_path import MAX_PLAIN, FastPath
+from seve_ingest.normalise.fast_path import MAX_PLAIN, TIME_MISSING, FastPath
 from seve_ingest.normalise.samples import Sample, time_of
 from seve_ingest.normalise.timestamps import Moment
 from seve_ingest.normalise.topics import CACHE_BYTES, Place, Topics
@@ -42,6 +42,7 @@ class Normaliser:
         self._retention = int(retention * MICROS)
         self._ranges = ranges or {}
         self._fast_path = FastPath(self._retention)
+        self._encode = self._fast_path.encode
         self._topics = Topics(routes, ranged=frozenset(self._ranges), prefix=prefix, cache_bytes=cache_bytes)
 
     def __call__(
@@ -50,17 +51,26 @@ class Normaliser:
         """The verdict on one message; `received_at` in microseconds, `key` the delivery key without its index, which
         has to be ASCII letters and digits: it is not escaped.
         """
+        if not retained:
+            plain = self.plain(topic, payload, received_at, "null" if key is None else f'"{key}:0"')
+            if plain is not None:
+                return Verdict((plain[0],), "measurement", None, None, () if plain[1] else TIME_MISSING)
         place = self._topics[topic]
-        if place.head is not None and not retained and len(payload) <= MAX_PLAIN and type(payload) is bytes:
-            verdict = self._fast_path(place, payload, received_at, key)
-            if verdict is not None:
-                return verdict
         notes: Notes = []
         try:
             verdict = self._judge(_Context(place, received_at, format_time(received_at), retained, key), payload, notes)
         except lenient_json.Malformed as error:
             verdict = Verdict(rejection=Rejection("malformed", str(error)))
         return msgspec.structs.replace(verdict, repairs=tuple(notes)) if notes else verdict
+
+    def plain(self, topic: bytes, payload: bytes, received_at: int, key: str) -> tuple[bytes, bool] | None:
+        """The envelope of a plain sample that is not retained, and whether it has a time of its own: without, it was
+        repaired by TIME_MISSING. None for any other message. `key` is the delivery key as JSON, with its index.
+        """
+        head = self._topics[topic].head
+        if head is None or len(payload) > MAX_PLAIN or type(payload) is not bytes:
+            return None
+        return self._encode(head, payload, received_at, key)
 
     def place(self, topic: bytes) -> Place:
         """The meaning of a topic."""

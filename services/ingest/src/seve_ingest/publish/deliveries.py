@@ -6,6 +6,7 @@ block; counter: `waiting`.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -46,6 +47,10 @@ class AckQueue:
     def add(self, delivery: Delivery) -> None:
         """Add a delivery behind the others."""
         self._waiting.append(delivery)
+
+    def add_all(self, deliveries: Iterable[Delivery]) -> None:
+        """Add deliveries behind the others, in their order."""
+        self._waiting.extend(deliveries)
 
     def take(self, connection: int) -> list[Delivery]:
         """Remove the deliveries at the front that are held; return those of `connection`, to be acknowledged. The

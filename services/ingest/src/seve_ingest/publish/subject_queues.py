@@ -80,15 +80,19 @@ class SubjectQueues:
 
     def add(self, subject: str, encoded: bytes, delivery: Delivery) -> None:
         """Queue one envelope behind those of its subject."""
+        self.add_all(subject, [encoded], [delivery])
+
+    def add_all(self, subject: str, encoded: list[bytes], deliveries: list[Delivery]) -> None:
+        """Queue envelopes, one of each delivery, behind those of their subject."""
         queue = self._queues.get(subject)
         if queue is None:
             queue = self._queues[subject] = _SubjectQueue(subject)
         if not queue.encoded and not queue.in_flight:
             self._ready.append(queue)
-        queue.encoded.append(encoded)
-        queue.deliveries.append(delivery)
-        self.envelopes += 1
-        self.size += len(encoded)
+        queue.encoded += encoded
+        queue.deliveries += deliveries
+        self.envelopes += len(encoded)
+        self.size += sum(map(len, encoded))
 
     def add_alone(self, subject: str, data: bytes, delivery: Delivery, message_id: str | None) -> None:
         """Queue a message that needs no order and is sent alone."""
