@@ -19,7 +19,7 @@ REQUIRED = {"DATABASE_URL": "postgresql://localhost/seve"}
 
 @pytest.mark.parametrize("cls", [*COMMANDS, AuditSettings])
 def test_every_default_may_be_written_out(cls):
-    """Saying of each setting what it is anyway changes nothing."""
+    """Setting every setting to its default changes nothing."""
     said = {row.name: row.default for row in describe(cls) if row.default and not row.secret}
 
     assert said

@@ -138,7 +138,7 @@ def test_a_fault_that_no_part_knows_is_named():
 
 
 def test_interrupted_it_leaves_nothing_running():
-    """Not even what it had frozen."""
+    """Not even the processes that it had frozen."""
     chosen = ("--parts", "postgres", "--faults", "frozen", "--rate", "100")
     process = subprocess.Popen([sys.executable, SCRIPT, *chosen], stdout=subprocess.PIPE, text=True)
     with process:

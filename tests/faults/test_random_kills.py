@@ -18,7 +18,7 @@ PARTS = ["ingest", "writer", "writer-2", "broadcaster", "nats", "postgres"]
 
 
 def test_random_kills_cost_nothing(make_stack, tmp_path, record_property):
-    """Two writers; what was killed is started again at once or a moment later, as a supervisor would."""
+    """Two writers; a killed part is restarted at once or a moment later, as by a supervisor."""
     seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(2**31))
     record_property("seed", seed)
     dice = random.Random(seed)

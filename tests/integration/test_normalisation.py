@@ -84,7 +84,7 @@ def dead_letters(stack, topic):
     ids=["cut short", "no json", "too large", "long level"],
 )
 def test_unusable_messages_are_kept_with_their_reason(stack, publish, module, suffix, payload, reason):
-    """It reaches the dead-letter stream, and its neighbours are none the worse."""
+    """It reaches the dead-letter stream, and its neighbours are stored."""
     topic = f"{module}/{suffix}"
     publish(topic, payload)
     publish(f"{module}/light", "7")

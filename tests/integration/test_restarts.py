@@ -97,7 +97,7 @@ def bursts(mqtt_url, stack, part):
 
 
 def test_samples_without_a_time_are_stored_once_though_ingest_is_killed(pipeline):
-    """The broker delivers again what was not acknowledged; a sample without a time of its own is known all the same."""
+    """The broker redelivers unacknowledged messages; a sample without a time of its own is recognised nevertheless."""
     values = bursts(pipeline.mqtt_url, pipeline, "ingest")
     assert_every_message_is_accounted_for(pipeline)
     assert list(range(3000)) == sorted(values)
@@ -105,7 +105,7 @@ def test_samples_without_a_time_are_stored_once_though_ingest_is_killed(pipeline
 
 @pytest.mark.skipif(program() is None, reason="Mosquitto is not installed")
 def test_samples_without_a_time_are_stored_once_though_the_journal_is_killed(make_stack, tmp_path):
-    """Ingest publishes again what it has no answer for, with the time of receipt that it had at first."""
+    """Ingest publishes unacknowledged messages again, with their first time of receipt."""
     broker = Mosquitto(tmp_path)
     broker.start()
     try:

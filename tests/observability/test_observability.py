@@ -88,7 +88,7 @@ def expressions():
 
 @pytest.mark.parametrize("expression", list(expressions()))
 def test_an_expression_names_metrics_that_are_there(expression):
-    """A name that is misspelt is silent for ever."""
+    """A misspelt name would never fire."""
     recorded = set(re.findall(r"seve:[a-z0-9_:]+", expression))
     assert recorded <= RECORDED
     named = {PARTS.sub("", name) for name in re.findall(r"\bseve_[a-z_]+", expression)}

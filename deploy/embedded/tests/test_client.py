@@ -30,7 +30,7 @@ def supervisord(tmp_path):
 
 
 def test_a_supervisor_that_stands_still_hangs_nobody(supervisord, tmp_path, monkeypatch):
-    """The caller is told what to do, and once it goes on it answers again."""
+    """The caller is told what to do, and once the supervisor continues it answers again."""
     supervisor = Supervisor(tmp_path / "run" / "supervisor.sock")
 
     def answers():

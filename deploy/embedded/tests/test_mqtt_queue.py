@@ -135,6 +135,6 @@ async def streams(broker):
 
 
 def test_before_the_first_device_there_is_no_queue(broker):
-    """NATS makes it when somebody connects."""
+    """NATS creates it when the first client connects."""
     with pytest.raises(NotFoundError):
         mqtt_queue.bound(broker, BYTES)

@@ -9,7 +9,7 @@ from support.conditions import free_port
 
 
 def test_names_the_settings_of_all_ports_that_are_taken():
-    """One error for all of them, with who holds each where that may be known."""
+    """One error for all of them, with the process that has each port, if it can be seen."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         taken = [("NATS_PORT", "127.0.0.1", one.getsockname()[1]), ("WS_LISTEN", "127.0.0.1", two.getsockname()[1])]
         with pytest.raises(SettingsError) as caught:

@@ -43,7 +43,7 @@ def works(project, value):
 
 @pytest.mark.slow
 def test_what_is_frozen_is_noticed_and_restarted(watched):
-    """Servers with all their children, and a service; each says so, and what is published then is stored."""
+    """Servers with all their children, and a service; each restart is logged, and later messages are stored."""
     watched.say("up")
     names = ("nats", "postgres", "ingest", "broadcaster")
     before = {name: watched.pid(name) for name in names}
@@ -58,7 +58,7 @@ def test_what_is_frozen_is_noticed_and_restarted(watched):
 
 @pytest.mark.slow
 def test_a_disk_that_was_full_is_left_behind_without_a_person(watched):
-    """NATS refuses to store until it is restarted, and nobody has to: space is all that it takes."""
+    """NATS refuses to store until it is restarted; the watchdog does that once there is space."""
     watched.say("up")
     works(watched, 1)
     ballast = watched.state.folder / "ballast"

@@ -44,7 +44,7 @@ def test_opens_mqtt_where_it_is_meant(environ):
 
 @pytest.mark.parametrize("more", [{}, {"TLS": "on", "MQTT_TLS": "off"}])
 def test_refuses_to_open_mqtt_to_the_network_in_clear_text(more):
-    """Whoever reads along has the password."""
+    """Anybody who reads along would have the password."""
     [fault] = faults(MQTT_LISTEN="0.0.0.0:1883", MQTT_USERNAME="device", MQTT_PASSWORD="x", **more)
     assert fault.startswith("MQTT_LISTEN = '0.0.0.0:1883' opens MQTT to the network in clear text")
     assert "MQTT_TLS=on" in fault

@@ -92,7 +92,7 @@ def test_down_stops_what_a_killed_supervisor_left(project):
 
 
 def test_up_takes_over_from_a_killed_supervisor(project):
-    """It stops what is left and starts anew."""
+    """It stops the remaining processes and starts again."""
     project.say("up")
     nats = project.pid("nats")
     project.kill("supervisor")

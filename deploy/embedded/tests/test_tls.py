@@ -99,7 +99,7 @@ def test_a_name_that_is_not_in_the_certificate_is_refused(project, folder, port)
     ("port", "words"), [*((port, HELLO) for port in PORTS), ("WS_LISTEN", b"GET / HTTP/1.1\r\n\r\n")]
 )
 def test_who_speaks_no_tls_gets_no_answer(project, port, words):
-    """NATS would say what it is, and ask for the password, in clear text: it says nothing either."""
+    """NATS would otherwise announce itself, and ask for the password, in clear text."""
     with socket.create_connection(("127.0.0.1", project.ports[port]), timeout=20) as connection:
         connection.sendall(words)
         try:

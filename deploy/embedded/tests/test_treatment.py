@@ -28,7 +28,7 @@ def test_a_part_that_works_is_left_alone():
 
 @pytest.mark.parametrize("fault", [ILL, PartFault("does not listen", START_PATIENCE)])
 def test_a_fault_has_to_last(fault):
-    """As long as the fault itself asks for; a moment without it begins the wait anew."""
+    """For the fault's own patience; a moment without it restarts the wait."""
     patient = Patient()
     assert restarts(patient, fault, end=int(fault.patience)) == []
     assert not patient.observe(None, fault.patience)

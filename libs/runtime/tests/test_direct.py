@@ -146,7 +146,7 @@ async def test_messages_come_in_order_between_other_subscriptions(client):
 
 
 async def test_a_failing_handler_costs_one_message(client):
-    """It is told as nats-py tells it."""
+    """It is reported by nats-py's own error callback."""
     taken = []
 
     def take(message):
@@ -161,7 +161,7 @@ async def test_a_failing_handler_costs_one_message(client):
 
 
 async def test_a_subscription_survives_the_server(client, nats_server):
-    """And what is published meanwhile goes out afterwards, as far as nats-py's buffer reaches."""
+    """Messages published meanwhile are sent afterwards, as far as nats-py's buffer reaches."""
     taken = []
 
     def take(message):

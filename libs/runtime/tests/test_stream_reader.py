@@ -49,7 +49,7 @@ async def test_an_empty_stream_ends_at_once(client):
 
 
 async def test_everything_comes_in_order_in_chunks(client):
-    """A chunk is what is held at a time."""
+    """Only one chunk is held at a time."""
     await fill(client, 2 * CHUNK + 3)
     chunks = await read(client)
     assert [len(chunk) for chunk in chunks] == [CHUNK, CHUNK, 3]
@@ -63,7 +63,7 @@ async def test_some_subjects_from_a_sequence_on(client):
 
 
 async def test_messages_deleted_meanwhile_end_the_pass(client):
-    """The server says so; nobody waits for it."""
+    """The server reports it, so the pass does not wait."""
     await fill(client, CHUNK + 10)
     async with reading(client, "S") as stored:
         assert len(await stored.chunk()) == CHUNK

@@ -46,7 +46,7 @@ async def test_a_changed_size_is_applied_in_place(nats_server):
     ],
 )
 def test_each_part_of_a_streams_contract_is_compared(key, changed):
-    """What somebody changed by hand, `setup` finds and puts right."""
+    """`setup` finds and corrects manual changes."""
     wanted = streams(SMALL)[-1]
     assert differences(wanted, wanted) == []
     assert differences(wanted.evolve(**{key: changed}), wanted) == [key]

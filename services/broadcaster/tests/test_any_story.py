@@ -261,7 +261,7 @@ def test_in_the_end_a_client_holds_the_newest_of_each_series(wanted, operations,
     ),
 )
 def test_only_subscribed_and_granted_envelopes_are_sent(allowed, operations):
-    """Whatever a client says, and however far behind it is; it is refused exactly what it may not have."""
+    """With any requests, and however far the client is behind; exactly the modules that it may not have are refused."""
     hub = a_hub()
     client = a_client(hub, modules=allowed)
     for number, (operation, *rest) in enumerate(operations):

@@ -122,7 +122,7 @@ def test_a_set_of_keys_is_chosen_from_by_key_id(tmp_path):
 
 
 def test_audience_and_issuer_are_checked_if_they_are_set():
-    """And not asked for where they are not."""
+    """If they are not set, a token needs none."""
     strict = keys(JWT_SECRET=SECRET, JWT_AUDIENCE="screens", JWT_ISSUER="us")
     assert strict.verify(token(aud="screens", iss="us"))
     for wrong in ({"aud": "doors", "iss": "us"}, {"aud": "screens", "iss": "them"}, {"iss": "us"}, {"aud": "screens"}):
@@ -312,7 +312,7 @@ def test_an_origin_is_this_server_s_own_or_listed(origin, host, allowed):
 
 
 def test_any_origin_may_be_allowed_outright():
-    """`*`, if somebody says so."""
+    """`*` allows every origin."""
     assert origin_allowed("https://evil.example", "localhost", ["*"])
 
 

@@ -103,7 +103,7 @@ def test_series_of_a_module_are_bounded():
 
 
 def test_modules_without_messages_for_long_are_forgotten_and_make_room():
-    """Also those that only the broker replayed; what was said of their silence goes with them."""
+    """Also modules with replayed messages only. A note of their silence is removed with them."""
     hub = a_hub(bounds=Bounds(modules=2))
     say(hub, envelope("old", 1.0, received_at=EARLY), envelope("retained", 1.0, received_at=EARLY, retained=True))
     hub.tell_silence("old", silent=True)
@@ -117,7 +117,7 @@ def test_modules_without_messages_for_long_are_forgotten_and_make_room():
 
 
 def test_one_module_is_forgotten_when_told():
-    """With what was said of its silence; one that is not known is no fault."""
+    """A note of its silence is removed with it; an unknown module is no error."""
     hub = a_hub()
     say(hub, envelope("a", 1.0), envelope("b", 2.0))
     hub.tell_silence("a", silent=True)

@@ -79,7 +79,7 @@ def test_a_slow_client_gets_a_count_and_the_newest_values():
 
 
 def test_a_token_at_the_head_is_resumed_from_without_a_snapshot():
-    """There is nothing to be told."""
+    """The client has missed nothing."""
     hub = a_hub()
     say(hub, envelope("a", 1.0))
     client = a_client(hub)
@@ -125,7 +125,9 @@ def test_messages_in_memory_are_sent_within_the_budget():
 
 
 def test_frames_are_kept_for_a_few_audiences():
-    """Each client could subscribe to what nobody else does, and have every message of memory encoded for itself."""
+    """Otherwise each client could subscribe in a way of its own, and have every message in memory encoded for
+    itself.
+    """
     hub = a_hub()
     first = a_client(hub)
     subscribe(hub, first, "a")
@@ -183,7 +185,7 @@ def test_a_gap_before_the_floor_of_a_subscription_is_not_sent():
 
 
 def test_a_gap_is_told_at_once_to_who_is_live():
-    """To every one that has a subscription, since nobody knows what was in it."""
+    """To every client with a subscription, since the content of a gap is unknown."""
     hub = a_hub()
     watching, idle = a_client(hub), a_client(hub)
     subscribe(hub, watching, "a")
@@ -206,7 +208,7 @@ def test_a_single_lost_message_is_a_gap():
 
 
 def test_a_token_of_a_journal_that_is_not_known_here_brings_the_whole_snapshot():
-    """Also what is older than that journal: the client never had it."""
+    """Also values older than that journal: the client never had them."""
     hub = a_hub()
     say(hub, envelope("a", 1.0))
     hub.gap(Position(JOURNAL + 10, 0))
@@ -216,7 +218,7 @@ def test_a_token_of_a_journal_that_is_not_known_here_brings_the_whole_snapshot()
 
 
 def test_a_gap_is_sent_only_if_a_subscription_lacks_messages_in_it():
-    """Whether it is in memory or declared from the journal; at the head no subscription has a floor any more."""
+    """Whether the gap is in memory or found in the journal. At the head no subscription has a floor."""
     for in_memory in (True, False):
         hub = a_hub()
         say(hub, envelope("a", 1.0))

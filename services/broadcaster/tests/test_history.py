@@ -141,7 +141,7 @@ async def test_without_a_history_service_the_rest_is_served(nats_server, journal
 
 
 async def test_a_token_restricts_the_modules(nats_server, journal):
-    """As it does for the WebSocket; what is forbidden is not even asked."""
+    """As for the WebSocket; a forbidden question is not sent to the history service."""
     async with (
         broadcasting(nats_server.url, JWT_SECRET=SECRET) as url,
         answering(nats_server.url, **position(0)) as asked,
@@ -160,7 +160,9 @@ async def test_a_token_restricts_the_modules(nats_server, journal):
 
 
 async def test_an_answer_ahead_of_this_server_is_not_given(nats_server, journal):
-    """Whoever subscribed from its position would be told of a gap. Once the server is there, the answer is."""
+    """A client that subscribed from its position would get a gap. The answer is given once the server has that
+    position.
+    """
     sequence = await journal.publish(envelope("a", 1.0))
     created = int((await journal.js.stream_info("TELEMETRY")).created.timestamp() * 1e6)
     async with broadcasting(nats_server.url, QUERY_TIMEOUT="100ms") as url:

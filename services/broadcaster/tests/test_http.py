@@ -38,7 +38,7 @@ async def ask(url, *lines, method="GET", path="/api/modules"):
     ],
 )
 async def test_a_page_of_another_site_makes_no_answer(nats_server, journal, headers, status):
-    """An image or a script of a foreign page has no Origin; the browser says where it comes from."""
+    """A request for an image or a script of a foreign page has no Origin, but the browser sends `Sec-Fetch-Site`."""
     async with broadcasting(nats_server.url, WS_ORIGINS="https://board.example") as url:
         head, _ = await ask(url, *headers)
         assert head.startswith(f"HTTP/1.1 {status} ")

@@ -24,7 +24,7 @@ def asked(*modules, sensors=None):
 
 
 def test_the_names_of_all_subscriptions_together_are_bounded():
-    """Modules, and each set of sensors once; what is asked for anew replaces what it was."""
+    """Names of modules, and each set of sensors once; a repeated subscription replaces the earlier one."""
     held = {"aaaa": Subscription(frozenset({"ssss"})), "bbbb": Subscription()}
     check_names(held, asked("cccc"), most=16)
     with pytest.raises(Refusal, match="too_many"):

@@ -31,7 +31,7 @@ def since(hub):
 
 
 def test_a_page_that_opens_may_go_back_ten_minutes():
-    """What is older is left out."""
+    """Older samples are left out."""
     assert since(a_hub(1200, 700, 500, 1)) == Position(1, 2)
 
 

@@ -47,7 +47,7 @@ def test_what_goes_takes_its_bytes_with_it():
 
 
 def test_the_buffer_is_right_after_thousands_were_dropped():
-    """Places that were let go are cut off now and then; what is held is found before and after that."""
+    """The places of dropped messages are removed from time to time; held messages are found before and after."""
     buffer = a_buffer(10_000, limit=100 * a_buffer(1).size)
     floor = buffer.floor.sequence
     assert sequences(buffer, end_of(buffer.floor)) == list(range(floor + 1, 10_001))

@@ -61,7 +61,7 @@ def test_a_query_is_understood_whole():
     ],
 )
 def test_a_refusal_names_the_fault_and_the_nearest_name(request_, explanation):
-    """By the value that was sent, cut where it is long."""
+    """With the sent value, which is cut if it is long."""
     code, told = refused(request_)
     assert code == "invalid"
     assert explanation in told

@@ -85,8 +85,8 @@ async def test_a_slow_client_that_asked_for_it_is_disconnected(nats_server, jour
 
 
 async def test_a_slow_client_skips_and_the_others_see_everything(nats_server, journal):
-    """`slow: conflate`: what it missed is told and counted, the newest is given; its buffer stays within its bound. The
-    admin port tells which client it is.
+    """`slow: conflate`: the client is told how much it missed and gets the newest values; its buffer stays within its
+    bound. The admin port names the client.
     """
     admin = f"127.0.0.1:{free_port()}"
     options = {"WS_BUFFER_BYTES": "64KiB", "WS_PING_INTERVAL": "60s", "ADMIN_LISTEN": admin}
@@ -108,7 +108,9 @@ async def test_a_slow_client_skips_and_the_others_see_everything(nats_server, jo
 
 
 async def test_a_client_with_a_full_buffer_at_the_head_is_slow(nats_server, journal):
-    """Full while it was behind, it must not pass for live: nobody would ever say that its buffer is full."""
+    """A client whose buffer filled while it was behind must not become live: no callback would report the full
+    buffer.
+    """
     async with broadcasting(nats_server.url, WS_BUFFER_BYTES="64KiB", WS_PING_INTERVAL="60s") as url:
         metric = url.broadcaster.metric
         await journal.publish(*(envelope("a", float(n), sensor=f"s{n}", metadata={"padding": BIG}) for n in range(14)))

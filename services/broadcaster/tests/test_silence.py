@@ -12,7 +12,7 @@ NOW = parse_time(HEARD).timestamp()
 
 
 def test_a_module_is_silent_once_it_was_not_heard_for_longer_than_allowed_and_until_it_speaks():
-    """Told once each way; exactly the time allowed is not too long."""
+    """Each change is reported once; exactly the allowed time is not too long."""
     hub = a_hub()
     silence = Silence(hub.latest, 60)
     say(hub, envelope("a", 1.0, received_at=HEARD))

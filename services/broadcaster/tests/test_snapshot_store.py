@@ -39,7 +39,7 @@ async def test_a_few_modules_are_written_at_once():
 
 
 async def test_a_stop_ends_the_spreading_and_not_the_saving():
-    """What is left is written at once, then the checkpoint."""
+    """The remaining documents are written at once, then the checkpoint."""
     store, stream = a_store(3 * AT_ONCE)
     stop = asyncio.Event()
     saving = asyncio.create_task(store.save(stop, AN_HOUR))

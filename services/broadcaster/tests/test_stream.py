@@ -57,7 +57,7 @@ async def test_a_client_resumes_beyond_memory_from_the_journal(nats_server, jour
 
 
 async def test_a_module_is_forgotten_as_told(nats_server, journal):
-    """It is not in a snapshot any more, and no document of it is saved again."""
+    """It leaves the snapshots, and no document of it is saved again."""
     async with broadcasting(nats_server.url, LATEST_SAVE_INTERVAL="50ms") as url:
         await journal.publish(envelope("serre nord", 1.0), envelope("a", 2.0))
 
@@ -108,7 +108,7 @@ async def test_purged_messages_are_one_gap_and_their_newest_values(nats_server, 
 
 
 async def test_a_journal_that_was_purged_to_its_end_is_a_gap_up_to_memory(nats_server, journal):
-    """The newest values of what is gone, and then what memory still holds."""
+    """The client gets the newest values of the purged part, and then the messages in memory."""
     async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
         async with watching(url, modules=["*"]) as screen:
             token = (await screen.until("live"))[-1]["seq"]
@@ -188,7 +188,7 @@ async def test_a_consumer_that_was_deleted_is_replaced_and_nothing_is_missed(nat
 
 
 async def test_a_message_deleted_from_the_midst_of_the_journal_is_a_gap_where_it_was(nats_server, journal):
-    """A client that resumes is told of it; everything around it is replayed."""
+    """A resuming client gets a gap there, and every message around it."""
     async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
         async with watching(url, modules=["a"]) as screen:
             token = (await screen.until("live"))[-1]["seq"]
@@ -203,7 +203,7 @@ async def test_a_message_deleted_from_the_midst_of_the_journal_is_a_gap_where_it
 
 
 async def test_a_hole_that_a_broadcaster_meets_while_it_reads_is_a_gap(nats_server, journal):
-    """It never had the message: whoever resumes from before it is told."""
+    """The broadcaster never had the message: a client that resumes from before it gets a gap."""
     sequences = [await journal.publish(envelope("a", float(value))) for value in range(10)]
     await journal.js.delete_msg("TELEMETRY", sequences[5])
     created = to_micros((await journal.js.stream_info("TELEMETRY")).created)
@@ -259,7 +259,7 @@ async def test_it_starts_before_the_streams_are_there(nats_server):
 
 
 async def test_a_second_subscription_during_a_replay_loses_nothing(nats_server, journal):
-    """The replay begins again from where it was, for both."""
+    """The replay starts again from its position, for both subscriptions."""
     async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
         async with watching(url, modules=["a"]) as screen:
             token = (await screen.until("live"))[-1]["seq"]

@@ -34,7 +34,7 @@ def send_until_blocked(sock, data, most):
 
 @pytest.mark.parametrize("said", SAID)
 async def test_a_client_that_reads_no_answers_is_not_read_either(nats_server, journal, said):
-    """Ping, error, subscription: as soon as the answers fill the buffer, the connection is not read any more."""
+    """Pings, errors, subscriptions: once the answers fill the buffer, the server stops reading the connection."""
     limits = {"WS_BUFFER_BYTES": f"{BUFFER >> 10}KiB", "WS_MAX_MESSAGE_RATE": "1000000", "WS_PING_INTERVAL": "60s"}
     async with broadcasting(nats_server.url, **limits) as url:
         with deaf(url) as sock:
@@ -46,7 +46,7 @@ async def test_a_client_that_reads_no_answers_is_not_read_either(nats_server, jo
 
 @pytest.mark.parametrize("said", ["pings", "errors"])
 async def test_frames_of_every_sort_count_against_the_rate(nats_server, journal, said):
-    """A hundred at once, then ten per second: whoever sends more is closed with 1008."""
+    """A hundred at once, then ten per second: a client that sends more is closed with 1008."""
     async with broadcasting(nats_server.url) as url, watching(url) as screen:
         transport = screen.connection.transport
         for _ in range(150):
@@ -82,7 +82,7 @@ async def test_a_client_that_only_sends_is_let_go(nats_server, journal):
 
 
 async def test_pings_behind_the_request_hold_no_connection_open(nats_server, journal, monkeypatch):
-    """Their answers fill the buffer before the handshake is over, and nobody reads them."""
+    """Their unread answers fill the buffer before the handshake has ended."""
     answer = Router.answer
 
     async def late(router, connection, request):
@@ -110,7 +110,7 @@ def send_for_ever(sock, data):
 
 
 async def test_a_client_with_too_many_pending_answers_is_closed(nats_server, journal):
-    """Nothing can be sent until the journal answers; what is pending meanwhile is bounded: 1013."""
+    """Nothing can be sent until the journal answers; pending answers are bounded meanwhile: 1013."""
     limits = {"WS_BUFFER_BYTES": "64KiB", "WS_MAX_MESSAGE_RATE": "1000", "RECENT_MAX_BYTES": "1KiB"}
     names = [f"{number:0120}" for number in range(400)]
     async with broadcasting(nats_server.url, **limits) as url, watching(url, modules=["a"]) as screen:

@@ -21,7 +21,7 @@ def test_naming_a_module_and_all_modules_brings_it_once():
 
 
 def test_a_star_subscribes_to_all_granted_modules():
-    """`*` of a restricted client is its own list, and what it names beyond is refused without a word about it."""
+    """`*` of a restricted client means its own list; other names are refused without a hint whether they exist."""
     hub = a_hub()
     client = a_client(hub, modules=frozenset({"a"}))
     subscribe(hub, client, "*", "b")

@@ -62,7 +62,7 @@ async def test_everything_is_written_in_order(filled, folder):
 
 
 async def test_a_range_and_modules_restrict_it(filled):
-    """The end is excluded. Standard output is where it goes unless told."""
+    """The end is excluded. The default output is standard output."""
     done = run(filled, "--module", "croissance", "--from", "2025-11-30T19:00:02Z", "--to", "2025-11-30T19:00:05+00:00")
     assert [row[0][17:19] for row in csv.reader(done.stdout.splitlines()[1:])] == ["02", "03", "04"]
     assert len(run(filled, "--to", "1h").stdout.splitlines()) == 21

@@ -196,7 +196,7 @@ async def test_a_schema_of_an_earlier_version_is_told(nats_server, asker, laid_o
 
 
 async def test_a_question_that_takes_too_long_is_given_up(nats_server, laid_out, asker):
-    """And the connection is used again: what was asked of the database is cancelled."""
+    """The database cancels the query, and the connection is used again."""
     await fill(asker, 3)
     async with running(nats_server.url, laid_out, QUERY_TIMEOUT="500ms", QUERY_CONNECTIONS="1"):
         await answers(asker)

@@ -133,7 +133,7 @@ def test_every_sample_comes_once(asker, story):
 
 
 def test_a_hole_that_will_never_be_filled_ends_no_answer(asker):
-    """What was lost lies below the floor: the journal does not bring it any more."""
+    """The lost messages lie below the acknowledgement floor: the journal will not deliver them."""
     empty(asker)
     asker.commit(BASE, [(n, "co2", n, n) for n in (1, 2, 5, 6)])
     assert asyncio.run(answered(asker.url, BASE, 2))[0].sequence == 2

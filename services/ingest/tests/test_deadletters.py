@@ -130,7 +130,9 @@ def test_no_letter_steers_the_terminal():
 
 
 async def test_retry_normalises_again_and_keeps_the_time_of_receipt(letters, tool, streams):
-    """The range that refused it is gone; the dead letter is deleted once JetStream holds what it became."""
+    """The range that refused the message was removed from the settings; the dead letter is deleted once JetStream holds
+    the new envelope.
+    """
     code, _, _ = await tool("retry", "2")
     [envelope] = await drain(streams)
     assert (code, envelope.value, envelope.received_at, envelope.delivery_key) == (0, 9000.0, RECEIVED, "k:0")
@@ -194,7 +196,7 @@ async def test_a_refused_message_can_be_retried_after_the_routes_are_mended(brok
 
 
 async def test_an_unreachable_nats_is_reported_at_once(tool):
-    """With the setting that says where it was looked for."""
+    """With the setting that has its address."""
     code, _, told = await tool("list", NATS_URL=f"nats://127.0.0.1:{free_port()}")
     assert code == 1
     assert told.startswith("NATS does not answer (NATS_URL): ")

@@ -74,5 +74,5 @@ def test_the_tests_of_a_file_are_run(tmp_path):
 
 
 def test_every_repair_and_every_reason_has_its_words():
-    """Nobody has to read the code to understand a count."""
+    """So that a count can be understood without the code."""
     assert (set(REPAIRS), set(get_args(IgnoredReason))) == (set(WORDS), set(IGNORED))

@@ -194,7 +194,7 @@ async def test_journal_full(mosquitto, nats_server, run_ingest):
 
 
 async def test_broker_away_under_load(mosquitto, streams, run_ingest):
-    """The connection is found again and the session goes on; what was in flight is stored once."""
+    """Ingest reconnects and the session continues; messages in flight are stored once."""
     ingest = run_ingest(mosquitto, streams)
     ingest.start()
     with Flow(mosquitto, 1000) as flow:

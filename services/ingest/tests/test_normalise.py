@@ -48,7 +48,7 @@ from support.rules import NOW, normalise, only, rules
     ],
 )
 def test_a_sample_becomes_a_finite_number_or_null(payload, value):
-    """A number in a string becomes a number, a switch 1 or 0, what is no finite number null."""
+    """A number in a string becomes a number, a switch 1 or 0, anything else null."""
     assert value == only(normalise("croissance/co2", payload)).value
 
 

@@ -194,14 +194,14 @@ def test_a_time_of_zero_or_less_is_seconds_before_the_sending(seconds, clock, ti
 
 
 def test_a_relative_time_says_nothing_in_a_retained_message():
-    """Nobody knows when it was sent; samples with a time of the device's own are kept."""
+    """The time of sending is unknown; samples with a device's absolute time are kept."""
     assert normalise("m/co2", b'{"value": 1, "time": -60}', retained=True).ignored == "retained"
     mixed = normalise("m/co2", b'{"values": [[-60, 1], [1764529140, 2]]}', retained=True, key="k")
     assert [(each.value, each.delivery_key) for each in mixed.envelopes] == [(2.0, "k:1")]
 
 
 def test_samples_of_a_batch_are_refused_one_by_one_for_age_and_range():
-    """The others are published; the message is kept for those that were not."""
+    """The other samples are published; the dead letter keeps the message for the refused ones."""
     old = normalise("m/co2", b'{"values": [["2025-09-01T00:00:00Z", 1], ["2025-11-30T18:59:00Z", 2]]}')
     assert ([each.value for each in old.envelopes], old.rejection.reason) == ([2.0], "too_old")
     ranged = rules(ranges={"co2": (0.0, 5000.0)})
@@ -221,7 +221,7 @@ def test_samples_of_a_batch_are_refused_one_by_one_for_age_and_range():
     ],
 )
 def test_a_value_that_is_no_number_is_null_and_kept_as_a_dead_letter(payload):
-    """The row tells that something came, the dead letter what it was."""
+    """The row shows that a sample came, the dead letter its content."""
     verdict = normalise("m/co2", payload)
     assert (verdict.envelopes[0].value, verdict.rejection.reason) == (None, "not_a_number")
 

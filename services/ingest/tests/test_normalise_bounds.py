@@ -72,7 +72,7 @@ def test_a_payload_over_256_kib_is_too_large_on_every_path(topic, begin, retaine
 
 
 def test_a_short_cut_payload_is_not_read():
-    """The framing makes one of a packet that is mostly properties; what is left of the payload is not read."""
+    """The framing cuts a packet that is mostly properties; the rest of its payload is not read."""
     for begin in (b"450.5", b"450.5" + LONG):
         cut = Cut(begin)
         cut.size, cut.digest = 1000, "d"
@@ -105,7 +105,7 @@ def test_a_long_integer_fills_its_column(value):
 
 @pytest.mark.parametrize(("depth", "expected"), [(MAX_DEPTH, None), (MAX_DEPTH + 1, "malformed")])
 def test_a_body_is_32_levels_deep_at_most(depth, expected):
-    """Deeper ones are an attack on somebody's parser."""
+    """Deeper ones attack parsers."""
     assert MAX_DEPTH == 32
     inner = depth - 1
     assert reason(normalise("m/system", b'{"a":' + b"[" * inner + b"]" * inner + b"}")) == expected

@@ -226,7 +226,7 @@ def test_a_huge_envelope_is_a_dead_letter(fixture):
 
 
 def test_an_exception_in_ingest_costs_one_message(fixture, monkeypatch):
-    """It is kept as a dead letter and told; its neighbours are published."""
+    """It becomes a dead letter and is logged; its neighbours are published."""
 
     class Broken:
         """A normaliser with a fault."""
@@ -285,7 +285,7 @@ def test_the_brokers_count_of_dropped_messages_is_shown(fixture):
 )
 @settings(deadline=None)
 def test_any_read_ends_with_every_message_acknowledged(arrivals):
-    """Whatever the bytes: `take` returns, and what it queued completes every message, in order."""
+    """For any bytes `take` returns, and once its envelopes are held, every message is acknowledged in order."""
     fixture = Fixture(max_inflight=10_000, max_bytes=1 << 30)
     mids = fixture.hold(fixture.take(*arrivals))
     assert all(mid in {each[2] for each in arrivals} for mid in mids)

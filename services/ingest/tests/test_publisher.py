@@ -109,7 +109,7 @@ async def test_a_process_that_starts_learns_the_sequence_of_its_subject(way):
 
 
 async def test_a_dead_letter_stream_that_refuses_holds_back_no_publish(way, monkeypatch):
-    """Nor, in the end, an acknowledgement: what it does not take is counted."""
+    """Nor, in the end, an acknowledgement: dead letters that it refuses are counted."""
     monkeypatch.setattr(subject_queues, "DEADLETTER_PATIENCE", 0.5)
     await way.start()
     full = (await way.js.stream_info(topology.DEADLETTER)).config.evolve(discard="new", max_bytes=1)
@@ -156,7 +156,9 @@ async def test_another_publisher_on_its_subject_is_logged_and_stops_nothing(way,
 
 @pytest.mark.parametrize("read_up_to", [0, 1], ids=["after the journal was read", "before"])
 async def test_what_a_killed_ingest_had_sent_is_not_published_again_though_it_arrives_late(way, client, read_up_to):
-    """Its connection outlived it. What was there when the journal was read is no redelivery by its key alone."""
+    """Its connection outlived it. Messages that were in the journal when it was read are no redeliveries by their keys
+    alone.
+    """
     killed = Way(client)
     killed.pipeline.take([Arrival(b"m/co2", b"1", 1, 0x32), Arrival(b"m/co2", b"2", 2, 0x32)])
     [sent] = killed.pipeline.queues.ready()
@@ -171,7 +173,7 @@ async def test_what_a_killed_ingest_had_sent_is_not_published_again_though_it_ar
 
 
 async def test_nothing_is_left_of_a_message_that_arrived_late_as_a_whole(way, client):
-    """It is acknowledged, also where it is brought again later, and what follows it is published behind it."""
+    """It is acknowledged, also if it is redelivered later, and the following messages are published behind it."""
     killed = Way(client)
     killed.pipeline.take([Arrival(b"m/co2", b"1", 1, 0x32), Arrival(b"m/co2", b"2", 2, 0x32)])
     [sent] = killed.pipeline.queues.ready()
@@ -212,7 +214,7 @@ async def test_a_server_that_acknowledges_nothing_is_a_reason_not_to_be_ready(wa
 
 
 async def test_a_journal_that_lost_its_end_is_told(way, nats_server, capsys):
-    """Its file is damaged, and NATS begins anew behind what it can read: the numbers that are gone are named."""
+    """Its file is damaged, and NATS continues behind the last readable message: ingest names the lost sequences."""
     await way.start()
     for value in (b"1", b"2", b"3", b"4"):
         await way.publishes(value)

@@ -80,7 +80,7 @@ async def test_a_purged_journal_is_an_empty_one(client, js):
     "data", [b"hello", b"[1]", b'[{"deliveryKey": 1}]', b'[{"deliveryKey": "%b:x"}]' % MINE.encode()]
 )
 async def test_a_message_that_is_no_envelope_is_passed_over(client, js, data):
-    """Whoever may publish may have written it; ingest starts all the same."""
+    """Any user with the right to publish may have written it; ingest starts nevertheless."""
     await publish(js, key(1))
     await js.publish(telemetry_subject(ingest_name("mine"), "log"), data)
     await publish(js, key(2))

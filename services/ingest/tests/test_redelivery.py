@@ -95,8 +95,8 @@ def test_a_lost_connection_keeps_unacknowledged_messages_and_forgets_the_oldest_
 
 @pytest.mark.parametrize("dup", [True, False])
 def test_an_unacknowledged_message_is_known_once_under_another_identifier(memory, dup):
-    """nats-server numbers anew after a restart, and after a kill has forgotten what it sent. Two equal messages may
-    change places: they are equal.
+    """nats-server assigns new identifiers after a restart, and after a kill has forgotten which messages it sent. Two
+    equal messages may change places.
     """
     owed = delivery(500, "owed")
     memory.add(owed)
@@ -120,7 +120,7 @@ def test_a_message_whose_acknowledgement_crossed_its_redelivery_is_known_under_i
 
 @pytest.mark.parametrize(("mid", "connection"), [(7, 1), (9, 2)])
 def test_an_equal_message_after_a_lost_one_is_new(memory, mid, connection):
-    """It was numbered before the newest message, or what it equals came over another connection."""
+    """Its identifier lies before the newest one, or the equal message came over another connection."""
     memory.add(delivery(6, "equal", acknowledged=True))
     memory.add(delivery(8, "newer"))
     assert memory.recall(mid, "equal", connection, dup=True) is None

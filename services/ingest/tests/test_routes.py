@@ -229,7 +229,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("text", "begin"), FAULTS)
 def test_a_fault_in_the_file_names_file_line_and_key(text, begin):
-    """Whoever wrote it finds it at once."""
+    """So that its author finds it at once."""
     with pytest.raises(RouteFileError) as caught:
         parse(text, "r.toml")
     [fault] = caught.value.faults
@@ -248,7 +248,7 @@ def test_all_faults_of_a_file_are_reported_together():
 
 
 def test_a_capture_may_stand_once():
-    """Nobody could say which of two counts."""
+    """With two it would be unclear which one counts."""
     with pytest.raises(RouteError):
         Route(topic="{module}/{module}", kind="other")
 

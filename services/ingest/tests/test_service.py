@@ -76,7 +76,9 @@ async def test_messages_published_while_ingest_is_away_are_not_lost(broker, stre
 
 
 async def test_a_stop_under_load_leaves_no_message_unacknowledged(broker, streams, ingest):
-    """SIGTERM: what was read is stored and acknowledged before the connection closes; the rest is the broker's."""
+    """SIGTERM: messages that ingest has read are stored and acknowledged before the connection closes; the broker keeps
+    the others.
+    """
     ingest.start()
     load = Load(broker.mqtt_port, "load")
     load.publish((f"m{i % 50}/co2", str(i).encode()) for i in range(20_000))
@@ -130,7 +132,7 @@ async def test_a_message_queued_at_qos_2_arrives_once(broker, streams, ingest):
 
 
 async def test_a_session_that_a_stranger_erased_is_counted(broker, streams, run_ingest):
-    """Whoever connects under ingest's name, and asks for a clean session, throws away what waits in it."""
+    """A client that connects under ingest's name with a clean session erases the waiting messages."""
     ingest = run_ingest(broker, streams)
     ingest.start()
     stranger = Load(broker.mqtt_port, "seve-ingest")

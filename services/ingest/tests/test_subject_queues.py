@@ -152,7 +152,9 @@ def waits(queues, first, start):
 
 
 def test_a_refused_journal_gets_one_publish_at_a_time_with_backoff(queues):
-    """A full journal is not hammered; when it takes one, all go, and the next refusal begins anew."""
+    """A full journal is tried with one message at a time; once it accepts one, all are sent, and the backoff is
+    reset.
+    """
     first, *_ = refuse(queues, now=0)
     assert (queues.refusal, queues.may_send) == ("full", False)
     assert waits(queues, first, 0) == pytest.approx([0.25, 0.5, 1, 2, 4, 5, 5])

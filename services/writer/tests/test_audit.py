@@ -105,7 +105,7 @@ async def test_a_row_of_the_ledger_that_is_gone_is_named_by_its_sequences(journa
 
 
 async def test_messages_deleted_before_they_were_written_are_lost(journal, writer, audit):
-    """Also among those that wait still."""
+    """Also between messages that still wait."""
     await stored(journal, writer, 2)
     for number in range(8):
         await journal.publish(envelope(at=number))

@@ -60,7 +60,9 @@ async def test_states_rows_and_the_ledger_go_by_no_clock(journal, nats_server, m
 
 @pytest.mark.parametrize(("ahead", "oldest_left"), [(200, 89), (-40, 129), (0, 89)])
 async def test_a_row_is_old_only_if_both_clocks_agree(query, migrated, step, ahead, oldest_left):
-    """A database ahead of its time deletes nothing early; one behind keeps what is old until it is right again."""
+    """A database whose clock is ahead deletes nothing early; one whose clock is behind keeps old rows until it is right
+    again.
+    """
     lay_out(migrated, 90 * DAYS)
     query(
         "INSERT INTO measurements SELECT pg_catalog.now() - make_interval(days => i, mins => 1), 'a', 'b', '', i"

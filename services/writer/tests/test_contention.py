@@ -173,7 +173,7 @@ async def test_a_locked_table_is_waited_for(journal, nats_server, migrated, quer
 
 
 async def test_a_server_in_recovery_is_waited_for_until_it_is_promoted(journal, nats_server, postgres_server):
-    """25006: what was the primary comes back as a standby, which is read and never written; nothing is lost by it."""
+    """25006: the former primary returns as a standby, which is read-only; nothing is lost."""
     migrate(postgres_server.url)
     before = retries("25006")
     async with running(settings_for(nats_server.url, postgres_server.url)):

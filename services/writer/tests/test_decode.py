@@ -54,7 +54,7 @@ def test_kinds_without_a_table_are_counted_not_decoded():
     ],
 )
 def test_a_line_of_a_log_keeps_all_that_the_device_said(body, columns):
-    """Level and text where that is all there is, else the whole body."""
+    """Level and text if the body has no other fields, else the whole body."""
     place = (BASE, 4, 0)
     columns |= {"time": RECEIVED}
     assert plan(message(envelope(kind="log", metadata=body), sequence=4), BASE).rounds == [

@@ -69,7 +69,7 @@ async def test_the_journal_is_asked_about_before_a_batch_is_booked_and_before_it
 
 
 async def test_a_journal_recreated_while_a_batch_is_written_is_acknowledged_nothing():
-    """The sequences in hand are other messages of the new one: the consumer is stopped before it is told of them."""
+    """The held sequences name other messages of the new journal: acknowledging stops before any is acknowledged."""
     assert await flushed(Recorded("write")) == ["ask", "write", "ask", "stop", "acknowledge"]
 
 
@@ -95,8 +95,8 @@ async def test_what_a_new_journal_took_is_left_to_the_next_writer():
 async def test_while_nats_does_not_answer_only_what_is_certainly_of_the_old_journal_is_written(
     monkeypatch, recreations, stopping, steps
 ):
-    """And not acknowledged: the acks would wait for NATS and reach the new journal. What was received since then waits
-    for the answer: it would be booked on the old one.
+    """They are not acknowledged: the acks would be buffered and reach the new journal. Messages received since then
+    wait for the answer: the ledger would count them for the old journal.
     """
     monkeypatch.setattr(flush_loop, "ASK_EVERY", 0.001)
     recorded = Recorded()

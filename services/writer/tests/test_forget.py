@@ -66,7 +66,7 @@ def run(url, nats_url, *arguments):
 
 
 async def test_a_module_goes_from_everywhere(filled, nats_server, journal, query, told):
-    """And no other; what is removed is told by table, and broadcasters are told the module."""
+    """Only this module; the removed rows are reported by table, and broadcasters are told the module."""
     done = run(filled, nats_server.url, "croissance", "--yes")
     assert done.returncode == 0, done.stderr
     assert "measurements                    250 removed" in done.stdout
@@ -79,7 +79,7 @@ async def test_a_module_goes_from_everywhere(filled, nats_server, journal, query
 
 
 async def test_simulated_modules_go_by_one_command(filled, nats_server, journal, query, told):
-    """Those of every run, and no module whose name is only like theirs."""
+    """The modules of every run, and no module with a merely similar name."""
     simulated = [simulated_name("0a1b2c", 0), simulated_name("ffffff", 1234)]
     for module in (*simulated, "sim-croissance-1"):
         query("INSERT INTO device_presence VALUES (%s, 'online', NULL, now())", module)
@@ -105,7 +105,7 @@ async def test_samples_go_day_by_day_where_rows_have_no_number(filled, query):
 
 
 async def test_nothing_goes_unless_somebody_says_so(filled, nats_server, query):
-    """Without a terminal there is nobody to ask: the rows are shown, and stay."""
+    """Without a terminal no question is possible: the rows are shown and stay."""
     done = run(filled, nats_server.url, "croissance")
     assert done.returncode == 1
     assert "measurements                    250 rows" in done.stdout

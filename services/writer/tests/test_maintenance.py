@@ -24,7 +24,7 @@ async def maintained(migrated):
 
 
 async def test_measurements_beyond_the_retention_are_deleted(query, maintained):
-    """More than one transaction takes; what is younger stays."""
+    """In several transactions; younger rows stay."""
     query(
         "INSERT INTO measurements SELECT now() - interval '90 days 1 minute' - i * interval '1 second', 'a', 'b', '', i"
         " FROM generate_series(1, 12000) i"
@@ -128,7 +128,9 @@ async def test_an_unreachable_database_only_delays_maintenance(migrated, query, 
 
 
 async def test_a_shorter_retention_deletes_nothing_before_it_was_announced(migrated, query, capsys):
-    """The log says what will go, when at the earliest, and how to keep it; what is due each day goes at once."""
+    """The log names the rows that will be deleted, the earliest time, and how to keep them; the daily deletions happen
+    at once.
+    """
     lay_out(migrated, 90 * DAYS)
     query(
         "INSERT INTO measurements SELECT now() - i * interval '1 day', 'a', 'co2', '', i FROM generate_series(0, 89) i"

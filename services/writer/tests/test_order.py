@@ -45,7 +45,7 @@ async def test_two_kinds_of_one_row_in_any_order(store, query, order):
 
 
 async def test_within_one_batch_the_order_is_the_journals_too(store, query):
-    """And a later report leaves what an earlier one of the batch told and it does not."""
+    """A later report of the batch leaves columns alone that only an earlier one carried."""
     first, second = status(-40, heapFreeKb=100, heapMinFreeKb=50), status(-50, heapFreeKb=None)
     counts = await store.write(plan([*units(2, second), *units(1, first)], JOURNAL))
     assert query("SELECT rssi, heap_free_kb, heap_min_free_kb FROM device_system_status") == [(-50, None, 50)]

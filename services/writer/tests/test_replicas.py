@@ -51,7 +51,7 @@ async def test_writers_join_and_leave_under_load(journal, process, query):
 
 
 async def test_a_writer_killed_under_load_loses_nothing(journal, process, query):
-    """SIGKILL: what it held goes to the others after ACK_WAIT, and what it had committed is not stored twice."""
+    """SIGKILL: its held messages go to the others after ACK_WAIT, and committed ones are not stored twice."""
     stop = asyncio.Event()
     load = asyncio.create_task(publishing(journal, stop))
     first = process(FLUSH_INTERVAL="1s", BATCH_SIZE="5000")

@@ -39,7 +39,7 @@ def test_two_setups_at_once_and_a_third_later_all_succeed(nats_server, database_
 
 
 def test_setup_waits_for_the_database_and_says_so(nats_server, postgres_server):
-    """Any order of starting works; what is awaited is named."""
+    """Services start in any order; the awaited server is named."""
     postgres_server.stop()
     process = setup(nats_server.url, postgres_server.url)
     lines = []
@@ -60,7 +60,7 @@ def test_setup_without_its_settings_names_them(nats_server):
 
 
 async def test_a_writer_started_first_waits_for_topology_and_tables(nats_server, database_url, capsys):
-    """Services start in any order: what is missing is named, and then it works."""
+    """Services start in any order: the missing part is named until it is there."""
     async with running(settings_for(nats_server.url, database_url)):
         await eventually(lambda: "waiting for the topology" in capsys.readouterr().out, "the topology missed")
         client = await nats.connect(nats_server.url)

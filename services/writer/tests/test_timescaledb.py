@@ -64,7 +64,7 @@ def test_the_layout_may_be_applied_again_and_follows_the_retention(database, ask
 
 
 def test_a_plain_table_becomes_a_hypertable_with_its_rows(database, ask):
-    """The extension came later: what is there is taken along."""
+    """The extension was installed later: existing rows are kept."""
     ask("CREATE VIEW measurements_hourly AS SELECT 1")
     ask("INSERT INTO measurements SELECT now() - i * interval '1 hour', 'a', 'b', '', i FROM generate_series(0, 99) i")
     lay_out(database, 90 * DAYS)
