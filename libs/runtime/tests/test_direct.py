@@ -145,6 +145,22 @@ async def test_messages_come_in_order_between_other_subscriptions(client):
     assert seen[1].headers == {"Nats-Msg-Id": "a:0", "Nats-Sequence": "17"}
 
 
+async def test_large_messages_come_in_order_among_small_ones(client):
+    """Reads of more than 64 KiB, which let the loop turn, alternate with small ones, which do not."""
+    taken, sizes = [], [7, 200_000, 20_000, 0, 70_000] * 8
+
+    def take(message):
+        taken.append(len(message.data))
+
+    await client.subscribe_direct("sizes", take)
+    other = await client.subscribe("sizes", pending_bytes_limit=1 << 30)
+    for size in sizes:
+        client.publish_direct("sizes", bytes(size))
+        await asyncio.sleep(0)
+    seen = [len((await other.next_msg(timeout=10)).data) for _ in sizes]
+    assert seen == taken == sizes
+
+
 async def test_a_failing_handler_costs_one_message(client):
     """It is reported by nats-py's own error callback."""
     taken = []
