@@ -226,6 +226,13 @@ MUTANTS: Final = (
         (f"{BROADCASTER_TESTS}/test_catchup.py",),
     ),
     Mutant(
+        "an old buffer stands as the newest value",
+        f"{BROADCASTER}/snapshot/snapshot.py",
+        "            elif at >= old.time and (at or not head.retained):",
+        "            elif not head.retained:",
+        (f"{BROADCASTER_TESTS}/test_snapshot.py",),
+    ),
+    Mutant(
         "an old value passes for the newest",
         f"{BROADCASTER}/snapshot/snapshot.py",
         "            growth = -len(module.series.pop(key).data) - SERIES_BYTES",
