@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import shutil
 
 import nats
 import pytest
+from seve_broadcaster.feed import JournalSetBackError
 from seve_runtime.nats.topology import apply
 from seve_schema.position import Position, end_of
 from seve_schema.subjects import forget_subject, latest_subject
@@ -136,6 +138,42 @@ async def test_a_recreated_journal_is_a_gap_and_then_the_new_stream(nats_server,
         assert ([frame["event"] for frame in frames], values(frames)) == (["gap", "mqtt-message"], [100.0])
         late = await resumed(url, token)
         assert [frame["event"] for frame in late if frame["event"] == "gap"] == ["gap"]
+
+
+async def test_a_journal_that_was_set_back_is_read_by_a_new_broadcaster(nats_server, journal, tmp_path):
+    """Its sequences come again for other messages: who saw the old ones is told of a gap, and sees the new ones."""
+    store, old = nats_server.folder / "jetstream", tmp_path / "old"
+    nats_server.stop()
+    shutil.copytree(store, old)
+    nats_server.start()
+    with pytest.raises(ExceptionGroup) as failed:
+        await set_back(nats_server, store, old, tokens := [])
+    assert failed.group_contains(JournalSetBackError)
+    async with broadcasting(nats_server.url) as url:
+        frames = await resumed(url, tokens[-1])
+    assert [frame["event"] for frame in frames if frame["event"] == "gap"] == ["gap"]
+    assert [frame["data"]["value"] for frame in frames if frame["event"] == "mqtt-message"] == [4.0]
+
+
+async def set_back(server, store, old, tokens):
+    """Run a broadcaster until it ends because the journal is the `old` one again; `tokens` are a client's."""
+    async with broadcasting(server.url) as url, watching(url, modules=["a"]) as screen:
+        await screen.until("live")
+        await publish_anew(server, 1.0, 2.0, 3.0)
+        tokens += [frame["seq"] for frame in await screen.until("mqtt-message", 3)]
+        server.kill()
+        shutil.rmtree(store)
+        shutil.copytree(old, store)
+        server.start()
+        await publish_anew(server, 4.0)
+        await eventually(lambda: not url.broadcaster.is_alive(), "the broadcaster at its end")
+
+
+async def publish_anew(server, *values):
+    """On a connection of its own: the fixture's may not be back yet."""
+    async with await nats.connect(server.url) as client:
+        for value in values:
+            await Journal(client).publish(envelope("a", value))
 
 
 async def test_a_broadcaster_starts_with_the_saved_values(nats_server, journal):

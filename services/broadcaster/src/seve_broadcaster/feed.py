@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from seve_runtime.errors import describe
+from seve_runtime.errors import SeveError, describe
 from seve_runtime.health import Health
 from seve_runtime.lifecycle import Stop, first_of, pause
 from seve_runtime.nats.direct import DirectClient, Handler, NatsMessage
@@ -53,6 +53,16 @@ QUIET_LOOKS: Final = 5
 RETRY_SECONDS: Final = 0.5
 WARM: Final = 2000
 """Messages before the restored position that are read again: clients resume there after a restart."""
+
+
+class JournalSetBackError(SeveError):
+    """The journal ends before the head: a power loss took its end, or it is an old copy. Its sequences come again for
+    other messages, so this process, its clients and what it holds have to begin anew.
+    """
+
+    def __init__(self, head: Position, end: Position) -> None:
+        super().__init__(f"the journal was set back from {head} to {end}: start again")
+
 
 Age = Callable[[float], None]
 """Takes the seconds from the receipt of a message by ingest to the end of the turn that wrote it to clients."""
@@ -108,6 +118,7 @@ class Feed:
         extent = await journal_extent(self._js)
         known = restored.journal == extent.journal and restored <= extent.end
         begin = max(extent.first - 1, restored.sequence - WARM if known else 0)
+        self._hub.latest.set_back(extent.end, Position(extent.journal, begin))
         self._hub.begin(Position(extent.journal, begin))
 
     async def _follow(self, *ends: asyncio.Event) -> None:
@@ -156,7 +167,7 @@ class Feed:
         if extent.first > hub.head.sequence + 1:
             hub.gap(Position(extent.journal, extent.first - 1))
         if extent.last < hub.head.sequence:
-            log.error("the journal was set back", head=str(hub.head), end=str(extent.end))
+            raise JournalSetBackError(hub.head, extent.end)
         self._requests = request_subject(JOURNAL, str(consumer.name))
         self.consumers += 1
         self._fresh, self._credit, self._target = True, 0, extent.last

@@ -14,7 +14,7 @@ from seve_runtime.units import is_loopback, reachable
 
 from seve_embedded.commands import down
 from seve_embedded.logins import PERSON, READER, WRITER
-from seve_embedded.servers import mqtt_queue, postgres
+from seve_embedded.servers import mqtt_queue, nats, postgres
 from seve_embedded.shared.logfile import tail
 from seve_embedded.stack import SUPERVISOR, Stack
 from seve_embedded.state import KNOWN_SESSION, WELL_KNOWN_CLIENT_ID
@@ -86,6 +86,7 @@ def _finish(stack: Stack, say: Say, began: float) -> None:
             stack.supervisor.start(name)
     _wait_ready(stack, say, began)
     _bound_queue(stack)
+    nats.sync_definitions(stack.state.nats_data)
 
 
 def _check_room(stack: Stack, say: Say) -> None:

@@ -8,9 +8,11 @@ which may read and may not publish.
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -214,6 +216,26 @@ def subjects(filters: Iterable[str]) -> list[str]:
         subject = ".".join({"+": "*", "#": ">"}.get(level, level.replace(".", "//")) for level in one.split("/"))
         found += [subject.removesuffix(".>"), subject] if subject.endswith(".>") else [subject]
     return found
+
+
+def sync_definitions(store: Path) -> None:
+    """Put on the disk what the streams and consumers of a store are.
+
+    Unless `sync_interval` is `always`, NATS leaves that to the system, which takes half a minute. A stream whose
+    definition a power loss took is not there any more, whatever it holds.
+    """
+    for path in [store, *store.rglob("*")]:
+        with suppress(FileNotFoundError):  # a consumer that is gone meanwhile
+            if path.is_dir() or path.name.startswith("meta."):  # its settings, or a checksum of them
+                _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def quoted(text: str) -> str:

@@ -139,6 +139,16 @@ class LatestValues:
             self.refused += len(self.modules[first].series)
             self._remove(first)
 
+    def set_back(self, end: Position, to: Position) -> None:
+        """Move what lies behind the end of its journal to `to`: the journal was set back, and its next messages are news
+        though their sequences are lower. The values stay; a message that is gone was received.
+        """
+        for module in self.modules.values():
+            if module.position.journal == end.journal and module.position > end:
+                module.position = to
+                for key, entry in module.series.items():
+                    module.series[key] = msgspec.structs.replace(entry, position=min(entry.position, to))
+
     def forget(self, before: str) -> list[str]:
         """Drop modules of which nothing was received since `before` (RFC 3339); return their names."""
         names = [name for name, module in self.modules.items() if module.received < before]
