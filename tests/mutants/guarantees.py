@@ -64,6 +64,13 @@ MUTANTS: Final = (
         (f"{INGEST_TESTS}/test_redelivery.py",),
     ),
     Mutant(
+        "an equal message taken for a redelivery on a young connection",
+        f"{INGEST}/pipeline.py",
+        "        young = now - self._connected_at < BROKER_ACK_WAIT * MICROS",
+        "        young = False",
+        (f"{INGEST_TESTS}/test_pipeline.py",),
+    ),
+    Mutant(
         "expected sequence not sent",
         f"{INGEST}/publisher.py",
         r"NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\n",

@@ -23,14 +23,15 @@ QOS1 = 0x32
 
 
 class Fixture:
-    """A pipeline whose clock stands still, and what it would send."""
+    """A pipeline whose clock stands still unless it is set, and what it would send."""
 
     def __init__(self, **limits):
+        self.now = NOW
         self.memory = RedeliveryMemory()
         rules = Normaliser(RouteTable(("native", route) for route in NATIVE), retention=90 * 86400.0)
         limits = {"max_inflight": 100, "max_bytes": 1 << 20, **limits}
         self.pipeline = Pipeline(
-            rules, SubjectQueues("n"), self.memory, ingest="in", client_id="client", clock=lambda: NOW, **limits
+            rules, SubjectQueues("n"), self.memory, ingest="in", client_id="client", clock=lambda: self.now, **limits
         )
         self.before = self.outcomes(raw=True)
 
@@ -330,6 +331,17 @@ def test_a_redelivery_under_another_identifier_is_acknowledged_under_it(fixture)
     assert fixture.take((b"a/x", b"1", 2, QOS1 | DUP)) == []
     assert fixture.hold([]) == [2]
     assert fixture.outcomes() == {("published", ""): 1, ("duplicate", ""): 1}
+
+
+@pytest.mark.parametrize(("seconds", "published"), [(2.9, 1), (3.1, 0), (9.9, 0), (10.1, 1)])
+def test_an_equal_message_with_dup_is_a_redelivery_only_when_the_ack_wait_is_just_over(fixture, seconds, published):
+    """nats-server counts what it meant for a connection that had ended or had too much under way. When that comes for
+    the first time, it has DUP and a new identifier.
+    """
+    fixture.pipeline.connected()
+    fixture.hold(fixture.take((b"a/x", b"1", 1, QOS1)))
+    fixture.now += round(seconds * 1_000_000)
+    assert len(fixture.take((b"a/x", b"1", 2, QOS1 | DUP))) == published
 
 
 def test_after_a_lost_session_nothing_is_a_redelivery(fixture):

@@ -22,6 +22,8 @@ from seve_ingest.normalise.fast_path import TIME_MISSING
 from seve_ingest.normalise.normaliser import Normaliser, Rejection, Verdict
 from seve_ingest.publish.deliveries import DUPLICATE, PUBLISHED, AckQueue, Delivery
 from seve_ingest.publish.redelivery import (
+    BROKER_ACK_WAIT,
+    LATEST_CROSSING,
     KnownKey,
     RedeliveryMemory,
     client_digest,
@@ -85,6 +87,7 @@ class Pipeline:
         self.queues = queues
         self.acks = AckQueue()
         self.connection = 0
+        self._connected_at = 0
         self.progress = asyncio.Event()
 
     def take(self, arrivals: list[Arrived]) -> None:
@@ -125,6 +128,10 @@ class Pipeline:
         self._last = now
         self._totals.received += len(arrivals)
         self._totals.repairs[TIME_MISSING] += timeless
+
+    def connected(self) -> None:
+        """Note that the broker has accepted the current connection."""
+        self._connected_at = self._clock()
 
     def connection_lost(self) -> None:
         """Drop the acknowledgements due on the lost connection: the broker will send those messages again."""
@@ -230,7 +237,8 @@ class Pipeline:
             key = f"{self._client}{mid:04x}{content}"
             dup = head & DUP != 0
             if dup or self._memory.unanswered:
-                known = self._memory.recall(mid, content, self.connection, dup=dup)
+                since = self._crossing_since(delivery.received_at)
+                known = self._memory.recall(mid, content, self.connection, dup=dup, crossing_since=since)
                 if known and known.held is None:
                     self._repeated(known, delivery)
                     return
@@ -256,6 +264,11 @@ class Pipeline:
             self._totals.repairs[verdict.repairs] += 1
         if not delivery.open or verdict.rejection:
             self._settle(arrival, delivery, verdict, key)
+
+    def _crossing_since(self, now: int) -> int | None:
+        """Return since when a message may have been received whose redelivery comes now under another identifier."""
+        young = now - self._connected_at < BROKER_ACK_WAIT * MICROS
+        return None if young else now - round(LATEST_CROSSING * MICROS)
 
     def _holds(self, part: bytes, held: frozenset[int]) -> bool:
         known = _known_key(part, self._client)

@@ -257,6 +257,7 @@ class MqttSession:
             return
         metrics.connections.inc()
         self._since = self._loop.time()
+        self._pipeline.connected()
         self._accepted.set()
         self._pipeline.progress.set()
         log.info("mqtt connected", session_present=flags.session_present)

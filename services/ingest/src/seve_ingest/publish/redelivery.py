@@ -20,6 +20,16 @@ IDENTIFIERS: Final = 65_535
 LARGEST_WINDOW: Final = 16_384
 """How many messages a broker may have in flight at most, and so the largest `MAX_INFLIGHT`."""
 
+BROKER_ACK_WAIT: Final = 3.0
+"""Seconds after which NATS' MQTT listener sends again what was not acknowledged, in our configuration. No redelivery of
+a connection comes earlier.
+"""
+
+LATEST_CROSSING: Final = 10.0
+"""Seconds after a message in which a redelivery comes whose timer its acknowledgement crossed: the ack wait, and what
+both copies waited to be read.
+"""
+
 REMEMBERED: Final = IDENTIFIERS - LARGEST_WINDOW
 """Acknowledged messages that are remembered over a lost connection. Identifiers come round: a message that was lost
 with the connection may have the identifier and the content of one that was acknowledged more than this many before it.
@@ -154,9 +164,12 @@ class RedeliveryMemory:
         self.unanswered.clear()
         return known
 
-    def recall(self, mid: int, content: str, connection: int, *, dup: bool) -> Delivery | None:
+    def recall(
+        self, mid: int, content: str, connection: int, *, dup: bool, crossing_since: int | None = 0
+    ) -> Delivery | None:
         """Return the delivery that a message repeats, or None for one that never came before. Without DUP only what is
-        unanswered can be repeated. The delivery has another `mid` if the broker has taken its acknowledgement already.
+        unanswered can be repeated. The delivery has another `mid` if the broker has taken its acknowledgement already:
+        that takes one received at `crossing_since` or later (microseconds since 1970); None where there can be none.
         """
         known = self._newest[mid]
         if dup and known is not None and known.content == content:
@@ -165,11 +178,12 @@ class RedeliveryMemory:
             return known
         if content in self.unanswered:
             return self._renumbered(mid, content)
-        if not dup:
+        if not dup or crossing_since is None:
             return None
         if self._newest_mid is None or (mid - self._newest_mid) % self._identifiers >= self._identifiers // 2:
             return None  # not numbered after the newest message: it was lost with an earlier connection
-        return self._of_this_connection(connection).get(content)
+        equal = self._of_this_connection(connection).get(content)
+        return equal if equal is not None and equal.received_at >= crossing_since else None
 
     def _renumbered(self, mid: int, content: str) -> Delivery:
         """Give an unanswered message of this content the identifier under which the broker sends it now."""
