@@ -11,13 +11,17 @@ each sample. What is killed are processes that it started, by pid.
     away           killed, and started again after --seconds
     frozen         SIGSTOP for longer than its neighbours' patience (7 s), then SIGCONT
     midway         killed while the part that it hands its messages to is frozen
+    killed-untimed, frozen-untimed, midway-untimed
+                   as these, while samples without a time come too, at QoS 1: each is to be one row
     behind         away, while the journal keeps 64 KiB of history: screens must be told what they missed
     slow           every byte from and to the database takes 0.1 s longer, for 4 s
     cut            every connection to NATS broken every 0.4 s, for 4 s
     full           the database away until the journal, a small one, is full, and for --seconds then
     disk-full      nothing more fits on the part's disk for --seconds; then there is room, and the watchdog acts
+    disk-failing   every read and write of the part's disk is an error, for 4 s; then it is mounted again
     bit-flipped    one bit of the journal's file turned, or
     truncated      its end cut off, while it holds what no writer had: the audit must name exactly what is gone
+    starved        the part gets no more memory than it has, for 4 s; for NATS a storm comes meanwhile
     storm          500 further modules connect at once and introduce themselves
     parted         no packet passes between the pair for 7 s
     unheard        nor from whoever connects to the other, or
@@ -27,10 +31,10 @@ each sample. What is killed are processes that it started, by pid.
     ahead          the part's clock a day ahead, or
     behind-time    five minutes behind, for 4 s
 
-    sent, stored   samples with the device's time, and those of them that are a row
+    sent, stored   samples (with the device's time, but for `untimed`), and those of them that are a row
     twice          rows beyond one a sample, and the broker's deliveries that are in the journal more than once
     lost           samples without a row
-    seen, gaps     samples that came on a WebSocket, and gap frames; what did not come must lie in a gap
+    seen, gaps     samples with a time that came on a WebSocket, and gap frames; what did not come must lie in a gap
     first row      from the part's end (or freezing) to the first row of a sample sent after it
     slowest        the longest that any sample took to its row
 
@@ -59,7 +63,8 @@ from faults import isolation, report
 from faults.injection import FAULTS, FILLING, PARTS
 from faults.journal import carried, ends, heard
 from faults.pipeline import KINDS, Pipeline, pipeline
-from faults.verdict import Cell, NotRun, Row, table, times
+from faults.untimed import untimed
+from faults.verdict import Cell, NotRun, Row, Untimed, table, times
 from seve_fleet.simulate.result import Outcome
 from support.conditions import wait_until
 from support.fleet import simulated
@@ -81,6 +86,7 @@ def run_cell(stack: Pipeline, part: str, fault: str, options: argparse.Namespace
     shape = ("--modules=20", f"--rate={options.rate:g}", f"--seconds={load:g}", "--report-every=2")
     with (
         heard(stack) if injection.stack == "forgetful" else nullcontext() as live,
+        untimed(stack, load) if injection.untimed else nullcontext() as numbered,
         simulated(stack, file.parent, *shape, f"--account={file}", PATIENCE="30s") as run,
     ):
         run.wait_until_at_work()
@@ -104,7 +110,8 @@ def run_cell(stack: Pipeline, part: str, fault: str, options: argparse.Namespace
         fault,
         msgspec.json.decode(file.read_bytes(), type=Outcome),
         told,
-        unaccounted=unaccounted(stack) - lacking - len({one.token.position.sequence for one in gone}),
+        # below 0: what waited before the cell was stored meanwhile
+        unaccounted=max(0, unaccounted(stack) - lacking - len({one.token.position.sequence for one in gone})),
         dead_letters=asyncio.run(ends(stack)).dead_letters - before.dead_letters,
         troubles=troubles,
         first=first,
@@ -112,6 +119,9 @@ def run_cell(stack: Pipeline, part: str, fault: str, options: argparse.Namespace
         broker_may_lose=part == "broker" and fault in ("killed", "away"),
         gone=gone,
         named=sequences(audit(stack).findings[-1].lost) - sequences(named),
+        untimed=numbered.account(at if fault == "killed-untimed" and part == "nats" else None)
+        if numbered
+        else Untimed(),
     )
 
 

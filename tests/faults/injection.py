@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from faults import disks
 from faults.damage import flip, truncate
 from faults.journal import Ends, carried
 from faults.pipeline import CLOCKED, PAIRS, Pipeline
@@ -36,7 +37,8 @@ def now() -> int:
 class Injection(NamedTuple):
     """A fault: its parts, for how long it lasts given the option `--seconds`, and the function that injects it. That
     returns the moment of the fault (microseconds since 1970) and what it found wrong. `stack` is the kind of pipeline
-    that the fault needs. A fault that is not `usual` runs only if it, or its part, is named.
+    that the fault needs. A fault that is not `usual` runs only if it, or its part, is named. With `untimed` samples
+    without a time come beside the others.
     """
 
     parts: tuple[str, ...]
@@ -44,6 +46,7 @@ class Injection(NamedTuple):
     do: Callable[[Pipeline, str, float], tuple[int, list[str]]]
     stack: str = "plain"
     usual: bool = True
+    untimed: bool = False
 
 
 def killed(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
@@ -152,6 +155,18 @@ def disk_full(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str
     return at, [] if took < 30 else [f"not well within 30 s of there being room: {took:.0f} s"]
 
 
+def disk_failing(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
+    """Every read and write of the part's disk fails; then the disk is mounted again, and the part started."""
+    disks.fail(stack.part(part).folder)
+    at = now()
+    time.sleep(seconds)
+    if not stack.gone(part):
+        faults.kill_hard(stack.part(part))
+    disks.mend(stack, part)
+    stack.launch(part)
+    return at, []
+
+
 def fill(ballast: Path) -> None:
     with ballast.open("wb", buffering=0) as file:
         for piece in (bytes(1 << 20), b"x"):
@@ -219,25 +234,58 @@ def storm(stack: Pipeline, _part: str, seconds: float) -> tuple[int, list[str]]:
         return at, [f"the storm's own account: {other.text[-300:]}"] if other.process.returncode else []
 
 
+def starved(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
+    """The part gets no more memory; if it ends of that, it is started again. NATS needs some for a second fleet."""
+    at, server, over = now(), stack.part(part), threading.Event()
+    before, refused, troubles = server.process.pid, threading.Event(), list[str]()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            if server.process.poll() is not None:
+                with suppress(AssertionError):  # it dies again, and is started again
+                    stack.launch(part)
+            if server.process.pid != before or not server.ready():
+                refused.set()
+
+    watcher = threading.Thread(target=watch, name="starved")
+    with faults.starved(server):
+        watcher.start()
+        try:
+            if part == "nats":
+                _, troubles = storm(stack, part, seconds)
+            else:
+                time.sleep(seconds)
+        finally:
+            over.set()
+            watcher.join()
+    return at, troubles if refused.is_set() else [*troubles, "nothing was refused"]
+
+
 STORM = 500
 """Modules that connect at once, with five messages each."""
 
 PARTS = ("ingest", "broadcaster", "writer", "nats", "postgres", "broker", "everything", "journal", "devices", *PAIRS)
 LOST, LOSSY, FAR = Fate(loss=1.0), Fate(loss=0.3), Fate(delay=0.2)
 PROCESSES = PARTS[:7]
+UNTIMED = ("ingest", "writer", "nats")
 FAULTS = {
     "killed": Injection(PROCESSES, lambda _: 0, killed),
     "stopped": Injection(PROCESSES, lambda _: 0, stopped),
     "away": Injection(PROCESSES, lambda seconds: seconds, killed),
     "frozen": Injection(PROCESSES, lambda seconds: max(FROZEN, seconds), frozen),
     "midway": Injection(("ingest", "writer"), lambda _: 1, midway),
+    "killed-untimed": Injection(UNTIMED, lambda _: 0, killed, untimed=True),
+    "frozen-untimed": Injection(UNTIMED, lambda seconds: max(FROZEN, seconds), frozen, untimed=True),
+    "midway-untimed": Injection(("ingest", "writer"), lambda _: 1, midway, untimed=True),
     "behind": Injection(("broadcaster",), lambda seconds: seconds, killed, stack="forgetful"),
     "slow": Injection(("postgres",), lambda seconds: max(4, seconds), slow, stack="wired"),
     "cut": Injection(("nats",), lambda seconds: max(4, seconds), cut, stack="wired"),
     "full": Injection(("nats",), lambda seconds: seconds, full, stack="wired"),
     "disk-full": Injection(("nats", "postgres"), lambda seconds: TENDED + seconds, disk_full, stack="small"),
+    "disk-failing": Injection(("nats", "postgres"), lambda seconds: max(4, seconds), disk_failing, stack="failing"),
     "bit-flipped": Injection(("journal",), lambda seconds: seconds, damaged(flip), stack="damaged"),
     "truncated": Injection(("journal",), lambda seconds: seconds, damaged(truncate), stack="damaged"),
+    "starved": Injection(("nats", "postgres"), lambda seconds: max(4, seconds), starved),
     "storm": Injection(("devices",), lambda seconds: seconds, storm),
     "parted": Injection(tuple(PAIRS), lambda seconds: max(FROZEN, seconds), apart(Way(LOST, LOST)), stack="linked"),
     "unheard": Injection(

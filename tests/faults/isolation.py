@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import Final, NoReturn
 
+from faults import disks
 from faults.pipeline import FAKETIME, KINDS
 
 MARK: Final = "SEVE_FAULTS_ISOLATED"
@@ -37,6 +38,8 @@ def obstacle(kind: str, part: str, denied: str | None) -> str | None:
     """Return why a cell cannot be done on this machine; None where it can. `denied` is what `enter` returned."""
     if KINDS[kind].isolation and not isolated():
         return f"no namespaces: {denied}"
+    if kind == "failing" and (why := disks.obstacle()):
+        return f"no disk that can fail: {why}"
     if kind == "clocked" and part == "nats":
         return "nats-server is linked statically: no library changes its clock"
     if kind == "clocked" and not FAKETIME:

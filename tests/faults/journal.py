@@ -97,6 +97,8 @@ def _all(position: Position, data: bytes) -> list[Carried]:
 
 
 def _one(token: Token, envelope) -> Carried:
-    sample = envelope.kind == "measurement"
-    key = (envelope.topic, to_micros(parse_time(envelope.time))) if sample else None
-    return Carried(token, key, envelope.delivery_key)
+    if envelope.kind == "measurement":
+        return Carried(token, (envelope.topic, to_micros(parse_time(envelope.time))), envelope.delivery_key)
+    if envelope.retained:  # it may come under the packet identifier that the message itself once had
+        return Carried(token, None, None)
+    return Carried(token, None, envelope.delivery_key, envelope.topic)

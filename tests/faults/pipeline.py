@@ -1,11 +1,11 @@
 """The pipelines that the crash matrix does things to: one for each kind of fault, each in surroundings of its own."""
 
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from faults import disks
 from support.faults import Wire, wires
 from support.link import SELF, Network, network
 from support.stack import LOGINS, BrokerStack
@@ -21,10 +21,16 @@ PAIRS: Final = {
 }
 """Whoever connects, and to whom: each pair has a way of its own. Of the writers the first one is cut off."""
 
-SMALL_DISK: Final = 192 << 20
-"""Bytes: NATS takes three quarters for its streams, which have 80 MiB here; empty, it is not full to the watchdog."""
+SMALL_STREAMS: Final = {
+    "JOURNAL_MAX_BYTES": "32MiB",
+    "HISTORY_MAX_BYTES": "32MiB",
+    "LATEST_MAX_BYTES": "8MiB",
+    "DEADLETTER_MAX_BYTES": "8MiB",
+}
+"""80 MiB in all: for disks of the matrix's own."""
 
 CLOCKED: Final = ("ingest", "broadcaster", "writer", "postgres")
+DISKS: Final = {"small": disks.small, "failing": disks.failing}
 FAKETIME: Final = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
@@ -40,11 +46,8 @@ KINDS: Final = {
     "forgetful": Kind({"HISTORY_MAX_BYTES": "64KiB"}),
     "wired": Kind({"HISTORY_MAX_BYTES": "64KiB"}),
     "damaged": Kind({"JOURNAL_MAX_BYTES": "1MiB", "HISTORY_MAX_BYTES": "64KiB"}),
-    "small": Kind(
-        {"JOURNAL_MAX_BYTES": "32MiB", "HISTORY_MAX_BYTES": "32MiB", "LATEST_MAX_BYTES": "8MiB"}
-        | {"DEADLETTER_MAX_BYTES": "8MiB"},
-        isolation=True,
-    ),
+    "small": Kind(SMALL_STREAMS, isolation=True),
+    "failing": Kind(SMALL_STREAMS, isolation=True),
     "linked": Kind({}, isolation=True),
     "clocked": Kind({}),
 }
@@ -151,7 +154,7 @@ def pipeline(kind: str, folder: Path, broker: str, rate: float, seed: int) -> It
         yield from _started(ClockedPipeline(folder, broker, **settings))
     else:
         stack = Pipeline(folder, broker, [], **settings)
-        with _small_disks(stack) if kind == "small" else _nothing():
+        with DISKS[kind](stack) if kind in DISKS else nullcontext():
             yield from _started(stack)
 
 
@@ -161,21 +164,3 @@ def _started(stack: Pipeline) -> Iterator[Pipeline]:
         yield stack
     finally:
         stack.stop()
-
-
-@contextmanager
-def _small_disks(stack: Pipeline) -> Iterator[None]:
-    """The servers' folders on small file systems of their own, which nobody outside of this namespace sees."""
-    for name in ("nats", "postgres"):
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK},mode=777", "tmpfs", str(stack.part(name).folder)]
-        subprocess.run(mount, check=True, capture_output=True)
-    try:
-        yield
-    finally:
-        for name in ("nats", "postgres"):
-            subprocess.run(["umount", str(stack.part(name).folder)], check=True, capture_output=True)
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from faults.verdict import Carried, Cell, table, times
+from faults.verdict import Carried, Cell, Untimed, table, times
 from seve_fleet.simulate.result import Outcome
 from seve_fleet.simulate.ws import Missed
 from seve_schema.position import Position, Token
@@ -17,6 +17,7 @@ from support.conditions import wait_until
 SCRIPT = Path(__file__).parent / "crash_matrix.py"
 A, B = ("sim-1/co2", 1_000_000), ("sim-1/light", 2_000_000)
 WELL = {
+    "run": "sim",
     "sent": 2,
     "acknowledged": 2,
     "seen": 2,
@@ -24,6 +25,7 @@ WELL = {
     "strange": 0,
     "unstored": [],
     "unseen": [],
+    "reports": 0,
     "reports_unacknowledged": 0,
     "reports_unseen": 0,
     "missing_rows": [],
@@ -37,8 +39,8 @@ def sample(sequence, key, delivery=None):
     return Carried(token(sequence), key, delivery or f"d{sequence}")
 
 
-def report(sequence):
-    return Carried(token(sequence), None, f"d{sequence}")
+def report(sequence, topic="sim-1/system"):
+    return Carried(token(sequence), None, f"d{sequence}", topic)
 
 
 def token(sequence, place=0):
@@ -74,6 +76,23 @@ def test_a_cell_in_which_everything_arrived_once_is_kept():
 )
 def test_a_broken_promise_is_named(changed, verdict):
     assert cell(**changed).verdict == verdict
+
+
+def test_what_a_screen_lacks_is_looked_for_in_the_journal():
+    """Of the run's own modules, and without what was retained."""
+    carried = [sample(1, A), sample(2, B), report(3, "sim-1/system"), report(4, "load-1/system"), report(5, None)]
+    assert cell(carried, reports=1, reports_unseen=1).verdict == "1 kept from the screen undeclared"
+    says = "1 kept from the screen undeclared; 1 reports not in the journal"
+    assert cell(carried, reports=2, reports_unseen=1).verdict == says
+
+
+def test_samples_without_a_time_count_row_by_row():
+    without = cell()._replace(untimed=Untimed(sent=5, acknowledged=5))
+    assert (without.sent, without.stored, without.verdict) == (7, 7, "kept")
+    broken = without._replace(untimed=Untimed(sent=5, acknowledged=4, lost=2, twice=1))
+    assert (broken.stored, broken.verdict) == (5, "2 LOST; 1 TWICE; 1 never acknowledged")
+    forgotten = without._replace(untimed=Untimed(sent=5, acknowledged=5, twice=2, forgotten=2))
+    assert (forgotten.twice, forgotten.verdict) == (0, "kept (2 twice by the broker itself)")
 
 
 def test_a_sample_sent_twice_by_the_device_may_be_seen_twice():

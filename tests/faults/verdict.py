@@ -13,12 +13,27 @@ from seve_fleet.simulate.ws import Missed
 from seve_schema.position import Token
 
 
+class Untimed(NamedTuple):
+    """Samples without a time of their own: their numbers, of rows that are missing, and of rows too many; `forgotten`
+    of them because a killed broker had not kept the acknowledgement.
+    """
+
+    sent: int = 0
+    acknowledged: int = 0
+    lost: int = 0
+    twice: int = 0
+    forgotten: int = 0
+
+
 class Carried(NamedTuple):
-    """An envelope of the run in the journal; `key` is None for one that is no sample."""
+    """An envelope of the run in the journal; `key` is None for one that is no sample. `report` is the topic of one that
+    a screen counts as a report.
+    """
 
     token: Token
     key: Key | None
     delivery: str | None
+    report: str | None = None
 
     def declared(self, gaps: Iterable[Missed]) -> bool:
         """Whether a gap was declared that includes this envelope."""
@@ -45,17 +60,26 @@ class Cell(NamedTuple):
     """What a damaged journal lost before it was stored, and"""
     named: frozenset[int] = frozenset()
     """the sequences that the audit calls lost of it."""
+    untimed: Untimed = Untimed()
+
+    @property
+    def sent(self) -> int:
+        """Samples, with a time and without."""
+        return self.outcome.sent + self.untimed.sent
 
     @property
     def stored(self) -> int | None:
         """Samples with a row; None where the database could not be asked."""
-        return None if self.outcome.unreadable else self.outcome.sent - len(self.outcome.unstored)
+        if self.outcome.unreadable:
+            return None
+        return self.sent - len(self.outcome.unstored) - self.untimed.lost
 
     @property
     def twice(self) -> int:
         """Rows beyond one a sample, and deliveries of the broker that are in the journal more than once."""
         deliveries = Counter(one.delivery for one in self.carried if one.delivery)
-        return self.outcome.strange + sum(times - 1 for times in deliveries.values())
+        untimed = self.untimed.twice - self.untimed.forgotten
+        return self.outcome.strange + untimed + sum(times - 1 for times in deliveries.values())
 
     @property
     def lost_by_broker(self) -> int:
@@ -74,7 +98,7 @@ class Cell(NamedTuple):
     @property
     def lost(self) -> int:
         """Samples without a row, less those that the broker or a damaged journal lost."""
-        return len(self.outcome.unstored) - self.lost_by_broker - self.lost_by_journal
+        return len(self.outcome.unstored) - self.lost_by_broker - self.lost_by_journal + self.untimed.lost
 
     @property
     def misnamed(self) -> int:
@@ -91,6 +115,12 @@ class Cell(NamedTuple):
         return samples + (0 if self.broker_may_lose else max(0, self.outcome.reports_unseen - reports))
 
     @property
+    def unpublished(self) -> int:
+        """Reports that the fleet sent and the journal did not carry."""
+        prefix = f"{self.outcome.run}-"
+        return max(0, self.outcome.reports - sum((one.report or "").startswith(prefix) for one in self.carried))
+
+    @property
     def repeated(self) -> int:
         """Frames that came twice, although the sample is in the journal once (a device may send it twice)."""
         copies = Counter(one.key for one in self.carried if one.key)
@@ -99,7 +129,8 @@ class Cell(NamedTuple):
     @property
     def complaints(self) -> list[str]:
         """What breaks a promise; empty where all is kept."""
-        unacknowledged = self.outcome.sent - self.outcome.acknowledged + self.outcome.reports_unacknowledged
+        unacknowledged = self.sent - self.outcome.acknowledged - self.untimed.acknowledged
+        unacknowledged += self.outcome.reports_unacknowledged
         counted = {
             "LOST": self.lost,
             "TWICE": self.twice,
@@ -112,12 +143,16 @@ class Cell(NamedTuple):
         }
         rows = [] if self.lost_by_broker or self.gone else self.outcome.missing_rows
         unreadable = [self.outcome.unreadable] if self.outcome.unreadable else []
-        return [f"{count} {what}" for what, count in counted.items() if count] + [*rows, *unreadable, *self.troubles]
+        hops = [f"{self.unpublished} reports not in the journal"] if self.undeclared and self.unpublished else []
+        found = [f"{count} {what}" for what, count in counted.items() if count]
+        return [*found, *hops, *rows, *unreadable, *self.troubles]
 
     @property
     def verdict(self) -> str:
         """In a few words."""
         forgiven = f" ({self.lost_by_broker} lost by the broker itself)" if self.lost_by_broker else ""
+        if self.untimed.forgotten:
+            forgiven = f" ({self.untimed.forgotten} twice by the broker itself)"
         if self.gone:
             forgiven = f"; {self.lost_by_journal} lost with the file, all of its {len(self.named)} messages named"
         return "; ".join(self.complaints) + forgiven if self.complaints else f"kept{forgiven}"
@@ -157,7 +192,7 @@ class NotRun(NamedTuple):
 Row = Cell | NotRun
 
 COLUMNS = {
-    "sent": lambda cell: str(cell.outcome.sent),
+    "sent": lambda cell: str(cell.sent),
     "stored": lambda cell: "?" if cell.stored is None else str(cell.stored),
     "twice": lambda cell: str(cell.twice),
     "lost": lambda cell: str(cell.lost + cell.lost_by_journal),

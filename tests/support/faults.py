@@ -68,6 +68,23 @@ def frozen(process) -> Iterator[None]:
                 os.kill(one.pid, signal.SIGCONT)
 
 
+@contextmanager
+def starved(process) -> Iterator[None]:
+    """A server and its children get no more memory from the system while the context lasts: what they ask for is
+    refused. If it ends of that, a new process has no such limit.
+    """
+    limited = tree(process.process.pid)
+    for one in limited:
+        with suppress(psutil.NoSuchProcess):
+            one.rlimit(psutil.RLIMIT_AS, (1, psutil.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        for one in limited:
+            with suppress(psutil.NoSuchProcess):
+                one.rlimit(psutil.RLIMIT_AS, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+
+
 class Wire:
     """A proxy that runs on a thread of its own. Its `target` may be set once that is known."""
 

@@ -18,7 +18,7 @@ def drawn(keys):
     account.see(A, 6)
     account.reports_sent, account.reports_acknowledged, account.reports_seen = 3, 2, 5
     screen.gaps.append(GAP)
-    return outcome(account, screen, keys, [], None)
+    return outcome(account, screen, keys, [], None, run="sim")
 
 
 def test_missing_samples_are_named_and_strange_rows_counted():

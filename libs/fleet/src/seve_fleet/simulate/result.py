@@ -8,9 +8,11 @@ from seve_fleet.simulate.ws import Missed, Screen
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of a run's samples and of its reports (all other messages). A sample is its topic and its time
-    (microseconds since 1970). `strange` counts rows of the run's modules that are no sample of the run.
+    (microseconds since 1970). `strange` counts rows of the run's modules that are no sample of the run. Modules that
+    were not given names have `run` at the beginning of theirs.
     """
 
+    run: str
     sent: int
     acknowledged: int
     seen: int
@@ -18,6 +20,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     strange: int
     unstored: list[Key]
     unseen: list[Key]
+    reports: int
     reports_unacknowledged: int
     reports_unseen: int
     missing_rows: list[str]
@@ -28,10 +31,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def outcome(
-    account: Account, screen: Screen, keys: list[Key], missing_rows: list[str], unreadable: str | None
+    account: Account, screen: Screen, keys: list[Key], missing_rows: list[str], unreadable: str | None, *, run: str
 ) -> Outcome:
     """Return the account, compared with the database's rows."""
     return Outcome(
+        run=run,
         sent=account.sent,
         acknowledged=account.acknowledged,
         seen=account.seen,
@@ -39,6 +43,7 @@ def outcome(
         strange=account.strange(keys),
         unstored=account.unstored(keys),
         unseen=account.unseen,
+        reports=account.reports_sent,
         reports_unacknowledged=account.reports_sent - account.reports_acknowledged,
         reports_unseen=max(0, account.reports_sent - account.reports_seen),
         missing_rows=missing_rows,

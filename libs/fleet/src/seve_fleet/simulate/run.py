@@ -183,7 +183,7 @@ class Run:
             rows = self._missing_rows(await self.stored.device_rows())
         except Unreachable as error:
             unreadable = f"the database cannot be read: {error}"
-        self.outcome = outcome(self.account, self.screen, keys, rows, unreadable)
+        self.outcome = outcome(self.account, self.screen, keys, rows, unreadable, run=self.name)
         missing = [] if unreadable else self.outcome.unstored
         stored = None if unreadable else self.account.sent - len(missing)
         faults += [describe_samples("never stored", missing)] if missing else []
