@@ -140,8 +140,8 @@ class LatestValues:
             self._remove(first)
 
     def set_back(self, end: Position, to: Position) -> None:
-        """Move what lies behind the end of its journal to `to`: the journal was set back, and its next messages are news
-        though their sequences are lower. The values stay; a message that is gone was received.
+        """Move what lies behind the end of its journal to `to`: the journal was set back, and its next messages are
+        news, though their sequences are lower. The values stay: they were received.
         """
         for module in self.modules.values():
             if module.position.journal == end.journal and module.position > end:
