@@ -27,7 +27,7 @@ counts do not add up, or NATS or the database does not answer. 2: settings that 
 
 FORGET = """Remove a module: its rows in every table, its newest values, and what broadcasters hold of it. A device that
 still sends appears again. The journal and dead letters keep what they have until it is too old. `./seve forget` clears
-what the broker retains of it, too."""
+what the broker retains of it, too. With TimescaleDB, hours older than RETENTION stay in measurements_hourly."""
 KEPT = """Removed. The journal keeps its messages until newer ones take their place: a screen that resumes from before
 is still sent some."""
 
