@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from support.broker_stack import BrokerStack
 from support.faults import Wire, kill_hard
-from support.stack import BrokerStack
 
 SERVICES = ("nats", "ingest", "writer", "broadcaster")
 """The parts whose CPU time is the pipeline's."""

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from faults import disks
+from support.broker_stack import BrokerStack
 from support.faults import Wire, wires
 from support.link import SELF, Network, network
-from support.stack import LOGINS, BrokerStack
+from support.stack import LOGINS
 
 PAIRS: Final = {
     "devices-broker": None,

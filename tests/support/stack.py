@@ -22,7 +22,6 @@ from seve_embedded.logins import Logins
 
 from support.conditions import free_port, wait_until
 from support.embedded import NatsServer, PostgresServer, Server
-from support.mosquitto import Mosquitto
 
 LOGINS = Logins.of(lambda name: f"{name}-password", "seve-ingest-under-test")
 """The users that the stack has without Docker; the database trusts everybody here."""
@@ -285,34 +284,6 @@ class EmbeddedStack(Stack):
         lines = (self.part(part).folder / "server.log").read_text(errors="replace").splitlines()
         events = [json.loads(line) for line in lines if line.startswith("{")]
         return [event for event in events if event.get("level") == "error"]
-
-
-class BrokerStack(EmbeddedStack):
-    """The pipeline with Mosquitto as its part `broker`, or with NATS' own listener where `broker` is `nats`."""
-
-    def __init__(self, folder: Path, broker: str, **options) -> None:
-        self.broker = None
-        if broker == "mosquitto":
-            (folder / "broker").mkdir(parents=True)
-            self.broker = Mosquitto(folder / "broker")
-            options["MQTT_BROKER"] = self.broker.mqtt_url
-        elif broker != "nats":
-            raise ValueError(f"BROKER={broker}: mosquitto or nats")
-        super().__init__(folder, **options)
-        self.mqtt_url = self.environment["MQTT_BROKER"]
-
-    def part(self, part: str) -> Server:
-        return self.broker if part == "broker" else super().part(part)
-
-    def start(self) -> None:
-        if self.broker:
-            self.broker.start()
-        super().start()
-
-    def stop(self) -> None:
-        super().stop()
-        if self.broker:
-            self.broker.stop()
 
 
 def _inherited() -> dict[str, str]:
