@@ -12,7 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 import structlog
 
-from simulation.story import Broken, play
+from simulation.judge import Broken
+from simulation.story import play
 
 CHUNK = 50
 

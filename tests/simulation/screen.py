@@ -41,6 +41,17 @@ class Served:
         self._replay = replay
 
 
+class Numbered(Subscriber):
+    """A client that stands in the hub's sets where its number puts it, not where it lies in memory: a seed has to tell
+    the same story again.
+    """
+
+    number: int
+
+    def __hash__(self) -> int:
+        return self.number
+
+
 class Peer:
     """A connection: the sink of a client, and what the replay asks of it."""
 
@@ -55,7 +66,8 @@ class Peer:
         self.open = True
         self.paused = False
         self.pump: asyncio.Task | None = None
-        self.client = Subscriber(self, Grant(), end_of(served.hub.head))
+        self.client = Numbered(self, Grant(), end_of(served.hub.head))
+        self.client.number = screen.number
 
     def write(self, data: bytes) -> None:
         self.buffer.append(data)
@@ -108,7 +120,10 @@ class Screen:
     it was told of, `held` the newest number of each series, behind the time of a sample.
     """
 
-    def __init__(self, loop: VirtualLoop, rng: Random, broadcaster: Broadcaster, modules: frozenset[str]) -> None:
+    def __init__(
+        self, loop: VirtualLoop, rng: Random, broadcaster: Broadcaster, modules: frozenset[str], number: int
+    ) -> None:
+        self.number = number
         self._loop = loop
         self._rng = rng
         self._broadcaster = broadcaster

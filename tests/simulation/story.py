@@ -1,5 +1,5 @@
-"""One story from one seed: devices publish, parts die, links break, and in the end everything is well again and all is
-where it belongs.
+"""One story from one seed: devices publish, parts die, links break, and in the end everything is well again. `judge`
+says whether all is where it belongs.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from simulation.broker import Message, Mosquitto, NatsListener
 from simulation.clock import EPOCH, StandsStillError, VirtualLoop
 from simulation.database import Tables
 from simulation.jetstream import Consumer, Server, Stored, Stream
+from simulation.judge import Broken, Entry, Judge
 from simulation.processes import Broadcaster, Process, ingest, writer
 from simulation.screen import Screen, number_of, series_of, taken_of
 
@@ -31,20 +32,6 @@ JOURNAL_CREATED: Final = EPOCH - 1000 * MICROS
 MODULES: Final = ("a", "b", "c")
 
 _envelopes = msgspec.json.Decoder(list[dict]).decode
-
-
-class Broken(AssertionError):
-    """An invariant that did not hold."""
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """An envelope that entered the journal."""
-
-    token: Token
-    number: int
-    module: str
-    series: tuple[str, str, str | None]
-    taken: str
 
 
 class World:
@@ -77,8 +64,8 @@ class World:
         self.processes = self._processes()
         self.processes[0].on_start = self._ingest_starts
         self.screens = [
-            Screen(loop, rng, self.broadcaster, frozenset(rng.choice((("*",), ("a",), ("a", "b")))))
-            for _ in range(rng.choice((1, 2)))
+            Screen(loop, rng, self.broadcaster, frozenset(rng.choice((("*",), ("a",), ("a", "b")))), number)
+            for number in range(rng.choice((1, 2)))
         ]
         self.broadcaster.on_lost = lambda: [screen.cut() for screen in self.screens]
 
@@ -344,7 +331,7 @@ class World:
             if loop.time() > end:
                 raise Broken(f"not well {PATIENCE:g} s after the storm: {self.unsettled()}")
             await asyncio.sleep(0.5)
-        self.judge()
+        Judge(self).judge()
 
     def heal(self) -> None:
         """What stood still goes on; nothing goes wrong from here."""
@@ -374,117 +361,6 @@ class World:
             "a screen is behind": not all(screen.at_head for screen in self.screens),
         }
         return [reason for reason, holds in reasons.items() if holds]
-
-    def judge(self) -> None:
-        """Hold what is stored and what was seen against what was published. Raises Broken."""
-        for process in self.processes:
-            if process.faults:
-                raise Broken(f"{process.name} died: {process.faults[0]!r}") from process.faults[0]
-        for message in self.messages:
-            self._judge_message(message)
-        self._judge_ledger()
-        self._judge_states()
-        for screen in self.screens:
-            self._judge_screen(screen)
-
-    def _judge_message(self, message: Message) -> None:
-        least = 0 if message.dropped and not message.acknowledged else 1
-        most = 1 + message.forgotten + message.orphaned * message.renumbered
-        if message.malformed:
-            for number in message.numbers:
-                if not least <= self.letters[number]:
-                    raise Broken(f"{number} is in no dead letter")
-            return
-        for number in (each for each in message.numbers if each not in self.gone):
-            tokens = self.tokens.get(number, ())
-            entered, gone = len(tokens), any(map(self._left, tokens))
-            if not least <= entered <= most + gone * (message.came_back + message.orphaned):
-                raise Broken(f"{number} entered the journal {entered} times, not {least} to {most}")
-            if message.kind == "measurement" and entered:
-                self._judge_sample(message, number, entered)
-            elif message.kind == "log" and entered != (lines := self._lines(number)):
-                raise Broken(f"{number} entered the journal {entered} times and is {lines} lines of the log")
-
-    def _left(self, token: Token) -> bool:
-        """Whether a message left the journal: an ingest that starts reads no keys in it."""
-        return token.position in self.purged or self.journal is None or token.position.journal != self.journal.created
-
-    def _judge_sample(self, message: Message, number: int, entered: int) -> None:
-        rows = sum(value == number for value, _ in self.tables.rows.values())
-        if float(number) in self.poison:
-            if rows or not self.letters[number]:
-                raise Broken(
-                    f"{number}, which the tables refuse, has {rows} rows and {self.letters[number]} dead letters"
-                )
-        elif rows != (1 if message.timed else entered):
-            raise Broken(f"{number} entered the journal {entered} times and is stored {rows} times")
-
-    def _lines(self, number: int) -> int:
-        logs = (row for (table, _), row in self.tables.states.items() if table == "device_logs")
-        return sum(row["message"] == f'{{"msg":{number}}}' for row in logs)
-
-    def _judge_ledger(self) -> None:
-        tables, journal = self.tables, self.journal
-        assert journal is not None
-        booked = {sequence for created, sequence in tables.booked if created == journal.created}
-        if booked != set(range(1, journal.last + 1)):
-            raise Broken(f"the ledger has {sorted(booked)}, the journal ended at {journal.last}")
-        inserted = sum(row.counts.inserted for row in tables.ledger)
-        if inserted != len(tables.rows) + len(tables.states):
-            raise Broken(f"the ledger counts {inserted} inserted, not {len(tables.rows)} + {len(tables.states)}")
-
-    def _judge_states(self) -> None:
-        newest = {entry.module: entry.number for entry in self.entries if entry.series[1] == "system.status"}
-        states = self.tables.states.items()
-        stored = {key[0]: row["rssi"] for (table, key), row in states if table == "device_system_status"}
-        if stored != newest and not self.gone:
-            raise Broken(f"the states are {stored}, not {newest}")
-
-    def _judge_screen(self, screen: Screen) -> None:
-        began = screen.began
-        assert began is not None
-        wanted = {_behind(entry): entry for entry in self.entries if screen.wants(entry.module)}
-        asked = {token: entry for token, entry in wanted.items() if token > began}
-        tokens = [self._place(token) for token, _ in screen.news]
-        if tokens != sorted(set(tokens)):
-            raise Broken(f"a screen got news twice or out of order: {screen.news}")
-        for token, (_, number) in zip(tokens, screen.news, strict=True):
-            if token not in asked or asked[token].number != number:
-                raise Broken(f"a screen got {number} at {token}, which is not the stream's")
-        seen = set(tokens)
-        for token, entry in asked.items():
-            if token not in seen and not _within(token, screen.missed):
-                raise Broken(f"a screen did not get {entry.number} at {token}, and was not told")
-        newest: dict[tuple[str, str, str | None], Entry] = {}
-        for entry in wanted.values():
-            if entry.series[1] != "log" and (entry.series not in newest or entry.taken >= newest[entry.series].taken):
-                newest[entry.series] = entry
-        for series, entry in newest.items():
-            known = self._of_this_journal(entry) and (entry.token > began or self._still_held(entry))
-            told = _within(entry.token, screen.missed)
-            if known and not told and screen.held.get(series) != (entry.taken, entry.number):
-                raise Broken(f"a screen holds {screen.held.get(series)} of {series}, not {entry.number}")
-
-    def _place(self, token: Token) -> Token:
-        """The place of an envelope whose token says that it is the last of its message."""
-        if token.place != 0xFFFF:
-            return token
-        return max(entry.token for entry in self.entries if entry.token.position == token.position)
-
-    def _of_this_journal(self, entry: Entry) -> bool:
-        """Of one that was deleted, the newest values may not have been saved when the broadcaster was killed."""
-        return self.journal is not None and entry.token.position.journal == self.journal.created
-
-    def _still_held(self, entry: Entry) -> bool:
-        return self.journal is not None and entry.token.position.sequence in self.journal.messages
-
-
-def _behind(entry: Entry) -> Token:
-    return entry.token
-
-
-def _within(token: Token, ranges: list[tuple[Token, Token]]) -> bool:
-    return any(start < token <= end for start, end in ranges)
 
 
 def play(seed: int, log: Callable[[str], None] | None = None) -> World:

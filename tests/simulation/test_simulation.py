@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from simulation.__main__ import play_all, quiet
-from simulation.story import Broken, play
+from simulation.judge import Broken
+from simulation.story import play
 
 pytestmark = pytest.mark.slow
 
