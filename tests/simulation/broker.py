@@ -29,7 +29,8 @@ class Message(msgspec.Struct, eq=False, gc=False):
     What decision 0109 does not promise: `forgotten` counts how often a kill of the broker made it send the message anew
     and not as a repetition, although ingest had acknowledged it; `came_back` how often one made it send an acknowledged
     message again; `renumbered` how often a restart gave it another identifier; `orphaned` says that the ingest that had
-    published it ended before it acknowledged it.
+    published it ended before it acknowledged it. `unanswered` counts how often a journal that held it was deleted
+    before ingest had acknowledged it: it is published to the next one as well.
     """
 
     topic: bytes
@@ -45,6 +46,7 @@ class Message(msgspec.Struct, eq=False, gc=False):
     came_back: int = 0
     renumbered: int = 0
     orphaned: bool = False
+    unanswered: int = 0
 
 
 class Session(Protocol):

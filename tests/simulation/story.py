@@ -296,6 +296,8 @@ class World:
         created = self.journal.created
         lost = (entry for entry in self.entries if entry.token.position.journal == created)
         self.gone |= {entry.number for entry in lost if entry.token.position not in self.tables.booked}
+        for message in self.messages:
+            message.unanswered += not message.acknowledged and any(each in self.tokens for each in message.numbers)
         self.server.delete("TELEMETRY")
         self._later(self._journal_made, 0.5, 3.0)
 
