@@ -88,7 +88,7 @@ class Timeline:
             self._pipeline.kill(step.part)
             time.sleep(step.down)
         self._resting.discard(step.part)
-        self._pipeline.launch(step.part)
+        self._launch(step.part, minute)
 
     def _tend(self, minute: float) -> None:
         for part in ("nats", "postgres", *self._pipeline.services):
@@ -96,7 +96,15 @@ class Timeline:
                 self.ended.append(part)
                 self.events.append({"minute": minute, "what": f"{part} ended"})
                 self._say(f"{part} ended by itself\n{self._pipeline.tail(part)}")
-                self._pipeline.launch(part)
+                self._launch(part, minute)
+
+    def _launch(self, part: str, minute: float) -> None:
+        """Start a part; one that is not ready in time goes on all the same, and an event says so."""
+        try:
+            self._pipeline.launch(part)
+        except AssertionError as error:
+            self.events.append({"minute": minute, "what": f"{part} late"})
+            self._say(f"{part}: {error}")
 
     def _look(self) -> dict:
         pipeline, database = self._pipeline, self._pipeline.postgres.folder / "data"

@@ -111,3 +111,34 @@ def test_a_broker_that_is_away_is_a_failure():
     command = [*COMMAND, "mqtt://127.0.0.1:1", "--seconds", "0.1"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     assert (done.returncode, "failed" in done.stderr) == (1, True)
+
+
+class Held:
+    """A connection that stands until `lost` is set."""
+
+    def __init__(self):
+        self.lost = asyncio.get_running_loop().create_future()
+        self.unacknowledged = []
+
+    def send(self, *_):
+        """Publish nothing."""
+
+    def close(self):
+        """Nothing to close."""
+
+
+async def test_samples_wait_while_most_devices_that_had_arrived_are_away():
+    async def connect(_number):
+        return Held()
+
+    fleet = arrival.ArrivingFleet("load", connect)
+    fleet.start(3)
+    await fleet.complete()
+    assert fleet.ready
+    for _, connection in fleet.here[:2]:
+        connection.lost.set_result(None)
+    async with asyncio.timeout(10):
+        while len(fleet.here) > 1:
+            await asyncio.sleep(0)
+    assert not fleet.ready
+    await fleet.close()

@@ -29,6 +29,7 @@ class ArrivingFleet:
         self._connect = connect
         self._tasks: list[asyncio.Task[None]] = []
         self._first: list[asyncio.Event] = []
+        self._complete = False
         self.here: list[tuple[int, Connection]] = []
         self.reports = 0
         self.reconnects = 0
@@ -45,6 +46,14 @@ class ArrivingFleet:
         """Wait until each device was connected once."""
         for event in self._first:
             await event.wait()
+        self._complete = True
+
+    @property
+    def ready(self) -> bool:
+        """Whether devices can send samples. Once all had arrived, half of them have to be connected: a few would send
+        what the others owe, all at once.
+        """
+        return 2 * len(self.here) >= len(self._first) if self._complete else bool(self.here)
 
     async def _report(self, pause: float) -> None:
         """Publish the reports of one connected device after the other, a pause (seconds) between two."""

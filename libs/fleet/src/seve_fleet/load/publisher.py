@@ -143,7 +143,7 @@ class LoadPublisher:
         while not schedule.done:
             if tally.error:
                 raise tally.error
-            ready = bool(self.arrival.here) if load.arrive else tally.waiting < load.window
+            ready = self.arrival.ready if load.arrive else tally.waiting < load.window
             most = min(MOST_A_TICK, MOST_A_TICK if load.arrive else load.window - tally.waiting) if ready else 0
             numbers = schedule.take(time.monotonic() - started, most)
             if numbers:
