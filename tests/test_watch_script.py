@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from seve_embedded.shared.disk import FULL
+from seve_embedded.shared.disk import FULL, LOW_MOST
 from seve_embedded.supervision import treatment
 from support.conditions import wait_until
 
 SCRIPT = Path(__file__).parents[1] / "deploy/docker/watch.sh"
-QUICK = {"PATIENCE": 1, "START": 2, "FIRST": 1, "LONGEST": 4, "WELL": 2, "EVERY": 1, "FULL_KIB": 0}
+QUICK = {"PATIENCE": 1, "START": 2, "FIRST": 1, "LONGEST": 4, "WELL": 2, "EVERY": 1, "FULL_KIB": 0, "LOW_KIB": 0}
 
 PROGRAM = """
 import pathlib, signal, sys, time
@@ -75,8 +75,28 @@ def test_its_rules_are_those_of_the_stack_without_docker():
         "LONGEST": treatment.LONGEST_INTERVAL,
         "WELL": treatment.WELL_AGAIN,
         "FULL_KIB": FULL / 1024,
+        "LOW_KIB": LOW_MOST / 1024,
     }
     assert [name for name, value in shared.items() if f'"${{WATCH_{name}:={value:.0f}}}"' not in text] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("total", "free", "warned"),
+    [(1000, 99, True), (1000, 101, False), (1 << 30, 10_485_759, True), (1 << 30, 10_485_761, False)],
+)
+def test_a_disk_that_is_nearly_full_is_told_of(watched, tmp_path, monkeypatch, total, free, warned):
+    """Below a tenth, or below 10 GiB of a large one; the program goes on. Sizes in KiB."""
+    df = tmp_path / "bin" / "df"
+    df.parent.mkdir()
+    df.write_text(f"#!/bin/sh\necho Filesystem\necho disk {total} 0 {free} 0% /\ntouch asked\n")
+    df.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{df.parent}:{os.environ['PATH']}")
+    one = watched(LOW_KIB=10 << 20)
+    one.works()
+    wait_until((tmp_path / "asked").exists, "looked at")
+    one.process.terminate()
+    assert ("is nearly full" in one.process.communicate(timeout=30)[1]) == warned
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@
 # starts again. The images of the servers have a POSIX shell and no Python.
 set -u
 : "${WATCH_PATIENCE:=20}" "${WATCH_START:=300}" "${WATCH_FIRST:=30}" "${WATCH_LONGEST:=600}" "${WATCH_WELL:=300}"
-: "${WATCH_FULL_KIB:=65536}" "${WATCH_EVERY:=3}"
+: "${WATCH_FULL_KIB:=65536}" "${WATCH_LOW_KIB:=10485760}" "${WATCH_WARN_AGAIN:=3600}" "${WATCH_EVERY:=3}"
 data=$1 probe=$2
 shift 2
 
@@ -18,6 +18,11 @@ now() {
 }
 
 full() { [ "$(df -Pk "$data" | awk 'NR == 2 { print $4 }')" -lt "$WATCH_FULL_KIB" ]; }
+
+# Below a tenth of the disk, or below 10 GiB if that is less, as seve_embedded/shared/disk.py says.
+low() {
+  df -Pk "$data" | awk -v most="$WATCH_LOW_KIB" 'NR == 2 { least = $2 / 10; exit !($4 < (least < most ? least : most)) }'
+}
 
 # The program, and a timer that interrupts the wait for its end.
 start() {
@@ -47,7 +52,7 @@ trap 'stopped=1; kill -TERM "$child"' TERM
 trap 'stopped=1; kill -INT "$child"' INT
 
 start "$@"
-faulty='' well='' allowed=0 interval=$WATCH_FIRST patience=$WATCH_START was_full=
+faulty='' well='' allowed=0 interval=$WATCH_FIRST patience=$WATCH_START was_full='' warn=0
 while :; do
   wait "$child"
   code=$?
@@ -56,6 +61,10 @@ while :; do
     exit "$code"
   fi
   [ "$stopped" ] && continue
+  if [ "$(now)" -ge "$warn" ] && low; then
+    echo "watch: the disk of $data is nearly full: make room, or nothing more will be stored" >&2
+    warn=$(($(now) + WATCH_WARN_AGAIN))
+  fi
   if why=$(timeout 4 sh -c "$probe" 2>&1); then
     faulty='' patience=$WATCH_PATIENCE well=${well:-$(now)}
     [ $(($(now) - well)) -lt "$WATCH_WELL" ] || interval=$WATCH_FIRST
