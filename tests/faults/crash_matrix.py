@@ -19,6 +19,7 @@ each sample. What is killed are processes that it started, by pid.
     full           the database away until the journal, a small one, is full, and for --seconds then
     disk-full      nothing more fits on the part's disk for --seconds; then there is room, and the watchdog acts
     disk-failing   every read and write of the part's disk is an error, for 4 s; then it is mounted again
+    unpowered      killed, and what no fsync had put on the part's disk is gone; NATS syncs always, as in containers
     bit-flipped    one bit of the journal's file turned, or
     truncated      its end cut off, while it holds what no writer had: the audit must name exactly what is gone
     starved        the part gets no more memory than it has, for 4 s; for NATS a storm comes meanwhile

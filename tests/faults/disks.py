@@ -2,7 +2,8 @@
 whose every read and write fails when that is asked for.
 
 Failing takes an ext4 of its own on a loop device and its SHUTDOWN ioctl, after which all calls return EIO until it is
-mounted again. What was written before is on the disk: this is a disk that goes away, not a loss of power.
+mounted again. What was written before is flushed first, as on a disk that goes away; or it is dropped unless somebody
+called fsync, as by a loss of power.
 """
 
 import fcntl
@@ -25,8 +26,9 @@ LARGE: Final = 512 << 20
 SERVERS: Final = ("nats", "postgres")
 SHUTDOWN: Final = 0x8004587D
 """EXT4_IOC_SHUTDOWN of linux/fs/ext4/ioctl.c."""
-FLUSHED: Final = struct.pack("I", 0)
-"""With what was written flushed first."""
+FLUSHED: Final = 0
+DROPPED: Final = 2
+"""What becomes of writes that no fsync has put on the disk."""
 
 
 @contextmanager
@@ -48,11 +50,11 @@ def failing(stack: EmbeddedStack) -> Iterator[None]:
         yield
 
 
-def fail(folder: Path) -> None:
+def fail(folder: Path, written: int = FLUSHED) -> None:
     """Let every read and write of a mounted disk fail."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.ioctl(handle, SHUTDOWN, FLUSHED)
+        fcntl.ioctl(handle, SHUTDOWN, struct.pack("I", written))
     finally:
         os.close(handle)
 

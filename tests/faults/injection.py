@@ -167,6 +167,16 @@ def disk_failing(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[
     return at, []
 
 
+def unpowered(stack: Pipeline, part: str, _seconds: float) -> tuple[int, list[str]]:
+    """The part ends, and what no fsync had put on its disk is gone; then it is started again."""
+    disks.fail(stack.part(part).folder, disks.DROPPED)
+    at = now()
+    faults.kill_hard(stack.part(part))
+    disks.mend(stack, part)
+    stack.launch(part)
+    return at, []
+
+
 def fill(ballast: Path) -> None:
     with ballast.open("wb", buffering=0) as file:
         for piece in (bytes(1 << 20), b"x"):
@@ -283,6 +293,7 @@ FAULTS = {
     "full": Injection(("nats",), lambda seconds: seconds, full, stack="wired"),
     "disk-full": Injection(("nats", "postgres"), lambda seconds: TENDED + seconds, disk_full, stack="small"),
     "disk-failing": Injection(("nats", "postgres"), lambda seconds: max(4, seconds), disk_failing, stack="failing"),
+    "unpowered": Injection(("nats", "postgres"), lambda seconds: seconds, unpowered, stack="synced"),
     "bit-flipped": Injection(("journal",), lambda seconds: seconds, damaged(flip), stack="damaged"),
     "truncated": Injection(("journal",), lambda seconds: seconds, damaged(truncate), stack="damaged"),
     "starved": Injection(("nats", "postgres"), lambda seconds: max(4, seconds), starved),

@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 
 from faults import disks
 from faults.pipeline import FAKETIME, KINDS
+from support import mosquitto
 
 MARK: Final = "SEVE_FAULTS_ISOLATED"
 NAMESPACES: Final = ("unshare", *(() if os.geteuid() == 0 else ("--map-root-user",)), "--mount", "--net")
@@ -38,7 +39,9 @@ def obstacle(kind: str, part: str, denied: str | None) -> str | None:
     """Return why a cell cannot be done on this machine; None where it can. `denied` is what `enter` returned."""
     if KINDS[kind].isolation and not isolated():
         return f"no namespaces: {denied}"
-    if kind == "failing" and (why := disks.obstacle()):
+    if kind == "synced" and not mosquitto.program():
+        return "Mosquitto is not installed"
+    if kind in ("failing", "synced") and (why := disks.obstacle()):
         return f"no disk that can fail: {why}"
     if kind == "clocked" and part == "nats":
         return "nats-server is linked statically: no library changes its clock"

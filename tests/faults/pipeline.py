@@ -31,12 +31,14 @@ SMALL_STREAMS: Final = {
 """80 MiB in all: for disks of the matrix's own."""
 
 CLOCKED: Final = ("ingest", "broadcaster", "writer", "postgres")
-DISKS: Final = {"small": disks.small, "failing": disks.failing}
+DISKS: Final = {"small": disks.small, "failing": disks.failing, "synced": disks.failing}
 FAKETIME: Final = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
 class Kind(NamedTuple):
-    """Settings over the quick ones, and whether it takes namespaces."""
+    """Settings over the quick ones, and whether it takes namespaces. `synced` is as in containers: Mosquitto is the
+    broker, and NATS, which has the journal alone, calls fsync before each acknowledgement.
+    """
 
     settings: dict[str, str]
     isolation: bool = False
@@ -49,6 +51,7 @@ KINDS: Final = {
     "damaged": Kind({"JOURNAL_MAX_BYTES": "1MiB", "HISTORY_MAX_BYTES": "64KiB"}),
     "small": Kind(SMALL_STREAMS, isolation=True),
     "failing": Kind(SMALL_STREAMS, isolation=True),
+    "synced": Kind(SMALL_STREAMS, isolation=True),
     "linked": Kind({}, isolation=True),
     "clocked": Kind({}),
 }
@@ -154,7 +157,9 @@ def pipeline(kind: str, folder: Path, broker: str, rate: float, seed: int) -> It
     elif kind == "clocked":
         yield from _started(ClockedPipeline(folder, broker, **settings))
     else:
-        stack = Pipeline(folder, broker, [], **settings)
+        stack = Pipeline(folder, "mosquitto" if kind == "synced" else broker, [], **settings)
+        if kind == "synced":
+            stack.nats.options["sync_interval"] = "always"
         with DISKS[kind](stack) if kind in DISKS else nullcontext():
             yield from _started(stack)
 

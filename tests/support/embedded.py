@@ -90,7 +90,7 @@ class PostgresServer(Server):
         """Who may connect from where; whatever initdb says where there are none."""
 
     def command(self) -> list[str]:
-        postgres.initialise(self.folder / "data")
+        postgres.initialise(self.folder / "data", synced=self.options["fsync"] == "on")
         if self.rules:
             (self.folder / "data/pg_hba.conf").write_text("\n".join(self.rules) + "\n")
         return postgres.command(self.folder / "data", self.port, **self.options)

@@ -7,6 +7,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from seve_embedded.durable import sync
+
 SOCKET_PATH_MAX: Final = 90
 """The kernel's limit is 107 bytes (macOS: 103); the supervisor appends its pid while it makes the socket."""
 
@@ -96,9 +98,11 @@ class State:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file atomically that only its owner can read."""
+    """Write a file atomically, and to the disk, that only its owner can read."""
     fresh = path.with_name(f"{path.name}{FRESH_SUFFIX}")
     fresh.unlink(missing_ok=True)
     fresh.touch(0o600)
     fresh.write_text(text, encoding="utf-8")
+    sync(fresh)
     fresh.replace(path)
+    sync(path.parent)

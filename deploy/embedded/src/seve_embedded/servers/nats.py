@@ -8,7 +8,6 @@ which may read and may not publish.
 """
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -19,6 +18,7 @@ from typing import Final
 from seve_ingest.routing.rights import ALL_COMMANDS
 from seve_runtime.tls import Pair
 
+from seve_embedded.durable import sync
 from seve_embedded.logins import MQTT_OPERATOR, PIPELINE, SHARED
 from seve_embedded.shared.identities import Rights
 
@@ -227,15 +227,7 @@ def sync_definitions(store: Path) -> None:
     for path in [store, *store.rglob("*")]:
         with suppress(FileNotFoundError):  # a consumer that is gone meanwhile
             if path.is_dir() or path.name.startswith("meta."):  # its settings, or a checksum of them
-                _sync(path)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+                sync(path)
 
 
 def quoted(text: str) -> str:

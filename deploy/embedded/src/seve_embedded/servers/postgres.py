@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
+from seve_embedded.durable import sync
 from seve_embedded.servers.unprivileged import own_folder, readable_programs, unprivileged
 
 MAJOR: Final = "18"
@@ -37,11 +38,12 @@ def binaries() -> Path:
     return readable_programs(package.parent, *parts) / package.name / f"pginstall{MAJOR}" / "bin"
 
 
-def initialise(data: Path, password: str | None = None) -> None:
+def initialise(data: Path, password: str | None = None, *, synced: bool = True) -> None:
     """Create a data folder with the database `seve`, unless it exists.
 
-    It gets its name once it is complete. Without `password` the server trusts every connection. Raises
-    CalledProcessError, whose `stderr` has the program's message.
+    It gets its name once it is complete and, with `synced`, on the disk: a power loss would leave a folder that no
+    server starts from. Without `password` the server trusts every connection. Raises CalledProcessError, whose `stderr`
+    has the program's message.
     """
     if (data / "PG_VERSION").exists():
         return
@@ -55,6 +57,11 @@ def initialise(data: Path, password: str | None = None) -> None:
         _run(["postgres", "--single", "-D", str(fresh), "postgres"], given="\n".join(statements))
         if password:
             (fresh / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n", encoding="ascii")
+        if synced:
+            _run(["initdb", "-D", str(fresh), "--sync-only"])
+    if synced:
+        for folder in (data.parent, data.resolve().parent):
+            sync(folder)
 
 
 def command(data: Path, port: int, **options: str) -> list[str]:
