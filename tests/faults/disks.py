@@ -11,7 +11,7 @@ import os
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -35,7 +35,7 @@ DROPPED: Final = 2
 def small(stack: EmbeddedStack) -> Iterator[None]:
     """Small disks while the context lasts."""
     options = f"size={SMALL},mode=777"
-    with _mounted(stack, lambda _name: ("-t", "tmpfs", "-o", options, "tmpfs")):
+    with _mounted(stack, lambda name: _run("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(_folder(stack, name)))):
         yield
 
 
@@ -44,7 +44,7 @@ def failing(stack: EmbeddedStack) -> Iterator[None]:
     """Disks that `fail` while the context lasts."""
     for name in SERVERS:
         _format(_image(stack, name), LARGE)
-    with _mounted(stack, lambda name: ("-o", "loop", str(_image(stack, name)))):
+    with _mounted(stack, lambda name: _mount(_image(stack, name), _folder(stack, name))):
         for name in SERVERS:
             stack.part(name).folder.chmod(0o777)
         yield
@@ -61,11 +61,9 @@ def fail(folder: Path, written: int = FLUSHED) -> None:
 
 def mend(stack: EmbeddedStack, name: str) -> None:
     """Mount a failed disk again, which nobody uses any more."""
-    folder = str(stack.part(name).folder)
-    wait_until(
-        lambda: subprocess.run(["umount", folder], check=False, capture_output=True).returncode == 0, "unmounted"
-    )
-    _run("mount", "-o", "loop", str(_image(stack, name)), folder)
+    command = ["umount", str(_folder(stack, name))]
+    wait_until(lambda: subprocess.run(command, check=False, capture_output=True).returncode == 0, "unmounted")
+    _mount(_image(stack, name), _folder(stack, name))
 
 
 @cache
@@ -76,7 +74,7 @@ def obstacle() -> str | None:
         mount.mkdir()
         try:
             _format(image, 8 << 20)
-            _run("mount", "-o", "loop", str(image), str(mount))
+            _mount(image, mount)
             try:
                 fail(mount)
             finally:
@@ -86,6 +84,22 @@ def obstacle() -> str | None:
         except OSError as error:
             return str(error)
     return None
+
+
+def _mount(image: Path, folder: Path) -> None:
+    """On a loop device of its own: a namespace that was made meanwhile may hold the failed file system of the last one,
+    and `mount -o loop` would find that again.
+    """
+    done = subprocess.run(["losetup", "--find", "--show", str(image)], check=True, capture_output=True)
+    device = done.stdout.decode().strip()
+    try:
+        _run("mount", device, str(folder))
+    finally:
+        _run("losetup", "--detach", device)  # as soon as nobody has it mounted
+
+
+def _folder(stack: EmbeddedStack, name: str) -> Path:
+    return stack.part(name).folder
 
 
 def _image(stack: EmbeddedStack, name: str) -> Path:
@@ -103,11 +117,11 @@ def _run(*command: str) -> None:
 
 
 @contextmanager
-def _mounted(stack: EmbeddedStack, how) -> Iterator[None]:
+def _mounted(stack: EmbeddedStack, mount: Callable[[str], None]) -> Iterator[None]:
     mounted = []
     try:
         for name in SERVERS:
-            _run("mount", *how(name), str(stack.part(name).folder))
+            mount(name)
             mounted.append(name)
         yield
     finally:
