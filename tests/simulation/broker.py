@@ -155,6 +155,8 @@ class Mosquitto:
         sent = list(self.in_flight.values())
         before = [*self.queue, *sent]
         self._mid, queue, self.in_flight, self._known = self._saved
+        if not self._known:  # without a session, nothing is kept for it
+            queue, self.in_flight = [], {}
         self.queue, self.in_flight = deque(queue), dict(self.in_flight)
         now = [*self.queue, *self.in_flight.values()]
         for message in before:
