@@ -39,8 +39,8 @@ SECONDS = {"bench": 1800, "docker": 1800, "faults": 1800}
 def pytest_collection_modifyitems(items):
     """Mark what needs servers as slow; what else takes longer than a second is marked where it stands.
 
-    Where several processes run the tests, those of a file stay together, since they share its servers. Those that need
-    Docker go to two processes, one for those that share a stack.
+    Where several processes run the tests, those of a file stay together, since they share its servers; and those that
+    need Docker, since a second stack in containers beside the first takes longer than after it.
     """
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_together(item)))
@@ -51,9 +51,7 @@ def pytest_collection_modifyitems(items):
 
 
 def _together(item):
-    if item.get_closest_marker("docker") is None:
-        return item.nodeid.partition("::")[0]
-    return "stacks of their own" if item.path.parent.name == "docker" else "the stack in containers"
+    return "docker" if item.get_closest_marker("docker") else item.nodeid.partition("::")[0]
 
 
 @pytest.fixture(scope="session")
