@@ -8,6 +8,7 @@ from hypothesis import settings
 from support.embedded import NatsServer, PostgresServer
 from support.kinds import KINDS, running
 from support.stack import EmbeddedStack
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 pytest_plugins = ["support.skips"]
 
@@ -37,21 +38,25 @@ SECONDS = {"bench": 1800, "docker": 1800, "faults": 1800}
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what needs servers as slow; what else takes longer than a second is marked where it stands.
-
-    Where several processes run the tests, those of a file stay together, since they share its servers; and those that
-    need Docker, since a second stack in containers beside the first takes longer than after it.
-    """
+    """Mark what needs servers as slow; what else takes longer than a second is marked where it stands."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_together(item)))
         if seconds := SECONDS.get(item.path.parent.name):
             item.add_marker(pytest.mark.timeout(seconds))
         if SERVERS.intersection(item.fixturenames) or item.path.parent.name in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
 
 
-def _together(item):
-    return "docker" if item.get_closest_marker("docker") else item.nodeid.partition("::")[0]
+class Together(LoadScopeScheduling):
+    """Where several processes run the tests, those of a file stay together, since they share its servers; and those in
+    containers, since a second stack beside the first takes longer than after it.
+    """
+
+    def _split_scope(self, nodeid):
+        return "docker" if "docker" in nodeid else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")
