@@ -24,10 +24,14 @@ low() {
   df -Pk "$data" | awk -v most="$WATCH_LOW_KIB" 'NR == 2 { least = $2 / 10; exit !($4 < (least < most ? least : most)) }'
 }
 
+# Hand a signal on, at once or when there is a program.
+tell() { kill -"$1" "$child" 2>/dev/null || missed=$1; }
+
 # The program, and a timer that interrupts the wait for its end.
 start() {
   "$@" &
   child=$!
+  if [ "$missed" ]; then tell "$missed"; missed=''; fi
   (while sleep "$WATCH_EVERY"; do kill -USR1 $$; done) &
   timer=$!
 }
@@ -45,11 +49,11 @@ end() {
   wait "$child"
 }
 
-stopped='' child='' timer=''
+stopped='' missed='' child='' timer=''
 trap : USR1
-trap 'kill -HUP "$child"' HUP # read your files again
-trap 'stopped=1; kill -TERM "$child"' TERM
-trap 'stopped=1; kill -INT "$child"' INT
+trap 'tell HUP' HUP # read your files again
+trap 'stopped=1; tell TERM' TERM
+trap 'stopped=1; tell INT' INT
 
 start "$@"
 faulty='' well='' allowed=0 interval=$WATCH_FIRST patience=$WATCH_START was_full='' warn=0
