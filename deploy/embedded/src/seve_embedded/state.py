@@ -79,7 +79,7 @@ class State:
         """Return a password of the stack's own, made on first use."""
         path = self.secrets / name
         if not path.exists():
-            write_private(path, secrets.token_urlsafe(24))
+            write_private(path, secrets.token_urlsafe(24), synced=True)
         return path.read_text(encoding="utf-8")
 
     @property
@@ -93,16 +93,18 @@ class State:
         if not path.exists():
             if self.nats_data.exists():
                 return WELL_KNOWN_CLIENT_ID
-            write_private(path, f"{WELL_KNOWN_CLIENT_ID}-{secrets.token_hex(8)}")
+            write_private(path, f"{WELL_KNOWN_CLIENT_ID}-{secrets.token_hex(8)}", synced=True)
         return path.read_text(encoding="utf-8")
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file atomically, and to the disk, that only its owner can read."""
+def write_private(path: Path, text: str, *, synced: bool = False) -> None:
+    """Write a file atomically that only its owner can read; `synced`, to the disk: what a start does not make anew."""
     fresh = path.with_name(f"{path.name}{FRESH_SUFFIX}")
     fresh.unlink(missing_ok=True)
     fresh.touch(0o600)
     fresh.write_text(text, encoding="utf-8")
-    sync(fresh)
+    if synced:
+        sync(fresh)
     fresh.replace(path)
-    sync(path.parent)
+    if synced:
+        sync(path.parent)

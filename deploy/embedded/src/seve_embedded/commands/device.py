@@ -44,7 +44,7 @@ class EmbeddedBroker:
 
     def write(self, file: Path, text: str) -> None:
         """Write a file that its owner alone can read."""
-        write_private(file, text)
+        write_private(file, text, synced=True)
 
     def apply(self) -> bool:
         """Have NATS reload the stored identities; return False if it does not run. Raises DeviceError."""
