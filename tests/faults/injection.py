@@ -155,26 +155,22 @@ def disk_full(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str
     return at, [] if took < 30 else [f"not well within 30 s of there being room: {took:.0f} s"]
 
 
-def disk_failing(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
-    """Every read and write of the part's disk fails; then the disk is mounted again, and the part started."""
-    disks.fail(stack.part(part).folder)
-    at = now()
-    time.sleep(seconds)
-    if not stack.gone(part):
-        faults.kill_hard(stack.part(part))
-    disks.mend(stack, part)
-    stack.launch(part)
-    return at, []
+def disk_gone(written: int) -> Callable[[Pipeline, str, float], tuple[int, list[str]]]:
+    """Every read and write of the part's disk fails, and what it was not told to keep is `written` or dropped; then the
+    part ends, the disk is mounted again, and the part started.
+    """
 
+    def inject(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
+        disks.fail(stack.part(part).folder, written)
+        at = now()
+        time.sleep(seconds)
+        if not stack.gone(part):
+            faults.kill_hard(stack.part(part))
+        disks.mend(stack, part)
+        stack.launch(part)
+        return at, []
 
-def unpowered(stack: Pipeline, part: str, _seconds: float) -> tuple[int, list[str]]:
-    """The part ends, and what no fsync had put on its disk is gone; then it is started again."""
-    disks.fail(stack.part(part).folder, disks.DROPPED)
-    at = now()
-    faults.kill_hard(stack.part(part))
-    disks.mend(stack, part)
-    stack.launch(part)
-    return at, []
+    return inject
 
 
 def fill(ballast: Path) -> None:
@@ -292,8 +288,10 @@ FAULTS = {
     "cut": Injection(("nats",), lambda seconds: max(4, seconds), cut, stack="wired"),
     "full": Injection(("nats",), lambda seconds: seconds, full, stack="wired"),
     "disk-full": Injection(("nats", "postgres"), lambda seconds: TENDED + seconds, disk_full, stack="small"),
-    "disk-failing": Injection(("nats", "postgres"), lambda seconds: max(4, seconds), disk_failing, stack="failing"),
-    "unpowered": Injection(("nats", "postgres"), lambda seconds: seconds, unpowered, stack="synced"),
+    "disk-failing": Injection(
+        ("nats", "postgres"), lambda seconds: max(4, seconds), disk_gone(disks.FLUSHED), stack="failing"
+    ),
+    "unpowered": Injection(("nats", "postgres"), lambda _: 0, disk_gone(disks.DROPPED), stack="synced"),
     "bit-flipped": Injection(("journal",), lambda seconds: seconds, damaged(flip), stack="damaged"),
     "truncated": Injection(("journal",), lambda seconds: seconds, damaged(truncate), stack="damaged"),
     "starved": Injection(("nats", "postgres"), lambda seconds: max(4, seconds), starved),

@@ -37,11 +37,12 @@ def _again(command: list[str]) -> NoReturn:
 
 def obstacle(kind: str, part: str, denied: str | None) -> str | None:
     """Return why a cell cannot be done on this machine; None where it can. `denied` is what `enter` returned."""
-    if KINDS[kind].isolation and not isolated():
+    wanted = KINDS[kind]
+    if wanted.isolation and not isolated():
         return f"no namespaces: {denied}"
-    if kind == "synced" and not mosquitto.program():
+    if wanted.synced and not mosquitto.program():
         return "Mosquitto is not installed"
-    if kind in ("failing", "synced") and (why := disks.obstacle()):
+    if wanted.disks is disks.failing and (why := disks.obstacle()):
         return f"no disk that can fail: {why}"
     if kind == "clocked" and part == "nats":
         return "nats-server is linked statically: no library changes its clock"

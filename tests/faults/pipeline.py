@@ -1,7 +1,7 @@
 """The pipelines that the crash matrix does things to: one for each kind of fault, each in surroundings of its own."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,17 +31,18 @@ SMALL_STREAMS: Final = {
 """80 MiB in all: for disks of the matrix's own."""
 
 CLOCKED: Final = ("ingest", "broadcaster", "writer", "postgres")
-DISKS: Final = {"small": disks.small, "failing": disks.failing, "synced": disks.failing}
 FAKETIME: Final = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
 class Kind(NamedTuple):
-    """Settings over the quick ones, and whether it takes namespaces. `synced` is as in containers: Mosquitto is the
-    broker, and NATS, which has the journal alone, calls fsync before each acknowledgement.
+    """Settings over the quick ones, whether it takes namespaces, and the disks of its servers. `synced` is as in
+    containers: Mosquitto is the broker, and NATS, which has the journal alone, calls fsync before each acknowledgement.
     """
 
     settings: dict[str, str]
     isolation: bool = False
+    disks: Callable[["Pipeline"], AbstractContextManager[None]] | None = None
+    synced: bool = False
 
 
 KINDS: Final = {
@@ -49,9 +50,9 @@ KINDS: Final = {
     "forgetful": Kind({"HISTORY_MAX_BYTES": "64KiB"}),
     "wired": Kind({"HISTORY_MAX_BYTES": "64KiB"}),
     "damaged": Kind({"JOURNAL_MAX_BYTES": "1MiB", "HISTORY_MAX_BYTES": "64KiB"}),
-    "small": Kind(SMALL_STREAMS, isolation=True),
-    "failing": Kind(SMALL_STREAMS, isolation=True),
-    "synced": Kind(SMALL_STREAMS, isolation=True),
+    "small": Kind(SMALL_STREAMS, isolation=True, disks=disks.small),
+    "failing": Kind(SMALL_STREAMS, isolation=True, disks=disks.failing),
+    "synced": Kind(SMALL_STREAMS, isolation=True, disks=disks.failing, synced=True),
     "linked": Kind({}, isolation=True),
     "clocked": Kind({}),
 }
@@ -146,7 +147,8 @@ class ClockedPipeline(Pipeline):
 @contextmanager
 def pipeline(kind: str, folder: Path, broker: str, rate: float, seed: int) -> Iterator[Pipeline]:
     """A pipeline of a kind, started, and stopped when the context ends."""
-    settings = dict(KINDS[kind].settings)
+    wanted = KINDS[kind]
+    settings = dict(wanted.settings)
     if kind == "linked":
         with network(seed) as net:
             yield from _started(LinkedPipeline(folder, broker, net, **settings))
@@ -157,10 +159,10 @@ def pipeline(kind: str, folder: Path, broker: str, rate: float, seed: int) -> It
     elif kind == "clocked":
         yield from _started(ClockedPipeline(folder, broker, **settings))
     else:
-        stack = Pipeline(folder, "mosquitto" if kind == "synced" else broker, [], **settings)
-        if kind == "synced":
+        stack = Pipeline(folder, "mosquitto" if wanted.synced else broker, [], **settings)
+        if wanted.synced:
             stack.nats.options["sync_interval"] = "always"
-        with DISKS[kind](stack) if kind in DISKS else nullcontext():
+        with wanted.disks(stack) if wanted.disks else nullcontext():
             yield from _started(stack)
 
 
