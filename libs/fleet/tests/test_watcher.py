@@ -9,6 +9,7 @@ import pytest
 from seve_fleet.load import watcher
 from seve_fleet.load.frames import PING, Frame, Reader, request
 from seve_fleet.load.watcher import Watch, connect_all, keep_all
+from support.conditions import eventually
 from websockets.asyncio.server import serve
 from websockets.frames import Opcode
 from websockets.protocol import OPEN, Protocol, Side
@@ -64,9 +65,7 @@ async def test_every_client_is_live_and_answers_pings():
     async with serve(broadcaster, "127.0.0.1", 0) as server:
         watch = Watch(0, 1)
         clients = await connect_all(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws?module=*", 3, watch)
-        async with asyncio.timeout(10):
-            while watch.seen < 3:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: watch.seen >= 3, "a sample at each client")
         for client in clients:
             client.close()
 
@@ -101,9 +100,7 @@ async def kept(monkeypatch, *, stay, closes):
 
 
 async def enough(asked):
-    async with asyncio.timeout(10):
-        while len(asked) < 3:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: len(asked) >= 3, "three connections")
 
 
 async def test_a_client_whose_connection_is_lost_resumes_where_it_was(monkeypatch):

@@ -195,27 +195,28 @@ def test_a_refused_dead_letter_holds_back_no_other_message(queues):
     assert queues.due(5.25, timeout=5) == [publish]
 
 
+def taken(queues, sequence):
+    """The journal takes a message that is sent now."""
+    add(queues, "a", b"1")
+    [publish] = sent(queues)
+    queues.held(publish.number, sequence)
+
+
 def test_dead_letters_that_are_not_taken_are_given_up_while_the_journal_takes_messages(queues):
     """After half a minute, and from then on soon, until one is taken."""
     first = dead_letter(queues, now=0)
     assert queues.give_up(now=60) == []
-    add(queues, "a", b"1")
-    [publish] = sent(queues)
-    queues.held(publish.number, 1)
+    taken(queues, 1)
     assert queues.give_up(now=29) == []
     assert queues.give_up(now=30) == [first]
     second = dead_letter(queues, now=31)
-    add(queues, "a", b"2")
-    [publish] = sent(queues)
-    queues.held(publish.number, 2)
+    taken(queues, 2)
     assert queues.give_up(now=31.9) == []
     assert queues.give_up(now=32) == [second]
     assert (queues.envelopes, queues.size, queues.in_flight) == (0, 0, 0)
     queues.held(dead_letter(queues, now=33).number, 1)
     third = dead_letter(queues, now=34)
-    add(queues, "a", b"3")
-    [publish] = sent(queues)
-    queues.held(publish.number, 3)
+    taken(queues, 3)
     assert queues.give_up(now=40) == []
     assert queues.give_up(now=64) == [third]
 

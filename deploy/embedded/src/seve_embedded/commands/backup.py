@@ -35,6 +35,7 @@ from seve_runtime.nats.topology import DEADLETTER, JOURNAL, LATEST
 from seve_runtime.settings import load
 
 from seve_embedded.commands import up
+from seve_embedded.durable import sync
 from seve_embedded.servers import postgres
 from seve_embedded.stack import Stack
 from seve_embedded.supervision import processes
@@ -84,12 +85,11 @@ def backup(stack: Stack, file: Path, say: Say) -> None:
         about = {"format": FORMAT, "taken": taken, "journal": created, "streams": streams}
         (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
         fresh = file.with_name(f"{file.name}.new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-            with tarfile.open(fileobj=out, mode="w") as whole:
-                for path in (folder / ABOUT, folder / DUMP, *(folder / name for name in streams)):
-                    whole.add(path, path.name)
-            out.flush()
-            os.fsync(out.fileno())
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as out, tarfile.open(fileobj=out, mode="w") as whole:
+            for path in (folder / ABOUT, folder / DUMP, *(folder / name for name in streams)):
+                whole.add(path, path.name)
+        sync(fresh)
         fresh.replace(file)
     last = streams[JOURNAL]["state"]["last_seq"]
     took = time.monotonic() - began
