@@ -1,5 +1,5 @@
-"""What the writer's tests share: a prepared journal and database, envelopes as ingest publishes them, and a writer that
-runs within the test.
+"""Fixtures of the writer's tests: a prepared journal and database, envelopes as ingest publishes them, and a writer
+that runs within the test.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ STREAMS = topology.TopologySettings(ack_wait=6.0)
 
 
 def envelope(module="croissance", kind="measurement", *, sensor="co2", value=450.5, at=0, **fields):
-    """An envelope; `at` in microseconds after BASE."""
+    """Return an envelope; `at` is in microseconds after BASE."""
     if kind == "measurement":
         fields = {"sensor_type": sensor, "value": value} | fields
     time = format_time(BASE + at)
@@ -49,14 +49,14 @@ def envelope(module="croissance", kind="measurement", *, sensor="co2", value=450
 
 
 def units(sequence, *envelopes, delivered=1):
-    """A message of the journal as a writer reads it."""
+    """Return the units of a journal message, as a writer decodes them."""
     subject = telemetry_subject("0a1b2c3d", envelopes[0].kind)
     return read(JournalMessage(subject, join(map(encode, envelopes)), "", sequence, delivered, 0))
 
 
 @pytest.fixture(autouse=True)
 def requests_that_end_soon(monkeypatch):
-    """A writer in this process asks the journal ten times a second instead of once: it stops so much earlier."""
+    """Requests for messages expire after 0.1 s instead of 1 s, so that a writer in this process stops sooner."""
     monkeypatch.setattr(consumer, "EXPIRES", 0.1)
 
 
@@ -71,22 +71,22 @@ class Journal:
         self.js = client.jetstream()
 
     async def publish(self, *envelopes):
-        """One NATS message of one kind; gives its sequence."""
+        """Publish one NATS message, with envelopes of one kind; return its sequence."""
         subject = telemetry_subject(INGEST, envelopes[0].kind)
         return (await self.js.publish(subject, join(map(encode, envelopes)))).seq
 
     async def waiting(self):
-        """Messages that no writer acknowledged yet."""
+        """Return the number of messages that no writer has acknowledged yet."""
         consumer = await self.js.consumer_info("TELEMETRY", "writer")
         return consumer.num_pending + consumer.num_ack_pending
 
     async def recreated(self):
-        """Deleted and made again, with all that it held gone."""
+        """Delete the stream with everything in it, and create it again."""
         await self.js.delete_stream("TELEMETRY")
         await topology.apply(self.js, STREAMS)
 
     async def deliver_again(self):
-        """Forget every acknowledgement: writers get all that the journal holds once more."""
+        """Forget every acknowledgement: writers get all messages of the journal again."""
         await self.js.delete_consumer("TELEMETRY", "writer")
         await topology.apply(self.js, STREAMS)
 
@@ -95,7 +95,7 @@ class Journal:
         return await self.waiting() == 0
 
     async def deadletters(self):
-        """Everything in the dead-letter stream, oldest first."""
+        """Return all messages of the dead-letter stream, oldest first."""
         last = (await self.js.stream_info("DEADLETTER")).state.last_seq
         return [await self.js.get_msg("DEADLETTER", seq=sequence) for sequence in range(1, last + 1)]
 
@@ -139,7 +139,7 @@ async def store(migrated):
 
 @pytest.fixture
 def query(migrated):
-    """Asks the test's database, with SQL and parameters; gives rows."""
+    """Runs SQL with parameters on the test's database; returns rows."""
     with psycopg.connect(migrated, autocommit=True) as connection:
 
         def ask(sql, *parameters):
@@ -150,7 +150,7 @@ def query(migrated):
 
 
 def settings_for(nats_url, database_url, **variables):
-    """Settings as the environment gives them; variables in lower case."""
+    """Return settings read from an environment; its variables are given in lower case."""
     defaults = {"ACK_WAIT": "6s", "SHUTDOWN_GRACE": "8s", "FLUSH_INTERVAL": "100ms"}
     given = {name.upper(): str(value) for name, value in variables.items()}
     return load(WriterSettings, {"NATS_URL": nats_url, "DATABASE_URL": database_url} | defaults | given)
@@ -158,7 +158,7 @@ def settings_for(nats_url, database_url, **variables):
 
 @asynccontextmanager
 async def running(settings):
-    """A writer in this test's event loop, stopped as SIGTERM stops it; gives its task."""
+    """Run a writer in this test's event loop, and stop it as SIGTERM does; yields its task."""
     stop = asyncio.Event()
     task = asyncio.create_task(app(settings, stop))
     try:
@@ -170,7 +170,7 @@ async def running(settings):
 
 
 def maintaining(database_url, stop, *, retention=90 * 86400.0, log_retention=30 * 86400.0, notice=0.0):
-    """Maintenance every few milliseconds, with no journal of which anything is stored."""
+    """Run maintenance every 20 ms, for a journal of which nothing is stored."""
     return maintain(
         Secret(database_url),
         retention=retention,

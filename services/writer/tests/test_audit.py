@@ -41,7 +41,7 @@ async def journal(migrated, nats_server):
 
 @pytest.fixture
 def audit(nats_server, migrated):
-    """Runs the command; return its exit code, what it said, and its complaints."""
+    """Runs the command; returns its exit code, its stdout and its stderr."""
 
     async def run(*arguments, **variables):
         environ = {"PATH": os.environ["PATH"], "NATS_URL": nats_server.url, "DATABASE_URL": migrated} | variables
@@ -55,7 +55,7 @@ def audit(nats_server, migrated):
 
 
 async def stored(journal, writer, messages, first=0):
-    """So many messages, written one transaction each."""
+    """Publish so many messages, and wait until each is written in a transaction of its own."""
     async with writer(batch_size=1, batch_max=1, flush_interval="10ms"):
         for number in range(first, first + messages):
             await journal.publish(envelope(at=number * 1000))
@@ -71,35 +71,35 @@ async def test_everything_written_or_waiting_is_accounted_for(journal, writer, a
         await journal.js.publish("telemetry.croissance.measurement", b"no envelope")
         await eventually(journal.empty, "written")
     await journal.publish(envelope(at=3))
-    code, said, complaints = await audit()
-    assert (code, complaints) == (0, "")
-    assert said.splitlines()[-1] == "ACCOUNTED FOR: every message is in the database, but 1 that wait."
-    assert "5  entered    sequences 1 to 5" in said
-    assert "1  waiting    in the journal, the oldest for" in said
-    assert "5  envelopes  3 inserted + 0 updated + 0 replaced + 1 dead + 1 ignored" in said
-    assert "Dead letters of the writer in 30 days: 1 counted, 1 kept" in said
+    code, output, errors = await audit()
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[-1] == "ACCOUNTED FOR: every message is in the database, but 1 that wait."
+    assert "5  entered    sequences 1 to 5" in output
+    assert "1  waiting    in the journal, the oldest for" in output
+    assert "5  envelopes  3 inserted + 0 updated + 0 replaced + 1 dead + 1 ignored" in output
+    assert "Dead letters of the writer in 30 days: 1 counted, 1 kept" in output
 
 
 async def test_an_untouched_stack_is_accounted_for(journal, audit):
     """Nothing entered yet."""
-    code, said, _ = await audit()
+    code, output, _ = await audit()
     assert code == 0
-    assert "0  entered    nothing yet" in said
+    assert "0  entered    nothing yet" in output
 
 
 async def test_a_row_of_the_ledger_that_is_gone_is_named_by_its_sequences(journal, writer, query, audit):
     """Exit code 1, with exactly these sequences; an audit that begins behind them finds no fault."""
     await stored(journal, writer, 5)
     query("DELETE FROM ledger WHERE sequences && '{[1,1],[3,3]}'::int8multirange")
-    code, said, _ = await audit()
+    code, output, _ = await audit()
     assert code == 1
-    assert said.splitlines()[-1] == (
+    assert output.splitlines()[-1] == (
         "LOST: 2 messages of the journal, neither in the database nor waiting: 1, 3; the journal still holds 1, 3"
     )
-    code, said, _ = await audit("--json")
+    code, output, _ = await audit("--json")
     assert code == 1
-    (told,) = json.loads(said)["journals"]
-    assert (told["accounted"], told["waiting"], told["lost"]) == (3, 0, {"count": 2, "spans": [[1, 1], [3, 3]]})
+    (found,) = json.loads(output)["journals"]
+    assert (found["accounted"], found["waiting"], found["lost"]) == (3, 0, {"count": 2, "spans": [[1, 1], [3, 3]]})
     assert (await audit("--from", "4"))[0] == 0
     assert (await audit("--from", "3"))[0] == 1
 
@@ -111,19 +111,19 @@ async def test_messages_deleted_before_they_were_written_are_lost(journal, write
         await journal.publish(envelope(at=number))
     for sequence in (5, 6, 9):
         await journal.js.delete_msg("TELEMETRY", sequence)
-    code, said, _ = await audit()
+    code, output, _ = await audit()
     assert code == 1
-    assert "5  waiting" in said
-    assert said.splitlines()[-1].endswith("neither in the database nor waiting: 5-6, 9")
+    assert "5  waiting" in output
+    assert output.splitlines()[-1].endswith("neither in the database nor waiting: 5-6, 9")
 
 
 async def test_a_row_that_does_not_add_up_is_shown(journal, writer, query, audit):
     await stored(journal, writer, 1)
     query("UPDATE ledger SET inserted = 0")
-    code, said, _ = await audit()
+    code, output, _ = await audit()
     assert code == 1
-    assert "sequences {[1,2)}: received 1, outcomes 0" in said
-    assert said.splitlines()[-1] == "WRONG: 1 row of the ledger whose outcomes do not add up to received"
+    assert "sequences {[1,2)}: received 1, outcomes 0" in output
+    assert output.splitlines()[-1] == "WRONG: 1 row of the ledger whose outcomes do not add up to received"
 
 
 async def test_a_message_written_twice_after_a_lost_acknowledgement_is_no_fault(journal, query, audit):
@@ -132,9 +132,9 @@ async def test_a_message_written_twice_after_a_lost_acknowledgement_is_no_fault(
     created = (await journal.js.stream_info("TELEMETRY")).created
     query(ROW, created, "{[1,1]}")
     query(ROW, created, "{[1,1]}")
-    code, said, _ = await audit()
+    code, output, _ = await audit()
     assert code == 0
-    assert "1  accounted  by 2 rows of the ledger; 1 delivered and written again, which is no fault" in said
+    assert "1  accounted  by 2 rows of the ledger; 1 delivered and written again, which is no fault" in output
 
 
 async def test_unwritten_messages_of_a_recreated_journal_are_lost(journal, writer, audit):
@@ -146,16 +146,16 @@ async def test_unwritten_messages_of_a_recreated_journal_are_lost(journal, write
         await eventually(journal.empty, "written")
     await journal.recreated()
     await stored(journal, writer, 3, first=10)
-    code, said, _ = await audit()
+    code, output, _ = await audit()
     assert code == 0
-    assert "Earlier journal, created" in said
-    assert "4  entered    sequences 1 to 4; later ones are unknown" in said
-    assert "3  entered    sequences 1 to 3\n" in said
+    assert "Earlier journal, created" in output
+    assert "4  entered    sequences 1 to 4; later ones are unknown" in output
+    assert "3  entered    sequences 1 to 3\n" in output
 
 
-async def test_a_journal_recreated_under_a_running_writer_is_booked_as_itself(journal, nats_server, migrated, query):
-    """What the new one brings before the writer has noticed is left to the next writer: its sequences are not the old
-    one's, and a state of it counts as newer.
+async def test_messages_of_a_recreated_journal_are_not_counted_for_the_old_one(journal, nats_server, migrated, query):
+    """Messages of the new journal that come before the writer has noticed are left to the next writer: they have other
+    sequences, and a state among them is newer than any of the old journal.
     """
     status = {"kind": "system.status", "metadata": {"rssi": -40}}
 
@@ -181,10 +181,10 @@ async def test_a_journal_recreated_under_a_running_writer_is_booked_as_itself(jo
     assert query("SELECT rssi FROM device_system_status") == [(-70,)]
 
 
-async def test_a_journal_recreated_while_a_writer_asks_for_nothing_is_booked_as_itself(
+async def test_a_journal_recreated_while_no_request_is_open_is_not_counted_for_the_old_one(
     journal, nats_server, migrated, query
 ):
-    """Its hands are full, the database holds it up, and so it has no request open that would tell of the end."""
+    """The writer is full and its database is locked, so no open request tells it that the stream was deleted."""
 
     async def taken():
         return (await journal.js.consumer_info("TELEMETRY", "writer")).num_ack_pending == 2
@@ -195,12 +195,12 @@ async def test_a_journal_recreated_while_a_writer_asks_for_nothing_is_booked_as_
                 holding.execute("LOCK TABLE ledger")
                 for number in range(2):
                     await journal.publish(envelope(at=number))
-                await eventually(taken, "its hands full")
+                await eventually(taken, "the writer full")
                 full = time.monotonic()
                 await journal.recreated()
                 for number in range(3):
                     await journal.publish(envelope(at=10 + number))
-                await eventually(lambda: time.monotonic() - full > 2 * UNNOTICED, "long enough to tell")
+                await eventually(lambda: time.monotonic() - full > 2 * UNNOTICED, "no request open for long")
             await eventually(task.done, "ended by itself")
 
     with pytest.raises(ExceptionGroup) as raised:
@@ -217,9 +217,9 @@ async def test_holes_in_an_earlier_journal_are_lost(journal, writer, query, audi
     await stored(journal, writer, 2)
     made = "SELECT min(applied_at_utc) + interval '1 ms' FROM schema_migrations"
     query(ROW.replace("%s::timestamptz", f"(({made}) AT TIME ZONE 'UTC')"), "{[1,1],[4,4]}")
-    code, said, _ = await audit()
+    code, output, _ = await audit()
     assert code == 1
-    assert said.splitlines()[-1].endswith("neither in the database nor waiting: 2-3 of an earlier one")
+    assert output.splitlines()[-1].endswith("neither in the database nor waiting: 2-3 of an earlier one")
     assert (await audit("--from", "1"))[0] == 0
 
 
@@ -228,13 +228,13 @@ async def test_messages_before_a_recreated_database_are_unknown(journal, writer,
     await stored(journal, writer, 4)
     query("DELETE FROM ledger WHERE sequences && '{[1,2]}'::int8multirange")
     query("UPDATE schema_migrations SET applied_at_utc = now() AT TIME ZONE 'UTC'")
-    code, said, _ = await audit()
+    code, output, _ = await audit()
     assert code == 0
-    assert "2  unknown    1-2: acknowledged before these tables were created" in said
+    assert "2  unknown    1-2: acknowledged before these tables were created" in output
 
 
 async def test_a_busy_pipeline_never_raises_a_false_alarm(journal, nats_server, migrated, process, query):
-    """Audited again and again while messages pour in, two writers take them, and one is killed and replaced."""
+    """Audits run again and again while messages arrive, two writers store them, and one is killed and replaced."""
     stop = asyncio.Event()
     load = [asyncio.create_task(publishing(journal, stop)) for _ in range(2)]
     writers = [process(FLUSH_INTERVAL="20ms", BATCH_SIZE="20"), process()]
@@ -261,7 +261,7 @@ def load_settings(nats_url, database_url):
 
 
 async def test_a_journal_replaced_while_it_is_read_is_read_again(journal, nats_server, migrated, query):
-    """Half of one journal and half of another would be nonsense: here it is replaced while the ledger is awaited."""
+    """Halves of two journals would make no sense. Here the journal is replaced while the audit waits for the ledger."""
     await journal.publish(envelope())
     with psycopg.connect(migrated) as holding:
         holding.execute("LOCK TABLE ledger")
@@ -276,13 +276,12 @@ async def test_a_journal_replaced_while_it_is_read_is_read_again(journal, nats_s
 
 
 async def test_select_on_the_tables_is_enough_for_an_audit(journal, writer, query, audit, migrated):
-    """SELECT on the tables is enough."""
     await stored(journal, writer, 1)
     query("CREATE ROLE auditor LOGIN PASSWORD 'secret'")
     query("GRANT SELECT ON ledger, schema_migrations TO auditor")
     try:
-        code, said, complaints = await audit(DATABASE_URL=as_user(migrated, "auditor:secret"))
-        assert (code, complaints) == (0, ""), said
+        code, output, errors = await audit(DATABASE_URL=as_user(migrated, "auditor:secret"))
+        assert (code, errors) == (0, ""), output
     finally:
         query("DROP OWNED BY auditor")
         query("DROP ROLE auditor")
@@ -296,36 +295,36 @@ def as_user(url, login):
 async def test_a_server_that_does_not_answer_is_named_with_its_setting(journal, audit, nats_server, migrated):
     """Exit code 1 and one line, which shows no password."""
     nowhere = f"127.0.0.1:{free_port()}"
-    code, said, complaints = await audit(DATABASE_URL=f"postgresql://seve:secret@{nowhere}/seve")
-    assert (code, said) == (1, "")
-    assert complaints.startswith("error: the database does not answer (DATABASE_URL): ")
-    assert "refused" in complaints
-    code, said, complaints = await audit(NATS_URL=f"nats://seve:secret@{nowhere}")
-    assert (code, said) == (1, "")
-    assert complaints.startswith("error: NATS does not answer (NATS_URL): ")
-    assert complaints.count("\n") == 1
-    assert "secret" not in complaints
+    code, output, errors = await audit(DATABASE_URL=f"postgresql://seve:secret@{nowhere}/seve")
+    assert (code, output) == (1, "")
+    assert errors.startswith("error: the database does not answer (DATABASE_URL): ")
+    assert "refused" in errors
+    code, output, errors = await audit(NATS_URL=f"nats://seve:secret@{nowhere}")
+    assert (code, output) == (1, "")
+    assert errors.startswith("error: NATS does not answer (NATS_URL): ")
+    assert errors.count("\n") == 1
+    assert "secret" not in errors
 
 
 async def test_missing_tables_and_streams_are_named(audit, nats_server, migrated, database_url, journal):
     """Without tables or streams the error names the command that creates them."""
-    code, _, complaints = await audit(DATABASE_URL=database_url)
+    code, _, errors = await audit(DATABASE_URL=database_url)
     assert code == 1
-    assert 'relation "schema_migrations" does not exist' in complaints
+    assert 'relation "schema_migrations" does not exist' in errors
     await journal.js.delete_stream("TELEMETRY")
-    code, _, complaints = await audit()
-    assert (code, complaints) == (1, "error: stream TELEMETRY: stream not found; `seve-writer setup` creates it\n")
+    code, _, errors = await audit()
+    assert (code, errors) == (1, "error: stream TELEMETRY: stream not found; `seve-writer setup` creates it\n")
 
 
 async def test_settings_that_cannot_be_used_are_named(audit, nats_server):
     """Exit code 2; a connection string that is none is not repeated, since it may hold a password."""
     assert (await audit(DATABASE_URL=""))[0] == 2
-    code, _, complaints = await audit(DATABASE_URL="postgres//seve:secret@host/db")
-    assert (code, complaints) == (
+    code, _, errors = await audit(DATABASE_URL="postgres//seve:secret@host/db")
+    assert (code, errors) == (
         2,
         "setting DATABASE_URL is not of the form postgresql://user:password@host/db\n",
     )
-    code, said, _ = await audit("--help")
+    code, output, _ = await audit("--help")
     assert code == 0
-    assert "--from SEQUENCE" in said
-    assert "DATABASE_URL" in said
+    assert "--from SEQUENCE" in output
+    assert "DATABASE_URL" in output

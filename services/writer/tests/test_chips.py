@@ -1,4 +1,4 @@
-"""Another chip under the name of a module: told once for each change, whatever the batch, and stored all the same."""
+"""A report of another chip under a module's name: logged once for each change, in whatever batch, and stored."""
 
 import pytest
 from prometheus_client import REGISTRY
@@ -25,7 +25,7 @@ def patch(module, **columns):
         ([None, ""], {"m": "a"}, []),
     ],
 )
-def test_a_change_is_from_the_stored_chip_through_the_reported_ones(chips, stored, expected):
+def test_changes_run_from_the_stored_chip_through_the_reported_ones(chips, stored, expected):
     """In the order of the journal. A report without a chip changes nothing."""
     names = reported([patch("m", chip_id=chip) for chip in chips])
     assert changes(names, stored) == [ChipChange("m", *change) for change in expected]

@@ -1,8 +1,8 @@
-"""The database's clock jumps, and nothing that is stored changes by it.
+"""The database's clock jumps, and nothing that is stored changes.
 
-No test may set the clock of its machine. Here `now()` is a function of the test's own, found before PostgreSQL's: by it
-the writer's statements and the ledger's default go, as they would by a clock that was set. What PostgreSQL and
-TimescaleDB ask of the machine's clock themselves is not forced by this.
+A test must not set the machine's clock. Here `now()` is a function of the test, which the search path finds before
+PostgreSQL's: the writer's statements and the ledger's default use it. PostgreSQL and TimescaleDB themselves still read
+the machine's clock.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ def step(query, migrated):
     return lambda days: query("UPDATE clock.ahead SET days = %s", days)
 
 
-async def test_states_rows_and_the_ledger_go_by_no_clock(journal, nats_server, migrated, query, step):
-    """Back by a year, ahead by a month and right again, with the ledger merged all the while: the newest report stands,
-    and every message is accounted for once.
+async def test_states_rows_and_ledger_depend_on_no_clock(journal, nats_server, migrated, query, step):
+    """The clock goes back by a year, ahead by a month, and right again, while the ledger is merged: the newest report
+    stays, and every message is accounted for once.
     """
     steps = [0, -365, 30, -1, 0]
     async with running(settings_for(nats_server.url, migrated, maintenance_interval="20ms")):

@@ -13,7 +13,7 @@ from .conftest import envelope
 
 @pytest.fixture
 async def pulling(journal, nats_server):
-    """Starts an consumer with bounds; gives it and the list of what arrived. Stopped at the end."""
+    """Starts a consumer with bounds; returns it and the list of arrived messages. Stopped at the end."""
     client = DirectClient()
     await client.connect(nats_server.url)
     stop, tasks = asyncio.Event(), []
@@ -31,7 +31,7 @@ async def pulling(journal, nats_server):
 
 
 async def test_a_second_copy_of_a_held_message_is_dropped():
-    """It comes when an ack or an extension was lost; written beside the first, it would be an upsert for nothing."""
+    """It comes if an ack or an extension was lost. Writing it too would make the batch an upsert without need."""
     arrived = []
     consumer = Consumer(DirectClient(), arrived.append, most=10, most_bytes=1 << 20)
     for delivered in (1, 2):
@@ -52,7 +52,7 @@ async def test_fetched_messages_are_bounded(journal, pulling):
     for at in range(120):
         await journal.publish(envelope(at=at))
     consumer, arrived = pulling(most=50, most_bytes=1 << 20)
-    await eventually(lambda: server_waits(journal, 50), "fifty in hand, and no request")
+    await eventually(lambda: server_waits(journal, 50), "fifty held, and no request")
     assert (consumer.held, len(arrived)) == (50, 50)
     consumer.acknowledge(arrived[:20])
     await eventually(lambda: len(arrived) == 70, "twenty more")
@@ -71,7 +71,7 @@ async def test_fetched_bytes_are_bounded(journal, pulling):
 
 
 async def test_a_message_larger_than_the_bound_comes_alone(journal, pulling):
-    """A bound on memory is no reason to stop for ever before a large message."""
+    """The bound on memory must not stop the consumer for ever at a large message."""
     await journal.publish(envelope(at=1))
     await journal.publish(envelope(kind="other", metadata="x" * 300_000))
     await journal.publish(envelope(at=2))
@@ -87,18 +87,18 @@ async def test_a_returned_message_is_delivered_again_at_once(journal, pulling):
     for at in range(3):
         await journal.publish(envelope(at=at))
     consumer, arrived = pulling(most=100, most_bytes=1 << 20)
-    await eventually(lambda: len(arrived) == 3, "three in hand")
+    await eventually(lambda: len(arrived) == 3, "three held")
     assert consumer.nak_all() == 3
     await eventually(lambda: len(arrived) == 6, "three again", seconds=4)
     assert [message.delivered for message in arrived[3:]] == [2, 2, 2]
 
 
-async def test_an_extension_keeps_messages_from_going_round(journal, pulling):
-    """Beyond ACK_WAIT and still one message each: the database may be away for hours."""
+async def test_extended_messages_are_not_redelivered(journal, pulling):
+    """Not even beyond ACK_WAIT: the database may be down for hours."""
     for at in range(3):
         await journal.publish(envelope(at=at))
     consumer, arrived = pulling(most=100, most_bytes=1 << 20)
-    await eventually(lambda: len(arrived) == 3, "three in hand")
+    await eventually(lambda: len(arrived) == 3, "three held")
     stop = asyncio.Event()
     keeping = asyncio.create_task(consumer.keep(stop, 0.2))
     loop = asyncio.get_running_loop()
@@ -113,7 +113,9 @@ async def test_an_extension_keeps_messages_from_going_round(journal, pulling):
 
 
 async def test_a_request_that_died_with_the_server_is_not_waited_for(journal, nats_server, pulling, monkeypatch):
-    """Once it is over, the next is asked over the new connection: rows wait for NATS, and not for an old question."""
+    """Once it has expired, the next request goes over the new connection: rows wait for NATS, not for a lost
+    request.
+    """
     monkeypatch.setattr(seve_writer.journal.consumer, "_LATE", 60.0)
     _, arrived = pulling(most=100, most_bytes=1 << 20)
 

@@ -1,5 +1,5 @@
-"""Other sessions and the limits of a server end a writer's transaction, forced for real: it is repeated, what was in it
-is stored once, nothing of it is a dead letter, and each repetition is counted by its SQLSTATE.
+"""Other sessions and server limits really abort a writer's transaction: it is retried, its contents are stored once,
+none become a dead letter, and each retry is counted by its SQLSTATE.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ def retries(sqlstate):
 
 
 async def report(journal, status, at):
-    """Every module says that it is `status`, and brings a sample."""
+    """Publish the presence `status` and a sample of every module."""
     for module in MODULES:
         await journal.publish(envelope(module, "presence", metadata={"status": status}, at=at))
         await journal.publish(envelope(module, at=at))
 
 
 def lock(session, module):
-    """Hold the module's row; waits for whoever has it."""
+    """Lock the module's row, waiting for the session that holds it."""
     session.execute("SELECT FROM device_presence WHERE module_id = %s FOR UPDATE", (module,))
 
 
 def waiting_for(query, pid):
-    """Who waits for what the session of that process holds, by the process that serves them."""
+    """Return the server processes that wait for a lock of process `pid`."""
     return [found for (found,) in query("SELECT pid FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", pid)]
 
 
@@ -51,7 +51,7 @@ async def assert_all_is_stored_once(journal, query):
 
 @pytest.fixture
 def reported(journal, query, nats_server, migrated):
-    """A writer that has stored a first report; its sessions get the server's settings that are named."""
+    """A writer that has stored a first report; `server` has PostgreSQL settings for its sessions."""
 
     @asynccontextmanager
     async def start(**server):
@@ -79,10 +79,10 @@ def session(migrated):
         one.close()
 
 
-async def test_a_writer_that_loses_a_deadlock_comes_again(journal, query, reported, session):
-    """40P01: the rival holds c and wants a; the writer holds a, is let go on to c, and is the one that is ended."""
+async def test_a_writer_that_loses_a_deadlock_retries(journal, query, reported, session):
+    """40P01: the rival holds row c and wants a; the writer holds a and then wants c. PostgreSQL aborts the writer."""
     gate, rival = session(), session()
-    rival.execute("SET deadlock_timeout = '1h'")  # the server ends whoever looks first
+    rival.execute("SET deadlock_timeout = '1h'")  # PostgreSQL aborts the session that detects the deadlock
     before = retries("40P01")
     async with reported(deadlock_timeout="50ms"):
         lock(gate, "b")
@@ -102,8 +102,8 @@ async def test_a_writer_that_loses_a_deadlock_comes_again(journal, query, report
 
 
 @pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
-async def test_a_transaction_that_cannot_be_serialised_comes_again(journal, query, reported, session, isolation):
-    """40001: where the server's default isolates more than the writer asks for, a row changed meanwhile ends it."""
+async def test_a_transaction_that_cannot_be_serialised_is_retried(journal, query, reported, session, isolation):
+    """40001: under a stricter default isolation level, a row that was changed meanwhile aborts the transaction."""
     rival = session()
     before = retries("40001")
     async with reported(default_transaction_isolation=isolation):
@@ -141,7 +141,7 @@ async def test_a_statement_or_session_ended_by_an_operator_loses_nothing(
     ids=lambda value: value or "DATABASE_TIMEOUT",
 )
 async def test_a_locked_table_is_waited_for(journal, nats_server, migrated, query, session, limit, sqlstate):
-    """Whether the server or the writer loses patience first, the batch comes again until the lock is gone."""
+    """Whether a timeout of the server or of the writer expires first, the batch is retried until the lock is gone."""
     locking = session()
     if limit:
         query(f"ALTER DATABASE {migrated.rpartition('/')[2]} SET {limit} = '100ms'")

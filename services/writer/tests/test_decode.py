@@ -1,4 +1,6 @@
-"""What a journal message means for the tables, and what of it cannot be read; and the bytes a COPY is made of."""
+"""Journal messages become rows, reports or unreadable units; units become a transaction, and rows the bytes of a
+COPY.
+"""
 
 import struct
 
@@ -36,7 +38,7 @@ def test_a_measurement_becomes_a_row():
 
 
 def test_kinds_without_a_table_are_counted_not_decoded():
-    """One unit an envelope, whatever is in it."""
+    """One unit per envelope, whatever it contains."""
     assert contents("telemetry.a.other", b'[{"x":1},7]') == [IGNORED, IGNORED]
 
 
@@ -53,7 +55,7 @@ def test_kinds_without_a_table_are_counted_not_decoded():
         (None, {"level": None, "message": "{}"}),
     ],
 )
-def test_a_line_of_a_log_keeps_all_that_the_device_said(body, columns):
+def test_a_log_line_keeps_everything_that_the_device_sent(body, columns):
     """Level and text if the body has no other fields, else the whole body."""
     place = (BASE, 4, 0)
     columns |= {"time": RECEIVED}
@@ -63,7 +65,7 @@ def test_a_line_of_a_log_keeps_all_that_the_device_said(body, columns):
 
 
 def test_lines_of_one_log_never_replace_each_other():
-    """Whatever they say: each has a place of its own."""
+    """Not even equal lines: each has its own place."""
     lines = [envelope(kind="log", metadata={"msg": "again"}) for _ in range(3)]
     assert [len(each) for each in plan(message(*lines), BASE).rounds] == [3]
 
@@ -94,15 +96,15 @@ def test_an_unreadable_message_is_one_unit_with_its_bytes(subject, data):
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_to_something(data):
-    """Total, and never empty: an empty message would never be acknowledged."""
+def test_any_bytes_yield_at_least_one_unit(data):
+    """Nothing raises; a message without a unit would never be acknowledged."""
     assert contents("telemetry.a.measurement", data)
     assert contents("telemetry.a.sensors.config", data)
 
 
 @given(st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999))
 def test_times_are_read_as_they_are_written(moment):
-    """The fast way gives what the standard library gives."""
+    """The fast path returns the same as the standard library."""
     if moment >= -30_610_224_000_000_000:  # the year 1000: from there on years have four digits
         assert micros(format_time(moment)) == moment
 
@@ -114,7 +116,7 @@ def test_times_of_another_form_are_read_too():
 
 
 def test_a_message_tells_when_its_first_envelope_was_received():
-    """A topic or a body that names the field is not taken for it; bytes of others have the journal's time."""
+    """A topic or a body that contains the field's name is not mistaken for it; other bytes have the journal's time."""
     first = envelope(topic='a/"receivedAt":"2020-01-01T00:00:00.000000Z"', metadata={"receivedAt": "2021"})
     data = join([encode(first), encode(envelope(at=9))])
     assert received_at(JournalMessage("telemetry.a.measurement", data, "", 1, 1, 0)) == micros(first.received_at)
@@ -122,7 +124,7 @@ def test_a_message_tells_when_its_first_envelope_was_received():
         assert received_at(JournalMessage("telemetry.a.measurement", other, "", 1, 1, 7_000)) == 7
 
 
-def test_an_acknowledgement_subject_tells_sequence_and_count():
+def test_an_acknowledgement_subject_has_sequence_and_delivery_count():
     """With and without a JetStream domain."""
     plain = read_message("s", "$JS.ACK.TELEMETRY.writer.2.345.400.1764529200000000000.7", b"")
     remote = read_message("s", "$JS.ACK.hub.account.TELEMETRY.writer.2.345.400.1764529200000000000.7.random", b"")
@@ -140,7 +142,7 @@ def test_keys_of_a_batch_are_unique_and_sorted():
 
 
 def test_the_ledger_names_the_messages_that_ended():
-    """In ranges; of a message that was cut in two, the part with its end."""
+    """In ranges. A message that is split over two transactions is named by the one that has its end."""
     units = [unit for sequence in (1, 2, 3, 7) for unit in message(envelope(), envelope(at=1), sequence=sequence)]
     assert plan(units, BASE).sequences == ((1, 3), (7, 7))
     assert plan(units[:3], BASE, ending=False).sequences == ((1, 1),)
@@ -160,13 +162,13 @@ def test_every_envelope_has_one_outcome():
     assert len(made.rows) + made.reports + made.counts.received == len(units)
 
 
-def test_redelivery_is_noticed():
-    """Such rows may be there already: an upsert from the start."""
+def test_a_redelivered_message_is_written_as_an_upsert():
+    """Its rows may exist already."""
     assert not plan(message(envelope()), BASE).redelivered
     assert plan(message(envelope(), delivered=2), BASE).redelivered
 
 
-def test_copy_data_is_postgresqls_binary_form():
+def test_copy_data_has_postgresqls_binary_format():
     """A header, a row of six fields, a row with a null, the end."""
     data = copy_data([("é", "co2", "", BASE, 1.5, 3), ("a", "b", "c", BASE, None, 4)], 1 << 48)
     header, rows = data[:19], data[19:]
@@ -178,7 +180,7 @@ def test_copy_data_is_postgresqls_binary_form():
 
 
 def test_reports_keep_null_and_absent_apart():
-    """Which is what decides between erasing and leaving."""
+    """Null erases a column, an absent field leaves it."""
     (unit,) = message(envelope(kind="system.status", metadata={"rssi": None}))
     assert isinstance(unit.content, Report)
     assert unit.content.metadata.rssi is None

@@ -1,5 +1,5 @@
-"""What PostgreSQL and the network do to a writer, forced for real: nothing is lost, nothing is acknowledged early,
-nothing that is the database's fault reaches the dead letters.
+"""Real faults of PostgreSQL and the network: nothing is lost, nothing is acknowledged early, and no fault of the
+database makes a dead letter.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from .conftest import envelope, running, settings_for
 
 
 def through(url, port):
-    """The same database by another port."""
+    """Return the URL of the same database on another port."""
     return url.replace(url.rpartition(":")[2].partition("/")[0], str(port))
 
 
 async def ready(port):
-    """What `/health/ready` answers: (ready, reasons)."""
+    """Return the answer of `/health/ready`: (ready, reasons)."""
 
     def ask():
         try:
@@ -42,12 +42,12 @@ async def ready(port):
 
 @pytest.fixture
 def count(query):
-    """How many measurements there are."""
+    """Returns the number of measurements."""
     return lambda: query("SELECT count(*) FROM measurements")[0][0]
 
 
 async def publish(journal, messages, per_message=10, first=0):
-    """That many messages, each sample with a time of its own."""
+    """Publish so many messages; all samples have different times."""
     for number in range(first, first + messages):
         at = number * per_message * 1000
         await journal.publish(*(envelope(at=at + index * 1000, value=number) for index in range(per_message)))
@@ -187,7 +187,7 @@ async def test_stopping_with_the_database_away_leaves_everything_in_the_journal(
         async def delivered():
             return (await journal.js.consumer_info("TELEMETRY", "writer")).num_ack_pending == 3
 
-        await eventually(delivered, "in the writer's hands")
+        await eventually(delivered, "held by the writer")
     assert task.exception() is None
     assert await journal.waiting() == 3
     postgres_server.start()
@@ -195,11 +195,11 @@ async def test_stopping_with_the_database_away_leaves_everything_in_the_journal(
         await eventually(journal.empty, "stored by the next", seconds=4)
 
 
-async def test_nats_killed_and_started_again_under_load(journal, nats_server, migrated, query, count):
+async def test_nats_killed_and_restarted_under_load_loses_nothing(journal, nats_server, migrated, query, count):
     """Fetched messages are written; unacknowledged ones are delivered again, and their rows exist already."""
     async with running(settings_for(nats_server.url, migrated, batch_size=1000, flush_interval="300ms")):
         await publish(journal, 100)
-        await eventually(lambda: count() > 0, "batch_writer")
+        await eventually(lambda: count() > 0, "the first rows written")
         nats_server.kill()
         await eventually(lambda: not journal.client.is_connected, "noticed")
         nats_server.start()
@@ -211,7 +211,9 @@ async def test_nats_killed_and_started_again_under_load(journal, nats_server, mi
 
 
 def tiny_file_system(command, folder):
-    """`command` with 24 MiB of memory mounted at `folder`, for it alone; None where that is not allowed."""
+    """Return `command` with a file system of 24 MiB mounted at `folder` for it alone; None if mounting is not
+    allowed.
+    """
     mount = f'mount -t tmpfs -o size=24m,mode=777 tmpfs "{folder}" && exec "$@"'
     made = ["unshare", "--mount", "sh", "-c", mount, "sh"]
     allowed = subprocess.run([*made, "true"], capture_output=True, check=False).returncode == 0
@@ -219,7 +221,9 @@ def tiny_file_system(command, folder):
 
 
 async def test_a_full_disk_is_waited_for(journal, nats_server, postgres_server, tmp_path, monkeypatch):
-    """53100: the database's fault, whatever row meets it. Room made, everything is stored and nothing is dead."""
+    """53100: the database's fault, whichever row meets it. With room again, everything is stored, without dead
+    letters.
+    """
     (tmp_path / "small").mkdir()
     postgres_server.stop()
     command = tiny_file_system(postgres_server.command(), tmp_path / "small")
@@ -259,7 +263,7 @@ async def test_a_journal_recreated_under_a_writer_ends_it(journal, nats_server, 
     async def replaced():
         async with running(settings_for(nats_server.url, migrated, flush_interval="3s")) as task:
             await publish(journal, 3)
-            await eventually(taken, "in the writer's hands")
+            await eventually(taken, "held by the writer")
             await journal.recreated()
             await publish(journal, 3, first=3)
             await eventually(task.done, "ended by itself")

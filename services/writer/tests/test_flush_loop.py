@@ -1,4 +1,4 @@
-"""What a flush does about a journal that is recreated in its midst; stand-ins say what happened in which order."""
+"""Flushes while the journal is recreated; stand-ins record the order of the steps."""
 
 import pytest
 from seve_schema.codec import encode
@@ -13,7 +13,7 @@ OLD, NEW = BASE, BASE + 60_000_000
 
 
 class Recorded:
-    """The monitor, the batch writer and the consumer of one flush. `recreated` says within which step it happens."""
+    """The monitor, the batch writer and the consumer of one flush. The journal is recreated in the step `recreated`."""
 
     def __init__(self, recreated=None):
         self.journal = self.present = OLD
@@ -48,7 +48,7 @@ class Recorded:
         self.done()
 
     def done(self):
-        """Nothing more is to come."""
+        """Called after the last step of a flush."""
 
 
 async def flushed(recorded, stored_at=OLD, recreations=0, *, stopping=True):
@@ -63,18 +63,18 @@ async def flushed(recorded, stored_at=OLD, recreations=0, *, stopping=True):
     return recorded.steps
 
 
-async def test_the_journal_is_asked_about_before_a_batch_is_booked_and_before_it_is_acknowledged():
-    """Wherever it could have been recreated meanwhile."""
+async def test_the_journal_is_verified_before_writing_and_before_acknowledging():
+    """Unless it cannot have been recreated meanwhile."""
     assert await flushed(Recorded()) == ["ask", "write", "ask", "acknowledge"]
 
 
-async def test_a_journal_recreated_while_a_batch_is_written_is_acknowledged_nothing():
+async def test_nothing_is_acknowledged_to_a_journal_recreated_during_a_write():
     """The held sequences name other messages of the new journal: acknowledging stops before any is acknowledged."""
     assert await flushed(Recorded("write")) == ["ask", "write", "ask", "stop", "acknowledge"]
 
 
-async def test_what_a_new_journal_took_is_left_to_the_next_writer():
-    """It would be booked on the old one; what came before is stored, and nothing is acknowledged."""
+async def test_messages_of_a_new_journal_are_left_to_the_next_writer():
+    """The ledger would count them for the old journal. Earlier messages are stored, and nothing is acknowledged."""
     recorded = Recorded()
     recorded.present = NEW
     assert await flushed(recorded, stored_at=NEW) == ["ask", "stop"]
@@ -92,11 +92,11 @@ async def test_what_a_new_journal_took_is_left_to_the_next_writer():
     ],
     ids=["received before", "received since", "received since, and stopped"],
 )
-async def test_while_nats_does_not_answer_only_what_is_certainly_of_the_old_journal_is_written(
+async def test_while_nats_does_not_answer_only_messages_certainly_of_the_old_journal_are_written(
     monkeypatch, recreations, stopping, steps
 ):
-    """They are not acknowledged: the acks would be buffered and reach the new journal. Messages received since then
-    wait for the answer: the ledger would count them for the old journal.
+    """They are not acknowledged: the acks would be buffered and reach the new journal. Messages that came after a
+    possible recreation wait for the answer: the ledger would count them for the old journal.
     """
     monkeypatch.setattr(flush_loop, "ASK_EVERY", 0.001)
     recorded = Recorded()

@@ -1,4 +1,4 @@
-"""The 5 s / 100 rule, told by plain values."""
+"""When a batch is due and what it holds, with plain values."""
 
 from seve_schema.bodies import SensorStatus
 from seve_writer.decode import Ignored, JournalMessage, Report, Unit
@@ -30,7 +30,7 @@ def test_due_at_once_when_a_hundred_rows_wait():
     assert waiting(256).due_in(0) == 0
 
 
-def test_due_five_seconds_after_the_oldest_came():
+def test_due_five_seconds_after_the_oldest_row_arrived():
     """Later rows do not put it off."""
     batch = waiting(1, at=10.0)
     batch.add(message(1), 14.0)
@@ -47,7 +47,7 @@ def test_a_batch_carries_its_trigger():
 
 
 def test_a_flush_takes_everything_and_the_next_one_waits_its_own_time():
-    """What comes during a flush counts from its own arrival."""
+    """The interval of a row that arrives during a flush begins with its arrival."""
     batch = waiting(60, 60, at=1.0)
     assert len(batch.take().units) == 120
     batch.add(message(1), 2.0)
@@ -66,7 +66,7 @@ def test_more_than_a_batch_while_a_flush_runs_is_a_backlog():
 
 
 def test_exactly_one_batch_during_a_flush_is_no_backlog():
-    """Full is not outrun."""
+    """A full batch alone does not mean that the database is too slow."""
     batch = waiting(100)
     batch.take()
     batch.add(message(100), 0)
@@ -79,8 +79,8 @@ def test_one_large_message_is_no_backlog():
     assert waiting(256).take().trigger == "size"
 
 
-def test_a_batch_has_a_most_and_never_splits_a_message():
-    """A message is acknowledged as a whole, so it is written as a whole, even one that is larger than the most."""
+def test_a_batch_is_bounded_and_never_splits_a_message():
+    """A message is acknowledged as a whole, so it is written as a whole, even if it is larger than BATCH_MAX."""
     batch = waiting(600, 300, 200, 5000, 1)
     assert [len(batch.take().units) for _ in range(4)] == [900, 200, 5000, 1]
     assert len(waiting(600, 400, 1).take().units) == 1000
@@ -88,7 +88,7 @@ def test_a_batch_has_a_most_and_never_splits_a_message():
 
 
 def test_a_backlog_larger_than_one_batch_continues():
-    """What is left after BATCH_MAX is due at once, and a backlog still."""
+    """The rows beyond BATCH_MAX are due at once, and still count as a backlog."""
     batch = waiting(100)
     batch.take()
     for _ in range(3):
@@ -109,7 +109,7 @@ def test_a_report_weighs_as_many_rows_as_it_names_sensors():
     assert batch.rows == 0
 
 
-def test_what_has_no_table_is_one_row():
+def test_an_envelope_without_a_table_counts_as_one_row():
     batch = Waiting(100, 5.0, 1000)
     source = JournalMessage("telemetry.a.other", b"", "", 1, 1, 0)
     batch.add([Unit(source, 0, Ignored()), Unit(source, 1, Report("m", "2026-01-01T00:00:00Z", {}))], 0.0)

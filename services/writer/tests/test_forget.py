@@ -18,13 +18,13 @@ OTHER = "serre.nord *"
 
 
 @pytest.fixture
-def told(journal):
-    """What broadcasters would be told, as it comes."""
+def forgotten(journal):
+    """The subjects on which broadcasters are told to forget a module."""
     return []
 
 
 @pytest.fixture
-async def filled(journal, writer, query, migrated, told):
+async def filled(journal, writer, query, migrated, forgotten):
     """Two modules in every table that a device fills, and in LATEST."""
     lay_out(migrated, 0)
     bodies = {
@@ -45,7 +45,7 @@ async def filled(journal, writer, query, migrated, told):
     query("INSERT INTO measurements_hourly SELECT module_id, 'co2', '', now(), 1, 1, 1, 1 FROM device_presence")
 
     async def listen(message):
-        told.append(message.subject)
+        forgotten.append(message.subject)
 
     await journal.client.subscribe("forget.*", cb=listen)
     await journal.client.flush()
@@ -65,8 +65,8 @@ def run(url, nats_url, *arguments):
     )
 
 
-async def test_a_module_goes_from_everywhere(filled, nats_server, journal, query, told):
-    """Only this module; the removed rows are reported by table, and broadcasters are told the module."""
+async def test_a_module_is_removed_everywhere(filled, nats_server, journal, query, forgotten):
+    """Only this module; the removed rows are reported by table, and broadcasters are told to forget it."""
     done = run(filled, nats_server.url, "croissance", "--yes")
     assert done.returncode == 0, done.stderr
     assert "measurements                    250 removed" in done.stdout
@@ -74,11 +74,11 @@ async def test_a_module_goes_from_everywhere(filled, nats_server, journal, query
         assert query(f"SELECT DISTINCT module_id FROM {table}") == [(OTHER,)], table
     state = (await journal.js.stream_info("LATEST", subjects_filter=">")).state
     assert list(state.subjects) == [latest_subject(OTHER)]
-    await eventually(lambda: told == [forget_subject("croissance")], "broadcasters told")
+    await eventually(lambda: forgotten == [forget_subject("croissance")], "broadcasters told")
     assert query("SELECT sum(received)::int FROM ledger") == [(512,)]
 
 
-async def test_simulated_modules_go_by_one_command(filled, nats_server, journal, query, told):
+async def test_all_simulated_modules_are_removed_by_one_command(filled, nats_server, journal, query, forgotten):
     """The modules of every run, and no module with a merely similar name."""
     simulated = [simulated_name("0a1b2c", 0), simulated_name("ffffff", 1234)]
     for module in (*simulated, "sim-croissance-1"):
@@ -89,22 +89,22 @@ async def test_simulated_modules_go_by_one_command(filled, nats_server, journal,
     left = [("croissance",), (OTHER,), ("sim-croissance-1",)]
     for table in ("device_presence", "sensor_config"):
         assert sorted(query(f"SELECT module_id FROM {table}")) == sorted(left), table
-    await eventually(lambda: told == [forget_subject(module) for module in simulated], "broadcasters told")
+    await eventually(lambda: forgotten == [forget_subject(module) for module in simulated], "broadcasters told")
     assert query("SELECT count(*) FROM measurements") == [(500,)]
 
 
-async def test_samples_go_day_by_day_where_rows_have_no_number(filled, query):
-    """As with TimescaleDB: each day in a transaction, of the named modules alone."""
+async def test_samples_of_a_hypertable_are_deleted_day_by_day(filled, query):
+    """One transaction per day; other modules keep theirs."""
     query("UPDATE measurements SET time = time + (extract(microseconds FROM time)::int %% 3) * interval '1 day'")
-    told = []
+    removed = []
     async with await psycopg.AsyncConnection.connect(filled, autocommit=True) as connection:
-        await delete_by_day(connection, ["croissance"], lambda *one: told.append(one))
-        await delete_by_day(connection, ["nobody"], lambda *one: told.append(one))
-    assert [rows for _, rows in told] == [84, 167, 250]
+        await delete_by_day(connection, ["croissance"], lambda *one: removed.append(one))
+        await delete_by_day(connection, ["nobody"], lambda *one: removed.append(one))
+    assert [rows for _, rows in removed] == [84, 167, 250]
     assert query("SELECT module_id, count(*) FROM measurements GROUP BY 1") == [(OTHER, 250)]
 
 
-async def test_nothing_goes_unless_somebody_says_so(filled, nats_server, query):
+async def test_nothing_is_removed_without_a_confirmation(filled, nats_server, query):
     """Without a terminal no question is possible: the rows are shown and stay."""
     done = run(filled, nats_server.url, "croissance")
     assert done.returncode == 1
@@ -123,8 +123,8 @@ async def test_a_server_that_is_away_is_named(filled, nats_server):
     assert "error: the database does not answer (DATABASE_URL)" in away.stderr
 
 
-async def test_a_module_that_nobody_knows_is_no_error(filled, nats_server, query):
-    """It is gone already."""
+async def test_an_unknown_module_is_no_error(filled, nats_server, query):
+    """It may have been removed already."""
     assert run(filled, nats_server.url, "nobody", "--yes").returncode == 0
     with psycopg.connect(filled) as connection:
         assert connection.execute("SELECT count(*) FROM measurements").fetchone() == (500,)

@@ -1,4 +1,6 @@
-"""Old rows go, the ledger shrinks and still says the same: against real PostgreSQL, by one writer at a time."""
+"""Old rows are deleted, and the ledger is merged without a change of its sums: on real PostgreSQL, by one writer at a
+time.
+"""
 
 import asyncio
 
@@ -34,7 +36,7 @@ async def test_measurements_beyond_the_retention_are_deleted(query, maintained):
 
 
 async def test_states_of_modules_that_are_gone_are_deleted(query, maintained):
-    """All that is stored of a module is old. What lives keeps a report that it made once, long ago."""
+    """A module is gone if all of its rows are old. A module that still sends keeps a report that it made long ago."""
     query("INSERT INTO measurements SELECT now() - interval '1 day', 'measures', 'co2', '', 1")
     for age, module in ((91, "gone"), (91, "measures"), (91, "reports"), (89, "late")):
         when = f"now() - interval '{age} days'"
@@ -48,7 +50,7 @@ async def test_states_of_modules_that_are_gone_are_deleted(query, maintained):
 
 
 async def test_old_lines_of_logs_are_deleted(query, maintained):
-    """By when they came: a device's clock decides nothing. Their retention is their own."""
+    """By their arrival, since a device's clock decides nothing. They have a retention of their own."""
     query(
         "INSERT INTO device_logs (module_id, position, time, message, updated_at)"
         " SELECT 'm', ARRAY[1, i, 0], now(), 'line', now() - interval '1 day' * i FROM generate_series(0, 12000) i"
@@ -66,7 +68,7 @@ async def test_a_sensor_that_its_module_names_no_more_is_deleted(query, maintain
 
 
 async def test_past_days_of_the_ledger_are_merged_into_hours(query, maintained):
-    """One row a journal and hour, with the same sequences and sums; the last day keeps its transactions."""
+    """One row per journal and hour, with the same sequences and sums; the last day keeps its transactions."""
     for journal, hour, first in (
         ("2025-01-01", 50, 1),
         ("2025-01-01", 50, 11),
@@ -114,13 +116,13 @@ async def test_the_hour_of_a_series_is_aggregated(query, maintained):
 
 
 async def test_an_unreachable_database_only_delays_maintenance(migrated, query, capsys):
-    """Maintenance tells the failure and goes on; it stops when asked."""
+    """Maintenance logs the failure and goes on; it stops when asked."""
     lay_out(migrated, DAYS)
     query("INSERT INTO measurements VALUES (now() - interval '2 days', 'a', 'co2', '', 1)")
     query("ALTER FUNCTION merge_ledger() RENAME TO elsewhere")
     stop = asyncio.Event()
     task = asyncio.create_task(maintaining(migrated, stop, retention=DAYS, log_retention=0))
-    await eventually(lambda: "42883" in capsys.readouterr().out, "the failure told")
+    await eventually(lambda: "42883" in capsys.readouterr().out, "the failure logged")
     assert not task.done()
     assert query("SELECT * FROM measurements") == []
     stop.set()

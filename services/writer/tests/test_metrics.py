@@ -1,4 +1,4 @@
-"""What an operator can see: every figure the service promises, after a story that moves each."""
+"""Every metric of the writer, after a run that changes each of them."""
 
 import asyncio
 import urllib.request
@@ -16,8 +16,8 @@ def read(port):
     return {name: float(value) for name, _, value in pairs}
 
 
-async def test_the_figures_of_a_story(journal, writer, query):
-    """Rows by outcome, batches by trigger, sizes and times, lag and age, letters and upserts; as differences."""
+async def test_each_metric_counts_its_part_of_a_run(journal, writer, query):
+    """Rows by outcome, batches by trigger, sizes and times, lag and age, dead letters and upserts; as differences."""
     query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
     port = free_port()
     async with writer(admin_listen=f"127.0.0.1:{port}"):
@@ -57,7 +57,7 @@ async def test_the_figures_of_a_story(journal, writer, query):
     assert {"seve_writer_consumer_lag_messages", "seve_writer_oldest_unwritten_seconds"} <= now.keys()
 
 
-async def test_lag_and_age_are_the_journals(journal, postgres_server, nats_server):
+async def test_lag_and_age_are_those_of_the_journal(journal, postgres_server, nats_server):
     """While nothing can be written the oldest message grows older, whoever holds it."""
     port = free_port()
     postgres_server.stop()

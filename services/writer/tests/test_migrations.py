@@ -49,7 +49,7 @@ def test_migrations_are_applied_in_order_and_once(connection):
 
 
 def test_a_migration_that_fails_leaves_nothing_and_names_itself(connection):
-    """What came before it stays; it can be tried again once mended."""
+    """Earlier migrations stay; the broken one can be applied once it is mended."""
     broken = {ONE: b"CREATE TABLE a (x int);", TWO: b"CREATE TABLE b (x int); SELECT nothing;", THREE: b"SELECT 1;"}
     with pytest.raises(MigrationError, match=r'0002\.two was not applied: column "nothing" does not exist') as caught:
         migrate.apply(connection, broken)
@@ -91,7 +91,7 @@ def test_migrations_of_a_newer_version_are_left_alone(connection):
 
 
 def test_a_database_migrated_by_an_earlier_version_is_used_as_it_is(connection, database_url):
-    """Nothing runs twice, the moment that the audit reads stays, and later migrations follow."""
+    """Nothing runs twice, the time that the audit reads stays, and later migrations follow."""
     connection.execute((PACKAGED / "0001.tables.sql").read_bytes())
     connection.execute(MADE_BY_YOYO)
     assert migrate.migrate(database_url) == [name for name in version.packaged() if name != "0001.tables"]
@@ -130,7 +130,7 @@ def test_the_packaged_migrations_are_numbered_without_a_gap():
 
 @pytest.mark.parametrize("name", version.packaged())
 def test_a_packaged_migration_stays_within_its_transaction(name):
-    """COMMIT would part it from its mark, and CONCURRENTLY is refused within a transaction."""
+    """COMMIT would separate it from its mark, and CONCURRENTLY is refused within a transaction."""
     lines = (PACKAGED / f"{name}.sql").read_text(encoding="utf-8").upper().splitlines()
     words = " ".join(line.partition("--")[0] for line in lines).replace(";", " ").split()
     assert {"COMMIT", "ROLLBACK", "CONCURRENTLY", "VACUUM"}.isdisjoint(words)

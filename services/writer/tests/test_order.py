@@ -1,5 +1,5 @@
-"""States end right whatever order they are written in: the journal's position decides, no clock, and what a report did
-not carry is not touched.
+"""States are the same in whatever order reports are written: the position in the journal decides, not a clock. A report
+changes only the columns that it carried.
 """
 
 import itertools
@@ -30,11 +30,11 @@ MESSAGES = {
     3: status(-50, at=-60_000_000),
     4: config("10.0.0.2"),
 }
-"""The third by a clock that was set back a minute."""
+"""The third has an earlier time: the clock was set back by a minute."""
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(MESSAGES)), ids=lambda order: "".join(map(str, order)))
-async def test_two_kinds_of_one_row_in_any_order(store, query, order):
+async def test_two_kinds_of_report_leave_the_same_row_in_any_order(store, query, order):
     """Each of the 24 orders of four transactions, every message delivered once more afterwards: the newest of each."""
     for sequence in (*order, *order):
         await store.write(plan(units(sequence, MESSAGES[sequence]), JOURNAL))
@@ -44,7 +44,7 @@ async def test_two_kinds_of_one_row_in_any_order(store, query, order):
     assert (rssi, ip, positions) == (-50, "10.0.0.2", [3, 4])
 
 
-async def test_within_one_batch_the_order_is_the_journals_too(store, query):
+async def test_within_a_batch_the_order_of_the_journal_counts_too(store, query):
     """A later report of the batch leaves columns alone that only an earlier one carried."""
     first, second = status(-40, heapFreeKb=100, heapMinFreeKb=50), status(-50, heapFreeKb=None)
     counts = await store.write(plan([*units(2, second), *units(1, first)], JOURNAL))
@@ -62,7 +62,7 @@ async def test_an_overtaken_report_counts_as_replaced(store, query):
 
 
 async def test_a_report_that_is_written_again_changes_nothing(store, query):
-    """Its position is there already: it counts as replaced."""
+    """Its position is stored already: it counts as replaced."""
     for expected in ((1, 0, 0), (0, 0, 1)):
         counts = await store.write(plan(units(1, status(-40)), JOURNAL))
         assert (counts.inserted, counts.updated, counts.replaced) == expected
@@ -74,7 +74,7 @@ async def test_two_reports_of_one_message_apply_in_their_order(store, query):
     assert query("SELECT rssi, heap_free_kb, status_position[3] FROM device_system_status") == [(-50, 1, 1)]
 
 
-async def test_a_journal_recreated_comes_after_the_one_before(store, query):
+async def test_a_recreated_journal_is_newer_than_the_one_before(store, query):
     """Its sequences start at 1 again; its creation is later."""
     await store.write(plan(units(900, status(-40)), JOURNAL))
     await store.write(plan(units(1, status(-50)), JOURNAL + 1))
@@ -82,7 +82,7 @@ async def test_a_journal_recreated_comes_after_the_one_before(store, query):
 
 
 async def test_a_retained_report_counts_only_where_nothing_is_known(store, query):
-    """What a broker replays when ingest subscribes is not news, per kind."""
+    """A broker sends retained messages whenever ingest subscribes, so they are no news. Each kind counts by itself."""
     await store.write(plan(units(1, status(-40)), JOURNAL))
     counts = await store.write(
         plan([*units(2, status(-90, retained=True)), *units(3, config("a", retained=True))], JOURNAL)
@@ -114,7 +114,7 @@ async def test_a_slow_writer_does_not_overwrite_newer_states(journal, nats_serve
         async def taken():
             return (await journal.js.consumer_info("TELEMETRY", "writer")).num_ack_pending == 1
 
-        await eventually(taken, "the older report in the slow writer's hands")
+        await eventually(taken, "the older report held by the slow writer")
         async with running(settings_for(nats_server.url, migrated)):
 
             async def overtaken():

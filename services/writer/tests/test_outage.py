@@ -1,5 +1,6 @@
-"""The database is away for a while and the devices go on: memory stays flat and every row is there afterwards.
-WRITER_OUTAGE=120 tells the whole story, two minutes at 2,000 samples a second, and prints how fast the backlog went.
+"""The database is down for a while and devices go on sending: memory stays flat, and every row is there afterwards.
+With WRITER_OUTAGE=120 the outage takes two minutes at 2,000 samples per second; the test prints how long it took to
+store the backlog.
 """
 
 import asyncio
@@ -26,20 +27,20 @@ def resident(pid):
 
 
 async def devices(journal, seconds, first):
-    """RATE samples a second for that long; gives how many."""
+    """Publish RATE samples per second for so many seconds; return their number."""
     began, number = time.monotonic(), 0
     while (passed := time.monotonic() - began) < seconds:
         while number * PER_MESSAGE < passed * RATE:
             at = (first + number * PER_MESSAGE) * 1000
             await journal.publish(*(envelope(f"module-{number % 50}", at=at + i * 1000) for i in range(PER_MESSAGE)))
             number += 1
-        await asyncio.sleep(0.005)  # the rate, and for how long, is the point
+        await asyncio.sleep(0.005)  # paces the load: its rate and duration matter here
     return number * PER_MESSAGE
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
 async def test_an_outage_costs_neither_rows_nor_memory(journal, process, postgres_server):
-    """Away for SECONDS under load: what a writer holds is bounded, whatever waits in the journal."""
+    """Down for SECONDS under load: a writer's memory is bounded, however much waits in the journal."""
     migrate(postgres_server.url)
     with psycopg.connect(postgres_server.url, autocommit=True) as before:
         writer = process(DATABASE_URL=postgres_server.url, BATCH_MAX="1000", FETCH_MAX_BYTES="1MiB")

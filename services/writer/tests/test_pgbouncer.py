@@ -1,4 +1,4 @@
-"""Behind a PgBouncer that pools transactions a writer does all that it does: nothing of it needs a session."""
+"""A writer works behind a PgBouncer that pools transactions: nothing it does needs a session."""
 
 import asyncio
 
@@ -24,8 +24,8 @@ def pool(tmp_path, shared_postgres):
     pool.stop()
 
 
-async def test_rows_states_conflicts_and_poison(journal, nats_server, migrated, query, pool):
-    """COPY, states, upsert of what is there already, halving; by two writers on two pooled connections."""
+async def test_rows_states_conflicts_and_refused_rows_pass_the_pool(journal, nats_server, migrated, query, pool):
+    """COPY, states, upserts of existing rows, and halving; by two writers on two pooled connections."""
     query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
     settings = settings_for(nats_server.url, through(migrated, pool.port))
     async with running(settings), running(settings):
@@ -52,8 +52,8 @@ async def test_a_pool_that_is_restarted_costs_a_retry(journal, nats_server, migr
     assert query("SELECT count(*) FROM measurements") == [(200,)]
 
 
-async def test_maintenance_holds_its_lock(migrated, query, pool):
-    """Two writers tidy at once through the pool: a lock of the transaction keeps them apart."""
+async def test_the_lock_of_maintenance_holds_through_the_pool(migrated, query, pool):
+    """Two writers run maintenance at once through the pool: a transaction-level lock excludes one of them."""
     lay_out(migrated, 1)
     query(
         "INSERT INTO measurements SELECT now() - interval '1 day', 'a', '', i::text, i FROM generate_series(1, 12000) i"

@@ -1,4 +1,4 @@
-"""Journal in, tables out: what each kind of message leaves in the database, and when it is acknowledged."""
+"""From the journal to the tables: the rows of each kind of message, and when it is acknowledged."""
 
 import nats
 import pytest
@@ -11,7 +11,7 @@ from .conftest import STREAMS, Journal, envelope, running, settings_for
 
 
 async def test_a_sample_becomes_a_row_and_the_ledger_says_so(journal, writer, query):
-    """The shortest way through: one message, one row, one ledger row naming its sequence, one acknowledgement."""
+    """One message makes one row, one ledger row with its sequence, and one acknowledgement."""
     sequence = await journal.publish(envelope())
     async with writer():
         await eventually(journal.empty, "the message acknowledged")
@@ -24,7 +24,7 @@ async def test_a_sample_becomes_a_row_and_the_ledger_says_so(journal, writer, qu
 
 
 async def test_each_kind_of_report_reaches_its_table(journal, writer, query):
-    """Contracts between topics and tables: one report of each kind, one row each, columns by name."""
+    """One report of each kind makes one row, with the columns of its fields."""
     bodies = {
         "system.status": {"rssi": -45, "memory": {"heapFreeKb": 123, "heapMinFreeKb": 45}},
         "system.config": {
@@ -69,8 +69,8 @@ async def test_kinds_without_a_table_are_acknowledged_and_counted(journal, write
     assert query("SELECT sum(received)::int, sum(ignored)::int FROM ledger") == [(2, 2)]
 
 
-async def test_lines_of_logs_are_rows_once(journal, writer, query):
-    """In the order of the journal, and a line that is delivered again is the row it was."""
+async def test_a_log_line_is_stored_once(journal, writer, query):
+    """In the order of the journal. A redelivered line makes no second row."""
     lines = [envelope(kind="log", at=at, metadata={"level": "warn", "msg": f"line {at}"}) for at in range(3)]
     sequence = await journal.publish(*lines)
     async with writer():
@@ -93,14 +93,14 @@ async def test_a_stop_flushes_waiting_rows(journal, writer, query):
         async def delivered():
             return (await journal.js.consumer_info("TELEMETRY", "writer")).num_ack_pending == 1
 
-        await eventually(delivered, "the message in the writer's hands")
+        await eventually(delivered, "the message held by the writer")
         assert query("SELECT value FROM measurements") == []
     assert query("SELECT value FROM measurements") == [(450.5,)]
     assert await journal.empty()
 
 
 async def test_a_key_that_is_there_already_is_updated(journal, writer, query):
-    """Across batches the one committed last wins, and the ledger tells updated from inserted."""
+    """Across batches the later commit wins, and the ledger counts it as updated, not as inserted."""
     async with writer():
         await journal.publish(envelope(value=1))
         await eventually(journal.empty, "the first acknowledged")
@@ -111,7 +111,9 @@ async def test_a_key_that_is_there_already_is_updated(journal, writer, query):
 
 
 class LaterServer(NatsServer):
-    """A server that acknowledges on subjects with a domain and a hash of the account, as later ones will by default."""
+    """A server whose ack subjects have a domain and a hash of the account, as those of later versions will by
+    default.
+    """
 
     def command(self):
         command = super().command()
@@ -122,7 +124,7 @@ class LaterServer(NatsServer):
 
 @pytest.fixture
 def later_server(tmp_path):
-    """It has the stack's users."""
+    """A LaterServer with the users of the stack."""
     (tmp_path / "nats").mkdir()
     server = LaterServer(tmp_path / "nats", passwords=LOGINS.nats, ingest_password=LOGINS.pipeline)
     server.start()
@@ -131,7 +133,7 @@ def later_server(tmp_path):
 
 
 async def test_the_later_form_of_acknowledgements_is_allowed_and_understood(later_server, migrated, query):
-    """With the rights that a writer has: what it stores is acknowledged, and delivered once."""
+    """With a writer's rights, stored messages are acknowledged and delivered only once."""
     address = f"127.0.0.1:{later_server.port}"
     operator = await nats.connect(f"nats://operator:{LOGINS.nats['operator']}@{address}")
     journal = Journal(operator)

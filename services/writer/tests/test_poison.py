@@ -1,4 +1,4 @@
-"""Rows that the tables refuse: each ends alone in the dead letters, with its reason; its neighbours are stored."""
+"""Rows that the tables refuse: each becomes a dead letter with its reason, and the rows beside it are stored."""
 
 import random
 import string
@@ -17,15 +17,15 @@ from support.conditions import eventually
 from .conftest import envelope
 
 SOON_AGAIN = topology.TopologySettings(ack_wait=1.0)
-"""What is not acknowledged is delivered again after a second."""
+"""An unacknowledged message is delivered again after a second."""
 
 POISON = (3, 64, 65, 4999, 7000, 9998, 9999)
 """Scattered, neighbours, and the last."""
 
 
-async def test_seven_poison_rows_in_ten_thousand(journal, writer, query):
-    """9,993 rows, seven letters with the right envelope, SQLSTATE and id, no message read more than once; once the
-    cause is gone, what the letters hold is stored as it is.
+async def test_seven_refused_rows_of_ten_thousand_become_dead_letters(journal, writer, query):
+    """9,993 rows, seven dead letters with the right envelope, SQLSTATE and id, and no message delivered twice. Once the
+    cause is gone, the envelopes of the dead letters can be stored as they are.
     """
     query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
     for number in range(10_000):
@@ -57,7 +57,7 @@ async def test_seven_poison_rows_in_ten_thousand(journal, writer, query):
     assert query("SELECT count(*) FROM measurements") == [(10_000,)]
 
 
-async def test_one_bad_envelope_of_a_message_costs_one(journal, writer, query):
+async def test_a_bad_envelope_affects_no_other_of_its_message(journal, writer, query):
     """Its other rows are stored, the bad one is a dead letter, and the NATS message is acknowledged once."""
     query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
     sequence = await journal.publish(*(envelope(at=number, value=5000 if number == 3 else 1) for number in range(8)))
@@ -75,7 +75,7 @@ LONG = "".join(random.Random(7).choices(string.ascii_letters, k=8000))
 
 
 @pytest.mark.parametrize(("name", "sqlstate"), [(LONG, "54000"), ("nul\x00", "22021")], ids=["too long", "NUL"])
-async def test_a_value_that_no_table_accepts_is_a_rows_fault(journal, writer, query, name, sqlstate):
+async def test_a_value_that_no_table_accepts_is_the_rows_fault(journal, writer, query, name, sqlstate):
     """Ingest publishes no such value, but another publisher on the journal cannot stop the writer."""
     await journal.publish(envelope(at=1), envelope(at=2, sensor=name), envelope(at=3))
     async with writer():
@@ -85,7 +85,7 @@ async def test_a_value_that_no_table_accepts_is_a_rows_fault(journal, writer, qu
 
 
 async def test_a_report_that_its_table_refuses_is_one_dead_letter(journal, writer, query):
-    """States are in the transaction of the rows, and are separated from them when it fails."""
+    """States and rows share a transaction; after a failure the batch is halved until they are separate."""
     query("ALTER TABLE device_system_status ADD CONSTRAINT near CHECK (rssi > -100)")
     for number, rssi in enumerate((-40, -120, -60)):
         await journal.publish(envelope(f"module-{number}", "system.status", metadata={"rssi": rssi}))
@@ -136,7 +136,7 @@ async def test_an_error_of_unknown_cause_is_isolated_after_a_few_attempts(journa
 
 @asynccontextmanager
 async def troubled(journal, trouble):
-    """The dead-letter stream refuses what comes, or does not answer."""
+    """Make the dead-letter stream refuse messages, or not answer."""
     if trouble == "full":
         full = (await journal.js.stream_info("DEADLETTER")).config.evolve(discard="new", max_bytes=1)
         await journal.js.update_stream(full)
@@ -150,8 +150,10 @@ async def troubled(journal, trouble):
 
 
 @pytest.mark.parametrize("trouble", ["full", "silent"])
-async def test_dead_letters_that_are_not_kept_hold_nothing_else_back(journal, writer, query, trouble):
-    """The other messages are stored and acknowledged; theirs are not, nor in the ledger, until they are kept."""
+async def test_unconfirmed_dead_letters_hold_no_other_message_back(journal, writer, query, trouble):
+    """Other messages are stored and acknowledged. The messages of unconfirmed dead letters are neither acknowledged nor
+    in the ledger until NATS confirms the dead letters.
+    """
     query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
     await topology.apply(journal.js, SOON_AGAIN)
     await journal.publish(envelope())

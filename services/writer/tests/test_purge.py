@@ -1,4 +1,4 @@
-"""What may leave the journal: stored messages beyond HISTORY_MAX_BYTES, and nothing else."""
+"""Only stored messages beyond HISTORY_MAX_BYTES are purged from the journal."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ def test_nothing_is_purged_while_everything_fits():
 
 
 def test_the_excess_over_history_is_purged_and_a_sixteenth_more():
-    """By the mean size of a message: of 32 in 2 MiB, 16 are too many, and a sixteenth more goes."""
+    """By the mean size of a message: of 32 in 2 MiB, 16 are too many, and a sixteenth more is purged."""
     assert purge_before(first=1, messages=32, size=2 * MIB, ack_floor=32, history=MIB) == 1 + 17
 
 

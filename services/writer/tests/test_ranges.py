@@ -1,4 +1,4 @@
-"""Sets of sequences as spans are the sets they stand for."""
+"""Operations on spans give the same results as on sets of sequences."""
 
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ def members(spans):
 
 
 def separate(spans):
-    """Whether they stand in order and none touches the next."""
+    """Return whether the spans are in order and none touches the next."""
     return all(before[1] + 1 < after[0] for before, after in pairwise(spans))
 
 
@@ -43,5 +43,5 @@ def test_within_cuts_spans_to_a_range(a, first, last):
 
 @given(SETS, st.integers(1, 40), st.integers(0, 40))
 def test_missing_sequences_are_taken_out_of_a_range(gone, first, last):
-    """Also what it names beside the question."""
+    """Missing sequences outside of the range change nothing."""
     assert members(except_for(first, last, sorted(gone))) == set(range(first, last + 1)) - gone

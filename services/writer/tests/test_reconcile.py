@@ -22,7 +22,7 @@ def members(spans):
 
 
 def entries(*rows, journal=JOURNAL, **outcomes):
-    """What the database makes of rows that have these sequences."""
+    """Return the entries that the database computes from rows with these sequences."""
     named = [number for row in rows for number in row]
     return Entries(
         journal=journal, rows=len(rows), named=len(named), spans=spans(*named), outcomes=Outcomes(**outcomes)
@@ -58,8 +58,8 @@ def test_a_message_is_lost_if_neither_journal_nor_ledger_has_it(fates, random):
 
 
 def moments(order):
-    """What the journal's end is, what it holds and what the ledger has, after each event. `order` names a message three
-    times: it enters, is committed, is acknowledged.
+    """Return the journal's end, the sequences it holds, and those of the ledger, after each event. `order` names each
+    message three times: it enters the journal, is committed, is acknowledged.
     """
     sequences, steps = {}, dict.fromkeys(order, 0)
     held, stored = set(), set()
@@ -78,7 +78,7 @@ def moments(order):
 
 @given(st.integers(1, 20).flatmap(lambda n: st.permutations([*range(n)] * 3)), st.data())
 def test_no_moment_of_reading_raises_a_false_alarm(order, data):
-    """Journal, ledger and end are read in this order; between the looks anything may happen."""
+    """Journal, ledger and end are read in this order; anything may happen in between."""
     history = list(moments(order))
     looks = sorted(data.draw(st.integers(0, len(order))) for _ in range(3))
     (last, held, _), (_, _, stored), (end, _, _) = (history[look] for look in looks)
@@ -86,13 +86,13 @@ def test_no_moment_of_reading_raises_a_false_alarm(order, data):
 
 
 def test_a_message_accounted_for_twice_is_no_fault():
-    """Its acknowledgement was lost, and it was delivered and written again: how often that was is data."""
+    """Its acknowledgement was lost, and it was delivered and written again. The audit reports how often."""
     finding = current([1, 2, 3], [2, 3], [3], last=3)
     assert (finding.accounted, finding.again, finding.lost) == (3, 3, ())
 
 
 def test_sequences_beyond_the_first_reading_arrived_meanwhile():
-    """The journal was read before it, and has gone on."""
+    """The journal was read before the ledger, and has grown since."""
     audit = audited([1, 2, 3, 4], last=2, end=4)
     assert audit.sound
     assert audit.findings[-1].accounted == 2
@@ -198,12 +198,12 @@ def test_many_spans_are_cut_short_for_a_person_and_whole_for_a_program():
 
 
 def test_dead_letters_are_compared_and_never_judged():
-    """Rules drop some of them, and nobody can tell which."""
+    """Some are suppressed or expire, and it is unknown which."""
     audit, journal = audited([1], last=1), Journal(created=JOURNAL, last=1, held=())
 
     def text(counted, kept):
         return report.report(audit, journal, report.DeadLetterCounts(days=30, counted=counted, kept=kept), NOW)
 
     assert "3 counted, 1 kept\n  not kept: above 100 per second" in text(3, 1)
-    assert "1 counted, 3 kept\n  kept besides" in text(1, 3)
+    assert "1 counted, 3 kept\n  not counted" in text(1, 3)
     assert count(audit.findings[-1].lost) == 0

@@ -9,13 +9,13 @@ from .conftest import envelope
 
 
 async def publishing(journal, stop):
-    """Messages of one to thirty samples until `stop`; gives how many samples that were."""
+    """Publish messages of one to thirty samples until `stop`; return the number of samples."""
     rows = number = 0
     while not stop.is_set():
         size = 1 + number % 30
         await journal.publish(*(envelope(f"module-{number % 9}", at=(rows + index) * 1000) for index in range(size)))
         rows, number = rows + size, number + 1
-        await asyncio.sleep(0.001)  # a load: without it a backlog, in which writers neither join nor leave
+        await asyncio.sleep(0.001)  # a steady load; without the pause it would be a backlog
     return rows
 
 
@@ -60,7 +60,7 @@ async def test_a_writer_killed_under_load_loses_nothing(journal, process, query)
     async def held():
         return (await journal.js.consumer_info("TELEMETRY", "writer")).num_ack_pending >= 100
 
-    await eventually(held, "messages in their hands")
+    await eventually(held, "messages held by both")
     first.kill()
     second = process()
     await rows_reach(query, 1000)

@@ -16,13 +16,13 @@ from .conftest import settings_for
     ],
 )
 def test_a_contradiction_is_named(variables, told):
-    """Rather than a batch that can never be taken, or a message that always goes round."""
+    """Otherwise a batch could never fill, or messages would be redelivered for ever."""
     with pytest.raises(SettingsError) as raised:
         settings_for("nats://localhost", "postgresql://localhost/x", **variables)
     assert any(fault.startswith(told) for fault in raised.value.faults), raised.value.faults
 
 
 def test_a_password_in_a_url_is_never_shown():
-    """Not in the settings' own text, where a log might find it."""
+    """Not even in the settings' repr, which might be logged."""
     settings = settings_for("nats://localhost", "postgresql://writer:secret@localhost/x")
     assert "secret" not in repr(settings)

@@ -43,7 +43,7 @@ def test_setup_waits_for_the_database_and_says_so(nats_server, postgres_server):
     postgres_server.stop()
     process = setup(nats_server.url, postgres_server.url)
     lines = []
-    wait_until(lambda: lines.append(process.stderr.readline()) or "waiting" in lines[-1], "the waiting told")
+    wait_until(lambda: lines.append(process.stderr.readline()) or "waiting" in lines[-1], "the waiting logged")
     assert "the database" in lines[-1]
     postgres_server.start()
     assert process.wait(60) == 0

@@ -1,4 +1,4 @@
-"""Whose fault an error is: by code where a class is mixed, else by class."""
+"""Errors are classified by code if their class is mixed, else by class."""
 
 import pytest
 from psycopg import errors
@@ -53,21 +53,21 @@ from seve_writer.errors import SchemaError
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else value.value,
 )
-def test_every_class_of_error_is_sorted(error, fault):
-    """The table of the contracts, by PostgreSQL's own names."""
+def test_every_class_of_error_is_classified(error, fault):
+    """By PostgreSQL's own names of the errors."""
     assert fault is classify(error.sqlstate)
     assert (fault, error.sqlstate) == judge(error("told"))
 
 
 def test_an_error_without_a_sqlstate_is_a_lost_connection_or_unknown():
-    """Psycopg gives none where the server could not say one."""
+    """Psycopg has no SQLSTATE for errors that the server could not report."""
     assert judge(errors.OperationalError("gone")) == (Fault.DATABASE, None)
     assert judge(TimeoutError()) == (Fault.DATABASE, None)
     assert judge(errors.DataError("a client's")) == (Fault.UNKNOWN, None)
     assert judge(SchemaError(3, 1, "too old")) == (Fault.SCHEMA, None)
 
 
-def test_a_conflict_makes_an_upsert_and_a_second_one_a_row():
+def test_a_conflict_is_retried_as_an_upsert_and_a_second_one_is_the_rows_fault():
     """A unique key that is not the table's own is the row's fault."""
     attempt = Attempt(upsert=False)
     assert (attempt.failed(Fault.CONFLICT), attempt.upsert) == (NextStep.AGAIN, True)
@@ -75,13 +75,13 @@ def test_a_conflict_makes_an_upsert_and_a_second_one_a_row():
 
 
 def test_the_decompression_limit_is_lifted_once():
-    """Then it is an error like any unknown one."""
+    """After that, the error is handled like one of unknown cause."""
     attempt = Attempt(upsert=False)
     assert (attempt.failed(Fault.DECOMPRESSION), attempt.unlimited) == (NextStep.AGAIN, True)
     assert attempt.failed(Fault.DECOMPRESSION) is NextStep.PROBE
 
 
-def test_the_databases_fault_is_repeated_for_ever():
+def test_a_fault_of_the_database_is_retried_for_ever():
     """An outage of hours ends no batch."""
     attempt = Attempt(upsert=False)
     assert {NextStep.LATER} == {attempt.failed(fault) for fault in (Fault.DATABASE, Fault.SCHEMA) * 1000}

@@ -52,7 +52,7 @@ def jobs(ask):
 
 
 def test_the_layout_may_be_applied_again_and_follows_the_retention(database, ask):
-    """Every setup applies it; only the policies that depend on a setting are made anew."""
+    """Every setup applies it; only the policies that depend on a setting are recreated."""
     assert lay_out(database, 90 * DAYS) == ["timescaledb"]
     assert lay_out(database, 90 * DAYS) == ["timescaledb"]
     assert jobs(ask)["policy_retention"]["drop_after"] == "2160:00:00"
@@ -95,7 +95,7 @@ async def test_a_module_is_forgotten_in_every_chunk_and_no_other(nats_server, jo
     assert ask("SELECT module_id, count(*) FROM measurements GROUP BY 1") == [("serre", 100)]
 
 
-async def test_late_rows_reach_compressed_chunks_beyond_its_limit(journal, nats_server, database, ask):
+async def test_late_rows_reach_compressed_chunks_beyond_the_decompression_limit(journal, nats_server, database, ask):
     """Late rows and a redelivery into compressed chunks: an upsert; 53400 is answered by lifting that limit."""
     lay_out(database, 0)
     ask(

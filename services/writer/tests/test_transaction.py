@@ -1,4 +1,4 @@
-"""A transaction is one: rows, states and ledger are there together, or none of them."""
+"""A transaction is atomic: rows, states and ledger are committed together, or none of them."""
 
 import psycopg
 import pytest
@@ -11,7 +11,7 @@ TABLES = ("measurements", "device_system_status", "ledger")
 
 @pytest.mark.parametrize("delivered", [1, 2], ids=["copy", "upsert"])
 @pytest.mark.parametrize("states", [False, True], ids=["rows", "rows and states"])
-async def test_what_the_ledger_does_not_take_is_not_stored(store, query, delivered, states):
+async def test_nothing_is_stored_if_the_ledger_refuses(store, query, delivered, states):
     """By COPY and by upsert, with states and without."""
     query("ALTER TABLE ledger ADD CONSTRAINT none CHECK (received = 0)")
     told = units(1, envelope(), delivered=delivered)
@@ -22,8 +22,8 @@ async def test_what_the_ledger_does_not_take_is_not_stored(store, query, deliver
     assert [query(f"SELECT count(*) FROM {table}") for table in TABLES] == [[(0,)]] * 3
 
 
-async def test_what_the_tables_do_not_take_is_not_in_the_ledger(store, query):
-    """The ledger counts what is stored."""
+async def test_nothing_enters_the_ledger_if_a_table_refuses(store, query):
+    """The ledger counts only stored envelopes."""
     query("ALTER TABLE measurements ADD CONSTRAINT sane CHECK (value < 1000)")
     for delivered in (1, 2):
         with pytest.raises(psycopg.errors.CheckViolation):

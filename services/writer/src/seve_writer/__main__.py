@@ -26,10 +26,12 @@ counts do not add up, or NATS or the database does not answer. 2: settings that 
 
 
 FORGET = """Remove a module: its rows in every table, its newest values, and what broadcasters hold of it. A device that
-still sends appears again. The journal and dead letters keep what they have until it is too old. `./seve forget` clears
-what the broker retains of it, too. With TimescaleDB, hours older than RETENTION stay in measurements_hourly."""
-KEPT = """Removed. The journal keeps its messages until newer ones take their place: a screen that resumes from before
-is still sent some."""
+still sends appears again. The journal and the dead letters keep the module's messages until they expire. `./seve
+forget` also clears what the broker retains of it. With TimescaleDB, hours older than RETENTION stay in
+measurements_hourly.
+"""
+REMOVED = """Removed. The journal keeps the module's messages until newer ones take their place: a client that resumes
+from an earlier position still gets some."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="since",
         type=_sequence,
         metavar="SEQUENCE",
-        help="judge the current journal from this sequence on, and no earlier journal: for losses that are known",
+        help="audit only the current journal, from this sequence on: leaves out losses that are already known",
     )
     auditing.add_argument("--json", action="store_true", help="print JSON for programs, with every span of sequences")
     tap.arguments(commands)
@@ -91,25 +93,25 @@ def _tap(options: argparse.Namespace) -> int:
 def _forget(options: argparse.Namespace) -> int:
     settings = load_or_exit(AuditSettings)
 
-    def sure(modules: Sequence[str], rows: Mapping[str, int]) -> bool:
+    def confirm(modules: Sequence[str], rows: Mapping[str, int]) -> bool:
         for table, count in rows.items():
             _say(f"  {table:22} {count:>12,} rows")
         which = visible(options.module) if options.module else f"{len(modules)} simulated modules"
         question = f"Remove all of {which}, for ever? [y/N] "
         return options.yes or (sys.stdin.isatty() and input(question).strip().lower() in ("y", "yes"))
 
-    def tell(table: str, rows: int) -> None:
+    def show_removed(table: str, rows: int) -> None:
         if rows:
             _say(f"  {table:22} {rows:>12,} removed")
 
     try:
-        done = asyncio.run(forget(settings, options.module, sure, tell))
+        done = asyncio.run(forget(settings, options.module, confirm, show_removed))
     except SeveError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    _say(KEPT if done else "Nothing removed.")
+    _say(REMOVED if done else "Nothing removed.")
     return 0 if done else 1
 
 
@@ -127,11 +129,11 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _say(text: str) -> None:
-    """Print. A reader that went away (`seve-writer audit | head -1`) does not change the exit code."""
+    """Print `text`. A pipe whose reader has gone (`seve-writer audit | head -1`) does not change the exit code."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter still holds
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes stdout when it exits
 
 
 def _sequence(text: str) -> int:

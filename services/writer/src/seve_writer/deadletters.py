@@ -1,8 +1,9 @@
-"""Publishes envelopes that the database refused to the dead-letter stream, with SQLSTATE and error. A redelivered
-envelope is one dead letter, by its message id. At most 100 per second and reason; the others are counted.
+"""Publishes envelopes that are unreadable or that the database refused to the dead-letter stream, with SQLSTATE and
+error. The message id makes a redelivered envelope the same dead letter. At most 100 per second and reason; the others
+are counted.
 
-Never makes a writer wait for long: a dead letter that is not confirmed in time is left to the next delivery of its
-message.
+Never makes a writer wait for long: a dead letter that is not confirmed in time is published again at the next delivery
+of its message.
 
 Queue: dead letters of one batch that wait for their confirmation. Bound: 100 per second and reason; overflow rule:
 counted, not kept; counter: `seve_writer_deadletters_suppressed_total`.
@@ -32,8 +33,8 @@ PER_SECOND: Final = 100
 """Dead letters of each reason per second."""
 
 PATIENCE: Final = 1.0
-"""Seconds that a stored batch waits for its dead letters. One that takes longer is published again when its message is
-delivered again, after `ACK_WAIT`, and is known by its id.
+"""Seconds that a stored batch waits for the confirmation of its dead letters. One that takes longer is published again
+when its message is delivered again, after `ACK_WAIT`; its message id prevents a second copy.
 """
 
 UNREADABLE: Final = "unreadable"
@@ -49,7 +50,7 @@ class DeadLetters:
         self._micros = micros
 
     async def dead_letter(self, unit: Unit, journal: int, sqlstate: str | None, error: str) -> None:
-        """Publish one envelope, or count it as suppressed. Raises nats errors where NATS does not confirm."""
+        """Publish one envelope, or count it as suppressed. Raises a nats error if NATS does not confirm it."""
         reason = UNREADABLE if isinstance(unit.content, Unreadable) else sqlstate or "unknown"
         now = self._micros()
         if not self._quota.allows(reason, now / 1e6):
@@ -67,8 +68,8 @@ class DeadLetters:
 
 
 class RefusedUnits:
-    """The envelopes of one batch that are no rows, and their dead letters on the way. `sequences` are those of their
-    messages.
+    """The envelopes of one batch that cannot be stored, and the publishing of their dead letters. `sequences` has the
+    sequences of their messages.
     """
 
     def __init__(self, deadletters: DeadLetters, journal: int) -> None:
@@ -78,12 +79,12 @@ class RefusedUnits:
         self.sequences: set[int] = set()
 
     def add(self, unit: Unit, sqlstate: str | None, error: str) -> None:
-        """Begin to publish the dead letter of one envelope."""
+        """Start to publish the dead letter of one envelope."""
         self.sequences.add(unit.message.sequence)
         self._letters.append((unit, asyncio.create_task(self._publish(unit, sqlstate, error))))
 
     async def _publish(self, unit: Unit, sqlstate: str | None, error: str) -> str:
-        """Return why NATS did not confirm it, or nothing."""
+        """Publish one dead letter. Return why NATS did not confirm it, or an empty text."""
         try:
             await self._deadletters.dead_letter(unit, self._journal, sqlstate, error)
         except (NatsError, OSError) as failure:
@@ -91,8 +92,8 @@ class RefusedUnits:
         return ""
 
     async def settle(self) -> tuple[list[Unit], set[int]]:
-        """Wait for the confirmations, at most `PATIENCE` seconds. Return the envelopes whose dead letters are kept or
-        only counted, and the sequences of messages with one that is neither.
+        """Wait for the confirmations, at most `PATIENCE` seconds. Return the envelopes whose dead letters were
+        confirmed or suppressed, and the sequences of the messages that have an unconfirmed one.
         """
         if not self._letters:
             return [], set()
@@ -114,7 +115,7 @@ class RefusedUnits:
         return [unit for unit, failure in failures if not failure], unsettled
 
     def cancel(self) -> None:
-        """Stop waiting."""
+        """Cancel the publishing that has not ended yet."""
         for _, task in self._letters:
             task.cancel()
 
@@ -127,7 +128,7 @@ def _content(
     raw = bytes(split(unit.message.data)[unit.index])
     try:
         envelope = decode_envelopes(b"[" + raw + b"]")[0]
-    except ValueError:  # a row, and yet no whole envelope: not ours, so there is nothing to retry
+    except ValueError:  # enough fields for a row, but no whole envelope: ingest did not publish it, no retry can help
         return _raw(unit, raw, position, error, failed_at)
     return WriterDeadLetter(
         envelope=envelope, position=position, index=unit.index, sqlstate=sqlstate, error=error, failed_at=failed_at

@@ -1,7 +1,7 @@
-"""Journal messages as a writer fetches them, decoded once into the fields that the tables need.
+"""Decodes journal messages once, into the fields that the tables need.
 
-Total: each envelope of any message becomes a row, a report, ignored, or unreadable with the reason. Checks no value
-against the tables: the database does. Acknowledges nothing: `journal.consumer` does.
+Never raises: each envelope of any message becomes a row, a report, a log line, ignored, or unreadable with the reason.
+Checks no value against the tables: the database does. Acknowledges nothing: `journal.consumer` does.
 """
 
 from datetime import datetime
@@ -56,7 +56,7 @@ class Report(msgspec.Struct, Generic[T], rename="camel"):
 
 
 class LogLine(msgspec.Struct, rename="camel"):
-    """One line of a device's log. `metadata` is the body as the device sent it: an object, of any keys."""
+    """One line of a device's log. `metadata` is the body as the device sent it: an object with any keys."""
 
     module_id: str
     received_at: str
@@ -112,7 +112,7 @@ def read_message(subject: str, reply: str, data: bytes, recreations: int = 0) ->
 
 
 def read(message: JournalMessage) -> list[Unit]:
-    """Return the envelopes of a message, in order. An empty or broken message is one unreadable unit, never nothing."""
+    """Return the envelopes of a message, in order; for an empty or broken message one unreadable unit, never none."""
     try:
         kind = parse_subject(message.subject)[1]
         contents = _contents(kind, message.data)
@@ -124,11 +124,11 @@ def read(message: JournalMessage) -> list[Unit]:
 
 
 def received_at(message: JournalMessage) -> int:
-    """Return when ingest received the first envelope of a message, in microseconds since 1970; of bytes that do not say
-    so as ingest does, when the journal took them.
+    """Return when ingest received the first envelope of a message, in microseconds since 1970; if the message has no
+    `receivedAt` as ingest writes it, return when the journal stored it.
 
-    Looks for the name of the field as it is written: decoding a message of 256 envelopes for this took 128 µs, this
-    takes 2. Inside a text its quotes would be escaped, and a body comes behind it.
+    Searches the bytes for the field's name: decoding a message of 256 envelopes for this took 128 µs, the search takes
+    2. The first match is the field: within a text the quotes would be escaped, and bodies come after the field.
     """
     try:
         start = message.data.index(_RECEIVED_AT) + len(_RECEIVED_AT)
@@ -157,7 +157,7 @@ def _contents(kind: Kind, data: bytes) -> list[Content]:
 
 
 def _one_by_one(message: JournalMessage, error: str) -> list[Content]:
-    """Decode envelope by envelope, so that one bad envelope costs the message no other."""
+    """Decode envelope by envelope, so that a bad one makes no other of its message unreadable."""
     try:
         kind = parse_subject(message.subject)[1]
         parts = split(message.data)

@@ -25,7 +25,7 @@ WARN_EVERY = 60.0
 """Seconds between two warnings that the stream is faster than the database."""
 
 ASK_EVERY: Final = 0.2
-"""Seconds between two questions about the journal while NATS does not answer."""
+"""Seconds between two requests for the journal's creation time while NATS does not answer."""
 
 _stored_ns: Final = attrgetter("stored_ns")
 
@@ -65,7 +65,7 @@ class FlushLoop:
             log.warning("stopped while the database was down; unwritten messages stay in the journal")
 
     async def _due(self) -> bool:
-        """Wait until a flush is due. Return False if none will be."""
+        """Wait until a flush is due and return True, or return False if no more rows will come."""
         while True:
             self._changed.clear()
             wait = self._waiting.due_in(self._loop.time())
@@ -90,7 +90,7 @@ class FlushLoop:
             if unsettled:
                 consumer.release([messages.pop(sequence) for sequence in unsettled])
                 metrics.RETURNED.inc(len(unsettled))
-            if await self._verify_journal(consumer) is None:  # acks would be kept, and reach a later journal
+            if await self._verify_journal(consumer) is None:  # acks would be buffered, and might reach a later journal
                 consumer.release(messages.values())
             else:
                 consumer.acknowledge(messages.values())
@@ -102,9 +102,10 @@ class FlushLoop:
     async def _of_current_journal(self, units: Sequence[Unit], consumer: Consumer) -> Sequence[Unit]:
         """Return the units that the ledger may count for the monitor's journal.
 
-        If the journal was recreated, messages stored after that are left to the next writer: their sequences mean other
-        messages in the new journal. If NATS does not answer, those received before the journal may have been recreated
-        are written, and the others wait for an answer; at a stop they stay in the journal.
+        If the journal was recreated, leave the new journal's messages to the next writer: here their sequences would be
+        taken for sequences of the old one. If NATS does not answer, only messages received before a recreation became
+        possible are certain. A batch with other messages waits for an answer; at a stop, return the certain ones, and
+        the others stay in the journal.
         """
         while (created := await self._verify_journal(consumer)) is None:
             certain = [unit for unit in units if unit.message.recreations <= self._certain]

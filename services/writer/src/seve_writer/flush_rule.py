@@ -1,5 +1,6 @@
-"""The 5 s / 100 rule: which rows wait and when a batch is due. No I/O: the caller passes the time (seconds, monotonic).
-A NATS message is never split over two batches, since it is acknowledged as a whole.
+"""Decides which rows wait and when a batch is due: by default when 100 rows wait, or when the oldest has waited for 5
+s. Does no I/O: the caller passes the time (seconds, monotonic). Never splits a NATS message over two batches, since a
+message is acknowledged as a whole.
 """
 
 from collections import deque
@@ -83,7 +84,7 @@ class Waiting:
 
 
 def _rows(units: list[Unit]) -> int:
-    """Return how many rows a message makes. Its envelopes are of one kind: only reports make several each."""
+    """Return the number of rows of a message. All its envelopes are of one kind; only a report has several rows."""
     if units and type(units[0].content) is tuple:
         return len(units)
     return sum(_rows_of(unit.content) for unit in units)

@@ -1,6 +1,6 @@
 """`seve-writer forget`: removes modules' rows from every table, their newest values from LATEST, and the modules from
-the broadcasters' memory. Leaves the ledger, which names no module, the journal and dead letters, which end by
-themselves, and what a broker retains, which `./seve forget` clears.
+the broadcasters' memory. Does not touch the ledger, which names no module; the journal and the dead letters, which
+expire; and messages that a broker retains, which `./seve forget` clears.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ TABLES: Final = (
     "sensor_config",
 )
 AT_ONCE: Final = 20_000
-"""Rows of one transaction: a large deletion leaves room for writers."""
+"""Rows deleted in one transaction: between two transactions, writers get their turn."""
 
 _KIND: Final = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
 _COUNT: Final = "SELECT count(*) FROM {} WHERE module_id = ANY (%s)"
@@ -43,27 +43,29 @@ _SIMULATED: Final = """
 SELECT module_id FROM device_presence WHERE module_id ~ %(name)s UNION
 SELECT module_id FROM device_system_status WHERE module_id ~ %(name)s UNION
 SELECT module_id FROM sensor_config WHERE module_id ~ %(name)s ORDER BY module_id"""
-"""Of the tables that have a row or few for each module: every simulated module is in them, to the last one emptied."""
+"""Reads the tables that have few rows per module. `sensor_config` is the last of TABLES: an interrupted command, run
+again, still finds its modules there.
+"""
 _AGGREGATE: Final = "v"
-"""What measurements_hourly is with TimescaleDB. It follows measurements by itself, except for hours beyond RETENTION,
-which stay.
+"""The relkind of measurements_hourly with TimescaleDB, where it is a view. It follows measurements by itself, except
+for hours older than RETENTION, which stay.
 """
 
 
 class ForgetFailed(SeveError):
-    """NATS or the database did not answer: modules are forgotten in part, and the command may be run again."""
+    """NATS or the database did not answer. Some rows may be removed already; the command can be run again."""
 
 
 async def forget(
     settings: AuditSettings,
     module: str | None,
-    sure: Callable[[Sequence[str], Mapping[str, int]], bool],
-    tell: Callable[[str, int], None],
+    confirm: Callable[[Sequence[str], Mapping[str, int]], bool],
+    removed: Callable[[str, int], None],
 ) -> bool:
-    """Remove a module, or every simulated one, if `sure` of the modules and the rows by table; `tell` is called with
-    each table and the rows removed so far.
+    """Remove `module`, or every simulated one if it is None. `confirm` is called first, with the modules and the number
+    of rows by table; `removed` is called with each table and the number of rows removed from it so far.
 
-    Returns whether it was done. Raises ForgetFailed.
+    Return False if `confirm` did. Raises ForgetFailed.
     """
     try:
         async with await AsyncConnection.connect(
@@ -71,15 +73,15 @@ async def forget(
         ) as connection:
             tables = [table for table in TABLES if await _kind(connection, table) not in (None, _AGGREGATE)]
             modules = await _simulated(connection) if module is None else [module]
-            if not sure(modules, {table: await _count(connection, table, modules) for table in tables}):
+            if not confirm(modules, {table: await _count(connection, table, modules) for table in tables}):
                 return False
             await _forget_newest(settings, modules)
             by_day = await _kind(connection, "measurements_hourly") == _AGGREGATE
             for table in tables:
                 if by_day and table == "measurements":
-                    await delete_by_day(connection, modules, tell)
+                    await delete_by_day(connection, modules, removed)
                 else:
-                    await _delete(connection, table, modules, tell)
+                    await _delete(connection, table, modules, removed)
     except psycopg.Error as error:
         raise ForgetFailed(f"the database does not answer (DATABASE_URL): {describe(error)}") from error
     except (NatsError, OSError) as error:
@@ -93,7 +95,7 @@ async def _simulated(connection: AsyncConnection[Any]) -> list[str]:
 
 
 async def _forget_newest(settings: AuditSettings, modules: Sequence[str]) -> None:
-    """Tell the broadcasters first: one that still had a module would save it again."""
+    """Remove newest values: from the broadcasters first, since one that still had a module would save it again."""
     async with connected_once(settings.nats, "seve-writer forget") as client:
         for module in modules:
             await client.publish(forget_subject(module))
@@ -114,23 +116,23 @@ async def _count(connection: AsyncConnection[Any], table: str, modules: Sequence
 
 
 async def _delete(
-    connection: AsyncConnection[Any], table: str, modules: Sequence[str], tell: Callable[[str, int], None]
+    connection: AsyncConnection[Any], table: str, modules: Sequence[str], removed: Callable[[str, int], None]
 ) -> None:
     query = sql.SQL(_DELETE).format(table=sql.Identifier(table))
     total = 0
     while True:
         gone = (await connection.execute(query, (list(modules), AT_ONCE))).rowcount
         total += gone
-        tell(table, total)
+        removed(table, total)
         if gone < AT_ONCE:
             return
 
 
 async def delete_by_day(
-    connection: AsyncConnection[Any], modules: Sequence[str], tell: Callable[[str, int], None]
+    connection: AsyncConnection[Any], modules: Sequence[str], removed: Callable[[str, int], None]
 ) -> None:
-    """Delete samples with TimescaleDB. A chunk is a day; rows of several chunks share a ctid, and compressed rows have
-    none.
+    """Delete samples from a hypertable, one day (one chunk) per transaction. A limit by ctid is impossible there: rows
+    of different chunks may have the same one, and compressed rows have none.
     """
     row = await (await connection.execute(_EXTENT, (list(modules),))).fetchone()
     day, last = row or (None, None)
@@ -140,5 +142,5 @@ async def delete_by_day(
             await connection.execute(WITHOUT_DECOMPRESSION_LIMIT)
             following = day + timedelta(days=1)
             total += (await connection.execute(_DELETE_OF_A_DAY, (list(modules), day, following))).rowcount
-        tell("measurements", total)
+        removed("measurements", total)
         day = following

@@ -11,7 +11,7 @@ RETURNED = Counter(
 )
 ENVELOPES = Counter("seve_writer_envelopes_total", "Envelopes committed, by the ledger's outcomes", ["outcome"])
 for _outcome in ("inserted", "updated", "replaced", "dead", "ignored"):
-    ENVELOPES.labels(_outcome)  # from 0 on: of a series that begins at 1 Prometheus sees no increase
+    ENVELOPES.labels(_outcome)  # begin at 0: Prometheus sees no increase in a series that begins at 1
 ACKNOWLEDGED = Counter("seve_writer_acknowledged_messages_total", "Journal messages acknowledged, once committed")
 BATCHES = Counter("seve_writer_batches_total", "Batches written, by trigger", ["trigger"])
 BATCH_ROWS = Histogram(

@@ -47,7 +47,7 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30.0
     retention: Annotated[
         Seconds,
-        Meta(description="age at which rows are deleted, states once their module is gone too; 0 keeps all"),
+        Meta(description="age at which measurements, and states of modules that are gone, are deleted; 0 keeps all"),
     ] = 90 * DAY
     log_retention: Annotated[
         Seconds, Meta(description="lines of devices' logs older than this are deleted; 0 keeps all")

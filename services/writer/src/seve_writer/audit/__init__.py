@@ -1,1 +1,1 @@
-"""Whether every message that entered the journal is accounted for: `seve-writer audit`. Changes nothing anywhere."""
+"""`seve-writer audit`: checks whether every message that entered the journal is accounted for. Changes nothing."""

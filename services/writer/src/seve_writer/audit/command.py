@@ -2,11 +2,11 @@
 
 The order of reading makes a false alarm impossible. A message enters the journal, is committed with its row of the
 ledger, and only then acknowledged; nothing leaves the ledger, and nothing above the ack floor leaves the journal. So at
-every moment each message is above the ack floor, in the ledger, or both. The ack floor is read first and the ledger
-after it: whatever the floor had passed was committed before, so that the ledger read later has it. Sequences of the
-ledger beyond the journal's end arrived meanwhile and are left out. To detect a journal that was set back, its end is
-read again after the ledger: by then it has reached whatever the ledger has. If the journal was recreated between the
-first and the last reading, all of it is invalid and read again.
+every moment each message is above the ack floor, in the ledger, or both. The ack floor is read before the ledger: every
+message up to the floor was committed by then, so the ledger has it. Sequences in the ledger beyond the journal's end
+arrived meanwhile and are left out. To detect a journal that was set back, its end is read again after the ledger: by
+then it has reached every sequence in the ledger. If the journal was recreated between the first and the last reading,
+everything is read again.
 """
 
 import asyncio

@@ -33,10 +33,10 @@ class JournalError(SeveError):
 
 
 async def look(client: Client) -> Journal:
-    """Return the journal as it stands. Raises JournalError and nats errors.
+    """Return the current state of the journal. Raises JournalError and nats errors.
 
-    The ack floor is read before the state: whatever the floor says was stored by then. The creation time is read first,
-    so that a journal recreated meanwhile is noticed by whoever reads it again (`end`).
+    The ack floor is read before the state: every message up to the floor was stored by then. The creation time is read
+    first; the caller compares it with that of `end`, to notice a journal that was recreated meanwhile.
     """
     first, state = await _ask(client, JOURNAL)
     if state.num_deleted > AT_MOST:
@@ -57,7 +57,9 @@ async def look(client: Client) -> Journal:
 
 
 async def _oldest(client: Client, floor: int) -> int | None:
-    """Return when the journal took its first message above the ack floor, microseconds since 1970."""
+    """Return when the journal stored its first message above the ack floor, in microseconds since 1970; None if there
+    is no such message.
+    """
     try:
         message = await client.jetstream().get_msg(JOURNAL, floor + 1, next=True, subject=">")
     except NotFoundError:
@@ -72,7 +74,7 @@ async def end(client: Client) -> tuple[int, int]:
 
 
 async def dead_letters(client: Client) -> tuple[float, int]:
-    """Return for how many seconds dead letters are kept, and how many of the writer's there are. Raises as `look`."""
+    """Return how long dead letters are kept, in seconds, and the number of the writer's. Raises as `look`."""
     answer, state = await _ask(client, DEADLETTER, subjects_filter="deadletter.writer.>")
     return answer.config.max_age / 1e9, sum(state.subjects.values())
 

@@ -7,7 +7,7 @@ history, from which it can be read (`readable`).
 
 Two things are unknown, reported, and not counted as lost: messages of a journal older than the tables that were
 acknowledged before the tables were created, because another database may have them; and how far a replaced journal
-reached. Dead letters are not judged: the rules drop some of them, so that no number of them is a fault.
+reached. Dead letters are not judged: some are suppressed or expire by design, so that no number of them is a fault.
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ from seve_writer.audit.ranges import Spans, count
 from seve_writer.audit.reconcile import Audit, Journal, JournalFinding, Outcomes
 
 SHOWN: Final = 12
-"""Most spans named in a line; the JSON has all."""
+"""Most spans shown in a line; the JSON has all of them."""
 _WIDTH: Final = 11
 
 
@@ -143,7 +143,7 @@ def _dead_letters(dead: DeadLetterCounts) -> str:
     if dead.kept < dead.counted:
         return f"{head}\n  not kept: above 100 per second, counted twice, retried or dropped by hand, or out of space"
     if dead.kept > dead.counted:
-        return f"{head}\n  kept besides: of another database, or of a transaction that committed later or never"
+        return f"{head}\n  not counted: of another database, or of a transaction that committed later or never"
     return head
 
 

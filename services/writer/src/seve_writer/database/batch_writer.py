@@ -1,7 +1,8 @@
 """Writes a batch until all of it is committed: retries if the fault is the database's, halves the batch if it is a
 row's, and publishes a single refused row as a dead letter. Ends early only by raising Stopped.
 
-Never waits for long for the dead-letter stream: what it does not confirm in time is left to be delivered again.
+Waits for the dead-letter stream for a second at most: a message whose dead letter is not confirmed by then stays
+unacknowledged, and is delivered again.
 """
 
 import random
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 
 DATABASE = "database"
 SCHEMA = "schema"
-"""Readiness conditions kept here."""
+"""Readiness conditions that this module sets."""
 
 FIRST_BACKOFF = 0.1
 LONGEST_BACKOFF = 2.0
@@ -38,7 +39,7 @@ LONGEST_BACKOFF = 2.0
 
 
 WARN_EVERY = 10.0
-"""Seconds between two warnings about chips: two devices of one name may report in turn for months."""
+"""Seconds between two warnings about chips: two devices with one name may report in turn for months."""
 
 
 class PartRefused(Exception):
@@ -51,7 +52,7 @@ class PartRefused(Exception):
 
 
 class BatchWriter:
-    """`stop` ends retries: messages not committed by then stay in the journal."""
+    """Writes batches to `store`. `stop` ends retries: messages not committed by then stay in the journal."""
 
     def __init__(self, store: Store, deadletters: DeadLetters, health: Health, stop: Stop) -> None:
         self._store = store
@@ -192,7 +193,7 @@ class BatchWriter:
 
 
 def judge(error: Exception) -> tuple[Fault, str | None]:
-    """Return whose fault an exception of the store is, and its SQLSTATE."""
+    """Return the fault behind an exception of the store, and its SQLSTATE if it has one."""
     if isinstance(error, SchemaError):
         return Fault.SCHEMA, None
     if isinstance(error, psycopg.Error) and error.sqlstate is None and not isinstance(error, psycopg.OperationalError):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from seve_writer.database.device_state import Patch
 
 Chips = dict[str, tuple[str, ...]]
-"""By module, the chip ids of a batch's reports in their order, a repeated one left out."""
+"""By module, the chip ids that a batch's reports name, in order and without consecutive repeats."""
 
 
 class ChipChange(NamedTuple):
@@ -23,7 +23,7 @@ class ChipChange(NamedTuple):
 
 
 def reported(patches: Iterable[Patch]) -> Chips:
-    """Return the chips that reports name. The patches are in the order of the journal."""
+    """Return the chips that the reports behind `patches` name. The patches are in the order of the journal."""
     chips: Chips = {}
     for patch in patches:
         chip = patch.columns.get("chip_id")
@@ -36,7 +36,9 @@ def reported(patches: Iterable[Patch]) -> Chips:
 
 
 def changes(chips: Mapping[str, tuple[str, ...]], stored: Mapping[str, str]) -> list[ChipChange]:
-    """Return each change of a chip, from the `stored` ones through the reported ones."""
+    """Return each change of chip: from a module's `stored` chip to its first reported one, and from each to the next.
+    A module without a stored chip begins with its first reported one.
+    """
     return [
         ChipChange(module, before, now)
         for module, names in chips.items()

@@ -1,6 +1,6 @@
 """Turns reports and log lines into patches of their tables, ordered by journal position, without patches that a newer
-one covers. No clock decides which report is newer. A patch leaves columns alone that its report did not carry. Writes
-no SQL.
+one covers. No clock decides which report is newer. A patch changes only the columns that its report carried. Writes no
+SQL.
 """
 
 from collections.abc import Iterable, Iterator
@@ -74,8 +74,8 @@ def patches(report: Report[Any], place: Place) -> list[Patch]:
 
 
 def log_line(line: LogLine, place: Place) -> Patch:
-    """Return the row of one line of a log: its place is part of its key, so no other line is patched by it. A body
-    with more than a level, a text and a time is kept whole, as JSON.
+    """Return the patch for one line of a log. The place is part of its key, so lines never replace each other. A body
+    that has other fields than a level, a text and a time is kept whole, as JSON.
     """
     body = line.metadata or {}
     level, text = body.get("level"), body.get("msg")
@@ -105,10 +105,11 @@ def _set(body: msgspec.Struct | msgspec.UnsetType | None, columns: dict[str, str
 
 
 def rounds(everything: Iterable[Patch]) -> list[list[Patch]]:
-    """Return the patches to apply in rounds, oldest first. A round has at most one per row and position, sorted by key.
+    """Return the patches in rounds, to be applied oldest first. A round has at most one patch per row and position
+    column, sorted by key.
 
-    Nearly always one round. A patch whose columns a newer one sets as well changes nothing and is left out; a retained
-    one counts only for a row that does not exist yet, so it is left out after any other patch of its row.
+    There is nearly always one round. A patch is left out if newer ones set all of its columns. A retained patch applies
+    only to a row that does not exist yet, so it is left out unless it is the first of its row.
     """
     chains: dict[tuple[str, tuple[str | Place, ...], str], list[Patch]] = {}
     for patch in sorted(everything, key=lambda patch: patch.place):
@@ -123,7 +124,7 @@ def rounds(everything: Iterable[Patch]) -> list[list[Patch]]:
 
 
 def _uncovered(chain: list[Patch]) -> list[Patch]:
-    """Return those of one row's patches, oldest first, that set a column which no newer patch sets."""
+    """Return the patches of one row that set a column which no newer patch sets. Both lists are oldest first."""
     news = [patch for place, patch in enumerate(chain) if place == 0 or not patch.retained]
     kept: list[Patch] = []
     covered: set[str] = set()

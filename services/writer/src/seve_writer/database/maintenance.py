@@ -3,8 +3,9 @@ does; deletes the states of modules that are gone, and old lines of logs; merges
 Runs small transactions under a transaction-level lock, which works behind a transaction-pooling PgBouncer too. Failures
 are logged and retried; they never stop a writer from writing batches.
 
-A row is old if two clocks agree, the database's and this writer's: a clock that jumped ahead deletes nothing. What has
-been too old for a day before this process looked, as after a shorter RETENTION, is announced and goes an hour later.
+A row is old if two clocks say so, the database's and this writer's: a single clock that jumped ahead deletes nothing.
+Rows that have been too old for more than a day, as after RETENTION was shortened, are announced in the log and deleted
+an hour later.
 """
 
 import time
@@ -28,8 +29,8 @@ log = structlog.get_logger()
 DELETED_AT_ONCE: Final = 5000
 OVERDUE: Final = 86400.0
 NOTICE: Final = 3600.0
-"""Seconds: rows that are too old by OVERDUE are deleted NOTICE after this process announced it. Where writers ran all
-the while, no row is that old."""
+"""Seconds. Rows that exceed the retention by OVERDUE are deleted NOTICE after this process has announced it. As long as
+writers run, no row gets that old."""
 
 BETWEEN: Final = 0.05
 """Seconds between two transactions, so that a large deletion leaves room for others."""
@@ -41,7 +42,9 @@ _PLAIN: Final = "SELECT to_regclass('measurements_time') IS NOT NULL"
 """The index that `layouts/plain.sql` creates. Without it, TimescaleDB drops old measurements."""
 
 _WITHOUT_SEQSCAN: Final = "SET LOCAL enable_seqscan = off"
-"""With a LIMIT the planner expects a sequential scan to find old rows soon. The index shows that there are none."""
+"""With a LIMIT, the planner expects a sequential scan to find old rows soon. Mostly there are none, as an index shows
+at once.
+"""
 
 _MERGE: Final = "SELECT merge_ledger()"
 """One journal's hour in each call, by a function of the tables' owner: a writer may not delete from the ledger."""
@@ -61,7 +64,7 @@ WITH cut AS (
 DELETE FROM measurements WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM measurements WHERE time < (SELECT moment FROM cut) LIMIT %(most)s))
 """  # noqa: S608  (constants of this module)
-"""Nothing that is not aggregated yet."""
+"""Deletes no sample that is not aggregated yet."""
 
 _DELETE_LOGS: Final = f"""
 DELETE FROM device_logs WHERE ctid = ANY (ARRAY(SELECT ctid FROM device_logs WHERE updated_at < {_CUT} LIMIT %(most)s))
@@ -119,7 +122,7 @@ async def _plain(connection: AsyncConnection[Any]) -> bool:
 
 
 async def _roll_up(connection: AsyncConnection[Any], floor: Callable[[], Position], stop: Stop) -> int:
-    """Aggregate what is missing, a day in each transaction; return the number of rows."""
+    """Aggregate the missing hours, at most a day per transaction; return the number of rows."""
     total = 0
     while True:
         asked = floor()
@@ -136,8 +139,8 @@ async def _roll_up(connection: AsyncConnection[Any], floor: Callable[[], Positio
 async def _due(
     connection: AsyncConnection[Any], table: str, retention: float, notice: float, announced: dict[str, float]
 ) -> bool:
-    """Return whether old rows of a table may be deleted now: at once, or `notice` seconds after it was announced.
-    `announced` has when it was, by table (seconds, monotonic).
+    """Return whether old rows of a table may be deleted now: always, unless they are overdue; then `notice` seconds
+    after the announcement. `announced` has the time of the announcement by table (seconds, monotonic).
     """
     async with connection.transaction():
         bounds = {"now": time.time(), "retention": retention, "overdue": OVERDUE}
@@ -160,7 +163,7 @@ async def _due(
 
 
 async def _retire(connection: AsyncConnection[Any], statement: str, retention: float, stop: Stop) -> int:
-    """Delete what is older than `retention`, DELETED_AT_ONCE per transaction; return the number of rows."""
+    """Delete rows older than `retention` seconds, DELETED_AT_ONCE per transaction; return the number of rows."""
     total = 0
     while True:
         async with connection.transaction():
@@ -175,10 +178,10 @@ async def _retire(connection: AsyncConnection[Any], statement: str, retention: f
 
 
 def _delete_states(table: str) -> str:
-    """Return the statement that deletes old rows of one state table: those of a module of which nothing younger is
-    stored anywhere, and those of a sensor that its module's later reports do not name any more.
+    """Return the statement that deletes old rows of one state table: rows of modules that have nothing younger in any
+    table, and rows of sensors that later reports of their module no longer name.
 
-    A device may report its hardware once and then run for years: such a row stays while the module says anything.
+    A device may report its hardware once and then run for years: such a row stays as long as the module sends anything.
     """
     of_module = f"SELECT FROM {{}} AS young WHERE young.module_id = old.module_id AND young.updated_at >= {_CUT}"
     heard = [of_module.format(each) for each in _STATES]

@@ -1,9 +1,9 @@
 """Keeps `measurements_hourly` without TimescaleDB: one row for each series and hour that is over. Deletes nothing.
 
-Its state (table `rollup`, one row) says what a reader may rely on: of each hour before `horizon` it has every sample up
-to `position`. Of samples behind that position, few belong to such hours; a reader finds them by their position and
-reads those hours from `measurements`. Here each such hour is aggregated anew. No clock is relied on: `now()` only
-decides how much is aggregated.
+Its state (table `rollup`, one row) says what a reader may rely on: each hour before `horizon` includes every sample up
+to `position`. A sample behind that position may still belong to such an hour; a reader finds these few by their
+position, and reads their hours from `measurements` instead. The next run aggregates those hours again. The result
+depends on no clock: `now()` only decides how much is aggregated.
 """
 
 import time
@@ -15,13 +15,15 @@ from seve_schema.settled import EARLIEST_AFTER, NUMBER, REACH, SETTLED
 from seve_schema.times import format_time
 
 OVER: Final = 300.0
-"""Seconds after its end in which most samples of an hour have come."""
+"""Seconds after the end of an hour; by then most of its samples have arrived."""
 YOUNG: Final = 600.0
-"""Seconds in which writers may still hold messages of the journal before: for so long the earlier position holds."""
+"""Seconds after a journal was created in which writers may still hold messages of the one before. Until then `position`
+stays where it is.
+"""
 
 REPEATABLE: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 _WITHOUT_SEQSCAN: Final = "SET LOCAL enable_seqscan = off"
-"""The tables are large, and what is looked for is little; statistics may be of yesterday."""
+"""The tables are large and the queries look for few rows; the planner's statistics may be a day old."""
 
 _STATE: Final = "SELECT position, horizon, kept_from, now() FROM rollup"
 _NEWEST: Final = "SELECT coalesce(max(number) + 1, 0)::bigint << 48 FROM journals"
@@ -64,7 +66,8 @@ _DONE: Final = "UPDATE rollup SET position = %(settled)s, horizon = %(until)s"
 async def roll_up(connection: AsyncConnection[Any], floor: Position) -> tuple[int, bool]:
     """Aggregate at most a day in the current transaction, which is REPEATABLE.
 
-    `floor` is the writers' acknowledgement floor, asked before. Return the rows written, and whether there is more.
+    `floor` is the writers' acknowledgement floor, read before the transaction began. Return the number of rows written,
+    and whether more hours can be aggregated.
     """
     await connection.execute(_WITHOUT_SEQSCAN)
     ((position, horizon, kept_from, now),) = await _rows(connection, _STATE)
@@ -92,7 +95,7 @@ async def _settled(connection: AsyncConnection[Any], floor: Position) -> int:
     """Return the position up to which every message is stored."""
     created = format_time(floor.journal)
     found = await _rows(connection, NUMBER, (created,))
-    if not found:  # nothing of this journal: all of those before
+    if not found:  # nothing of this journal is stored, and everything of those before it
         return max(int((await _rows(connection, _NEWEST))[0][0]) - 1, 0)
     reach = await _rows(connection, REACH, journal=created, next=floor.sequence + 1)
     return (int(found[0][0]) << SEQUENCE_BITS) + (int(reach[0][0]) if reach else floor.sequence)

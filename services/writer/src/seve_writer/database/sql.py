@@ -1,6 +1,7 @@
-"""The SQL of one transaction, as text for the simple protocol: several statements travel in one message, and nothing is
-prepared, which is what a transaction-pooling PgBouncer requires. Text of devices is passed as one quoted JSON literal.
-And the data of its binary COPY, in which the names of a series are cached, because they repeat.
+"""Builds the SQL of one transaction, as text for the simple protocol: several statements travel in one message, and
+nothing is prepared, which a transaction-pooling PgBouncer requires. Text that devices sent is passed as one quoted JSON
+literal. Also encodes the data of the binary COPY, and caches the encoded names of each series, because they repeat.
+Executes nothing (`store` does).
 
 Format of COPY: https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY
 """
@@ -57,7 +58,7 @@ WITH known AS (
     ON CONFLICT DO NOTHING RETURNING number
 ) SELECT number FROM known UNION ALL SELECT number FROM added
 """
-"""The number of a journal, given at its first transaction. Empty where another writer gives one at this moment."""
+"""Returns the number of a journal, assigned in its first transaction; no row while another writer assigns it."""
 
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
@@ -74,7 +75,7 @@ def states(transaction: Transaction, quote: Quote) -> list[str]:
     Patches of one table that set different columns are in different statements, so two writers may deadlock on their
     rows: PostgreSQL then aborts one of the two transactions, and its writer retries it.
 
-    Each returns, for every row it applied, the position that now guards it and whether the row is new.
+    Each statement returns, for every row it changed, the position that now guards the row and whether the row is new.
     """
     return [
         _apply(list(group), quote)
@@ -94,7 +95,7 @@ def _apply(patches: list[Patch], quote: Quote) -> str:
     sets = ", ".join(f"{name} = excluded.{name}" for name in [*columns, position, "updated_at"])
     newer = f"t.{position} IS NULL" + ("" if retained else f" OR t.{position} < excluded.{position}")
     records = quote(encode([_record(patch, keys) for patch in patches]).decode())
-    return (  # names are constants of this package and of `states`; `records` is quoted by libpq
+    return (  # names are constants of this module and of `device_state`; libpq quoted `records`
         f"INSERT INTO {table} AS t ({names})"  # noqa: S608
         f" SELECT {names} FROM jsonb_populate_recordset(NULL::{table}, {records}) ORDER BY {', '.join(keys)}"
         f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets} WHERE {newer}"

@@ -41,7 +41,7 @@ class Store:
             return await self._transact(connection, transaction, upsert=upsert, unlimited=unlimited)
 
     async def chips(self, modules: Iterable[str]) -> dict[str, str]:
-        """Return the chip ids that are stored of some modules. Raises as `write`."""
+        """Return the stored chip ids of `modules`, by module. Raises as `write`."""
         async with self._connected() as connection:
             return dict(await (await connection.execute(sql.CHIPS, [list(modules)])).fetchall())
 
@@ -58,7 +58,7 @@ class Store:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection[Any]]:
-        """Give the connection, open, for at most the timeout; roll back or close it after an error."""
+        """Yield the open connection for at most the timeout; roll back or close it after an error."""
         async with asyncio.timeout(self._timeout):
             connection = await self._open()
             try:
@@ -91,7 +91,7 @@ class Store:
         return counts
 
     async def _base(self, connection: AsyncConnection[Any], journal: int) -> int:
-        """Return the position before a journal's first: its number in the upper bits, asked once for a connection."""
+        """Return the position before a journal's first: its number in the upper bits. Cached for a connection."""
         while (base := self._bases.get(journal)) is None:
             created = {"created": format_time(journal)}
             for (number,) in await (await connection.execute(sql.NUMBER_OF, created)).fetchall():
@@ -132,7 +132,7 @@ def _quote(connection: AsyncConnection[Any]) -> sql.Quote:
 
 
 def _applied(results: list[PGresult]) -> tuple[int, int]:
-    """Count the reports that created a row and those that changed one, by the position that each left in its rows."""
+    """Count the reports that created a row and those that only changed some. The position in a row names its report."""
     created: dict[bytes, bool] = {}
     for result in results:
         if result.status != pq.ExecStatus.TUPLES_OK:

@@ -33,8 +33,8 @@ class LedgerCounts:
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """One transaction. `counts` has the outcomes known before it runs, without rows and reports; `reports` counts the
-    envelopes behind the patches; `chips` are those that the reports name. With `redelivered`, its rows may exist
-    already. `earliest` is the earliest time of the batch's samples, microseconds since 1970; None where it has none.
+    envelopes behind the patches; `chips` are those that the reports name. If `redelivered`, its rows may exist already.
+    `earliest` is the earliest time of the batch's samples, in microseconds since 1970; None if it has no sample.
     """
 
     journal: int
@@ -58,7 +58,7 @@ def plan(
 ) -> Transaction:
     """Return the transaction for `units`, none of which is unreadable. A sample that a later one of the batch
     overwrites counts as replaced. With `ending`, the last unit ends its NATS message, and the ledger names that message
-    unless it is one of `unsettled`. `earliest` is that of the batch that `units` are a part of.
+    unless it is one of `unsettled`. `earliest` is the earliest time of the whole batch, of which `units` are a part.
     """
     messages = messages_of(units)
     ordered = units
@@ -108,7 +108,7 @@ def dead_letter_transaction(
 def outcome(transaction: Transaction, *, inserted: int, updated: int, fresh: int, changed: int) -> LedgerCounts:
     """Return the counts after the run: rows inserted and updated, reports that created (`fresh`) or changed a row.
 
-    Each of the others was older than what is there: it counts as replaced.
+    All other rows and reports were older than the stored ones, and count as replaced.
     """
     return replace(
         transaction.counts,
@@ -126,7 +126,7 @@ def earliest(units: Sequence[Unit]) -> int | None:
 
 
 def messages_of(units: Sequence[Unit]) -> list[JournalMessage]:
-    """Return the messages of `units`, in their order: one for each stretch of units."""
+    """Return the messages of `units`, in order: one for each run of units of the same message."""
     messages: list[JournalMessage] = []
     last = None
     for unit in units:
@@ -139,7 +139,9 @@ def messages_of(units: Sequence[Unit]) -> list[JournalMessage]:
 def _ended(
     messages: Sequence[JournalMessage], unsettled: Collection[int], *, ending: bool = True
 ) -> tuple[tuple[int, int], ...]:
-    """Return the sequences of messages, as ranges with both ends included; without `ending` not that of the last."""
+    """Return the sequences of the messages that end here, as ranges with both ends included, without the `unsettled`
+    ones. Without `ending`, the last message goes on in another transaction.
+    """
     going_on = set() if ending else {messages[-1].sequence}
     sequences = sorted({message.sequence for message in messages} - going_on - set(unsettled))
     ranges: list[tuple[int, int]] = []

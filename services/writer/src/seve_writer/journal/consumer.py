@@ -1,11 +1,11 @@
 """Pulls from the journal through the writers' shared durable consumer: one inbox, one request at a time, sized by the
-room that is left. Acknowledges only what it is told to.
+room that is left. Acknowledges only the messages that its caller names.
 
-Held messages (waiting or being written): bound `most` messages and `most_bytes` bytes; overflow rule: it stops asking,
-and the journal grows instead; counter: `seve_writer_held_messages`.
+Held messages (waiting or being written): bound `most` messages and `most_bytes` bytes; overflow rule: block, so that
+the journal grows instead; counter: `seve_writer_held_messages`.
 
-Requests are its own, with a callback: a message costs less than through the client library's `fetch`, and a cancelled
-fetch cannot strand what it had collected.
+It sends pull requests itself and takes messages in a callback, instead of calling the client library's `fetch`: that
+costs less per message, and there is no fetch whose cancellation would strand the messages it had collected.
 """
 
 import asyncio
@@ -30,15 +30,15 @@ log = structlog.get_logger()
 
 REQUEST_SUBJECT: Final = request_subject(JOURNAL, WRITER)
 EXPIRES: Final = 1.0
-"""Seconds a request stays open at the server: how long a stop waits at most for what is on its way."""
+"""Seconds a request stays open at the server, and so the longest time that a stop waits for messages on their way."""
 ASKED_AT_ONCE: Final = 500
 """Messages of one request at most: the server serves requests in turn, so writers share even a short backlog."""
 UNNOTICED: Final = 0.02
 """Seconds without an open request within which a journal cannot be deleted and recreated, by hand or by `setup`."""
 READ_PACE: Final = 0.01
-"""Seconds between two reads while little comes: a wake-up for ten messages at 1,000 per second, not one for each."""
+"""Seconds between two reads at a low rate: at 1,000 messages per second, one wake-up for ten messages, not for each."""
 _LATE: Final = 5.0
-"""Seconds beyond its end after which a request that was never answered is given up, though the connection stands."""
+"""Seconds after its expiry at which an unanswered request is given up, although the connection is up."""
 _RECONNECTING: Final = 0.2
 _ACK: Final = b"+ACK"
 _NAK: Final = b"-NAK"
@@ -73,15 +73,15 @@ class Consumer:
 
     @property
     def held(self) -> int:
-        """Messages that are neither acknowledged nor returned."""
+        """The number of messages that are neither acknowledged nor returned."""
         return len(self._held)
 
     @property
     def recreations_possible(self) -> int | None:
-        """Counts possible recreations of the journal so far; None while one may be happening.
+        """The number of possible recreations of the journal so far; None while one may be happening.
 
-        The server answers an open request differently when its stream is deleted. So a recreation can go unnoticed only
-        while no request was open for some time, or after one was refused.
+        When a stream is deleted, the server ends its open requests with a status. So a recreation can go unnoticed only
+        while no request was open for `UNNOTICED` seconds, or after a request was refused.
         """
         return None if self._quiet() else self.recreations
 
@@ -107,7 +107,7 @@ class Consumer:
             await first_of(stop, self._room)
             self._too_big = False
             return
-        if not self._client.is_connected:  # requests kept for later would all be served at once
+        if not self._client.is_connected:  # buffered requests would all be served at once after the reconnect
             self._quiet_since = -math.inf
             await pause(stop, _RECONNECTING)
             return
@@ -124,8 +124,8 @@ class Consumer:
             await pause(stop, EXPIRES)
 
     async def _answer(self, connection: int) -> None:
-        """Wait until the request is answered, or has expired and its connection was lost: then nothing will answer it.
-        Raises TimeoutError.
+        """Wait until the request is answered. Return too if it has expired and its connection was lost, since then no
+        answer will come. Raises TimeoutError if none came over a connection that is up.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(EXPIRES):
@@ -138,16 +138,16 @@ class Consumer:
                     await asyncio.wait_for(self._answered.wait(), _RECONNECTING)
 
     def _count(self) -> None:
-        """Count the messages received since the last request: a lock per request, not per message."""
+        """Count the messages received since the last request. The counter has a lock: once per request is cheaper."""
         metrics.RECEIVED.inc(self._received)
         self._received = 0
 
     def _full(self) -> bool:
-        """Whether there is no room, or none for the next message beside the held ones."""
+        """Whether there is no room; or, if the next message is larger than the room, whether any message is held."""
         return len(self._held) >= self._most or self._bytes >= self._most_bytes or (self._too_big and bool(self._held))
 
     def _request(self) -> None:
-        """Request as much as there is room for; one message of any size if the last was too big and nothing is held."""
+        """Request as much as there is room for; if the next message is too big for that, one message of any size."""
         room, room_bytes = min(self._most - len(self._held), ASKED_AT_ONCE), self._most_bytes - self._bytes
         if self._too_big:
             room, room_bytes = 1, max(room_bytes, 2 * self._client.max_payload)
@@ -183,8 +183,8 @@ class Consumer:
             self._answered.set()
 
     def acknowledge(self, messages: Iterable[JournalMessage]) -> None:
-        """Acknowledge stored messages, and make room. An ack that is lost means one more delivery, which is written as
-        an upsert.
+        """Acknowledge stored messages and release them. If an ack is lost, the message is delivered again and written
+        as an upsert.
         """
         try:
             self._tell(messages, _ACK)
@@ -193,7 +193,7 @@ class Consumer:
         self.release(messages)
 
     def release(self, messages: Iterable[JournalMessage]) -> None:
-        """Forget these messages, which makes room."""
+        """Hold these messages no longer, which makes room."""
         for message in messages:
             if self._held.pop(message.sequence, None) is not None:
                 self._bytes -= len(message.data)

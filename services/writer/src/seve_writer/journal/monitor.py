@@ -1,7 +1,7 @@
 """Watches the journal: whether it was recreated, how far the writers are behind, and how much of its history to purge.
 
-Purges what is stored and exceeds HISTORY_MAX_BYTES; changes nothing else. Every writer does so, each on its own: a
-purge up to a sequence that is gone already does nothing.
+Purges stored messages beyond HISTORY_MAX_BYTES; changes nothing else. Every writer purges on its own: a purge up to a
+sequence that is already gone does nothing.
 """
 
 import time
@@ -29,14 +29,14 @@ EVERY: Final = 2.0
 
 _ANSWER: Final = 5.0
 _PATIENCE: Final = 1.0
-"""Seconds that an answer may take; the second where a batch waits for it."""
+"""Seconds that an answer may take: `_ANSWER` between flushes, `_PATIENCE` while a batch waits for it."""
 
 
 class Monitor:
     """`journal` is when the journal was created, in microseconds since 1970: the first half of every position. `floor`
-    is the sequence up to which writers had acknowledged it at the last look. `ack_wait` is the consumer's own, in
-    seconds: what `setup` was told, whatever this writer was. `history` is how many bytes of stored messages the journal
-    keeps.
+    is the sequence up to which writers had acknowledged it at the last look. `ack_wait` is that of the consumer, in
+    seconds: `setup` configured it, and this writer's setting may differ. `history` is how many bytes of stored messages
+    the journal keeps.
     """
 
     def __init__(self, client: Client, history: int) -> None:
@@ -48,7 +48,9 @@ class Monitor:
         self.ack_wait = 0.0
 
     async def look(self) -> None:
-        """Ask once, set the gauges, purge. Raises nats errors, and JournalReplaced."""
+        """Read the state of the journal and its consumer, set the gauges, purge. Raises nats errors, and
+        JournalReplaced.
+        """
         stream = await stream_info(self._client, JOURNAL, patience=_ANSWER)
         if stream.state is None:
             raise APIError(description=stream.error.description if stream.error else "no state of the journal")
@@ -93,7 +95,7 @@ class Monitor:
                 log.warning("the journal's state cannot be read", error=describe(error))
 
     async def _age(self, sequence: int) -> float:
-        """Return how long ago the journal took its first message from `sequence` on, in seconds."""
+        """Return the age of the journal's first message from `sequence` on, in seconds; 0 if there is none."""
         try:
             message = await self._js.get_msg(JOURNAL, sequence, next=True, subject=">")
         except NotFoundError:

@@ -7,11 +7,11 @@ HYSTERESIS: Final = 16
 
 
 def purge_before(*, first: int, messages: int, size: int, ack_floor: int, history: int) -> int | None:
-    """Return the sequence before which everything may be purged, or None if nothing has to go.
+    """Return the sequence before which everything may be purged, or None if nothing has to be.
 
     The journal holds `messages` of `size` bytes in all, from sequence `first` on; every message up to `ack_floor` is
-    stored; `history` bytes may be kept. What goes is estimated from the mean size of a message and corrected by the
-    next call. Nothing above the ack floor goes, whatever the size.
+    stored in the database; `history` bytes may be kept. The number of messages to purge is estimated from their mean
+    size, and the next call corrects it. Messages above the ack floor are never purged, whatever the size.
     """
     if size <= history or not messages:
         return None

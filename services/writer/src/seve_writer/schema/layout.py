@@ -1,5 +1,5 @@
-"""Lays out `measurements` as a hypertable if TimescaleDB is available, else as a plain table; grants roles rights.
-Part of `setup`, after the migrations. Runs every time, since the extension and the roles may come later and the
+"""Lays out `measurements` as a hypertable if TimescaleDB is available, else as a plain table; grants roles their
+rights. Runs in every `setup`, after the migrations, since the extension and the roles may be added later and the
 retention is a setting. Never runs in a writer.
 """
 
@@ -42,7 +42,7 @@ def _possible(connection: Connection[Any]) -> Layout:
 
 
 def _extended(connection: Connection[Any]) -> bool:
-    """Whether TimescaleDB is there, created now if the server offers it and this role may."""
+    """Whether the database has TimescaleDB. Creates the extension if the server offers it and this role may do so."""
     if connection.execute("SELECT FROM pg_extension WHERE extname = 'timescaledb'").fetchone() is not None:
         return True
     offered = connection.execute(

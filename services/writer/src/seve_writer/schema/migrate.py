@@ -1,4 +1,4 @@
-"""Apply the numbered migrations of `migrations/`, one process at a time, each in one transaction with its mark: a
+"""Applies the numbered migrations of `migrations/`, one process at a time, each in one transaction with its mark: a
 migration is applied and recorded, or neither. Refuses to fill a gap below a migration that was applied already.
 
 Runs in `setup` only, never in a writer, on a direct connection with the credentials of the tables' owner. A migration
@@ -38,7 +38,7 @@ VALUES (encode(sha256(convert_to(%(name)s, 'UTF8')), 'hex'), %(name)s, now() AT 
 def migrate(url: str) -> list[str]:
     """Apply the migrations that the database lacks, and return their names. Waits while another `setup` runs.
 
-    Raises MigrationError, or psycopg.OperationalError if the database is away.
+    Raises MigrationError, or psycopg.OperationalError if the database does not answer.
     """
     folder = files("seve_writer.schema") / "migrations"
     with alone(url) as connection:
@@ -74,7 +74,9 @@ def _apply(connection: Connection[Any], name: str, statements: bytes) -> None:
 
 @contextmanager
 def alone(url: str) -> Iterator[Connection[Any]]:
-    """Connect and hold the lock; waits for the process that has it. Not through PgBouncer: the session has the lock."""
+    """Connect and take the lock, waiting for the process that holds it. The lock belongs to the session, so this needs
+    a direct connection, not one through PgBouncer.
+    """
     with psycopg.connect(url, autocommit=True, application_name="seve-writer setup") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         yield connection

@@ -1,7 +1,7 @@
--- What the roles of deploy/docker/postgres/roles.sql may do with each table, where such a role exists; may run at every
--- setup. Writer and operator read and change rows, history reads. The audit trusts the ledger: the writer adds rows to it, at the database's own time,
--- and merges them into hours by a function of the owner's; people only read it. Nobody but the owner deletes from it.
--- Which migrations were applied is the owner's affair.
+-- Grants the roles of deploy/docker/postgres/roles.sql, if they exist, their rights on each table. Runs at every setup.
+-- seve_writer and seve_operator read and change rows, seve_history reads them. The audit trusts the ledger, so only the
+-- owner may delete from it: seve_writer adds rows, with the database's time, and merges them into hours by calling a
+-- function of the owner; seve_operator only reads it. Only the owner may change the record of applied migrations.
 DO $$
 DECLARE
     role text;

@@ -1,8 +1,8 @@
 """`seve-writer setup`: applies the database migrations, then the NATS topology. May run before every start, and twice
 at once. Waits for the database and NATS, with one log line per change of reason; starts no service.
 
-In this order a journal is younger than its tables, unless the tables were replaced. From that an audit knows the first
-message that the ledger must have.
+This order makes a journal younger than its tables, unless the tables were replaced. An audit relies on it: it tells
+which message is the first that the ledger must have.
 """
 
 import asyncio

@@ -1,1 +1,1 @@
-"""`seve-writer tap`: what is stored, as it is stored."""
+"""`seve-writer tap`: shows rows as they are stored."""

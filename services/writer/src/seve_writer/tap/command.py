@@ -28,7 +28,7 @@ EVERY: Final = 0.5
 """Seconds between two looks at the ledger."""
 
 TRANSACTIONS: Final = 20
-"""Transactions of one look at most: the newest; those before them are told as passed over."""
+"""Most transactions shown of one look: the newest. Earlier ones are skipped and counted."""
 
 OUTCOMES: Final = ("inserted", "updated", "replaced", "dead", "ignored")
 NEWEST: Final = "SELECT coalesce(max(id), 0) AS id FROM ledger"
@@ -48,7 +48,7 @@ Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
 class NothingAnswers(SeveError):
-    """NATS or the database cannot be asked."""
+    """NATS or the database does not answer."""
 
 
 def arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -111,7 +111,7 @@ async def _messages(client: DirectClient, transaction: Transaction) -> list[Jour
 
 
 def _module(unit: Unit) -> str | None:
-    """The module of an envelope; None where its kind has no table, or nobody can read it."""
+    """Return the module of an envelope; None if its kind has no table, or if it is unreadable."""
     match unit.content:
         case tuple() as row:
             return row[0]
@@ -158,7 +158,9 @@ def _patches(content: Any, transaction: Transaction, unit: Unit) -> Iterator[Pat
 
 
 def _of_patch(patch: Patch) -> tuple[sql.Composed, Any, Any]:
-    """The row of a patch, without its positions: by module and, where there are several, by sensor or place."""
+    """Return the query for a patch's row without its position columns, and the query's parameters. The row is found by
+    its module and, if the module has several rows, by its sensor or place.
+    """
     module, *rest = patch.key
     second = rest[0] if rest else None
     column = "sensor_type" if isinstance(second, str) else patch.position if second else "module_id"

@@ -41,8 +41,8 @@ BEGIN
     END IF;
 END $$;
 
--- Only what changed is refreshed, however old it may be; beyond the retention nothing is, or dropped hours would be
--- aggregated anew out of nothing. A policy refuses less than two hours between its offsets.
+-- The policy refreshes hours whose samples changed, however old, up to the retention: beyond it, hours whose samples
+-- were dropped would be aggregated again from nothing. A policy needs at least two hours between its offsets.
 SELECT remove_continuous_aggregate_policy('measurements_hourly', if_exists => true);
 SELECT add_continuous_aggregate_policy('measurements_hourly',
     start_offset => CASE WHEN current_setting('seve.retention') <> ''
