@@ -1,4 +1,4 @@
-"""Fixtures of the broadcaster's suite."""
+"""Fixtures of the broadcaster's tests."""
 
 import nats
 import pytest

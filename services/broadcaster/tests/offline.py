@@ -1,4 +1,4 @@
-"""A hub and its clients without a network: what a client is told is read back from the bytes written to it."""
+"""A hub and its clients without a network: frames are decoded from the bytes that were written to a client."""
 
 from seve_broadcaster.auth.grants import Grant
 from seve_broadcaster.fanout import subscriptions
@@ -18,7 +18,7 @@ START = Position(JOURNAL, 0)
 
 
 class Sink:
-    """A connection that keeps what it was given."""
+    """A connection that keeps the bytes written to it."""
 
     def __init__(self):
         self.frames = []

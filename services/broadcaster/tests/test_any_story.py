@@ -1,4 +1,4 @@
-"""Whatever happens and in whatever order, what clients are told is the stream: stories that Hypothesis makes up."""
+"""Clients get the stream whatever happens, in whatever order: Hypothesis generates the stories."""
 
 import json
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass
 class Screen:
-    """A client that keeps what it was told, over all its connections."""
+    """A client that keeps all frames of all its connections."""
 
     wanted: Subscribe
     client: Subscriber
@@ -37,13 +37,13 @@ class Screen:
         )
 
     def read(self):
-        """Take what was written to the connection."""
+        """Read the frames that were written to the connection."""
         self.frames += self.client.sink.frames
         self.client.sink.frames = []
 
     @property
     def envelopes(self):
-        """Each envelope that came, and whether it was news."""
+        """Return each received envelope, and whether it was news rather than part of a snapshot."""
         for frame in self.frames:
             if frame["event"] in ("mqtt-message", "mqtt-batch"):
                 for data in frame["data"] if frame["event"] == "mqtt-batch" else [frame["data"]]:
@@ -52,7 +52,7 @@ class Screen:
 
 @dataclass
 class World:
-    """A hub, its journal, all that was ever published, and clients that subscribed before anything was."""
+    """A hub, its journal, everything ever published, and clients that subscribed before that."""
 
     hub: Hub
     screens: list
@@ -67,7 +67,7 @@ SAY = st.tuples(
     st.sampled_from(["measurement", "log", "presence"]),
     st.lists(st.tuples(MODULES, st.sampled_from(["co2", "t"]), st.integers(-3, 20)), min_size=1, max_size=5),
 )
-"""What comes together: of each envelope the module, the sensor, and how many messages ago it was taken."""
+"""One message: for each envelope its module, its sensor, and how many messages ago the sample was taken."""
 
 OPERATIONS = st.lists(
     st.one_of(
@@ -93,7 +93,7 @@ STORY = (st.lists(WANTED, min_size=3, max_size=3), OPERATIONS, st.sampled_from([
 
 
 def play(wanted, operations, memory):
-    """The world at the end of a story, with every client at the head."""
+    """Play a story; return the world at its end, with every client at the head."""
     hub, numbers = a_hub(memory), count(1)
     world = World(hub, [Screen(one, a_client(hub)) for one in wanted])
     for screen in world.screens:
@@ -136,18 +136,18 @@ def tell(world, operation, rest, numbers):
 
 
 def spoken(kind, number, module, sensor, ago):
-    """An envelope that was received a second after the one before, and taken `ago` seconds earlier."""
+    """Return an envelope that was received a second after the one before, and taken `ago` seconds earlier."""
     received, taken = (format_time((1_800_000_000 + second) * MICROS) for second in (number, number - ago))
     return envelope(module, number, sensor=sensor, kind=kind, time=taken, received_at=received)
 
 
 def taken(data):
-    """When a sample was taken, at the latest when it was received; other kinds have an order of their own."""
+    """Return when a sample was taken, at the latest when it was received; other kinds are ordered otherwise."""
     return min(data["time"], data["receivedAt"]) if data["kind"] == "measurement" else ""
 
 
 def newest(envelopes):
-    """The newest of each series, by the rule that clients are told to apply: one envelope after the other."""
+    """Return the newest of each series, by applying the clients' rule to one envelope after the other."""
     held = {}
     for data in envelopes:
         series = data["moduleId"], data["kind"], data["sensorType"]
@@ -162,7 +162,7 @@ def step(world, screen, budget):
 
 
 def from_the_journal(world, client):
-    """A pass over what the journal still holds, as `journal_replay` makes it."""
+    """Replay what the journal still holds to a client, as `journal_replay` does."""
     hub = world.hub
     if client.cursor.position.journal != hub.head.journal:
         lose(hub, client, hub.head)
@@ -176,7 +176,7 @@ def from_the_journal(world, client):
 
 
 def resume(world, screen, unread):
-    """Another connection of the same client. It had not read the last frames of the one before."""
+    """Connect the same client again. It had not read the last `unread` frames of the connection before."""
     screen.read()
     kept = max(len(screen.frames) - unread, 0)
     first = next((at for at, frame in enumerate(screen.frames) if "seq" in frame), None)
@@ -198,8 +198,8 @@ def number_of(data):
 
 @settings(max_examples=400, deadline=None)
 @given(*STORY)
-def test_any_client_gets_exactly_its_part_of_the_stream(wanted, operations, memory):
-    """News, gaps and skips cover the stream it asked for; no news twice, none out of order, none it did not ask for."""
+def test_every_client_gets_exactly_its_part_of_the_stream(wanted, operations, memory):
+    """News, gaps and skips together cover its subscriptions; no news comes twice, out of order, or unasked for."""
     world = play(wanted, operations, memory)
     for screen in world.screens:
         news = [number_of(data) for data, new in screen.envelopes if new]
@@ -228,8 +228,8 @@ def test_any_client_gets_exactly_its_part_of_the_stream(wanted, operations, memo
 @settings(max_examples=400, deadline=None)
 @given(*STORY)
 def test_in_the_end_a_client_holds_the_newest_of_each_series(wanted, operations, memory):
-    """However it lagged, skipped or resumed, and however late samples came: by the time they were taken it ends at the
-    newest values, which are those of a snapshot.
+    """However it lagged, skipped or resumed, and however late samples came: ordered by the time they were taken, it
+    ends with the newest values, those of a snapshot.
     """
     world = play(wanted, operations, memory)
     shown = {
@@ -261,7 +261,7 @@ def test_in_the_end_a_client_holds_the_newest_of_each_series(wanted, operations,
     ),
 )
 def test_only_subscribed_and_granted_envelopes_are_sent(allowed, operations):
-    """With any requests, and however far the client is behind; exactly the modules that it may not have are refused."""
+    """For any requests, however far the client is behind. Exactly the modules that it may not see are refused."""
     hub = a_hub()
     client = a_client(hub, modules=allowed)
     for number, (operation, *rest) in enumerate(operations):
@@ -280,7 +280,7 @@ def test_only_subscribed_and_granted_envelopes_are_sent(allowed, operations):
 
 
 def ask(hub, client, operation, rest):
-    """Say it to the hub; return the code of its refusal, if any."""
+    """Send a request to the hub; return the code of its refusal, if any."""
     try:
         if operation == "subscribe":
             subscriptions.subscribe(hub, client, Subscribe(modules=rest[0]))

@@ -1,4 +1,4 @@
-"""Clients that want the same get the same bytes, made once."""
+"""Clients with equal subscriptions get the same bytes, encoded once."""
 
 from seve_broadcaster.protocol import frames
 from seve_schema.position import WHOLE, Position, Token
@@ -9,7 +9,7 @@ from .offline import Sink, a_client, a_hub, events, say, subscribe, values
 
 
 def test_a_batch_is_one_frame_per_message():
-    """The bytes that arrived, wrapped once."""
+    """It contains the bytes that arrived."""
     hub = a_hub()
     client = a_client(hub)
     subscribe(hub, client, "*", batch=True)
@@ -18,7 +18,7 @@ def test_a_batch_is_one_frame_per_message():
 
 
 def test_frames_are_built_once_per_audience():
-    """Nothing is encoded for each client: all of them get the very same bytes."""
+    """All clients of an audience get the very same bytes object."""
     hub = a_hub()
 
     class Keeping(Sink):
@@ -34,7 +34,7 @@ def test_frames_are_built_once_per_audience():
 
 
 def test_the_token_of_a_part_of_a_message_does_not_pass_over_its_rest():
-    """Neither in single frames nor in batches: who resumes from it may have asked for more by then."""
+    """In single frames and in batches: a client that resumes from it may have subscribed to more by then."""
     parts = [b"1", b"2", b"3"]
     (single,) = Reader().feed(frames.messages(Position(1, 2), [1], parts))
     (batch,) = Reader().feed(frames.batch(Position(1, 2), [0, 1], parts))

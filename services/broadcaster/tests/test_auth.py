@@ -1,4 +1,4 @@
-"""Tokens: who may connect, what they see, and for how long. Keys are made here; connections are real."""
+"""Tokens: which clients may connect, which modules they see, and for how long. Real connections, generated keys."""
 
 import json
 import os
@@ -122,7 +122,7 @@ def test_a_set_of_keys_is_chosen_from_by_key_id(tmp_path):
 
 
 def test_audience_and_issuer_are_checked_if_they_are_set():
-    """If they are not set, a token needs none."""
+    """Otherwise a token needs neither."""
     strict = keys(JWT_SECRET=SECRET, JWT_AUDIENCE="screens", JWT_ISSUER="us")
     assert strict.verify(token(aud="screens", iss="us"))
     for wrong in ({"aud": "doors", "iss": "us"}, {"aud": "screens", "iss": "them"}, {"iss": "us"}, {"aud": "screens"}):
@@ -141,13 +141,13 @@ def test_audience_and_issuer_are_checked_if_they_are_set():
     ],
 )
 def test_settings_that_would_leave_it_open_are_refused(environ, fault):
-    """A weak secret, two keys at once, or the network without either a key or a word for it."""
+    """A weak secret, two keys at once, or an open port with neither a key nor WS_ALLOW_UNAUTHENTICATED."""
     with pytest.raises(SettingsError, match=fault):
         load(Settings, environ)
 
 
 def test_a_key_file_that_cannot_be_used_is_named():
-    """At start it is a fault of the settings."""
+    """At the start, the error is one of the settings."""
     with pytest.raises(SettingsError, match="JWT_PUBLIC_KEY_FILE"):
         keys(JWT_PUBLIC_KEY_FILE="/nowhere/key.pem")
 
@@ -181,9 +181,9 @@ async def test_a_browser_offers_its_token_as_a_subprotocol(nats_server, journal)
 
 
 async def test_an_open_connection_ends_when_its_token_does(nats_server, journal):
-    """1008, on the second; it is not the handshake alone that counts."""
+    """1008, to the second: the token is checked not only at the handshake."""
     async with broadcasting(nats_server.url, JWT_SECRET=SECRET) as url:
-        ending = token("*", seconds=-4)  # within the leeway, for a second yet
+        ending = token("*", seconds=-4)  # still valid for a second, because of the leeway
         async with watching(url, modules=["a"], headers={"Authorization": f"Bearer {ending}"}) as screen:
             await screen.until("live")
             with pytest.raises(ConnectionClosed):
@@ -197,7 +197,7 @@ def jwks(**by_kid):
 
 
 async def test_a_connection_ends_when_its_key_is_withdrawn(nats_server, journal, tmp_path):
-    """1008; one that another key of the set let in stays. A key that comes back under the same name is another key."""
+    """1008; a connection by another key of the set stays. Another key under the same id does not count as the same."""
     path, other = tmp_path / "jwks.json", ed25519.Ed25519PrivateKey.generate()
     path.write_text(jwks(k1=ED, k2=other))
     async with broadcasting(nats_server.url, JWT_JWKS_FILE=str(path)) as url:
@@ -218,7 +218,7 @@ async def test_a_connection_ends_when_its_key_is_withdrawn(nats_server, journal,
 
 
 def test_a_token_that_holds_longer_than_allowed_is_refused():
-    """JWT_MAX_AGE bounds how far ahead `exp` lies; without it any time will do."""
+    """JWT_MAX_AGE bounds how far ahead `exp` lies; without it there is no bound."""
     limited, endless = keys(JWT_SECRET=SECRET, JWT_MAX_AGE="1h"), keys(JWT_SECRET=SECRET)
     assert limited.verify(token(seconds=3590)).modules is None
     for far in (3700, 1e300):
@@ -243,7 +243,7 @@ def test_a_short_rsa_key_is_refused(tmp_path, kind):
 
 
 def test_a_broken_key_file_is_logged_ever_more_rarely(tmp_path):
-    """Asked each second, it says so the 1st, 2nd, 4th, 8th time; and at once when it breaks again."""
+    """Checked every second, it is logged the 1st, 2nd, 4th and 8th time; and at once when it breaks again."""
     path = tmp_path / "key.pem"
     path.write_bytes(pem(ED))
     verifier = keys(JWT_PUBLIC_KEY_FILE=str(path))
@@ -276,7 +276,7 @@ def test_a_broken_key_file_is_logged_ever_more_rarely(tmp_path):
     ],
 )
 def test_a_host_is_a_literal_address_localhost_or_listed(host, allowed):
-    """Anything else may be the name of a foreign page, made to point here."""
+    """Any other name may belong to a foreign page and be resolved to this server (DNS rebinding)."""
     assert host_allowed(host, ["seve.example"]) is allowed
 
 
@@ -336,7 +336,7 @@ MESSAGES = st.one_of(
 
 
 async def test_a_token_for_one_module_gets_nothing_of_another(nats_server, journal):
-    """A hundred connections, each saying a handful of things; every frame is looked at."""
+    """A hundred connections send several requests each; every frame to them is checked."""
     said = []
 
     @settings(max_examples=100, database=None, deadline=None, suppress_health_check=list(HealthCheck))
@@ -372,7 +372,7 @@ async def test_a_token_for_one_module_gets_nothing_of_another(nats_server, journ
 
 
 async def test_api_modules_is_limited_to_the_token(nats_server, journal):
-    """`/api/modules` shows what the token allows."""
+    """`/api/modules` shows only the modules that the token allows."""
     import urllib.request
     from asyncio import to_thread
 

@@ -1,4 +1,4 @@
-"""What devices can invent is bounded: modules, series, bytes, and how long they are remembered."""
+"""Everything that devices can invent is bounded: modules, series, bytes, and how long they are remembered."""
 
 import json
 
@@ -20,13 +20,13 @@ def applied(latest, sequence, *envelopes):
 
 
 def held(latest):
-    """Every value that a snapshot would show, by module and sensor."""
+    """Return every value that a snapshot would show, by module and sensor."""
     data = [json.loads(entry.data) for module in latest.modules.values() for entry in module.entries()]
     return {(one["moduleId"], one["sensorType"]): one["value"] for one in data}
 
 
-def test_modules_beyond_the_bound_are_refused_and_counted_and_still_pass():
-    """They are in no snapshot; who watches gets their messages all the same."""
+def test_modules_beyond_the_bound_are_in_no_snapshot_but_still_sent():
+    """They are in no snapshot; subscribers still get their messages."""
     hub = a_hub(bounds=Bounds(modules=2))
     client = a_client(hub)
     subscribe(hub, client, "*")
@@ -37,7 +37,7 @@ def test_modules_beyond_the_bound_are_refused_and_counted_and_still_pass():
 
 
 def test_the_size_of_modules_includes_their_overhead():
-    """Many modules of one short value each: it is the overhead that fills memory."""
+    """With many modules of one short value each, the overhead is what fills memory."""
     latest = LatestValues(Bounds(modules=100_000, total_bytes=1 << 20))
     for number in range(2000):
         applied(latest, number + 1, envelope(f"m{number}", 1.0))
@@ -64,7 +64,7 @@ def test_restoring_keeps_the_bounds_and_prefers_the_last_saved():
 
 
 def test_a_module_survives_saving_and_restoring():
-    """Its values, its size and its times; a newer one that is held already stays."""
+    """With its values, size and times. A newer one in memory is kept."""
     latest = LatestValues()
     applied(
         latest, 1, envelope("a", 1.0), envelope("a", 2.0, sensor="t"), envelope("a", 3.0, retained=True, sensor="x")
@@ -84,7 +84,7 @@ def test_a_module_survives_saving_and_restoring():
     ids=["module", "total"],
 )
 def test_a_refused_value_drops_the_old_one(bounds):
-    """An old value must not pass for the newest; when the series shrinks again it is back."""
+    """An old value must not pass for the newest. Once a value fits again, the series is back."""
     latest = LatestValues(bounds)
     applied(latest, 1, envelope("a", 1.0))
     applied(latest, 2, envelope("a", 2.0, metadata="x" * 2000))
@@ -95,7 +95,7 @@ def test_a_refused_value_drops_the_old_one(bounds):
 
 
 def test_series_of_a_module_are_bounded():
-    """The first ones stay and go on."""
+    """The first ones stay and are updated."""
     latest = LatestValues(Bounds(module_series=2))
     applied(latest, 1, *(envelope("a", float(n), sensor=f"s{n}") for n in range(4)))
     applied(latest, 2, envelope("a", 9.0, sensor="s0"))
@@ -103,7 +103,7 @@ def test_series_of_a_module_are_bounded():
 
 
 def test_modules_without_messages_for_long_are_forgotten_and_make_room():
-    """Also modules with replayed messages only. A note of their silence is removed with them."""
+    """Also modules with retained messages only. Their silence is forgotten with them."""
     hub = a_hub(bounds=Bounds(modules=2))
     say(hub, envelope("old", 1.0, received_at=EARLY), envelope("retained", 1.0, received_at=EARLY, retained=True))
     hub.tell_silence("old", silent=True)
@@ -116,8 +116,8 @@ def test_modules_without_messages_for_long_are_forgotten_and_make_room():
     assert hub.latest.size == sum(module.size for module in hub.latest.modules.values())
 
 
-def test_one_module_is_forgotten_when_told():
-    """A note of its silence is removed with it; an unknown module is no error."""
+def test_one_module_is_forgotten_on_request():
+    """Its silence is forgotten with it; an unknown module is no error."""
     hub = a_hub()
     say(hub, envelope("a", 1.0), envelope("b", 2.0))
     hub.tell_silence("a", silent=True)
@@ -128,7 +128,7 @@ def test_one_module_is_forgotten_when_told():
 
 
 def test_a_snapshot_that_waits_for_its_client_holds_names_and_no_values():
-    """However many clients ask for everything and read nothing."""
+    """So memory is bounded, however many clients subscribe to everything and read nothing."""
     hub = a_hub()
     say(hub, *(envelope(f"m{number}", 1.0, metadata="x" * 1000) for number in range(50)))
     client = a_client(hub)

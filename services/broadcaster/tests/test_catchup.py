@@ -1,4 +1,6 @@
-"""How a client comes to the head: one that resumes, from memory or from the journal, and one that was too slow."""
+"""How a client catches up with the head: one that resumes from memory or from the journal, and one that was too
+slow.
+"""
 
 import pytest
 from seve_broadcaster.fanout import slow_client, subscriptions
@@ -13,7 +15,7 @@ from .offline import JOURNAL, START, a_client, a_hub, events, say, subscribe, va
 
 
 def test_a_resuming_client_gets_messages_instead_of_a_snapshot():
-    """From memory, beginning in the middle of a message where it broke off there."""
+    """From memory, beginning within a message if the client disconnected there."""
     hub = a_hub()
     first = a_client(hub)
     subscribe(hub, first, "a")
@@ -26,7 +28,7 @@ def test_a_resuming_client_gets_messages_instead_of_a_snapshot():
 
 
 def test_a_token_ahead_of_the_stream_cannot_be_resumed_from():
-    """It is another journal's, or one that was set back: a gap, and the snapshot."""
+    """It belongs to another journal, or the journal was set back: the client gets a gap and the snapshot."""
     hub = a_hub()
     say(hub, envelope("a", 1.0))
     client = a_client(hub)
@@ -36,7 +38,7 @@ def test_a_token_ahead_of_the_stream_cannot_be_resumed_from():
 
 
 def test_a_replay_sends_nothing_ahead_of_the_hub():
-    """A replay that overtook the head would bring its messages a second time when they come live: it may not."""
+    """Messages ahead of the head would be sent a second time when they come live."""
     hub = a_hub(recent_bytes=1)
     first = a_client(hub)
     subscribe(hub, first, "a")
@@ -60,7 +62,7 @@ def test_a_replay_sends_nothing_ahead_of_the_hub():
 
 
 def test_a_slow_client_gets_a_count_and_the_newest_values():
-    """`skipped` with the count, the newest of what changed, then live again; nothing was queued for it."""
+    """`skipped` with the count, the newest values that changed, then live messages; nothing was queued for it."""
     hub = a_hub()
     client = a_client(hub)
     subscribe(hub, client, "a")
@@ -88,7 +90,7 @@ def test_a_token_at_the_head_is_resumed_from_without_a_snapshot():
 
 
 def test_a_second_module_with_a_newer_token_loses_nothing_of_the_first():
-    """Each comes from its own token on, and none twice."""
+    """Each module's messages follow its own token, and none comes twice."""
     hub = a_hub()
     for value in range(1, 9):
         say(hub, envelope("a", float(value)), envelope("b", value + 0.5))
@@ -101,7 +103,7 @@ def test_a_second_module_with_a_newer_token_loses_nothing_of_the_first():
 
 
 def test_a_second_module_with_an_older_token_repeats_nothing_of_the_first():
-    """What a client has of one subscription it is not sent because of another."""
+    """A new subscription does not repeat messages of another."""
     hub = a_hub()
     client = a_client(hub)
     subscribe(hub, client, "a")
@@ -112,7 +114,7 @@ def test_a_second_module_with_an_older_token_repeats_nothing_of_the_first():
 
 
 def test_messages_in_memory_are_sent_within_the_budget():
-    """A turn at a time: a client that comes back must not fill its buffer at once."""
+    """One budget per turn: a client that comes back must not fill its buffer at once."""
     hub = a_hub()
     first = a_client(hub)
     for value in range(100):
@@ -125,8 +127,8 @@ def test_messages_in_memory_are_sent_within_the_budget():
 
 
 def test_frames_are_kept_for_a_few_audiences():
-    """Otherwise each client could subscribe in a way of its own, and have every message in memory encoded for
-    itself.
+    """Without the bound, clients with subscriptions of their own could have every message in memory encoded once for
+    each of them.
     """
     hub = a_hub()
     first = a_client(hub)
@@ -155,7 +157,7 @@ def test_a_client_that_left_holds_no_memory():
 
 
 def test_a_gap_is_followed_by_the_newest_values_within_it():
-    """What changed since comes as news."""
+    """Values that changed after the gap come as messages."""
     hub = a_hub(recent_bytes=1)
     say(hub, envelope("a", 1.0), envelope("b", 2.0), envelope("c", 3.0))
     lost = say(hub, envelope("a", 4.0)).position
@@ -176,7 +178,7 @@ def test_a_gap_is_followed_by_the_newest_values_within_it():
 
 
 def test_a_gap_before_the_floor_of_a_subscription_is_not_sent():
-    """It began behind it."""
+    """The subscription began after the gap."""
     hub = a_hub()
     hub.gap(Position(JOURNAL, 10))
     client = a_client(hub)
@@ -184,7 +186,7 @@ def test_a_gap_before_the_floor_of_a_subscription_is_not_sent():
     assert events(client) == ["subscribed", "live"]
 
 
-def test_a_gap_is_told_at_once_to_who_is_live():
+def test_a_gap_is_sent_at_once_to_live_clients():
     """To every client with a subscription, since the content of a gap is unknown."""
     hub = a_hub()
     watching, idle = a_client(hub), a_client(hub)
@@ -196,7 +198,7 @@ def test_a_gap_is_told_at_once_to_who_is_live():
 
 
 def test_a_single_lost_message_is_a_gap():
-    """Of the length of one."""
+    """The gap has the length of one message."""
     hub = a_hub(recent_bytes=1)
     lost = say(hub, envelope("a", 1.0)).position
     kept = say(hub, envelope("a", 2.0))
@@ -208,7 +210,7 @@ def test_a_single_lost_message_is_a_gap():
 
 
 def test_a_token_of_a_journal_that_is_not_known_here_brings_the_whole_snapshot():
-    """Also values older than that journal: the client never had them."""
+    """It includes values older than that journal: the client never had them."""
     hub = a_hub()
     say(hub, envelope("a", 1.0))
     hub.gap(Position(JOURNAL + 10, 0))

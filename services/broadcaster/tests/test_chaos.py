@@ -1,7 +1,7 @@
 """Clients that connect, drop and resume at random, while NATS and the broadcaster are killed and restarted.
 
-CHAOS_MESSAGES says how many envelopes (4,000 unless set), CHAOS_RATE how many a second, CHAOS_SEED which run;
-`--log-cli-level=INFO` shows the account of each client.
+CHAOS_MESSAGES is the number of envelopes (4,000 by default), CHAOS_RATE their number per second, CHAOS_SEED repeats a
+run; `--log-cli-level=INFO` shows the account of each client.
 """
 
 import asyncio
@@ -44,7 +44,9 @@ SENSORS = ["co2", "t", "h"]
 
 @dataclass
 class Wanderer:
-    """A client that keeps its last token and all it was told. It drops without a word and comes back when it likes."""
+    """A client that keeps its last token and all frames. It disconnects without a close frame, and returns at
+    random.
+    """
 
     name: str
     chance: random.Random
@@ -58,10 +60,10 @@ class Wanderer:
     async def wander(self, url, over):
         while not over.is_set():
             await self.visit(url, self.chance.randint(1, MESSAGES // 20))
-            await asyncio.sleep(self.chance.choice([0, 0, 0.05, 0.3, 1.5]))  # how long it is away is the point
+            await asyncio.sleep(self.chance.choice([0, 0, 0.05, 0.3, 1.5]))  # the duration of its absence matters
 
     async def visit(self, url, frames):
-        """Read some frames, or, with None, until everything there is has come."""
+        """Read so many frames; with None, read up to the end of the stream."""
         try:
             async with connect(url, compression=None, max_size=None, max_queue=16, ping_interval=None) as connection:
                 self.connections += 1
@@ -81,7 +83,7 @@ class Wanderer:
                 if frames is not None:
                     frames -= 1
                     if self.chance.random() < 0.001:
-                        await asyncio.sleep(0.5)  # a reader that stands still is the point
+                        await asyncio.sleep(0.5)  # a reader that pauses
                 elif frame["event"] == "live":
                     return
 
@@ -102,9 +104,8 @@ class Wanderer:
 
 
 class Publisher:
-    """Publishes numbered envelopes as ingest does: again, with the same expectation, until the journal has it.
-
-    `purged` has what was in the journal before some of it was dropped.
+    """Publishes numbered envelopes as ingest does: each is repeated, with the same expected sequence, until the journal
+    has it. `purged` has the messages that the journal held before a purge.
     """
 
     def __init__(self, url, chance):
@@ -116,7 +117,7 @@ class Publisher:
         number, loop = 0, asyncio.get_running_loop()
         began = loop.time()
         while number < total:
-            await asyncio.sleep(began + number / RATE - loop.time())  # a rate: all at once, nothing would go wrong
+            await asyncio.sleep(began + number / RATE - loop.time())  # a rate, so that faults meet messages
             size = min(self.chance.randint(1, 8), total - number)
             made = [
                 envelope(self.chance.choice(MODULES), float(number + n), sensor=self.chance.choice(SENSORS))
@@ -131,7 +132,7 @@ class Publisher:
 
     async def _publish(self, js, data):
         while not await self._published(js, data):
-            await asyncio.sleep(0.05)  # there is nothing to wait for but a server that is away
+            await asyncio.sleep(0.05)  # the server is down; nothing signals its return
 
     async def _published(self, js, data):
         headers = {"Nats-Expected-Last-Subject-Sequence": str(self.last)}
@@ -141,24 +142,24 @@ class Publisher:
             except APIError as error:
                 if error.err_code != WRONG_LAST_SEQUENCE:
                     raise
-                self.last = (await js.get_last_msg("TELEMETRY", SUBJECT)).seq  # ours: its ack was lost
+                self.last = (await js.get_last_msg("TELEMETRY", SUBJECT)).seq  # our message is stored; its ack was lost
         except (nats.errors.Error, TimeoutError, OSError):
             return False
         return True
 
     async def _purge(self, js):
-        """Drop all but the newest of the journal, as a writer does of what is stored, and keep it for the account."""
+        """Purge all but the newest messages, as a writer does with stored ones, and keep them for the account."""
         with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
             found, end = await stream(self.url)
             self.purged.update(found)
             await js.purge_stream("TELEMETRY", seq=end.sequence - 20)
 
     async def _fault(self, error):
-        """A lost connection is what this is about."""
+        """Ignore errors of the connection: the test causes them."""
 
 
 async def stream(url):
-    """All that the journal holds, by token, and the position of its end."""
+    """Return all envelopes of the journal, by token, and the position of its end."""
     client = await nats.connect(url)
     try:
         js = client.jetstream()
@@ -176,7 +177,7 @@ async def stream(url):
 
 
 async def havoc(server, broadcaster, publisher, chance):
-    """Kill, stop and start both, until all is published; each time something has passed in between."""
+    """Kill, stop and start both until all is published; between two faults some messages get through."""
     deeds = Counter()
     while publisher.acknowledged < MESSAGES:
         before = publisher.acknowledged
@@ -214,7 +215,7 @@ def wanderers(chance):
 
 
 async def test_every_client_gets_exactly_the_stream(nats_server, tmp_path):
-    """News in order and once; what did not come lies in a gap or a skip that was declared for it."""
+    """News come in order and once; whatever did not come lies in a declared gap or skip."""
     chance = random.Random(SEED)
     client = await nats.connect(nats_server.url)
     await apply(client.jetstream(), TOPOLOGY)
@@ -249,7 +250,7 @@ async def all_came(one, url, end):
 
 
 def account(one, told):
-    """Draw the account of a client, and hold it."""
+    """Compute the account of a client, and assert it."""
     asked = {int(what.value): token for token, what in told if one.wants(what) and token > one.began}
     came = set(one.news)
     places = [asked[number] for number in one.news if number in asked]

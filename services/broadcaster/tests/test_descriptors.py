@@ -1,4 +1,4 @@
-"""File descriptors for as many clients as were promised."""
+"""File descriptors for as many clients as the settings allow."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ print(*reserve(int(sys.argv[3])), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     ids=["raised", "enough", "less than promised", "very few"],
 )
 def test_the_soft_limit_is_raised_as_far_as_needed_and_allowed(soft, hard, clients, held, sockets, after):
-    """And no further; where the system gives less, that is said."""
+    """And no further; if the system allows fewer clients, that is logged."""
     command = [sys.executable, "-c", PROGRAM, str(soft), str(hard), str(clients)]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert [held, sockets, after] == [int(number) for number in told[-3:]]

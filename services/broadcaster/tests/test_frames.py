@@ -1,4 +1,4 @@
-"""Frames as values: the header of every length, read back as RFC 6455 says."""
+"""Frames of every length have headers that RFC 6455 readers understand."""
 
 import pytest
 from seve_broadcaster.protocol import frames
@@ -8,7 +8,7 @@ from websockets.streams import StreamReader
 
 
 def read(data):
-    """The frames in bytes, as websockets reads them."""
+    """Return the frames in `data`, as websockets parses them."""
     reader = StreamReader()
     reader.feed_data(data)
     reader.feed_eof()
@@ -28,7 +28,7 @@ def read(data):
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 70_000])
 def test_a_frame_of_any_length_is_read_back(size):
-    """At the edges where the header grows, too."""
+    """Also at the lengths at which the header grows."""
     (frame,) = read(frames.text(b"x" * size))
     assert (frame.opcode, frame.fin, len(frame.data)) == (Opcode.TEXT, True, size)
 

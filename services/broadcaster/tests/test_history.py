@@ -1,4 +1,4 @@
-"""Questions of history as a client asks them: read, granted, passed on; and one line where there is no answer."""
+"""History queries of clients are parsed, authorised and passed on; without an answer, one line says why."""
 
 import contextlib
 import json
@@ -36,15 +36,15 @@ def read(query):
     return parse(query, journal=7, now=NOW)
 
 
-def test_a_question_is_understood_whole():
-    """Times with their offset, also where a + came as a space; durations count back from now."""
+def test_every_parameter_of_a_history_query_is_parsed():
+    """Times have an offset, whose + may arrive as a space; durations count back from now."""
     assert read("module=a%2Fb&sensor=co2&hardware=&from=2025-11-30T18:00:00%2B01:00&to=1h&points=7") == SeriesRequest(
         module="a/b", sensor="co2", hardware="", start=NOW - 2 * HOUR, end=NOW - HOUR, points=7, journal=7
     )
     assert read("module=a&from=2025-11-30T18:00:00+01:00").start == NOW - 2 * HOUR
 
 
-def test_a_short_question_is_of_the_last_day():
+def test_a_history_query_without_times_covers_the_last_day():
     assert read("module=a") == SeriesRequest(
         module="a", start=NOW - 24 * HOUR, end=NOW, open=True, points=500, journal=7
     )
@@ -55,14 +55,14 @@ def test_a_short_question_is_of_the_last_day():
     [
         ("", "no module is named"),
         ("module=", "no module is named"),
-        ("module=a&module=b", "`module` is there more than once"),
+        ("module=a&module=b", "`module` is given more than once"),
         ("module=a&form=1h", "unknown parameter 'form'; did you mean `from`?"),
         ("module=a&from=yesterday", "`from` = 'yesterday': expected a time such as"),
         ("module=a&to=2025-11-30T18:00:00", "`to` = '2025-11-30T18:00:00': expected a time such as"),
         ("module=a&from=0001-01-01T00:00:00Z", "expected a time such as"),
         ("module=a&from=999999999d", "expected a time such as"),
-        ("module=a&points=0", "`points` = '0': expected a number from 1 on"),
-        ("module=a&points=²", "expected a number from 1 on"),
+        ("module=a&points=0", "`points` = '0': expected a number from 1 to 1,000,000"),
+        ("module=a&points=²", "expected a number from 1 to 1,000,000"),
         ("module=a&sensor=" + "x" * 257, "`sensor` is longer than 256 bytes"),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_refusal_names_what_is_wrong(query, explanation):
     assert explanation in refusal.value.explanation
 
 
-def test_a_question_of_logs_is_understood_whole():
+def test_every_parameter_of_a_log_query_is_parsed():
     read = parse_logs("module=a&level=warn&text=slow&from=2h&to=1h&lines=7", journal=7, now=NOW)
     assert read == LogsRequest(
         module="a", level="warn", text="slow", start=NOW - 2 * HOUR, end=NOW - HOUR, most=7, journal=7
@@ -85,7 +85,7 @@ def test_a_question_of_logs_is_understood_whole():
 
 @asynccontextmanager
 async def answering(nats_url, body=b"{}", **headers):
-    """A history service that gives the same answer to every question; gives what it was asked."""
+    """Run a history service that gives the same answer to every query; yields the received queries."""
     asked = []
 
     async def answer(message):
@@ -108,7 +108,7 @@ async def status_and_body(url, path, *headers):
 
 
 async def test_an_answer_is_passed_on_as_it_is(nats_server, journal):
-    """With the journal that this server follows in the question, and never stored by a cache."""
+    """The query names the journal that this server follows; no cache may store the answer."""
     async with broadcasting(nats_server.url) as url, answering(nats_server.url, b'{"a":1}', **position(0)) as asked:
         head, body = await ask(url, path="/api/history?module=a&points=3")
         assert head.startswith("HTTP/1.1 200 ")
@@ -124,7 +124,7 @@ def position(sequence, created=1):
     return {POSITION: str(Position(created, sequence))}
 
 
-async def test_what_history_refuses_is_told_with_its_reason(nats_server, journal):
+async def test_a_refusal_of_the_history_service_is_passed_on_with_its_reason(nats_server, journal):
     refused = {ERROR_CODE: "404", ERROR_TEXT: "nothing is known of that module"}
     async with broadcasting(nats_server.url) as url, answering(nats_server.url, **refused):
         assert await status_and_body(url, "/api/modules/a") == (404, b"nothing is known of that module\n")
@@ -132,7 +132,7 @@ async def test_what_history_refuses_is_told_with_its_reason(nats_server, journal
 
 async def test_without_a_history_service_the_rest_is_served(nats_server, journal):
     async with broadcasting(nats_server.url) as url:
-        assert await status_and_body(url, "/api/history?module=a") == (503, b"the history service is away\n")
+        assert await status_and_body(url, "/api/history?module=a") == (503, b"the history service is not running\n")
         assert await status_and_body(url, "/api/history?modul=a") == (
             400,
             b"unknown parameter 'modul'; did you mean `module`?\n",
@@ -141,7 +141,7 @@ async def test_without_a_history_service_the_rest_is_served(nats_server, journal
 
 
 async def test_a_token_restricts_the_modules(nats_server, journal):
-    """As for the WebSocket; a forbidden question is not sent to the history service."""
+    """As for the WebSocket. A forbidden query is not sent to the history service."""
     async with (
         broadcasting(nats_server.url, JWT_SECRET=SECRET) as url,
         answering(nats_server.url, **position(0)) as asked,
@@ -159,22 +159,20 @@ async def test_a_token_restricts_the_modules(nats_server, journal):
         assert (await status_and_body(url, "/api/modules/a", bearer))[0] == 200
 
 
-async def test_an_answer_ahead_of_this_server_is_not_given(nats_server, journal):
-    """A client that subscribed from its position would get a gap. The answer is given once the server has that
-    position.
-    """
+async def test_an_answer_ahead_of_this_server_waits_for_it(nats_server, journal):
+    """A client that subscribed from its position would get a gap, so it waits until the server has that position."""
     sequence = await journal.publish(envelope("a", 1.0))
     created = int((await journal.js.stream_info("TELEMETRY")).created.timestamp() * 1e6)
     async with broadcasting(nats_server.url, QUERY_TIMEOUT="100ms") as url:
         async with answering(nats_server.url, **position(sequence + 1, created + 10)):
             status, body = await status_and_body(url, "/api/history?module=a")
-        assert (status, body) == (503, b"this server is behind the database: ask again\n")
+        assert (status, body) == (503, b"this server is behind the database; try again\n")
         async with answering(nats_server.url, **position(sequence, created)):
             assert (await status_and_body(url, "/api/history?module=a"))[0] == 200
 
 
-async def test_questions_in_hand_are_bounded(nats_server, journal):
-    """One more is refused at once, counted, and may come again; a client that goes away leaves room."""
+async def test_open_history_queries_are_bounded(nats_server, journal):
+    """One more is refused at once, counted, and may be sent again later; a client that disconnects makes room."""
     client = await nats.connect(nats_server.url)
     await client.subscribe(SERIES_SUBJECT, "history")  # never answers
     await client.flush()
@@ -192,7 +190,7 @@ async def test_questions_in_hand_are_bounded(nats_server, journal):
                 stack.enter_context(unread(url, "/api/history?module=a"))
             await eventually(refused, "one more refused")
             head, body = await ask(url, path="/api/history?module=a")
-            assert body == b"too many questions of history\n"
+            assert body == b"too many history queries are open\n"
             assert "Retry-After: 1" in head
             assert url.broadcaster.metric("refused_requests_total", reason="history")
         await eventually(not_refused, "room again")

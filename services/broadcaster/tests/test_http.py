@@ -1,4 +1,4 @@
-"""HTTP beside the WebSockets: who is answered, in which form, and what clients that do not read may hold."""
+"""HTTP on the WebSocket port: which requests are answered, in which form, and the bounds of unread answers."""
 
 import asyncio
 import contextlib
@@ -37,15 +37,15 @@ async def ask(url, *lines, method="GET", path="/api/modules"):
         (["Sec-Fetch-Site: cross-site", "Origin: https://evil.example"], 403),
     ],
 )
-async def test_a_page_of_another_site_makes_no_answer(nats_server, journal, headers, status):
-    """A request for an image or a script of a foreign page has no Origin, but the browser sends `Sec-Fetch-Site`."""
+async def test_a_page_of_another_site_gets_no_answer(nats_server, journal, headers, status):
+    """A foreign page's request for an image or a script has no Origin, but the browser sends `Sec-Fetch-Site`."""
     async with broadcasting(nats_server.url, WS_ORIGINS="https://board.example") as url:
         head, _ = await ask(url, *headers)
         assert head.startswith(f"HTTP/1.1 {status} ")
 
 
 async def test_a_link_of_another_site_opens_the_page(ws_url):
-    """A person may follow a link to the page; its data are asked for by the page itself."""
+    """A person may follow a link to the page; the page itself then requests its data."""
     head, _ = await ask(ws_url, "Sec-Fetch-Site: cross-site", path="/")
     assert head.startswith("HTTP/1.1 200 ")
 
@@ -64,7 +64,7 @@ async def test_other_methods_are_not_allowed(ws_url, method):
     [("/ws", [], 426), ("/" + "x" * 10_000, [], 414), ("/", ["X: " + "x" * 10_000], 431)],
 )
 async def test_requests_rejected_by_websockets_have_the_same_headers(ws_url, path, headers, status):
-    """The security headers are there, and nothing speaks of the library."""
+    """They have the security headers, and do not name the library."""
     head, body = await ask(ws_url, *headers, path=path)
     assert head.startswith(f"HTTP/1.1 {status} ")
     assert "X-Content-Type-Options: nosniff" in head
@@ -79,7 +79,7 @@ async def fill(url, journal, modules=100):
 
 
 def unread(url, path="/api/modules"):
-    """A request whose answer is not read; the kernel takes little of it."""
+    """Send a request and do not read its answer, of which the kernel buffers little."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.connect(("127.0.0.1", urlsplit(url).port))
@@ -88,7 +88,7 @@ def unread(url, path="/api/modules"):
 
 
 async def test_an_answer_that_is_not_read_is_cut_off(nats_server, journal):
-    """After five seconds without progress; who reads gets it whole meanwhile."""
+    """After five seconds without progress. A client that reads meanwhile gets the whole answer."""
     async with broadcasting(nats_server.url, WS_BUFFER_BYTES="16KiB") as url:
         await fill(url, journal)
         with contextlib.ExitStack() as stack:
@@ -112,7 +112,7 @@ async def test_a_request_that_is_not_finished_is_cut_off(nats_server, journal):
 
 
 async def test_sockets_of_one_address_are_bounded_whatever_they_are(nats_server, journal):
-    """Some may shake hands beside the clients of an address; one more is cut at once. Other addresses are served."""
+    """An address may have some sockets besides its clients'; one more is cut at once. Other addresses are served."""
     async with broadcasting(nats_server.url, WS_MAX_CLIENTS_PER_ADDRESS="8") as url:
         port = urlsplit(url).port
         with contextlib.ExitStack() as stack:
@@ -140,7 +140,7 @@ def test_clients_with_equal_grants_share_one_answer():
 
 
 def test_unread_answers_are_bounded():
-    """Beyond the bound an older answer serves, which its `since` allows; without one the request is refused."""
+    """Beyond the bound an older answer is shared, which its `since` allows; without one the request is refused."""
     hub = a_hub()
     say(hub, envelope("a", 1.0))
     answers = Answers(hub, most_bytes=1)

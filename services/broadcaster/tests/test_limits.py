@@ -1,4 +1,4 @@
-"""Limits as values: sockets, and the names in subscriptions."""
+"""Limits on sockets and on the names in subscriptions."""
 
 import pytest
 from seve_broadcaster.fanout.subscriber import Subscription
@@ -7,7 +7,7 @@ from seve_broadcaster.websocket.limits import Sockets, check_names
 
 
 def test_sockets_are_counted_in_total_and_per_address():
-    """Who is gone makes room; who was refused was never there."""
+    """A closed socket makes room; a refused one never counted."""
     sockets = Sockets(3, 2)
     assert [sockets.admits(address) for address in "aaabb"] == [True, True, False, True, False]
     assert sockets.open == 3

@@ -1,4 +1,4 @@
-"""What went while no broadcaster was there to see it."""
+"""Messages that were purged while no broadcaster was running."""
 
 from support.broadcasting import broadcasting, envelope, watching
 

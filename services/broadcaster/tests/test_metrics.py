@@ -1,4 +1,4 @@
-"""Metrics are read in a thread of their own while the event loop goes on."""
+"""Metrics are collected in another thread while the event loop runs."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from .offline import a_hub
 
 
 class Leaving:
-    """A client, and its connection, that leaves while it is looked at."""
+    """A client and its connection that leave while metrics are collected."""
 
     def __init__(self, *holders):
         self._holders = holders
@@ -31,7 +31,7 @@ class Leaving:
 
 
 def test_clients_may_leave_while_they_are_counted():
-    """The sets of the event loop change at any moment; a scrape never fails for that."""
+    """The event loop may change its sets at any moment, which must not make a scrape fail."""
     hub = a_hub()
     gateway = SimpleNamespace(hub=hub, peers=set(), refused=Counter(), ended=Counter(), failed_handshakes=Counter())
     hub.clients.update(Leaving(hub.clients) for _ in range(3))

@@ -18,7 +18,7 @@ START = Position(1, 0)
 
 
 def a_hub(*ages, limit=1 << 20):
-    """A hub that received a message of each age, in seconds before NOW."""
+    """Return a hub that received one message of each age, in seconds before NOW."""
     hub = Hub(START, LatestValues(), ReplayBuffer(limit, START))
     for sequence, age in enumerate(ages, start=1):
         said = envelope("a", sequence, received_at=format_time(NOW - age * MICROS))
@@ -36,6 +36,6 @@ def test_a_page_that_opens_may_go_back_ten_minutes():
 
 
 def test_a_page_that_opens_goes_back_no_further_than_memory():
-    """Where less is held, the token is where memory begins."""
+    """If memory begins later, so does the token."""
     assert since(a_hub(500, 400, 300)) == START
     assert since(a_hub(500, 400, 300, limit=1)) == Position(1, 2)

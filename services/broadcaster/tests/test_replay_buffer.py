@@ -1,4 +1,4 @@
-"""The newest stretch of the stream in memory: what it holds, what it lets go, and what it says about that."""
+"""The newest messages in memory: which are held, which are dropped, and how far back the buffer reaches."""
 
 import tracemalloc
 
@@ -25,15 +25,15 @@ def sequences(buffer, token):
 
 
 def test_the_oldest_message_is_dropped_at_the_limit_and_never_the_newest():
-    """What goes moves the floor; sizes stay true."""
+    """Dropped messages move the floor and reduce the size."""
     one = a_buffer(1).size
     buffer = a_buffer(9, limit=3 * one)
     assert (len(buffer), buffer.floor, buffer.size) == (3, at(6), 3 * one)
     assert len(a_buffer(5, limit=1)) == 1
 
 
-def test_what_goes_takes_its_bytes_with_it():
-    """However large messages are: a few thousand that went, of a megabyte each, would be gigabytes."""
+def test_a_dropped_message_frees_its_bytes():
+    """A few thousand dropped messages of a megabyte each would otherwise hold gigabytes."""
     buffer = ReplayBuffer(1 << 20, at(0))
     tracemalloc.start()
     try:
@@ -55,7 +55,7 @@ def test_the_buffer_is_right_after_thousands_were_dropped():
 
 
 def test_the_buffer_does_not_reach_a_client_within_a_dropped_message():
-    """The rest of that message is no longer here; one who had all of it lacks nothing."""
+    """The rest of that message is not in memory any more; a client that had all of it lacks nothing."""
     buffer = a_buffer(9, limit=3 * a_buffer(1).size)
     assert not buffer.reaches(Token(buffer.floor, 0))
     assert buffer.reaches(end_of(buffer.floor))
@@ -64,7 +64,7 @@ def test_the_buffer_does_not_reach_a_client_within_a_dropped_message():
 
 
 def test_a_partly_sent_message_is_returned_and_a_complete_one_is_not():
-    """The token tells which."""
+    """The token's place decides."""
     buffer = a_buffer(3)
     assert sequences(buffer, Token(at(2), 0)) == [2, 3]
     assert sequences(buffer, end_of(at(2))) == [3]

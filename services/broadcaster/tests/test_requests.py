@@ -1,4 +1,4 @@
-"""Requests as values: what is understood, and what a refusal says of the rest."""
+"""Requests are parsed, or refused with an explanation."""
 
 import json
 
@@ -19,7 +19,7 @@ def subscribing(**more):
     return {"action": "subscribe", "modules": ["a"], **more}
 
 
-def test_a_request_is_understood_whole():
+def test_every_key_of_a_request_is_parsed():
     """Every key; one module may be a text."""
     asked = parse(json.dumps(subscribing(sensors=["co2"], since=SEQ, slow="disconnect", batch=True)))
     assert asked == Subscribe(
@@ -32,7 +32,7 @@ def test_a_request_is_understood_whole():
     assert parse('{"action":"unsubscribe","modules":"a"}') == Unsubscribe(modules=frozenset({"a"}))
 
 
-def test_a_query_is_understood_whole():
+def test_every_parameter_of_a_query_is_parsed():
     """Every parameter; without a module nothing is subscribed."""
     asked = parse_query(f"module=a&module=b%2F&sensor=co2&since={SEQ}&slow=conflate&batch=0")
     assert asked == Subscribe(
@@ -77,18 +77,18 @@ def test_a_refusal_names_the_fault_and_the_nearest_name(request_, explanation):
     ],
 )
 def test_a_query_that_is_not_understood_is_refused(query, explanation):
-    """A connection that stays mute says nothing of a slip of the pen."""
+    """Otherwise a typing error would give a connection that stays silent."""
     assert refused(query, parse_query)[1].startswith(explanation)
 
 
 def test_bytes_that_are_no_json_are_malformed():
-    """Text that ends early, and none at all."""
+    """Truncated JSON, and an empty message."""
     assert refused("{")[0] == "malformed"
     assert refused("")[0] == "malformed"
 
 
 def test_nesting_without_end_is_refused():
-    """It reaches no limit of the interpreter."""
+    """It does not exhaust the interpreter's stack."""
     assert refused("[" * 100_000)[0] == "invalid"
     assert refused('{"action":"subscribe","x":' + "[" * 100_000)[0] in ("invalid", "malformed")
 

@@ -1,4 +1,4 @@
-"""What connections may do and how they end: limits, slow clients, dead peers, the stop. Real sockets throughout."""
+"""Limits, slow clients, dead peers and the stop, with real sockets: what connections may do and how they end."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ BIG = "x" * 4000
 
 
 async def close_code(screen):
-    """How the connection ended, when it has."""
+    """Wait for the end of the connection; return its close code."""
     with contextlib.suppress(ConnectionClosed):
         while True:
             await screen.read()
@@ -23,13 +23,13 @@ async def close_code(screen):
 
 
 async def flood(journal, module, count):
-    """Large messages of one series, numbered."""
+    """Publish large, numbered messages of one series."""
     for value in range(count):
         await journal.publish(envelope(module, float(value), metadata={"padding": BIG}))
 
 
 async def test_a_message_that_is_no_action_is_an_error_and_the_connection_stays(ws_url):
-    """Each has its code; nothing a client says costs it more than an answer."""
+    """Each fault has its code; no message of a client is answered with more than an error."""
     said = ["{", '{"action":"fly"}', '{"action":"subscribe"}', '{"action":"subscribe","modules":[]}']
     said += ['{"action":"subscribe","modules":["a"],"since":"yesterday"}', '{"action":"unsubscribe","modules":["a"]}']
     async with watching(ws_url) as screen:
@@ -47,7 +47,7 @@ async def test_a_message_that_is_no_action_is_an_error_and_the_connection_stays(
     ids=["full", "address"],
 )
 async def test_one_client_too_many_is_closed_with_a_reason(nats_server, journal, setting, expected):
-    """1013 where the server is full, 1008 where one address has too many; who is there stays, who leaves makes room."""
+    """1013 if the server is full, 1008 if the address has too many. Open connections stay; a closed one makes room."""
     async with broadcasting(nats_server.url, **setting) as url:
         async with watching(url, modules=["a"]) as first:
             await first.until("live")
@@ -58,7 +58,7 @@ async def test_one_client_too_many_is_closed_with_a_reason(nats_server, journal,
 
 
 async def test_too_many_messages_close_with_1008_and_too_long_ones_with_1009(nats_server, journal):
-    """The limits of what a client says."""
+    """These limits hold for all messages of a client."""
     async with broadcasting(nats_server.url, WS_MAX_MESSAGE_RATE="1", WS_MAX_MESSAGE_BYTES="1KiB") as url:
         async with watching(url) as screen:
             for _ in range(12):
@@ -70,7 +70,7 @@ async def test_too_many_messages_close_with_1008_and_too_long_ones_with_1009(nat
 
 
 async def test_a_slow_client_that_asked_for_it_is_disconnected(nats_server, journal):
-    """`slow: disconnect`: 1013 when its buffer is full; the others see everything."""
+    """`slow: disconnect`: closed with 1013 when its buffer is full; other clients get everything."""
     async with broadcasting(nats_server.url, WS_BUFFER_BYTES="64KiB") as url, watching(url, modules=["a"]) as screen:
         with deaf(url, slow="disconnect"):
             await screen.until("live")
@@ -132,7 +132,7 @@ def masked(text):
 
 
 def asked(url):
-    """What a URL answers, decoded."""
+    """Return the decoded answer of a URL."""
     with urllib.request.urlopen(url, timeout=5) as answer:
         return json.loads(answer.read())
 
@@ -145,8 +145,8 @@ def read_until(sock, wanted):
     return read
 
 
-async def test_a_peer_that_is_dead_is_let_go(nats_server, journal):
-    """Who answers no ping is gone after twice the interval; who does stays."""
+async def test_a_dead_peer_is_disconnected(nats_server, journal):
+    """A client that answers no ping is cut after twice the interval; one that does stays."""
     async with broadcasting(nats_server.url, WS_PING_INTERVAL="2s") as url, watching(url, modules=["a"]) as screen:
         with deaf(url):
             await screen.until("live")
@@ -156,7 +156,7 @@ async def test_a_peer_that_is_dead_is_let_go(nats_server, journal):
 
 
 async def test_a_stop_says_when_to_come_back_and_closes_with_1001(nats_server, journal):
-    """Each client at a time of its own, so that they do not all come at once."""
+    """Each client at another time, so that they do not all come at once."""
     waits = []
     async with broadcasting(nats_server.url) as url:
         screens = [watching(url, modules=["a"]) for _ in range(5)]
@@ -212,7 +212,9 @@ async def test_the_page_of_this_server_may_connect_and_so_may_listed_ones(nats_s
 
 @pytest.mark.parametrize(("host", "status"), [("evil.example", 421), ("seve.example", 200), ("127.0.0.1", 200)])
 async def test_a_name_that_is_not_ours_is_refused(nats_server, journal, host, status):
-    """`WS_HOSTS`, `localhost` and literal addresses; any other name may be a foreign page's, made to point here."""
+    """Only `WS_HOSTS`, `localhost` and literal addresses are: any other name may be a foreign page's, resolved to
+    here.
+    """
     async with broadcasting(nats_server.url, WS_HOSTS="seve.example") as url:
         port = int(url.rsplit(":", 1)[1].split("/")[0])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -222,7 +224,7 @@ async def test_a_name_that_is_not_ours_is_refused(nats_server, journal, host, st
 
 
 async def test_frames_hold_the_published_bytes(ws_url, journal):
-    """Nothing is decoded and encoded again on the way: not even what JSON would let change."""
+    """Nothing is decoded and encoded again on the way, so not even equivalent JSON differs."""
     odd = envelope("a", 1.0, metadata={"é": "\u2028", "n": 1e-7})
     async with watching(ws_url, modules=["a"]) as screen:
         await screen.until("live")

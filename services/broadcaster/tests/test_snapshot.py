@@ -1,4 +1,4 @@
-"""What a client is shown on subscribing: the newest of each series, and what is no state is not in it."""
+"""The snapshot that a client gets on subscribing: the newest of each series, and nothing that is no state."""
 
 from seve_broadcaster.fanout.catchup import Step
 from seve_broadcaster.snapshot.document import decode_module, encode_module
@@ -19,7 +19,7 @@ def test_a_snapshot_has_the_order_of_the_journal():
 
 
 def test_a_log_line_is_an_event_and_no_state():
-    """`log` is sent when it comes, and is in no snapshot; `other` is a series for each topic."""
+    """`log` is sent when it arrives, and is in no snapshot; each topic of `other` is a series."""
     hub = a_hub()
     early = a_client(hub)
     subscribe(hub, early, "a")
@@ -32,7 +32,7 @@ def test_a_log_line_is_an_event_and_no_state():
 
 
 def test_a_retained_envelope_is_no_news():
-    """What the broker replayed counts only where nothing is held of its series."""
+    """A retained message counts only if its series has no other value."""
     hub = a_hub()
     say(hub, envelope("a", {"status": "online"}, kind="presence", retained=True))
     say(hub, envelope("a", {"status": "offline"}, kind="presence"))
@@ -52,8 +52,8 @@ def shown(hub):
     return values(client)
 
 
-def test_a_buffer_that_is_handed_in_late_does_not_stand_as_newest():
-    """The newest sample is the one that was taken last; of equal times the one that came last."""
+def test_late_samples_of_a_device_do_not_replace_the_newest():
+    """The newest sample is the one taken last; of equal times, the one that arrived last."""
     hub = a_hub()
     say(hub, envelope("a", 1.0, time=at(10), received_at=at(10)))
     say(hub, envelope("a", 2.0, time=at(3), received_at=at(11)), envelope("a", 3.0, time=at(4), received_at=at(11)))
@@ -62,16 +62,16 @@ def test_a_buffer_that_is_handed_in_late_does_not_stand_as_newest():
     assert shown(hub) == [4.0]
 
 
-def test_a_clock_that_was_ahead_holds_nothing_back():
-    """No sample was taken after it was received."""
+def test_a_sample_from_a_clock_that_was_ahead_can_be_replaced():
+    """A sample counts as taken no later than it was received."""
     hub = a_hub()
     say(hub, envelope("a", 1.0, time=at(19), received_at=at(10)))
     say(hub, envelope("a", 2.0, time=at(11), received_at=at(11)))
     assert shown(hub) == [2.0]
 
 
-def test_a_retained_sample_stands_where_it_was_taken():
-    """It has its own time, unlike a retained state."""
+def test_a_retained_sample_counts_by_its_own_time():
+    """A sample has a time of its own; a retained state has none."""
     hub = a_hub()
     say(hub, envelope("a", 1.0, time=at(10), received_at=at(10)))
     say(hub, envelope("a", 2.0, time=at(9), received_at=at(11), retained=True))
@@ -81,7 +81,7 @@ def test_a_retained_sample_stands_where_it_was_taken():
 
 
 def test_a_saved_sample_keeps_its_time():
-    """After a restart what comes late is late still."""
+    """After a restart, an older sample still does not replace it."""
     hub = a_hub()
     say(hub, envelope("a", 1.0, time=at(10), received_at=at(10)))
     again = a_hub()
@@ -92,7 +92,7 @@ def test_a_saved_sample_keeps_its_time():
 
 
 def test_silence_is_sent_to_subscribers_and_after_a_snapshot():
-    """It is no part of the stream: no token moves."""
+    """Silence is no part of the stream: no token moves."""
     hub = a_hub()
     say(hub, envelope("a", 1.0))
     client = a_client(hub)

@@ -13,7 +13,7 @@ AN_HOUR = 3600.0
 
 
 class Stream:
-    """LATEST, which takes everything."""
+    """A stand-in for LATEST that accepts everything."""
 
     def __init__(self):
         self.subjects = []
@@ -24,14 +24,14 @@ class Stream:
 
 
 def a_store(modules):
-    """A store whose broadcaster heard of so many modules, and the stream that it writes to."""
+    """Return a store whose broadcaster has so many modules, and the stream that it writes to."""
     hub, stream = a_hub(), Stream()
     say(hub, *(envelope(f"m{number}", 1.0) for number in range(modules)))
     return SnapshotStore(SimpleNamespace(jetstream=lambda: stream), hub, AN_HOUR, 0), stream
 
 
 async def test_a_few_modules_are_written_at_once():
-    """There is nothing to spread: the checkpoint follows them."""
+    """There is nothing to spread, and the checkpoint follows at once."""
     store, stream = a_store(AT_ONCE)
     async with asyncio.timeout(30):
         await store.save(asyncio.Event(), AN_HOUR)

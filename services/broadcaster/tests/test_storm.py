@@ -32,7 +32,7 @@ def storm(hub):
 
 
 def test_a_storm_stays_in_bounds_and_skipped_counts_are_exact():
-    """Nothing is queued for it, and it ends with the newest of each series."""
+    """A slow client has nothing queued, and ends with the newest of each series."""
     hub = a_hub(bounds=Bounds(modules=10_000, total_bytes=64 << 20))
     slow = a_client(hub)
     subscribe(hub, slow, "*", batch=True)
@@ -55,7 +55,7 @@ def test_a_storm_stays_in_bounds_and_skipped_counts_are_exact():
 
 
 def test_a_storm_beyond_the_bound_of_modules_is_passed_on_and_counted():
-    """Screens see all of it; snapshots hold the first modules."""
+    """Clients get every message; snapshots hold the first modules."""
     hub = a_hub(bounds=Bounds(modules=1000))
     client = a_client(hub)
     subscribe(hub, client, "*", batch=True)

@@ -1,4 +1,6 @@
-"""The stream from NATS, whole or with what it lacks declared: real servers that are killed, purged and recreated."""
+"""The stream from NATS is complete, or its gaps are declared: with real servers that are killed, purged and
+recreated.
+"""
 
 import asyncio
 import contextlib
@@ -18,20 +20,20 @@ TINY_MEMORY = {"RECENT_MAX_BYTES": "1KiB"}
 
 
 def values(frames):
-    """What came as news, in order."""
+    """Return the values that came as news, in order."""
     return [
         frame["data"]["value"] for frame in frames if frame["event"] == "mqtt-message" and not frame.get("snapshot")
     ]
 
 
 async def resumed(url, token, modules=("a",)):
-    """All that a client is sent that resumes from a token, up to `live`."""
+    """Return all frames to a client that resumes from a token, up to `live`."""
     async with watching(url, modules=list(modules), since=token) as screen:
         return await screen.until("live")
 
 
 async def test_messages_published_during_a_disconnect_are_healed(nats_server, journal):
-    """The broadcaster reads on from its last message, and its clients never know."""
+    """The broadcaster reads on from its last message, and its clients notice nothing."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         await screen.until("live")
         for round_ in range(2):
@@ -58,7 +60,7 @@ async def test_a_client_resumes_beyond_memory_from_the_journal(nats_server, jour
         assert "gap" not in [frame["event"] for frame in frames]
 
 
-async def test_a_module_is_forgotten_as_told(nats_server, journal):
+async def test_a_module_is_forgotten_on_request(nats_server, journal):
     """It leaves the snapshots, and no document of it is saved again."""
     async with broadcasting(nats_server.url, LATEST_SAVE_INTERVAL="50ms") as url:
         await journal.publish(envelope("serre nord", 1.0), envelope("a", 2.0))
@@ -88,12 +90,12 @@ async def test_a_module_is_forgotten_as_told(nats_server, journal):
 
 
 async def purge_up_to(journal, sequence):
-    """Drop the journal's oldest messages, as a writer does."""
+    """Purge the journal's oldest messages, as a writer does."""
     await journal.js.purge_stream("TELEMETRY", seq=sequence + 1)
 
 
 async def test_purged_messages_are_one_gap_and_their_newest_values(nats_server, journal):
-    """What changed again since comes as news; what did not comes as a snapshot; the rest is replayed."""
+    """Purged values that changed again come as messages, the others as a snapshot; the rest is replayed."""
     async with broadcasting(nats_server.url, **TINY_MEMORY) as url:
         async with watching(url, modules=["*"]) as screen:
             token = (await screen.until("live"))[-1]["seq"]
@@ -141,7 +143,7 @@ async def test_a_recreated_journal_is_a_gap_and_then_the_new_stream(nats_server,
 
 
 async def test_a_journal_that_was_set_back_is_read_by_a_new_broadcaster(nats_server, journal, tmp_path):
-    """Its sequences come again for other messages: who saw the old ones is told of a gap, and sees the new ones."""
+    """Other messages get its sequences: a client that had the old ones gets a gap, and then the new ones."""
     store, old = nats_server.folder / "jetstream", tmp_path / "old"
     nats_server.stop()
     shutil.copytree(store, old)
@@ -170,14 +172,14 @@ async def set_back(server, store, old, tokens):
 
 
 async def publish_anew(server, *values):
-    """On a connection of its own: the fixture's may not be back yet."""
+    """Publish on a new connection: that of the fixture may not be back yet."""
     async with await nats.connect(server.url) as client:
         for value in values:
             await Journal(client).publish(envelope("a", value))
 
 
 async def test_a_broadcaster_starts_with_the_saved_values(nats_server, journal):
-    """From LATEST, even if the journal was purged; and a client's token still holds if it was not."""
+    """From LATEST, even if the journal was purged. If it was not, a client's token is still valid."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         await screen.until("live")
         await journal.publish(envelope("a", 1.0), envelope("a", 2.0, sensor="t"))
@@ -192,7 +194,7 @@ async def test_a_broadcaster_starts_with_the_saved_values(nats_server, journal):
 
 
 async def test_two_broadcasters_share_latest_and_neither_moves_it_back(nats_server, journal):
-    """Both save; a third starts with the newest of either."""
+    """Both save; a third one starts with the newest values of both."""
     quick = {"LATEST_SAVE_INTERVAL": "50ms"}
     async with broadcasting(nats_server.url, **quick), broadcasting(nats_server.url, **quick):
         for value in range(200):
@@ -202,7 +204,7 @@ async def test_two_broadcasters_share_latest_and_neither_moves_it_back(nats_serv
         assert [frame["data"]["value"] for frame in frames[1:-1]] == [199.0]
 
 
-async def test_a_message_that_cannot_be_read_costs_itself(nats_server, journal):
+async def test_an_unreadable_message_is_counted_and_the_next_arrives(nats_server, journal):
     """It is counted, and the next arrives."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         await screen.until("live")
@@ -213,7 +215,7 @@ async def test_a_message_that_cannot_be_read_costs_itself(nats_server, journal):
 
 
 async def test_a_consumer_that_was_deleted_is_replaced_and_nothing_is_missed(nats_server, journal):
-    """As when the server that led it is gone."""
+    """As after the loss of the NATS server that led it."""
     async with broadcasting(nats_server.url) as url, watching(url, modules=["a"]) as screen:
         await screen.until("live")
         for value in range(5):
@@ -269,7 +271,7 @@ async def test_clients_that_resume_together_share_the_reading_of_the_journal(nat
 
 @pytest.mark.parametrize("save", [True, False], ids=["latest", "journal"])
 async def test_the_snapshot_is_complete_after_a_start(nats_server, journal, save):
-    """From LATEST and what came since, or, without LATEST, from all that the journal holds."""
+    """From LATEST and the messages since, or, without LATEST, from the whole journal."""
     if save:
         async with broadcasting(nats_server.url):
             await journal.publish(envelope("a", 1.0))
@@ -281,7 +283,7 @@ async def test_the_snapshot_is_complete_after_a_start(nats_server, journal, save
         assert sorted(frame["data"]["value"] for frame in frames[1:-1]) == expected
 
 
-async def test_it_starts_before_the_streams_are_there(nats_server):
+async def test_the_broadcaster_may_start_before_the_streams_exist(nats_server):
     """Services start in any order."""
     client = await nats.connect(nats_server.url)
 

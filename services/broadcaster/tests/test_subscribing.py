@@ -1,4 +1,4 @@
-"""The present on subscribing, then every message after it: a real NATS server, a real connection."""
+"""A snapshot on subscribing, then every message after it: with a real NATS server and a real connection."""
 
 import urllib.request
 

@@ -24,7 +24,7 @@ from websockets.exceptions import InvalidMessage
 
 
 def certificate(name, key, *, past):
-    """A certificate of 127.0.0.1, signed by itself; `past` is over."""
+    """Return a self-signed certificate of 127.0.0.1; with `past` it has expired."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC) - dt.timedelta(days=past)
     return (
@@ -56,7 +56,7 @@ def trusting(folder):
 
 
 async def presented(url):
-    """The certificate that the server shows now."""
+    """Return the certificate that the server presents now."""
     port = int(url.rsplit(":", 1)[1].split("/")[0])
     return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
 
@@ -101,7 +101,7 @@ async def test_a_certificate_that_is_replaced_is_shown_to_new_connections(nats_s
 
 
 def test_a_pair_that_does_not_match_changes_nothing(tmp_path):
-    """The old pair stays in use whole: a certificate without its key would refuse everybody."""
+    """The old pair stays in use as a whole: a certificate without its key would refuse everybody."""
     files = write(tmp_path, "one")
     held = Certificate(*files.values())
     other = tmp_path / "other"
@@ -121,7 +121,7 @@ def test_a_pair_that_does_not_match_changes_nothing(tmp_path):
 
 
 async def test_a_client_that_reads_nothing_is_slow_over_tls_too(nats_server, journal, tmp_path):
-    """Its buffer is bounded, and it is not read: the same rules hold above TLS."""
+    """The same rules hold over TLS: its buffer is bounded, and the connection is not read."""
     limits = {"WS_BUFFER_BYTES": "64KiB", "WS_MAX_MESSAGE_RATE": "1000000", "WS_PING_INTERVAL": "60s"}
     async with (
         broadcasting(nats_server.url, **limits, **write(tmp_path, "one")) as url,
@@ -154,13 +154,13 @@ def test_files_that_cannot_be_used_name_the_settings(tmp_path, fault):
 
 
 def begin(environ):
-    """Do with the settings what the broadcaster does at its start."""
+    """Load the settings and the certificate as the broadcaster does at its start."""
     settings = load(Settings, environ)
     Certificate(settings.ws_tls_cert_file, settings.ws_tls_key_file)
 
 
 def test_an_open_port_without_tls_needs_ws_allow_unencrypted(tmp_path):
-    """A token that goes over the network in clear is anybody's; the error names the settings."""
+    """Anybody could read a token that is sent in clear text. The error names the settings."""
     opened = {"WS_LISTEN": "0.0.0.0:8080", "JWT_SECRET": "s" * 32}
     with pytest.raises(SettingsError, match=r"WS_TLS_CERT_FILE.*WS_ALLOW_UNENCRYPTED"):
         load(Settings, opened)
@@ -191,7 +191,7 @@ async def test_a_handshake_that_fails_is_counted_by_its_reason(nats_server, jour
     ("fault", "words"),
     [("expired", "certificate has expired"), ("another's key", "the key does not fit the certificate")],
 )
-def test_the_check_says_what_clients_would_object_to(tmp_path, fault, words):
+def test_the_check_names_what_clients_would_refuse(tmp_path, fault, words):
     """Before the start, and not at the first client's handshake."""
     files = write(tmp_path, "one", past=fault == "expired")
     if fault == "another's key":

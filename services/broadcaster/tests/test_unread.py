@@ -1,4 +1,4 @@
-"""Clients that send and do not read: what waits for them stays within its bound, and they are let go."""
+"""Clients that send and do not read: their unread answers are bounded, and they are disconnected."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 BUFFER = 64 << 10
 ONE_READ = 256 << 10
-"""uvloop reads this much at a time: so much may be answered before the connection is found to be full."""
+"""Bytes that uvloop reads at a time: so many may be answered before the connection is found to be full."""
 
 SAID = {
     "pings": frame(b"x" * 125, opcode=0x9),
@@ -22,7 +22,7 @@ SAID = {
 
 
 def send_until_blocked(sock, data, most):
-    """Send `data` again and again; give how many bytes the other end took before it stopped reading."""
+    """Send `data` again and again; return how many bytes the other end took before it stopped reading."""
     sock.settimeout(2)
     block, sent = data * (65536 // len(data)), 0
     with contextlib.suppress(TimeoutError):
@@ -69,8 +69,8 @@ async def test_a_message_in_countless_fragments_is_ended(nats_server, journal):
         assert screen.connection.close_code == 1008
 
 
-async def test_a_client_that_only_sends_is_let_go(nats_server, journal):
-    """Sending proves nothing while the answers are not read: a full buffer that gets no smaller ends the connection."""
+async def test_a_client_that_only_sends_is_disconnected(nats_server, journal):
+    """Sending is no sign of life while answers are not read: a full buffer that never shrinks ends the connection."""
     limits = {"WS_BUFFER_BYTES": f"{BUFFER >> 10}KiB", "WS_MAX_MESSAGE_RATE": "1000000", "WS_PING_INTERVAL": "2s"}
     async with broadcasting(nats_server.url, **limits) as url:
         metric = url.broadcaster.metric
@@ -110,7 +110,7 @@ def send_for_ever(sock, data):
 
 
 async def test_a_client_with_too_many_pending_answers_is_closed(nats_server, journal):
-    """Nothing can be sent until the journal answers; pending answers are bounded meanwhile: 1013."""
+    """Nothing can be sent until the journal answers. Meanwhile pending answers are bounded: 1013."""
     limits = {"WS_BUFFER_BYTES": "64KiB", "WS_MAX_MESSAGE_RATE": "1000", "RECENT_MAX_BYTES": "1KiB"}
     names = [f"{number:0120}" for number in range(400)]
     async with broadcasting(nats_server.url, **limits) as url, watching(url, modules=["a"]) as screen:

@@ -1,4 +1,4 @@
-"""What a subscription brings, whom it is refused, and how it ends."""
+"""Which envelopes a subscription brings, when it is refused, and how it ends."""
 
 import pytest
 from seve_broadcaster.fanout import subscriptions
@@ -10,7 +10,7 @@ from .offline import a_client, a_hub, say, subscribe, values
 
 
 def test_naming_a_module_and_all_modules_brings_it_once():
-    """The name decides; `*` is for the others."""
+    """By the subscription that names it; `*` covers the other modules."""
     hub = a_hub()
     client = a_client(hub)
     subscribe(hub, client, "*")
@@ -21,7 +21,7 @@ def test_naming_a_module_and_all_modules_brings_it_once():
 
 
 def test_a_star_subscribes_to_all_granted_modules():
-    """`*` of a restricted client means its own list; other names are refused without a hint whether they exist."""
+    """For a restricted client, `*` means its own list; other names are refused, whether they exist or not."""
     hub = a_hub()
     client = a_client(hub, modules=frozenset({"a"}))
     subscribe(hub, client, "*", "b")
@@ -44,7 +44,7 @@ def test_more_subscriptions_than_allowed_are_refused_and_change_nothing():
 
 
 def test_unsubscribing_drops_pending_values_too():
-    """Not even the rest of a snapshot."""
+    """Also the rest of a snapshot."""
     hub = a_hub()
     say(hub, envelope("a", 1.0), envelope("a", 2.0, sensor="t"))
     client = a_client(hub)
@@ -81,7 +81,7 @@ def test_a_message_of_many_modules_goes_to_each_client_in_the_order_of_the_journ
 
 
 def test_the_snapshot_of_everything_shows_a_module_that_is_also_named_once_and_as_it_was_named():
-    """Its filter holds, not that of `*`."""
+    """The filter of its own subscription applies, not that of `*`."""
     hub = a_hub()
     say(hub, envelope("a", 1.0), envelope("a", 2.0, sensor="t"), envelope("b", 3.0))
     client = a_client(hub)
@@ -95,7 +95,7 @@ def test_the_snapshot_of_everything_shows_a_module_that_is_also_named_once_and_a
 
 
 def test_a_subscription_that_is_replaced_before_its_snapshot_was_sent_is_shown_once():
-    """As it was asked for last."""
+    """With the filter of the last request."""
     hub = a_hub()
     say(hub, envelope("a", 1.0), envelope("a", 2.0, sensor="t"))
     client = a_client(hub)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 CONDITION: Final = "stream"
-"""The readiness condition that the feed keeps."""
+"""The readiness condition that the feed sets."""
 
 BATCH: Final = 500
 BATCH_BYTES: Final = 16 << 20
@@ -48,16 +48,20 @@ LOOK_SECONDS: Final = 1.0
 """Seconds between two checks for a reconnect."""
 
 QUIET_LOOKS: Final = 5
-"""Checks without a message or a heartbeat after which a consumer counts as lost: a little more than two heartbeats."""
+"""Checks without a message or a heartbeat after which a consumer counts as lost: a little longer than two
+heartbeats.
+"""
 
 RETRY_SECONDS: Final = 0.5
 WARM: Final = 2000
-"""Messages before the restored position that are read again: clients resume there after a restart."""
+"""Number of messages before the restored position that are read into memory, for clients that resume after a
+restart.
+"""
 
 
 class JournalSetBackError(SeveError):
-    """The journal ends before the head: a power loss took its end, or it is an old copy. Its sequences come again for
-    other messages, so this process, its clients and what it holds have to begin anew.
+    """The journal ends before the head: a power loss took its end, or an old copy was restored. Other messages will get
+    the same sequences, so this process and its clients have to start again.
     """
 
     def __init__(self, head: Position, end: Position) -> None:
@@ -69,7 +73,7 @@ Age = Callable[[float], None]
 
 
 class Feed:
-    """Follows the journal. `malformed` counts unreadable messages, `consumers` the consumers that it created."""
+    """Follows the journal. `malformed` counts unreadable messages, `consumers` the created consumers."""
 
     def __init__(self, client: DirectClient, hub: Hub, health: Health, age: Age) -> None:
         self.malformed = 0
@@ -93,9 +97,9 @@ class Feed:
         self._at_head = asyncio.Event()
 
     async def start(self, restore: Callable[[], Awaitable[Position]], stop: Stop) -> None:
-        """Read up to the head of the journal, from the restored position or from the oldest message.
+        """Read the journal from the restored position, or from its oldest message, up to its head.
 
-        Repeats requests that NATS does not answer until `stop` is set.
+        Retries while NATS does not answer, until `stop` is set.
         """
         self._lose("starting")
         while not stop.is_set():
@@ -160,7 +164,7 @@ class Feed:
         self._inbox = client.new_inbox()
         self._subscription = await client.subscribe_direct(self._inbox, self._take_of(self._inbox))
         consumer = await self._js.add_consumer(JOURNAL, _consumer(hub.head.sequence + 1))
-        extent = await journal_extent(self._js)  # read after the consumer, which does not outlive its journal
+        extent = await journal_extent(self._js)  # read last: a consumer does not outlive the journal it was created on
         if extent.journal != hub.head.journal:
             hub.gap(Position(extent.journal, 0))
             return
@@ -229,7 +233,7 @@ class Feed:
             self._health.holds(CONDITION)
 
     def _measure(self) -> None:
-        """Report the age of the turn's first message, once per turn, after the connections were flushed."""
+        """Report the age of the first message of this turn. Runs once per turn, after the connections were flushed."""
         received_at, self._measured = self._measured, ""
         with contextlib.suppress(ValueError):
             self._age(time.time() - parse_time(received_at).timestamp())

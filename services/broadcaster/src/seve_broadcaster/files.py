@@ -23,7 +23,7 @@ class WatchedFiles:
         self._read()
 
     def fresh(self) -> None:
-        """Reload the files if one changed; call every second. Repeated failures are logged ever more rarely."""
+        """Reload the files if one changed; to be called every second. Logs repeated failures less and less often."""
         try:
             if self._stamps() != self._loaded:
                 self._read()

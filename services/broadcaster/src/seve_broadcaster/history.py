@@ -1,6 +1,6 @@
-"""Asks the history service over NATS. Reads no database, and says in one line why there is no answer.
+"""Queries the history service over NATS. Reads no database.
 
-Questions in hand, their answers included until they are read: bound `MOST`; overflow rule: refuse with 503; counter:
+Open queries, which count until the client has read the answer: bound `MOST`; overflow rule: refuse with 503; counter:
 `seve_broadcaster_refused_requests_total{reason="history"}`.
 """
 
@@ -30,14 +30,14 @@ from seve_broadcaster.fanout.hub import Hub
 
 MOST: Final = 32
 BEYOND: Final = 1.0
-"""Seconds that an answer may take longer than the question: the way there and back."""
+"""Seconds added to QUERY_TIMEOUT, the time that the query itself may take: for the way there and back."""
 _LOOK: Final = 0.01
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class NoAnswer(Exception):
-    """A question without an answer: an HTTP status, and the reason in one line."""
+    """A query that has no answer. `status` is the HTTP status, `reason` one line for the client."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -45,45 +45,45 @@ class NoAnswer(Exception):
         self.reason = reason
 
 
-class Asked(NamedTuple):
-    """A subject and a question for it."""
+class Query(NamedTuple):
+    """An encoded query and its subject."""
 
     subject: str
     data: bytes
 
 
-def series(question: SeriesRequest) -> Asked:
-    """Return what is sent for the samples of a module."""
-    return Asked(SERIES_SUBJECT, _encode(question))
+def series(request: SeriesRequest) -> Query:
+    """Return the query for samples of a module."""
+    return Query(SERIES_SUBJECT, _encode(request))
 
 
-def module(question: ModuleRequest) -> Asked:
-    """Return what is sent for what is known of a module."""
-    return Asked(MODULE_SUBJECT, _encode(question))
+def module(request: ModuleRequest) -> Query:
+    """Return the query for the series and the state of a module."""
+    return Query(MODULE_SUBJECT, _encode(request))
 
 
-def logs(question: LogsRequest) -> Asked:
-    """Return what is sent for lines of a module's log."""
-    return Asked(LOGS_SUBJECT, _encode(question))
+def logs(request: LogsRequest) -> Query:
+    """Return the query for lines of a module's log."""
+    return Query(LOGS_SUBJECT, _encode(request))
 
 
 class History:
-    """Questions and answers. `hands` is how many are in hand; whoever asks counts itself in and out."""
+    """The history service. `open` is the number of open queries; the caller counts its own up and down."""
 
     def __init__(self, client: Client, hub: Hub, timeout: float) -> None:
         self._client = client
         self._hub = hub
         self._timeout = timeout + BEYOND
-        self.hands = 0
+        self.open = 0
 
-    async def ask(self, asked: Asked) -> bytes:
-        """Return the body of an answer. Raises NoAnswer."""
+    async def ask(self, query: Query) -> bytes:
+        """Return the body of the answer to a query. Raises NoAnswer."""
         if not self._client.is_connected:
-            raise NoAnswer(503, "NATS is away, and history with it")
+            raise NoAnswer(503, "NATS does not answer, so there is no history")
         try:
-            answer = await self._client.request(asked.subject, asked.data, timeout=self._timeout)
+            answer = await self._client.request(query.subject, query.data, timeout=self._timeout)
         except NoRespondersError as error:
-            raise NoAnswer(503, "the history service is away") from error
+            raise NoAnswer(503, "the history service is not running") from error
         except TimeoutError as error:
             raise NoAnswer(503, "the history service does not answer") from error
         except (NatsError, OSError) as error:
@@ -95,13 +95,13 @@ class History:
         return bytes(answer.data)
 
     async def _reach(self, position: Position) -> None:
-        """Wait until this broadcaster has the journal up to `position`: whoever subscribes from there is served.
+        """Wait until this broadcaster has read the journal up to `position`, so that a client can subscribe from there.
 
-        Writers may be a moment ahead. Raises NoAnswer.
+        Writers may be a moment ahead of it. Raises NoAnswer.
         """
         try:
             async with asyncio.timeout(self._timeout):
                 while self._hub.head < position:  # noqa: ASYNC110  (seldom, and for a moment)
                     await asyncio.sleep(_LOOK)
         except TimeoutError as error:
-            raise NoAnswer(503, "this server is behind the database: ask again") from error
+            raise NoAnswer(503, "this server is behind the database; try again") from error

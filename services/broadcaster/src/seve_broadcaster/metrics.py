@@ -1,5 +1,5 @@
-"""The broadcaster's metrics. The counts are plain integers in the objects that count, so that the hot path pays nothing
-for Prometheus. Names, units, and the sums that must agree between neighbours: docs/metrics.md.
+"""The broadcaster's metrics. The counts are plain integers in the objects that count, so that the hot path spends
+nothing on Prometheus. Names, units, and the sums that must agree between neighbours: docs/metrics.md.
 """
 
 from bisect import bisect_left
@@ -30,7 +30,7 @@ class BroadcasterCollector(Collector):
         self._replay = replay
 
     def collect(self) -> Iterable[Metric]:
-        """All metrics, as they are now."""
+        """Yield the current value of every metric."""
         yield from self._counters()
         yield from self._gauges()
         yield _by_reason("refused_requests", "requests and messages of clients refused", self._gateway.refused)
@@ -71,7 +71,7 @@ class BroadcasterCollector(Collector):
         yield _counter("forgotten_modules", "modules forgotten after long silence", hub.latest.forgotten)
 
     def _gauges(self) -> Iterable[Metric]:
-        hub, peers = self._gateway.hub, list(self._gateway.peers)  # in one step: the loop's thread goes on
+        hub, peers = self._gateway.hub, list(self._gateway.peers)  # copied in one step: the loop runs in another thread
         paces = GaugeMetricFamily(f"{PREFIX}_clients", "clients by pace", labels=["pace"])
         clients = Counter(client.pace for client in list(hub.clients))
         for pace in Pace:
@@ -86,8 +86,8 @@ class BroadcasterCollector(Collector):
 
 
 class AgeAtFrame(Collector):
-    """Seconds from the receipt of an envelope by ingest to the end of the turn that wrote its frames to clients. Taken
-    of one envelope per turn, at the head of the journal: catching up is no age of the present.
+    """Seconds from the receipt of an envelope by ingest to the end of the turn that wrote its frames to clients.
+    Measures one envelope per turn, and none while the broadcaster catches up with the journal.
     """
 
     def __init__(self) -> None:
@@ -95,12 +95,12 @@ class AgeAtFrame(Collector):
         self._sum = 0.0
 
     def observe(self, seconds: float) -> None:
-        """A turn ended. This takes no lock: collecting sees a count more or less."""
+        """Add the age measured in one turn. Takes no lock, so that a concurrent `collect` may miss the newest count."""
         self._counts[bisect_left(BOUNDS, seconds)] += 1
         self._sum += seconds
 
     def collect(self) -> Iterable[Metric]:
-        """The histogram, as it is now."""
+        """Yield the histogram."""
         buckets = list(zip([*map(str, BOUNDS), "+Inf"], accumulate(self._counts), strict=True))
         text = "age of an envelope when its frames are written, since ingest received it; one per turn of the loop"
         yield HistogramMetricFamily(f"{PREFIX}_age_at_frame_seconds", text, buckets, self._sum)

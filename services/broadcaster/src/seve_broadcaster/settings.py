@@ -118,7 +118,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 256 << 20
 
     query_timeout: Annotated[
-        Seconds, Meta(gt=0, description="how long a question of history may take before it is given up with 503")
+        Seconds, Meta(gt=0, description="how long a history query may take before it is answered with 503")
     ] = 10.0
 
     @property

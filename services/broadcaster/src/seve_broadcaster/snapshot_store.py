@@ -1,8 +1,9 @@
 """Saves the newest values of each module in the stream LATEST, and restores them. Holds no values itself.
 
-So a start needs neither the whole journal nor new messages of the devices. A document is written only over the revision
-that this broadcaster last saw, and only if its own is newer: several broadcasters share the stream, and none moves it
-back. After all changed documents, a checkpoint records the position up to which they are complete.
+With them, a broadcaster starts without reading the whole journal or waiting for new messages of the devices. A document
+is written only over the revision that this broadcaster last saw, and only if its own is newer: several broadcasters
+share the stream, and none replaces a newer document by an older one. After all changed documents, a checkpoint records
+the position up to which they are complete.
 """
 
 import asyncio
@@ -73,7 +74,7 @@ class SnapshotStore:
                 self._checkpoint_revision = revision
                 return Position.parse(msgspec.json.decode(data, type=_Checkpoint).position)
             name, module = module_of_token(subject.partition(".")[2]), decode_module(data)
-        except ValueError as error:  # msgspec's and our own alike
+        except ValueError as error:  # DecodeError and PositionError are ValueErrors
             log.warning("unreadable document", subject=subject, error=describe(error))
             return NEVER
         module.revision = revision
@@ -88,12 +89,12 @@ class SnapshotStore:
 
     async def listen(self) -> None:
         """Forget each module that `seve-writer forget` names, from now on."""
-        await self._client.subscribe_direct(f"{FORGET_PREFIX}.*", self._told_to_forget)
+        await self._client.subscribe_direct(f"{FORGET_PREFIX}.*", self._on_forget)
 
-    def _told_to_forget(self, message: NatsMessage) -> None:
+    def _on_forget(self, message: NatsMessage) -> None:
         name = module_of_token(message.subject.partition(".")[2])
         self._hub.drop(name)
-        log.info("module forgotten, as told", module=name)
+        log.info("module forgotten on request", module=name)
 
     async def keep(self, stop: Stop) -> None:
         """Save every `interval` seconds, and once more at the end."""
@@ -107,8 +108,8 @@ class SnapshotStore:
                 log.warning("newest values not saved", error=describe(error))
 
     async def save(self, stop: Stop, spread: float) -> None:
-        """Write changed documents in about `spread` seconds, or at once if `stop` is set, then the checkpoint. Raises
-        nats errors, TimeoutError.
+        """Write changed documents, spread over about `spread` seconds (at once if `stop` is set), then the checkpoint.
+        Raises nats errors and TimeoutError.
         """
         head = self._hub.head
         changed = [

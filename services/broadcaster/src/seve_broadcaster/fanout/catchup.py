@@ -21,8 +21,8 @@ STATES_BYTES: Final = 128 * 1024
 """Most bytes of values in one frame of a client that asked for batches."""
 
 ENCODED: Final = 8
-"""Audiences for which the frames of one decoded message are kept: of a crowd most want the same, and each client could
-make an audience of its own.
+"""Most audiences for which the encoded frames of one message are cached. Most clients of a crowd belong to the same
+audience; without a bound, every client could add one of its own.
 """
 
 
@@ -35,7 +35,7 @@ class Step(Enum):
 
 
 def advance(hub: Hub, client: Subscriber, budget: int) -> Step:
-    """Send about `budget` bytes to a client that is BEHIND."""
+    """Send about `budget` bytes to a client that is BEHIND, and make it LIVE if that brings it to the head."""
     budget -= flush(hub, client, budget)
     if client.pending:
         return Step.MORE
@@ -50,7 +50,7 @@ def advance(hub: Hub, client: Subscriber, budget: int) -> Step:
 
 
 def flush(hub: Hub, client: Subscriber, budget: int) -> int:
-    """Send about `budget` bytes of pending frames and values; return how many."""
+    """Send about `budget` bytes of pending frames and values; return the number of bytes sent."""
     sent = 0
     while client.pending and sent < budget:
         owed = client.pending[0]
@@ -65,7 +65,8 @@ def flush(hub: Hub, client: Subscriber, budget: int) -> int:
 def forward(hub: Hub, client: Subscriber, item: Message | Gap) -> int:
     """Send a client that is BEHIND the next item of the stream, or the rest of it; return the number of bytes.
 
-    The item may not lie behind the hub's head: a replay of the journal may be ahead of the hub.
+    The item must not lie behind the hub's head. The caller checks that, since a replay of the journal may be ahead of
+    the hub.
     """
     sent = 0
     assert item.position <= hub.head  # noqa: S101  (the caller checked)
@@ -79,13 +80,13 @@ def forward(hub: Hub, client: Subscriber, item: Message | Gap) -> int:
 
 
 def whole_up_to(client: Subscriber) -> int:
-    """Return the sequence up to which a client has every message completely."""
+    """Return the sequence up to which a client has every message, and each of them completely."""
     position, place = client.cursor
     return position.sequence - (place != WHOLE)
 
 
 def replay(hub: Hub, client: Subscriber, message: Message) -> None:
-    """Send a client that is BEHIND the next message of the journal; messages that it lacks before that are lost."""
+    """Send a client that is BEHIND the next message of the journal. Messages that it lacks before that one are lost."""
     journal, sequence = message.position
     if whole_up_to(client) < sequence - 1:
         lose(hub, client, Position(journal, sequence - 1))
@@ -94,9 +95,9 @@ def replay(hub: Hub, client: Subscriber, message: Message) -> None:
 
 
 def lose(hub: Hub, client: Subscriber, position: Position) -> None:
-    """Send a client that is BEHIND a gap up to `position`, and queue the newest values within that range.
+    """Queue a gap up to `position` for a client that is BEHIND, and the newest values that changed within it.
 
-    Values that changed again later are left out, because the later messages follow.
+    Values that changed again after the gap are left out, because those messages follow.
     """
     start, end = client.cursor, end_of(position)
     if start >= end:

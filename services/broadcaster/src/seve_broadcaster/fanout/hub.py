@@ -2,7 +2,7 @@
 
 Each call runs within one turn of the loop, so that all frames to a client agree on the head of the stream: a snapshot
 holds everything up to the head, and live messages begin behind it. Frames and values for a client that is not live are
-kept with it as `pending`, and sent by `catchup`; `slow_client` has the rule for a connection that cannot keep up. Waits
+queued in its `pending`, and sent by `catchup`; `slow_client` decides what a connection gets that cannot keep up. Waits
 for nothing and reads no socket.
 """
 
@@ -125,7 +125,7 @@ class Hub:
     def show(
         self, client: Subscriber, names: Iterable[str], seq: Token, *, until: Token, after: Token = EARLIEST
     ) -> None:
-        """Queue the newest values of some subscriptions for a client, behind `after` and not behind `until`."""
+        """Queue a snapshot of the subscriptions `names`: the newest values behind `after`, but not behind `until`."""
         self.counts.snapshots += 1
         for name in names:
             modules = deque(self.latest.modules if name == EVERYTHING else [name])

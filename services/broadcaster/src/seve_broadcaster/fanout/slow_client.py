@@ -1,5 +1,5 @@
-"""What becomes of a client whose connection cannot keep up: while its buffer is full it is SLOW and is sent nothing.
-Once the buffer has emptied, a `skipped` frame says how many messages it missed, and the newest values follow.
+"""Handles clients whose connection cannot keep up. While its buffer is full, a client is SLOW and is sent nothing. Once
+the buffer has emptied, a `skipped` frame says how many messages it missed, and the newest values follow.
 
 A client that asked for `slow: disconnect` is closed instead (`websocket/server.py`). Watches no buffer itself.
 """

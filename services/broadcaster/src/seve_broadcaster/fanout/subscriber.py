@@ -18,10 +18,12 @@ from seve_broadcaster.snapshot.snapshot import Entry
 
 
 class Sink(Protocol):
-    """Takes a client's bytes. Writing never blocks and never fails; the gateway watches the buffer behind it."""
+    """Takes the bytes for a client. Writing never blocks and never fails; the gateway watches the connection's
+    buffer.
+    """
 
     def write(self, data: bytes) -> None:
-        """Send bytes that are whole WebSocket frames."""
+        """Send whole WebSocket frames."""
 
     def end(self, code: int, reason: str) -> None:
         """Close the connection with a close code."""
@@ -37,17 +39,19 @@ class Pace(Enum):
 
 @dataclass(slots=True)
 class Subscription:
-    """Modules that a client receives by one name. Messages up to `floor` were sent already, or will not be."""
+    """The module, or all modules (`*`), that a client receives by one name. `sensors` limits the measurements; None is
+    all. Messages up to `floor` are not sent: the client has them already, or did not ask for them.
+    """
 
     sensors: frozenset[str] | None = None
     floor: Token | None = None
 
     def owes(self, position: Position) -> bool:
-        """Return whether a message lies behind the floor, in whole or in part."""
+        """Return whether a message lies behind the floor, or a part of it does."""
         return self.floor is None or position > self.floor.position
 
     def raise_floor(self, token: Token) -> None:
-        """Leave out messages up to `token`."""
+        """Leave out messages up to `token`, too."""
         self.floor = token if self.floor is None else max(self.floor, token)
 
 

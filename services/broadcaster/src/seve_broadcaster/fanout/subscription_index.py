@@ -49,12 +49,12 @@ class Audience:
         return frames.batch(message.position, places, message.parts)
 
     def count(self, places: range | list[int]) -> int:
-        """Return how many frames `places` make."""
+        """Return the number of frames for the envelopes at `places`."""
         return 1 if self.batch else len(places)
 
 
 class SubscriptionIndex:
-    """Audiences by their subscriptions and by module. `subscriptions` counts those of all clients."""
+    """Audiences by their subscriptions and by module. `subscriptions` is the number of subscriptions of all clients."""
 
     def __init__(self) -> None:
         self.subscriptions = 0

@@ -1,4 +1,5 @@
-"""Grants, changes and ends the subscriptions of a client, which is BEHIND afterwards: `catchup` sends what it is owed.
+"""Grants, changes and ends the subscriptions of a client. A new subscription leaves the client BEHIND; `catchup` then
+sends its frames, values and messages.
 
 Each call is one turn of the loop. Sends no message of the stream itself.
 """
@@ -32,7 +33,7 @@ def subscribe(hub: Hub, client: Subscriber, asked: Subscribe) -> None:
     if since is None:
         at = frames.snapshot_at(hub.head)
         if asked.since is not None:  # a token of another journal, or of one that was set back
-            # before the new token, so that a client that disconnects now is told again
+            # the gap precedes the new token: a client that disconnects in between is told of the gap again
             client.pending.append(frames.gap(asked.since, stand))
         client.pending.append(frames.subscribed(granted, at))
         hub.show(client, granted, at, until=stand)
@@ -69,7 +70,7 @@ def _granted(hub: Hub, client: Subscriber, asked: Subscribe) -> frozenset[str]:
 def _follow(hub: Hub, client: Subscriber, granted: frozenset[str], since: Token) -> None:
     """Resume a client from a token."""
     client.pending.append(frames.subscribed(granted, since))
-    if since.place == frames.UNSEEN:  # it disconnected within its snapshot: changes since then are replayed
+    if since.place == frames.UNSEEN:  # it disconnected during its snapshot, which is sent again before the replay
         hub.show(client, granted, since, until=since)
         since = end_of(since.position)
     client.cursor = min(client.cursor, since)

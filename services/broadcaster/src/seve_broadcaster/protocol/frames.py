@@ -13,7 +13,9 @@ from seve_schema.codec import MAX_ENVELOPES
 from seve_schema.position import WHOLE, Position, Token
 
 UNSEEN: Final = 0xFFFE
-"""The place in a token of a client that has everything up to its message, but not yet the whole snapshot."""
+"""The place in the token of a client that has not yet received its whole snapshot, the one as of the token's
+position.
+"""
 
 _TEXT: Final = 0x81
 _HEADER_16: Final = Struct(">BBH")
@@ -41,7 +43,7 @@ def snapshot_at(position: Position) -> Token:
 def messages(position: Position, places: Sequence[int], parts: Sequence[bytes]) -> bytes:
     """Return a frame for each envelope of a message at one of `places`, built from the bytes that arrived.
 
-    The token of the message's last envelope is that of the whole message, because nothing more of it follows.
+    The message's last envelope gets the token of the whole message, because nothing more of it follows.
     """
     prefix = b'{"event":"mqtt-message","seq":"%x-%x-' % position
     size, last = len(prefix) + 1, len(parts) - 1
@@ -66,7 +68,9 @@ def batch(position: Position, places: Sequence[int], parts: Sequence[bytes]) -> 
 
 
 def state(seq: str, data: Any) -> bytes:
-    """Return the frame of the newest envelope of a series. `seq` is the client's position, which a state keeps."""
+    """Return the frame of the newest envelope of a series. `seq` is the client's position; a snapshot does not
+    move it.
+    """
     head = b'{"event":"mqtt-message","seq":"'
     return text(b"".join((head, seq.encode(), b'","snapshot":true,"data":', data, b"}")))
 

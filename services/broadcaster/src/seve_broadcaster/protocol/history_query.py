@@ -1,4 +1,4 @@
-"""The queries of `/api/history` and `/api/logs`: text in, a question or a refusal out. Asks nobody."""
+"""Parses the query strings of `/api/history` and `/api/logs` into requests to the history service. Sends nothing."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ LINES: Final = 200
 
 
 def parse(query: str, *, journal: int, now: int) -> SeriesRequest:
-    """Return the question of `/api/history`. `now` is in microseconds since 1970. Raises Refusal."""
+    """Return the request of `/api/history`. `now` is in microseconds since 1970. Raises Refusal."""
     given = _given(query, PARAMETERS)
     end = _moment("to", given.get("to", "0"), now)
     return SeriesRequest(
@@ -31,7 +31,7 @@ def parse(query: str, *, journal: int, now: int) -> SeriesRequest:
 
 
 def parse_logs(query: str, *, journal: int, now: int) -> LogsRequest:
-    """Return the question of `/api/logs`, as `parse`."""
+    """Return the request of `/api/logs`. Arguments and errors are those of `parse`."""
     given = _given(query, OF_LOGS)
     return LogsRequest(
         module=given["module"],
@@ -49,7 +49,7 @@ def _given(query: str, known: tuple[str, ...]) -> dict[str, str]:
     given: dict[str, str] = {}
     for name, values in parameters(query, known).items():
         if len(values) > 1:
-            raise Refusal("invalid", f"`{name}` is there more than once")
+            raise Refusal("invalid", f"`{name}` is given more than once")
         if len(values[0].encode()) > MAX_NAME_BYTES:
             raise Refusal("invalid", f"`{name}` is longer than {MAX_NAME_BYTES} bytes")
         given[name] = values[0]
@@ -61,12 +61,12 @@ def _given(query: str, known: tuple[str, ...]) -> dict[str, str]:
 def _moment(name: str, text: str, now: int) -> int:
     """Read a time with its offset from UTC, or a duration before now."""
     try:
-        return moment(text.replace(" ", "+"), now)  # a + of a query is a space, unless it was escaped
+        return moment(text.replace(" ", "+"), now)  # an unescaped + in a query string is decoded as a space
     except ValueError as error:
         raise Refusal("invalid", f"`{name}` = {shown(text)}: {error}") from error
 
 
 def _number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 1_000_000:
-        raise Refusal("invalid", f"`{name}` = {shown(text)}: expected a number from 1 on")
+        raise Refusal("invalid", f"`{name}` = {shown(text)}: expected a number from 1 to 1,000,000")
     return int(text)

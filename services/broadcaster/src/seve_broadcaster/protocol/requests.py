@@ -1,8 +1,7 @@
-"""Requests of clients: text in, an action or a refusal out. Grants nothing and knows no connection. The form of the
-resume token in `since` is `seve_schema.position.Token`.
+"""Parses requests of clients into actions, or refuses them. Grants nothing and knows no connection. The resume token in
+`since` is parsed by `seve_schema.position.Token`.
 
-A request with a key or a query parameter that is not known is refused: served without it, it would do something else
-than was asked.
+Refuses a request with an unknown key or query parameter: to ignore it would do something else than the client asked.
 """
 
 import re
@@ -17,11 +16,11 @@ from seve_schema.position import PositionError, Token
 Slow = Literal["conflate", "disconnect"]
 EVERYTHING: Final = "*"
 MAX_NAME_BYTES: Final = 256
-"""Of a module or sensor: a level of a topic has 128 at most."""
+"""Longest name of a module or sensor. Names from topics are shorter: a level of a topic has at most 128 bytes."""
 
 
 class Refusal(Exception):
-    """A message that cannot be served; `code` is for programs, `explanation` for people."""
+    """A request that cannot be served; `code` is for programs, `explanation` for people."""
 
     def __init__(self, code: str, explanation: str) -> None:
         super().__init__(f"{code}: {explanation}")
@@ -30,7 +29,7 @@ class Refusal(Exception):
 
 
 class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
-    """From now on, these modules. `sensors` None is all; `slow` and `batch` None leave the connection as it is."""
+    """Subscribe to modules. `sensors` None means all; `slow` and `batch` None leave the connection's mode unchanged."""
 
     modules: frozenset[str]
     sensors: frozenset[str] | None = None
@@ -40,7 +39,7 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True):
-    """No longer these modules; `*` is all of them."""
+    """Unsubscribe from modules; `*` is all of them."""
 
     modules: frozenset[str]
 
@@ -91,9 +90,9 @@ def parse(text: str | bytes) -> Action:
 
 
 def parse_query(query: str) -> Subscribe | None:
-    """The subscription in the query of the URL: `module`, `sensor` (both repeatable), `since`, `slow`, `batch`.
+    """Return the subscription in a URL's query: `module`, `sensor` (both repeatable), `since`, `slow`, `batch`.
 
-    None where no module is named. Raises Refusal.
+    Returns None if the query names no module. Raises Refusal.
     """
     fields = parameters(query, PARAMETERS)
     if "module" not in fields:
@@ -103,12 +102,12 @@ def parse_query(query: str) -> Subscribe | None:
     if "batch" in fields:
         request["batch"] = fields["batch"][-1] not in ("0", "false", "no")
     action = parse(msgspec.json.encode(request))
-    assert isinstance(action, Subscribe)  # noqa: S101  (it says so two lines above)
+    assert isinstance(action, Subscribe)  # noqa: S101  (`request` is one)
     return action
 
 
 def parameters(query: str, known: Sequence[str]) -> dict[str, list[str]]:
-    """Return the parameters of a URL's query. Raises Refusal, also for one that is not `known`."""
+    """Return the parameters of a URL's query. Raises Refusal, also for a parameter that is not `known`."""
     try:
         fields = parse_qs(query, keep_blank_values=True, max_num_fields=4096)
     except ValueError as error:
@@ -138,7 +137,7 @@ def _token(since: str | None) -> Token | None:
 
 
 def _explain(fault: str) -> str:
-    """Return what msgspec found, with the nearest known key, or the choices there are."""
+    """Return msgspec's message with the nearest known key, or with the allowed values."""
     if unknown := _UNKNOWN.match(fault):
         return f"unknown key {shown(unknown[1])}{_nearest(unknown[1], KEYS)}"
     choices = next((choices for place, choices in CHOICES.items() if f"`{place}`" in fault), None)
@@ -151,5 +150,5 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def shown(text: str) -> str:
-    """Return what a client said, as an explanation repeats it."""
+    """Return a client's text as an explanation quotes it: escaped, and cut at 80 characters."""
     return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")

@@ -1,4 +1,6 @@
-"""A module as a document of LATEST: its newest envelopes as they arrived, each with its place in the journal."""
+"""Encodes a module as a document of the stream LATEST: its newest envelopes as they arrived, each with its resume
+token. Decodes such documents.
+"""
 
 from typing import Final
 

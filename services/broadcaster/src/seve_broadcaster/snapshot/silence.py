@@ -1,7 +1,7 @@
 """Finds modules without a message for too long. Takes the time as an argument; sends nothing.
 
-Times are compared as text, which RFC 3339 of fixed width allows. So a text that is no time gives some result and no
-error.
+Times are compared as text, which works for RFC 3339 of fixed width. A text that is no time raises no error; whether its
+module counts as silent is then undefined.
 """
 
 from collections.abc import Iterator

@@ -1,12 +1,12 @@
 """The newest envelope of each series of each module. Bounded in modules, series and bytes.
 
 A series is a sensor of a module, a kind of its reports, or a topic (`other`); a log line belongs to none. The newest
-sample is the one with the latest `sample_time`, of equal ones the later in the journal: a device may hand in a buffer
-of yesterday. Of any other series the newest is the last in the journal; an envelope that the broker replayed
-(`retained`) counts there only if nothing of its series is held.
+sample is the one with the latest `sample_time`, since a device may send its buffer of yesterday; of samples with equal
+times, the later in the journal. In any other series, the newest envelope is the last in the journal; there, a retained
+message of the broker (`retained`) counts only if the series has no other value.
 
-Overflow rule: what exceeds a bound is refused, and the value it would have replaced is dropped, since an old value must
-not pass for the newest; counter: `refused`. Bytes include what Python needs to hold them.
+Overflow rule: an envelope beyond a bound is refused, and the value that it would have replaced is dropped, since an old
+value must not pass for the newest; counter: `refused`. Sizes in bytes include Python's overhead.
 """
 
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ NEVER: Final = Position(0, 0)
 EARLIEST: Final = Token(NEVER, 0)
 
 MODULE_BYTES: Final = 700
-"""Memory of a module beside its series: measured with 100,000 modules of one series."""
+"""Memory of a module without its series, measured with 100,000 modules of one series each."""
 
 SERIES_BYTES: Final = 490
-"""Memory of a series beside the bytes of its envelope."""
+"""Memory of a series without the bytes of its envelope."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -60,7 +60,7 @@ class Module:
     def entries(
         self, sensors: frozenset[str] | None = None, after: Token = EARLIEST, until: Token | None = None
     ) -> list[Entry]:
-        """Return entries behind `after` and not behind `until`, in order; `sensors` filters measurements."""
+        """Return the entries behind `after` but not behind `until`, in order. `sensors` filters measurements."""
         entries = [
             (entry.token, entry)
             for (kind, sensor, _), entry in self.series.items()
@@ -92,7 +92,7 @@ class LatestValues:
         self.forgotten = 0
 
     def apply(self, message: Message) -> None:
-        """Apply the next message. Modules that have a newer position already are left as they are."""
+        """Apply the next message. Modules with a newer position are left unchanged."""
         position, kind, modules = message.position, message.kind, self.modules
         measured = kind == "measurement"
         key: Series | None
@@ -111,7 +111,7 @@ class LatestValues:
                 module.heard = head.received_at
             if measured:
                 key = (kind, head.sensor_type or "", head.hardware_id or "")
-                at = min(head.received_at, head.time)  # as `sample_time`: a call less
+                at = min(head.received_at, head.time)  # `sample_time`, inlined to save a call
             elif (key := series_of(kind, head)) is not None:
                 at = ""
             else:
@@ -140,8 +140,8 @@ class LatestValues:
             self._remove(first)
 
     def set_back(self, end: Position, to: Position) -> None:
-        """Move what lies behind the end of its journal to `to`: the journal was set back, and its next messages are
-        news, though their sequences are lower. The values stay: they were received.
+        """Move positions behind the `end` of the journal back to `to`: the journal was set back, so its next messages
+        are newer although their sequences are lower. The values stay, since they were received.
         """
         for module in self.modules.values():
             if module.position.journal == end.journal and module.position > end:
@@ -212,8 +212,9 @@ def series_of(kind: Kind, head: Head) -> Series | None:
 
 
 def sample_time(kind: Kind, head: Head) -> str:
-    """Return when a sample was taken (RFC 3339), at the latest when it was received: a clock that was ahead does not
-    hold back what comes once it is right. Empty for other kinds, which are ordered by the journal alone.
+    """Return when a sample was taken (RFC 3339), but no later than it was received: otherwise a sample from a clock
+    that was ahead would stay the newest after the clock was corrected. Empty for other kinds, which only the journal
+    orders.
     """
     if kind != "measurement":
         return ""

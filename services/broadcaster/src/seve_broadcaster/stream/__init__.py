@@ -1,1 +1,1 @@
-"""The stream of messages: decoding, the newest stretch in memory, and reading back."""
+"""The stream of messages: decoding, the newest messages in memory, and the extent of the journal."""

@@ -1,4 +1,4 @@
-"""Asks for the journal's creation time, and its first and last sequence. Reads no message."""
+"""Requests the journal's creation time, and its first and last sequence. Reads no message."""
 
 from typing import NamedTuple
 

@@ -22,7 +22,7 @@ class Head(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class TopicHead(Head, frozen=True, rename="camel", kw_only=True, gc=False):
-    """The same of an envelope of kind `other`, whose series is its topic."""
+    """The same fields of an envelope of kind `other`, whose series is its topic."""
 
     topic: str
 
@@ -35,8 +35,8 @@ _topic_heads: Final = msgspec.json.Decoder(list[TopicHead])
 class Message(msgspec.Struct, gc=False):
     """Envelopes of one kind and any modules, at one journal position. `parts` are views of `data`.
 
-    `encoded` has the frames of this message by audience (`seve_broadcaster.fanout`), for clients that want the same.
-    An unreadable message has no envelopes and keeps its place in the stream; `fault` says why.
+    `encoded` caches the frames of this message by audience (`seve_broadcaster.fanout`). An unreadable message has no
+    envelopes and keeps its place in the stream; `fault` says why it is unreadable.
     """
 
     position: Position
@@ -49,13 +49,13 @@ class Message(msgspec.Struct, gc=False):
 
     @classmethod
     def decode(cls, position: Position, kind: Kind, data: bytes) -> Self:
-        """Raises msgspec.DecodeError if `data` is not an array of envelopes."""
+        """Decode an array of envelopes. Raises msgspec.DecodeError for anything else."""
         heads: Sequence[Head] = _topic_heads.decode(data) if kind == "other" else _heads.decode(data)
         return cls(position, kind, data, _parts.decode(data), heads, {})
 
     @classmethod
     def read(cls, position: Position, subject: str, data: bytes) -> Self:
-        """Decode a message of the journal, whatever its subject and bytes."""
+        """Decode a message of the journal. Never raises: an unreadable one has a `fault`."""
         try:
             return cls.decode(position, parse_subject(subject)[1], data)
         except (msgspec.DecodeError, SubjectError, UnicodeError) as error:

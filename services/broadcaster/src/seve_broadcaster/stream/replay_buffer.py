@@ -1,7 +1,8 @@
 """Keeps the newest messages of the stream in memory, for clients that resume. Older messages are in the journal.
 
 Bound: `limit` bytes, overhead included; overflow rule: drop the oldest; gauge: `recent_bytes`. Messages are kept as
-they arrived and decoded again when a client needs them. The last decoded ones are cached: many clients resume at once.
+they arrived and decoded again when a client needs them. The last `DECODED` ones are cached, since many clients resume
+at once.
 """
 
 from bisect import bisect_left
@@ -15,10 +16,10 @@ from seve_schema.position import WHOLE, Position, Token
 from seve_broadcaster.stream.message import Message
 
 OVERHEAD: Final = 250
-"""Bytes that a held message costs beside its data."""
+"""Bytes of memory that a held message takes in addition to its data."""
 
 DECODED: Final = 64
-"""Decoded messages that are kept."""
+"""Most decoded messages in the cache."""
 
 _TRIM: Final = 4096
 
@@ -45,7 +46,7 @@ class _Held(msgspec.Struct, gc=False):
 
 
 _GONE: Final = Gap(Position(0, 0), Position(0, 0))
-"""In the place of what was dropped."""
+"""Takes the place of a dropped item."""
 
 
 def _position(item: "_Held | Gap") -> Position:
@@ -85,25 +86,25 @@ class ReplayBuffer:
             oldest = self._items[self._first]
             self.size -= _size(oldest)
             self.floor = oldest.position
-            self._items[self._first] = _GONE  # its bytes go now, its place with others
+            self._items[self._first] = _GONE  # frees its bytes now; its place is freed later, with many others
             self._first += 1
             if self._first >= _TRIM:
                 del self._items[: self._first]
                 self._first = 0
 
     def reaches(self, token: Token) -> bool:
-        """Whether all that lies behind `token` is held."""
+        """Return whether everything behind `token` is held."""
         return token.position > self.floor or (token.position == self.floor and token.place == WHOLE)
 
     def before(self, moment: str) -> Position:
-        """Return the position behind which lies what was received at `moment` or later, as far as it is held."""
+        """Return the position of the newest held message received before `moment` (RFC 3339), or the floor."""
         for item in reversed(self._items[self._first :]):
             if isinstance(item, _Held) and item.received_at and item.received_at < moment:
                 return item.position
         return self.floor
 
     def after(self, token: Token) -> Iterator[Message | Gap]:
-        """Yield what lies behind `token`, beginning with its own message if the client had only a part of that."""
+        """Yield the items behind `token`, beginning with the token's own message if it names only a part of it."""
         at = bisect_left(self._items, token.position, lo=self._first, key=_position)
         while at < len(self._items):
             item = self._items[at]

@@ -1,4 +1,4 @@
-"""Decides which requests are served: by method, Host, Origin, and for data by token. Answers refused requests only.
+"""Decides which requests are served: by method, Host, Origin, and, for data, by token. Answers only refused requests.
 
 A page of another site can make a browser send a request without an Origin (`<img src=…>`). It cannot read the answer,
 but the answer would cost work; `Sec-Fetch-Site` reveals such a request.
@@ -77,7 +77,7 @@ class Admission:
 
 
 def single(request: Request, name: str) -> str | None:
-    """Return the value of a header that may occur once; if it occurs twice, a value that passes no check."""
+    """Return the value of a header that may occur once; if it occurs more often, a value that no check accepts."""
     values = request.headers.get_all(name)
     return "\0" if len(values) > 1 else values[0] if values else None
 

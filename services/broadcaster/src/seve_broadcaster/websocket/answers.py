@@ -1,7 +1,8 @@
 """Answers of `/api/modules`, each encoded once for all clients with the same grant.
 
-An answer is shared for a second. Its `since` says how far it reaches, so a client that subscribes with it misses
-nothing. Bound of unread answers: `MOST_BYTES`; overflow rule: share an answer for longer, or refuse (`busy`).
+An answer is shared for a second. A client that subscribes with the answer's `since` misses nothing after it. Bound of
+unread answers: `MOST_BYTES`; overflow rule: share an answer for up to a minute, or refuse (`busy`); counter:
+`seve_broadcaster_refused_requests_total{reason="busy"}`.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
-"""One WebSocket connection: a protocol of websockets, and a sink of the hub.
+"""One WebSocket connection: the protocol of the library websockets, and a sink of the hub.
 
-Outgoing frames arrive here serialised and go to the transport as they are; websockets does the rest of the protocol.
-The pings of websockets stay off: a ping would wait behind a full buffer and never time out, so the gateway reads
-`heard` instead. A connection whose buffer is full is not read: every request has an answer, and unread answers must not
-pile up.
+Frames arrive here serialised and are passed to the transport unchanged; websockets does the rest of the protocol. The
+keepalive of websockets is off, because its ping would wait behind a full buffer and never time out: the gateway pings
+idle clients and reads `heard` instead. A connection whose buffer is full is not read: every request has an answer, and
+unread answers must not pile up.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from websockets.protocol import Event, State
 
 from seve_broadcaster.fanout.subscriber import Pace
 from seve_broadcaster.websocket.http import rejected
+from seve_broadcaster.websocket.turn import Turn
 
 if TYPE_CHECKING:
     from seve_broadcaster.auth.grants import Grant
@@ -26,49 +27,30 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 5.0
 
 OPEN_SECONDS = 3.0
-"""Longest time from accepting a socket to its complete request, and from there to a client or an answer."""
+"""Longest time from accepting a socket to its complete request, and from there to a WebSocket client or an answer."""
 
 ANSWER_SECONDS = 60.0
-"""Longest time in which an HTTP answer must have been read."""
+"""Longest time in which a client may read an HTTP answer."""
 
 PARSE_BYTES = 4 * 1024
-"""One read may bring 40,000 frames of six bytes, and parsing them takes half a second: parts of it are judged."""
+"""Most bytes parsed at once. One read may bring 40,000 frames of six bytes, whose parsing would take half a second; the
+rate limit is checked after each part.
+"""
 
 CHUNK_BYTES = 64 * 1024
-"""An HTTP answer is given to the transport in parts of this size: its bytes are shared, the transport's are not."""
+"""Size of the parts in which an HTTP answer is given to the transport, which copies them: the answer itself is shared
+by all its readers.
+"""
 
 TURN_BYTES = 16 * 1024
-"""Most bytes of a connection that wait for the end of a turn: only the transport's buffer can show a slow client."""
-
-
-class Turn:
-    """Connections that were written to in this turn of the loop. Each is flushed once, when the turn ends.
-
-    uvloop asks the system to send at each write, 3 µs for each client, which was most of the cost of a frame. So the
-    messages of one read from NATS leave in one write per client.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._peers: list[Peer] = []
-
-    def add(self, peer: "Peer") -> None:
-        """Note that a connection has bytes to write."""
-        if not self._peers:
-            self._loop.call_soon(self._flush)
-        self._peers.append(peer)
-
-    def _flush(self) -> None:
-        peers, self._peers = self._peers, []
-        for peer in peers:
-            peer.flush()
+"""Most bytes per connection that wait for the end of a turn: only the transport's buffer reveals a slow client."""
 
 
 class Owner(Protocol):
     """Callbacks of a connection, which the gateway implements."""
 
     def admits(self, peer: "Peer") -> bool:
-        """Return whether one more socket may be open; one that is not admitted is cut at once."""
+        """Return whether one more socket may be open. A socket that is not admitted is cut at once."""
 
     def gone(self, peer: "Peer") -> None:
         """Called when an admitted socket is closed."""
@@ -80,13 +62,13 @@ class Owner(Protocol):
         """Return the rate limit for the frames of a new connection."""
 
     def full(self, peer: "Peer") -> None:
-        """Called when the buffer passed its bound."""
+        """Called when the buffer exceeds its bound."""
 
     def drained(self, peer: "Peer") -> None:
-        """Called when the buffer emptied to a quarter of its bound."""
+        """Called when the buffer has emptied to a quarter of its bound."""
 
     def flooded(self, peer: "Peer") -> None:
-        """Called when the client sent more frames than its rate allows."""
+        """Called when the client sends more frames than its rate allows."""
 
 
 class Peer(ServerConnection):
@@ -114,29 +96,31 @@ class Peer(ServerConnection):
         super().__init__(*args, **options)
         self._owner = owner
         self._out: list[bytes] = []
-        self.protocol.reject = rejected  # type: ignore[method-assign]  # its own answers speak of the library
+        self.protocol.reject = rejected  # type: ignore[method-assign]  # websockets' own answers name the library
 
     def serve(self, client: "Subscriber", turn: Turn) -> None:
-        """Make this connection a client's: the owner now learns when the buffer is full and when it drained."""
+        """Serve `client` on this connection: from now on the owner is told when the buffer is full and when it
+        drained.
+        """
         self.client, self.turn, self._serving = client, turn, True
 
     def write(self, data: bytes) -> None:
-        """Write whole frames, at the latest when this turn ends. No other code of ours writes parts of frames."""
+        """Write whole frames, at the latest when this turn ends."""
         if not self._out:
             self.turn.add(self)
         self._out.append(data)
         self._kept += len(data)
-        if self._kept >= TURN_BYTES and self.client.pace is Pace.LIVE:  # one that is behind is bounded by its budget
+        if self._kept >= TURN_BYTES and self.client.pace is Pace.LIVE:  # a client that is BEHIND has a budget instead
             self.flush()
 
     def flush(self) -> None:
-        """Write out now, if the connection is open."""
+        """Write the waiting frames to the transport now, if the connection is open."""
         out, self._out, self._kept = self._out, [], 0
         if out and self.protocol.state is State.OPEN:
             self.transport.writelines(out)
 
     def end(self, code: int, reason: str) -> None:
-        """Send a close frame, and end the connection when it is answered or five seconds have passed."""
+        """Send a close frame, and end the connection when the client answers it or after CLOSE_SECONDS."""
         self.flush()
         if self.protocol.state is State.OPEN:
             self.protocol.send_close(code, reason)
@@ -157,13 +141,13 @@ class Peer(ServerConnection):
             await self._drain()
 
     async def answer(self, response: Response) -> Response:
-        """Send an HTTP response as fast as it is read, and wait for the end of the connection.
+        """Send an HTTP response as fast as the client reads it, and wait for the end of the connection.
 
-        A client that reads nothing for five seconds, or not all within a minute, is cut off. The response is returned
-        to websockets, which finds the connection closed and sends nothing.
+        A client is cut off if it reads nothing for CLOSE_SECONDS, or not everything within ANSWER_SECONDS. The response
+        is returned to websockets, which finds the connection closed and sends nothing.
         """
         self.opened()
-        if self.transport.is_closing():  # the client is gone: what was asked took too long for it
+        if self.transport.is_closing():  # the client has gone before its answer was ready
             return response
         body, head = memoryview(response.body), Response(response.status_code, response.reason_phrase, response.headers)
         try:
@@ -185,7 +169,7 @@ class Peer(ServerConnection):
         return response
 
     async def _progress(self, awaitable: Awaitable[None]) -> None:
-        """Wait for five seconds at most. Raises TimeoutError if nothing was read meanwhile."""
+        """Wait for CLOSE_SECONDS at most. Raises TimeoutError if the client read nothing meanwhile."""
         left = self.buffered
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -201,7 +185,7 @@ class Peer(ServerConnection):
 
     @property
     def buffered(self) -> int:
-        """Bytes that wait for the socket."""
+        """The number of bytes that wait for the socket."""
         return int(self.transport.get_write_buffer_size())
 
     @property
@@ -210,7 +194,7 @@ class Peer(ServerConnection):
         return self.protocol.state is State.OPEN
 
     def judge(self, now: float) -> None:
-        """Count as heard a connection whose full buffer got smaller: it is not read, so no pong can arrive."""
+        """Update `heard` if a full buffer became smaller: the connection is not read then, so no pong can arrive."""
         if self.paused:
             left = self.buffered
             if left != self._left:
@@ -218,7 +202,7 @@ class Peer(ServerConnection):
             self._left = left
 
     def connection_made(self, transport: Any) -> None:
-        """The socket is connected."""
+        """Ask the owner to admit the new socket; start the deadline for its request."""
         self.heard = self.loop.time()
         peername = transport.get_extra_info("peername")
         self.address = str(peername[0]) if peername else ""
@@ -232,13 +216,13 @@ class Peer(ServerConnection):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """The socket brought something. After a flood the rest is not read: the connection is about to be cut."""
+        """Parse received bytes in parts. After a flood the rest is ignored: the connection is about to be closed."""
         for start in range(0, len(data), PARSE_BYTES):
             if not self._flooded:
                 super().data_received(data[start : start + PARSE_BYTES])
 
     def process_event(self, event: Event) -> None:
-        """The request, or a whole frame, arrived. Pings, pongs and fragments count against the rate like messages."""
+        """Process a request or a whole frame. Pings, pongs and fragments count against the rate, as messages do."""
         self.heard = self.loop.time()
         if isinstance(event, Request):
             self._open_soon()
@@ -251,7 +235,7 @@ class Peer(ServerConnection):
             super().process_event(event)
 
     def pause_writing(self) -> None:
-        """Tell the owner that the buffer passed its bound."""
+        """Stop reading, and tell the owner that the buffer exceeds its bound."""
         super().pause_writing()
         self._left = self.buffered
         self._read_or_not()
@@ -259,7 +243,7 @@ class Peer(ServerConnection):
             self._owner.full(self)
 
     def resume_writing(self) -> None:
-        """Tell the owner that the buffer emptied to a quarter of its bound."""
+        """Read again, and tell the owner that the buffer has emptied to a quarter of its bound."""
         super().resume_writing()
         self.heard = self.loop.time()
         self._read_or_not()
@@ -276,14 +260,14 @@ class Peer(ServerConnection):
             self._owner.gone(self)
 
     def _open_soon(self) -> None:
-        """Cut the connection unless it is `opened` in time. What a client sends before the answer to its request may
-        fill the buffer with pongs, and the answer then waits for a client that reads nothing.
+        """Cut the connection unless `opened` is called within OPEN_SECONDS. Without this deadline, a client could fill
+        the buffer with pongs before its request is answered, and the answer would wait for ever.
         """
         self.opened()
         self._opening = self.loop.call_later(OPEN_SECONDS, self._cut, "unfinished")
 
     def opened(self) -> None:
-        """Lift the deadline of a connection that is opening: something else bounds it from here on."""
+        """Cancel the deadline for opening: from here on other limits apply."""
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
@@ -298,7 +282,7 @@ class Peer(ServerConnection):
         self._room = None
 
     def _read_or_not(self) -> None:
-        """Read from the socket, unless messages wait to be served or answers wait to be read."""
+        """Read from the socket unless received messages or unread answers wait, or after a flood."""
         reading = not (self.paused or self.recv_messages.paused or self._flooded)
         if reading != self._reading:
             self._reading = reading

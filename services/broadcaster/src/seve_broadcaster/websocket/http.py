@@ -46,7 +46,7 @@ SECURITY: Final = {
 TEXT: Final = "text/plain; charset=utf-8"
 
 RECENT_MICROS: Final = 600 * MICROS
-"""How far back an opening page can draw its trends."""
+"""How far back the resume token of `/api/modules` reaches, so that a page can draw the recent course of its values."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -85,8 +85,8 @@ def page(pages: Mapping[str, Page], path: str, if_none_match: str | None) -> Res
 def modules(hub: Hub, grant: Grant, now: int) -> bytes:
     """Return the body of `/api/modules`: each module that the caller may see, as of `now` (microseconds since 1970).
 
-    `since` is a resume token of up to ten minutes ago, as far as memory reaches: with it a client gets the snapshot of
-    that time, and the messages since.
+    `since` is a resume token of ten minutes ago, or younger if memory does not reach as far: with it a client gets the
+    snapshot of that time, and the messages since.
     """
     since = frames.snapshot_at(hub.buffer.before(format_time(now - RECENT_MICROS)))
     body = [
@@ -108,7 +108,7 @@ def json(body: bytes) -> Response:
     return respond(HTTPStatus.OK, body, TYPES[".json"], {"Cache-Control": "no-store"})
 
 
-def rejected(status: StatusLike, text: str) -> Response:  # noqa: ARG001  (its text speaks of the library)
+def rejected(status: StatusLike, text: str) -> Response:  # noqa: ARG001  (websockets' text names the library)
     """Return the response to a request that websockets rejects, in the same form as all others."""
     status = HTTPStatus(status)
     return plain(status, status.phrase.lower())

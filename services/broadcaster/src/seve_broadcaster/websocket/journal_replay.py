@@ -1,11 +1,11 @@
 """Replays the journal to clients that are further behind than memory reaches, until memory reaches them.
 
-Waiting clients share a pass over the journal: it begins behind the earliest of them and sends each what it asked for.
-A jump in the journal's sequence is a gap for all of them. A client whose connection stays full leaves the pass and asks
-for another when it has room.
+Waiting clients share a pass over the journal: it begins behind the earliest of them and sends each the messages of its
+subscriptions. A jump in the journal's sequence is a gap for all of them. A client whose connection stays full leaves
+the pass, and asks for another one when it has room.
 
 Passes: bound `PASSES`, each with one chunk of the journal in memory; overflow rule: the others wait; gauge: clients by
-pace; counters: `replays`, `replayed_messages`.
+pace; counters: `replayed_clients`, `replayed_messages`.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ TURN_BYTES: Final = 64 << 10
 
 
 class _Rider:
-    """A client in a pass, or waiting for one."""
+    """A client that takes part in a pass, or waits for one. `left` is set when the pass is over for it."""
 
     def __init__(self, hub: Hub, peer: Peer) -> None:
         self.peer = peer
@@ -47,7 +47,9 @@ class _Rider:
 
     @property
     def stays(self) -> bool:
-        """Whether the pass has more for this client. No if it asked for something else since, or values are pending."""
+        """Whether the pass goes on for this client: not if it is closed, has changed its subscriptions, has pending
+        frames, or is within reach of memory.
+        """
         client = self.peer.client
         at_hand = client.pending or client.changes != self._changes or self._hub.buffer.reaches(client.cursor)
         return self.peer.open and not at_hand
@@ -66,7 +68,7 @@ class JournalReplay:
         self._asked = asyncio.Event()
 
     async def bring(self, peer: Peer) -> None:
-        """Bring a client closer to the beginning of memory. The caller may have to call again."""
+        """Bring a client closer to the messages in memory. The caller may have to call again."""
         self.clients += 1
         rider = _Rider(self._hub, peer)
         self._waiting.append(rider)
@@ -107,10 +109,10 @@ class JournalReplay:
         start = 1 + min(catchup.whole_up_to(rider.peer.client) for rider in riders)
         async with reading(self._client, JOURNAL, start=start) as stored:
             if (await journal_extent(self._js)).journal != journal:
-                await pause(stop, RETRY_SECONDS)  # the feed will notice the new journal too
+                await pause(stop, RETRY_SECONDS)  # the journal was recreated; the feed will notice it too
                 return
             left = await self._read(stored, journal, riders, stop)
-        for rider in left:  # the journal has ended: messages that memory does not hold are gone
+        for rider in left:  # the end of the journal is reached: messages before those in memory no longer exist
             if rider.stays:
                 catchup.lose(self._hub, rider.peer.client, floor)
 
@@ -134,7 +136,7 @@ class JournalReplay:
 
 
 async def _with_room(riders: list[_Rider]) -> list[_Rider]:
-    """Wait until every client has room, for PATIENCE at most; release those that have none."""
+    """Wait until every client has room, for PATIENCE seconds at most; mark those without room as left."""
     full = [asyncio.ensure_future(rider.peer.room()) for rider in riders if rider.peer.paused]
     if not full:
         return riders
@@ -148,7 +150,7 @@ async def _with_room(riders: list[_Rider]) -> list[_Rider]:
 
 
 def _staying(riders: list[_Rider]) -> list[_Rider]:
-    """Release clients for which the pass has nothing more; return the others."""
+    """Mark clients as left for which the pass is over; return the others."""
     for rider in riders:
         if not rider.stays:
             rider.left.set()

@@ -12,7 +12,7 @@ MOST_NAME_BYTES: Final = 256 << 10
 
 
 class Sockets:
-    """Counts open sockets, in total and per address. A socket counts from its accept on, before any request."""
+    """Counts open sockets, in total and per address. A socket counts as soon as it is accepted, before any request."""
 
     def __init__(self, most: int, most_per_address: int) -> None:
         self._most = most
@@ -21,7 +21,7 @@ class Sockets:
         self.open = 0
 
     def admits(self, address: str) -> bool:
-        """Return whether one more may be open; the caller has to report an admitted one as `gone`."""
+        """Return whether one more socket may be open; the caller has to call `gone` when an admitted one is closed."""
         if self.open >= self._most or self._of[address] >= self._most_per_address:
             self._forget(address)
             return False

@@ -13,7 +13,7 @@ from websockets.http11 import Request, Response
 
 from seve_broadcaster.auth.jwt import Keys
 from seve_broadcaster.fanout.hub import Hub
-from seve_broadcaster.history import MOST, Asked, History, NoAnswer, logs, module, series
+from seve_broadcaster.history import MOST, History, NoAnswer, Query, logs, module, series
 from seve_broadcaster.protocol import history_query
 from seve_broadcaster.protocol.requests import Refusal
 from seve_broadcaster.settings import Settings
@@ -70,51 +70,51 @@ class Router:
         finally:
             self._answers.release(answer)
 
-    def _series(self, peer: Peer, query: str) -> Asked:
-        """Return the question for samples. Raises Refusal and NoAnswer."""
-        question = history_query.parse(query, journal=self._hub.head.journal, now=micros())
-        return series(question) if peer.grant.allows(question.module) else _forbidden()
+    def _series(self, peer: Peer, query: str) -> Query:
+        """Return the query for samples. Raises Refusal and NoAnswer."""
+        request = history_query.parse(query, journal=self._hub.head.journal, now=micros())
+        return series(request) if peer.grant.allows(request.module) else _forbidden()
 
-    def _logs(self, peer: Peer, query: str) -> Asked:
-        """Return the question for lines of a log. Raises Refusal and NoAnswer."""
-        question = history_query.parse_logs(query, journal=self._hub.head.journal, now=micros())
-        return logs(question) if peer.grant.allows(question.module) else _forbidden()
+    def _logs(self, peer: Peer, query: str) -> Query:
+        """Return the query for lines of a log. Raises Refusal and NoAnswer."""
+        request = history_query.parse_logs(query, journal=self._hub.head.journal, now=micros())
+        return logs(request) if peer.grant.allows(request.module) else _forbidden()
 
-    def _module(self, peer: Peer, name: str) -> Asked:
-        """Return the question for a module. Raises NoAnswer."""
-        question = ModuleRequest(module=name, journal=self._hub.head.journal)
-        return module(question) if peer.grant.allows(name) else _forbidden()
+    def _module(self, peer: Peer, name: str) -> Query:
+        """Return the query for a module. Raises NoAnswer."""
+        request = ModuleRequest(module=name, journal=self._hub.head.journal)
+        return module(request) if peer.grant.allows(name) else _forbidden()
 
-    async def _of_history(self, peer: Peer, question: Callable[[], Asked]) -> Response:
-        """Ask the history service, and answer with what it says."""
-        if self._history.hands >= MOST:
+    async def _of_history(self, peer: Peer, query: Callable[[], Query]) -> Response:
+        """Query the history service, and pass on its answer."""
+        if self._history.open >= MOST:
             self.refused["history"] += 1
-            later = {"Retry-After": "1"}
-            return await peer.answer(http.plain(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions of history", later))
-        self._history.hands += 1
+            busy = http.plain(HTTPStatus.SERVICE_UNAVAILABLE, "too many history queries are open", {"Retry-After": "1"})
+            return await peer.answer(busy)
+        self._history.open += 1
         peer.opened()
         try:
-            return await peer.answer(http.json(await _while_open(peer, self._history.ask(question()))))
+            return await peer.answer(http.json(await _while_open(peer, self._history.ask(query()))))
         except Refusal as refusal:
             return await peer.answer(http.plain(HTTPStatus.BAD_REQUEST, refusal.explanation))
         except NoAnswer as error:
             return await peer.answer(http.plain(error.status, error.reason))
         finally:
-            self._history.hands -= 1
+            self._history.open -= 1
 
 
 async def _while_open(peer: Peer, asking: Coroutine[Any, Any, bytes]) -> bytes:
-    """Return an answer, unless the client goes away before it is there. Raises NoAnswer."""
+    """Await an answer as long as the client is connected. Raises NoAnswer."""
     task, gone = asyncio.ensure_future(asking), asyncio.ensure_future(peer.wait_closed())
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            raise NoAnswer(HTTPStatus.SERVICE_UNAVAILABLE, "the client is gone")
+            raise NoAnswer(HTTPStatus.SERVICE_UNAVAILABLE, "the client has disconnected")
         return task.result()
     finally:
         task.cancel()
         gone.cancel()
 
 
-def _forbidden() -> Asked:
+def _forbidden() -> Query:
     raise NoAnswer(HTTPStatus.FORBIDDEN, "the token does not allow that module")

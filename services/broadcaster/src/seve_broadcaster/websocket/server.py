@@ -1,6 +1,6 @@
-"""The WebSocket server: joins connections to the hub, with all that needs a clock or a socket between them.
+"""The WebSocket server: connects clients to the hub, and does everything between them that needs a clock or a socket.
 
-Leaves every decision to `fanout.hub`, `protocol` and `auth` that they can make.
+Leaves decisions to `fanout`, `protocol` and `auth`.
 """
 
 import asyncio
@@ -35,17 +35,18 @@ from seve_broadcaster.protocol.close_codes import GOING_AWAY, POLICY, TRY_AGAIN
 from seve_broadcaster.protocol.requests import Refusal, Subscribe, parse, parse_query
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.snapshot.silence import Silence
-from seve_broadcaster.websocket.connection import CLOSE_SECONDS, OPEN_SECONDS, Peer, Turn
+from seve_broadcaster.websocket.connection import CLOSE_SECONDS, OPEN_SECONDS, Peer
 from seve_broadcaster.websocket.descriptors import reserve
 from seve_broadcaster.websocket.journal_replay import JournalReplay
 from seve_broadcaster.websocket.limits import Sockets, check_names
 from seve_broadcaster.websocket.router import Router
 from seve_broadcaster.websocket.tls import Certificate
+from seve_broadcaster.websocket.turn import Turn
 
 log = structlog.get_logger()
 
 CONDITION: Final = "websocket"
-"""The readiness condition that the gateway keeps."""
+"""The readiness condition that the gateway sets."""
 
 SWEEP_SECONDS: Final = 1.0
 BACKLOG: Final = 4096
@@ -55,10 +56,10 @@ BURST_SECONDS: Final = 10
 """A client may accumulate its rate for this many seconds."""
 
 BESIDE: Final = 32
-"""Further sockets of an address beside its clients: open handshakes, the page and its files."""
+"""Sockets that an address may have besides its clients': for handshakes, the page and its files."""
 
 BUDGET: Final = 64 * 1024
-"""Bytes that a client which is behind is sent per turn of the loop."""
+"""Bytes sent per turn of the loop to a client that is BEHIND."""
 
 MIN_RETRY_MS: Final = 250
 RETRY_MS_A_CLIENT: Final = 2
@@ -66,7 +67,7 @@ RETRY_MS_A_CLIENT: Final = 2
 
 
 class Gateway:
-    """Connections of one hub. `refused` and `ended` count by reason."""
+    """The connections of one hub. `refused` counts refused requests by reason, `ended` ended connections."""
 
     def __init__(self, settings: Settings, hub: Hub, replay: JournalReplay, router: Router, health: Health) -> None:
         self.hub = hub
@@ -89,7 +90,7 @@ class Gateway:
 
     @property
     def failed_handshakes(self) -> Counter[str]:
-        """How many TLS handshakes failed, by reason."""
+        """The number of failed TLS handshakes, by reason."""
         return self._certificate.failures if self._certificate else Counter()
 
     async def serve(self, stop: Stop) -> None:
@@ -162,10 +163,10 @@ class Gateway:
     async def _listen(self, peer: Peer) -> None:
         assert peer.request is not None  # noqa: S101  (the handshake is over)
         query = urlsplit(peer.request.path).query
-        peer.request = Request("/ws", Headers())  # its headers are read; thousands of clients need not keep theirs
+        peer.request = Request("/ws", Headers())  # the headers are no longer needed; thousands of clients have them
         self._act(peer, query, query=True)
         async for request in peer:
-            await peer.room()  # every request has an answer: no more answers while unread ones fill the buffer
+            await peer.room()  # every request has an answer: add none while unread answers fill the buffer
             if not peer.open:
                 return
             self._act(peer, request, query=False)
@@ -185,15 +186,15 @@ class Gateway:
         self._bound(peer)
 
     def _bound(self, peer: Peer) -> None:
-        """End a client with too many pending answers: it goes on sending requests while the journal is away."""
+        """Disconnect a client with too many pending answers: one that sends requests while no journal can be read."""
         pending = sum(len(owed) for owed in peer.client.pending if isinstance(owed, bytes))
         if pending > self._settings.ws_buffer_bytes:
             self._end(peer, TRY_AGAIN, "pending", "too many answers are pending")
 
-    # on the way to the head
+    # catching up
 
     def _advance(self, peer: Peer) -> None:
-        """Bring a client that is behind to the head: at once if it misses little, else in a task of its own."""
+        """Bring a client that is BEHIND to the head: at once if little is missing, else in a task."""
         client = peer.client
         if client.pace is not Pace.BEHIND or peer.pump is not None:
             return
@@ -229,7 +230,7 @@ class Gateway:
         self._sockets.gone(peer.address)
 
     def cut(self, peer: Peer, reason: str) -> None:  # noqa: ARG002  (of any client)
-        """Count a socket that is cut before it became a client."""
+        """Count a socket that is cut before it becomes a client."""
         self.ended[reason] += 1
 
     def rate(self, now: float) -> TokenBucket:
@@ -253,7 +254,7 @@ class Gateway:
         slow_client.relieve(self.hub, peer.client)
         self._advance(peer)
 
-    # the end
+    # ending connections
 
     def _end(self, peer: Peer, code: int, reason: str, text: str) -> None:
         if peer.open:
@@ -261,7 +262,9 @@ class Gateway:
             peer.end(code, text)
 
     def _sweep(self, now: float, wall: float) -> None:
-        """Ping idle clients; end those that stay idle or whose token expired; check for new keys and silent modules."""
+        """Ping idle clients; end those that stay idle or whose token is no longer valid; reload changed keys and
+        certificates; tell of modules that fell silent.
+        """
         self._keys.fresh()
         if self._certificate is not None:
             self._certificate.fresh()
@@ -283,7 +286,9 @@ class Gateway:
                 peer.ask(now)
 
     async def _close_all(self, server: Server) -> None:
-        """Tell each client when to reconnect, at different times, and close. Connections with full buffers are cut."""
+        """Tell each client when to reconnect, each at another time, and close. Connections with full buffers are
+        cut.
+        """
         spread = MIN_RETRY_MS + 1000 + RETRY_MS_A_CLIENT * len(self.peers)
         for peer in list(self.peers):
             self.ended["stop"] += 1

@@ -1,4 +1,4 @@
-"""The clients that are furthest behind, for the admin port: a person asks which, metrics say how many."""
+"""Lists the clients that are furthest behind, for the admin port. Metrics only say how many there are."""
 
 from collections.abc import Iterable
 from heapq import nlargest
@@ -12,9 +12,9 @@ MOST: Final = 10
 
 
 def slowest(peers: Iterable[Peer], hub: Hub) -> list[dict[str, Any]]:
-    """Describe the clients with the fullest buffers, or with the most still to come, at most ten."""
+    """Describe at most ten clients: those with the fullest buffers, then those that miss the most messages."""
     head = hub.head.sequence
-    described = [_described(peer, head) for peer in list(peers)]  # in one step: the loop's thread goes on
+    described = [_described(peer, head) for peer in list(peers)]  # copied in one step: the loop runs in another thread
     return nlargest(MOST, described, key=lambda one: (one["queueBytes"], one["missed"], one["behind"]))
 
 

@@ -19,7 +19,9 @@ from seve_broadcaster.settings import Settings
 log = structlog.get_logger()
 
 LOG_SECONDS: Final = 10.0
-"""Whoever reaches the port can fail a handshake: one line in so long a time, with how many there were between."""
+"""Seconds between two log lines about failed handshakes; a line counts those in between. Anyone who reaches the port
+can cause them.
+"""
 
 
 class Certificate:
@@ -36,7 +38,7 @@ class Certificate:
 
     @property
     def failures(self) -> Counter[str]:
-        """How many handshakes failed, by the reason that OpenSSL gives."""
+        """The number of failed handshakes, by OpenSSL's reason."""
         return self.context.failures
 
     def fresh(self) -> None:
@@ -44,19 +46,21 @@ class Certificate:
         self._watched.fresh()
 
     def _load(self) -> None:
-        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._files)  # a pair that does not match would stay half
+        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._files)  # a mismatched pair must not reach our context
         load_pair(self.context, self._files)
 
 
 def check(settings: Settings) -> None:
-    """Raise SettingsError where a client would not accept the certificate. Whom clients trust is theirs to say."""
+    """Raise SettingsError if clients would refuse the certificate. Does not check its issuer: clients decide whom they
+    trust.
+    """
     if settings.ws_tls_cert_file and settings.ws_tls_key_file:
         files = Pair(Path(settings.ws_tls_cert_file), Path(settings.ws_tls_key_file))
         check_server(_named(files), files)
 
 
 class _Handshake(ssl.SSLObject):
-    """A connection's TLS, which tells its context when the handshake fails: the event loop closes it without a word."""
+    """A connection's TLS, which reports a failed handshake to its context, because the event loop reports none."""
 
     _over = False
 
@@ -71,7 +75,7 @@ class _Handshake(ssl.SSLObject):
         self._over = True
 
     def __del__(self) -> None:
-        """A client that left, or took too long: the event loop drops the connection, and nothing else tells."""
+        """Report a client that left or took too long: the event loop only drops the connection."""
         if not self._over:
             self._failed("unfinished")
 
