@@ -1,4 +1,4 @@
-"""What the tests of history share: a database with the writers' tables, rows as writers leave them, and a service."""
+"""Fixtures of the tests of history: a database with the writers' tables, rows as writers store them, and a service."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ HOUR = 3600 * SECOND
 
 
 class Refusal(Exception):
-    """An answer that is none."""
+    """A query that was refused."""
 
     def __init__(self, status, reason):
         super().__init__(f"{status}: {reason}")
@@ -33,7 +33,7 @@ class Refusal(Exception):
 
 
 class Asker:
-    """Asks as the broadcaster does, and plays the writers."""
+    """Sends queries as the broadcaster does, and stores rows as writers do."""
 
     def __init__(self, client, database_url):
         self.client = client
@@ -41,12 +41,12 @@ class Asker:
         self.connection = psycopg.connect(database_url, autocommit=True)
 
     async def journal(self):
-        """When the journal was created, in microseconds since 1970."""
+        """Return when the journal was created, in microseconds since 1970."""
         created = (await self.js.stream_info("TELEMETRY")).created
         return int(created.timestamp()) * SECOND + created.microsecond
 
     async def ask(self, subject, **question):
-        """Ask; gives the answer, and the header with its position. Raises Refusal."""
+        """Send a query; return its answer and the position in its header. Raises Refusal."""
         question.setdefault("journal", await self.journal())
         answer = await self.client.request(subject, json.dumps(question).encode(), timeout=20)
         headers = answer.headers or {}
@@ -55,30 +55,30 @@ class Asker:
         return json.loads(answer.data), Position.parse(headers[POSITION])
 
     async def series(self, module="croissance", *, start=BASE, end=BASE + HOUR, points=500, **more):
-        """Ask for samples."""
+        """Query samples."""
         question = {"module": module, "start": start, "end": end, "points": points, **more}
         return await self.ask(SERIES_SUBJECT, **question)
 
     async def module(self, module="croissance"):
-        """Ask what is known of a module."""
+        """Query the states and series of a module."""
         return await self.ask(MODULE_SUBJECT, module=module)
 
     async def logs(self, module="croissance", *, start=BASE, end=BASE + HOUR, most=200, **more):
-        """Ask for lines of a log."""
+        """Query lines of a log."""
         return (await self.ask(LOGS_SUBJECT, module=module, start=start, end=end, most=most, **more))[0]
 
     def query(self, sql, *given):
-        """Rows of a query."""
+        """Run SQL; return its rows."""
         cursor = self.connection.execute(sql, given)
         return cursor.fetchall() if cursor.description else []
 
     def number(self, journal):
-        """The number of a journal in the database."""
+        """Return the number of a journal in the database."""
         self.query("INSERT INTO journals (created) VALUES (%s) ON CONFLICT DO NOTHING", format_time(journal))
         return self.query("SELECT number FROM journals WHERE created = %s", format_time(journal))[0][0]
 
     def commit(self, journal, samples):
-        """One transaction of a writer. `samples` has (sequence, sensor, microseconds after BASE, value)."""
+        """Commit samples as one transaction of a writer: (sequence, sensor, microseconds after BASE, value)."""
         base = self.number(journal) << SEQUENCE_BITS
         with self.connection.transaction():
             for sequence, sensor, at, value in samples:
@@ -92,7 +92,7 @@ class Asker:
             self.book(journal, {sequence for sequence, *_ in samples}, min((at for _, _, at, _ in samples), default=0))
 
     def book(self, journal, sequences, at=0):
-        """The ledger's row of a transaction."""
+        """Insert the ledger's row of a transaction."""
         ranges = "{" + ",".join(f"[{one},{one}]" for one in sorted(sequences)) + "}"
         self.query(
             "INSERT INTO ledger (journal, sequences, received, inserted, updated, replaced, dead, ignored, earliest)"
@@ -111,7 +111,7 @@ def laid_out(database_url):
 
 @asynccontextmanager
 async def running(nats_url, database_url, **variables):
-    """A service in this test's event loop, ended as SIGTERM ends it."""
+    """Run a service in this test's event loop, and stop it as SIGTERM does."""
     environ = {"NATS_URL": nats_url, "DATABASE_URL": database_url, "SHUTDOWN_GRACE": "8s", **variables}
     stop = asyncio.Event()
     task = asyncio.create_task(app(load(HistorySettings, environ), stop))
@@ -124,7 +124,7 @@ async def running(nats_url, database_url, **variables):
 
 @pytest.fixture
 async def asker(nats_server, laid_out):
-    """Journal, tables, and somebody who asks."""
+    """An Asker with a journal and tables."""
     client = await nats.connect(nats_server.url)
     await topology.apply(client.jetstream(), topology.TopologySettings())
     asker = Asker(client, laid_out)
@@ -135,7 +135,7 @@ async def asker(nats_server, laid_out):
 
 @pytest.fixture
 async def service(nats_server, laid_out, asker):
-    """A service that answers; gives who asks it."""
+    """A running service; gives its Asker."""
     async with running(nats_server.url, laid_out):
         await answers(asker)
         yield asker

@@ -1,4 +1,4 @@
-"""Widths of buckets, as values."""
+"""Widths of buckets."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ times = st.integers(0, 4_000_000_000 * SECOND)
         (10 * YEAR, 14 * DAY),
     ],
 )
-def test_widths_are_those_that_people_expect(seconds, width):
+def test_widths_are_the_usual_ones(seconds, width):
     """For 500 points."""
     assert buckets(START, START + seconds * SECOND, 500).width == width
 

@@ -1,4 +1,4 @@
-"""Samples as CSV, as the command writes them, from real PostgreSQL."""
+"""`seve-history export` writes samples as CSV, from real PostgreSQL."""
 
 import csv
 import gzip
@@ -69,15 +69,15 @@ async def test_a_range_and_modules_restrict_it(filled):
 
 
 async def test_a_compressed_file_is_the_same(filled, folder):
-    """And has its name only once it is whole."""
+    """A file gets its name only once it is complete."""
     run(filled, "--output", str(folder / "all.csv"))
     run(filled, "--output", str(folder / "all.csv.gz"))
     assert gzip.decompress((folder / "all.csv.gz").read_bytes()) == (folder / "all.csv").read_bytes()
     assert sorted(path.name for path in folder.iterdir()) == ["all.csv", "all.csv.gz"]
 
 
-async def test_what_cannot_be_done_is_told(filled, folder):
-    """In one line, and leaves no file behind."""
+async def test_an_export_that_cannot_be_done_names_the_reason(filled, folder):
+    """In one line on stderr. No file is left behind."""
     (folder / "there.csv").write_text("mine")
     done = run(filled, "--output", str(folder / "there.csv"))
     assert (done.returncode, done.stderr) == (1, f"error: {folder}/there.csv exists: name another file\n")
@@ -92,7 +92,7 @@ async def test_what_cannot_be_done_is_told(filled, folder):
 
 
 MANY = 20_000
-"""Samples that no pipe holds: an export of them waits until somebody reads."""
+"""More samples than a pipe can hold: their export waits until somebody reads."""
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def many(asker, laid_out):
 
 @contextmanager
 def exporting(url, *arguments, **options):
-    """An export that has begun to write to a pipe."""
+    """Start an export that writes to a pipe, and wait until it has begun."""
     environ = {"PATH": os.environ["PATH"], "DATABASE_URL": url}
     command = [sys.executable, "-m", "seve_history", "export", *arguments]
     piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -119,8 +119,8 @@ def exporting(url, *arguments, **options):
         yield process
 
 
-async def test_rows_that_are_deleted_meanwhile_are_in_it(many, asker):
-    """It reads one moment, whatever writers and RETENTION do."""
+async def test_rows_that_are_deleted_during_an_export_are_in_it(many, asker):
+    """It reads one snapshot, whatever writers and RETENTION do."""
     with exporting(many) as process:
         asker.query("DELETE FROM measurements WHERE value > 100")
         asker.query("INSERT INTO measurements VALUES (now(), 'new', 'co2', '', 1)")
@@ -129,8 +129,8 @@ async def test_rows_that_are_deleted_meanwhile_are_in_it(many, asker):
         assert process.wait(60) == 0
 
 
-async def test_a_reader_that_has_seen_enough_ends_it(many):
-    """As `head` does; nothing else is said."""
+async def test_a_reader_that_closes_the_pipe_ends_the_export(many):
+    """As `head` does. Nothing is printed about it."""
     with exporting(many) as process:
         process.stdout.close()
         assert (process.wait(60), process.stderr.read()) == (1, "")
@@ -144,8 +144,8 @@ async def test_ctrl_c_ends_it(many, folder):
         assert (process.wait(60), process.stderr.read()) == (130, "")
 
 
-async def test_a_database_that_goes_away_is_told(many, asker):
-    """What was written is a part, and says so by its exit code."""
+async def test_a_database_that_goes_down_is_named(many, asker):
+    """The exit code shows that the written part is not everything."""
     with exporting(many) as process:
         asker.query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'seve-history export'"
@@ -157,8 +157,8 @@ async def test_a_database_that_goes_away_is_told(many, asker):
     assert "Traceback" not in told
 
 
-def test_a_full_disk_is_told(many, folder):
-    """Of a file and of standard output; no file is left."""
+def test_a_full_disk_is_named(many, folder):
+    """For a file and for standard output. No file is left."""
     told = []
     full = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (MANY, MANY)), "stdout": None}
     for name in ("all.csv", "all.csv.gz"):
@@ -172,12 +172,12 @@ def test_a_full_disk_is_told(many, folder):
     assert list(folder.iterdir()) == []
 
 
-async def test_a_range_that_is_none_is_refused(filled):
+async def test_an_empty_range_is_refused(filled):
     done = run(filled, "--from", "1h", "--to", "2h")
     assert (done.returncode, done.stderr) == (2, "error: --from is not before --to\n")
 
 
 def test_progress_is_a_line():
-    """With a share as long as the estimate is not passed."""
+    """With a percentage, unless there are more rows than estimated."""
     assert line(Progress(500, 2_000_000, 1000, 2.0)) == "50 %, 500 rows, 2.0 MB, 250 rows per second"
     assert line(Progress(1500, 2_000_000, 1000, 2.0)) == "1,500 rows, 2.0 MB, 750 rows per second"

@@ -1,4 +1,4 @@
-"""The service on real NATS and PostgreSQL: what it answers and refuses, also while the database is away."""
+"""The service on real NATS and PostgreSQL: its answers and refusals, also while the database is down."""
 
 import asyncio
 import os
@@ -13,11 +13,11 @@ from .conftest import BASE, HOUR, SECOND, Refusal, answers, running
 
 
 async def fill(asker, number, *, every=10 * SECOND, sensor="co2", value=float):
-    """Samples of a series, all settled."""
+    """Store samples of a series, all of them acknowledged."""
     asker.commit(await asker.journal(), [(n + 1, sensor, n * every, value(n)) for n in range(number)])
 
 
-async def test_what_fits_is_answered_as_it_is(service):
+async def test_samples_that_fit_are_answered_unchanged(service):
     """With null where the device had no number, hardware null where there is none, and the range as asked."""
     await fill(service, 3, value=lambda n: None if n == 1 else n)
     answer, position = await service.series()
@@ -38,7 +38,7 @@ async def test_what_fits_is_answered_as_it_is(service):
     assert position == (await service.journal(), 3)
 
 
-async def test_what_does_not_fit_is_answered_in_buckets_that_keep_the_peaks(service):
+async def test_samples_that_do_not_fit_are_answered_in_buckets_that_keep_the_peaks(service):
     """Minimum, maximum, average, count; the range is covered by whole buckets."""
     await fill(service, 360, value=lambda n: 1000 if n == 100 else n)
     answer, _ = await service.series(points=4)
@@ -100,16 +100,16 @@ async def test_points_are_shared_by_the_series_of_an_answer(nats_server, laid_ou
         ({"points": 0}, "`points` is not between 1 and 50000 (QUERY_MAX_POINTS)"),
         ({"end": BASE}, "`from` is not before `to`"),
         ({"end": BASE + 3661 * 24 * HOUR}, "from `from` to `to` is more than 3660d (QUERY_MAX_RANGE)"),
-        ({"module": 5}, "no question of history: Expected `str`, got `int` - at `$.module`"),
+        ({"module": 5}, "not a history query: Expected `str`, got `int` - at `$.module`"),
     ],
 )
-async def test_questions_beyond_the_bounds_are_refused(service, question, reason):
+async def test_queries_beyond_the_bounds_are_refused(service, question, reason):
     with pytest.raises(Refusal) as refused:
         await service.series(**question)
     assert (refused.value.status, refused.value.reason) == (400, reason)
 
 
-async def test_a_module_is_told_with_its_states_and_series(service):
+async def test_the_answer_about_a_module_has_its_states_and_series(service):
     await fill(service, 3, value=lambda n: None if n == 1 else n)
     service.query(
         "INSERT INTO device_system_status (module_id, ip, rssi, updated_at)"
@@ -174,8 +174,8 @@ async def test_a_module_of_which_nothing_is_known_is_404(service):
     assert refused.value.status == 404
 
 
-async def test_a_database_that_is_away_is_told_and_found_again(nats_server, asker, postgres_server):
-    """The service stays; it is served again as soon as the database is back."""
+async def test_queries_are_refused_while_the_database_is_down(nats_server, asker, postgres_server):
+    """The service keeps running, and answers again as soon as the database is back."""
     migrate(postgres_server.url)
     async with running(nats_server.url, postgres_server.url):
         await answers(asker)
@@ -187,7 +187,7 @@ async def test_a_database_that_is_away_is_told_and_found_again(nats_server, aske
         await answers(asker)
 
 
-async def test_a_schema_of_an_earlier_version_is_told(nats_server, asker, laid_out):
+async def test_queries_are_refused_on_a_schema_of_an_earlier_version(nats_server, asker, laid_out):
     asker.query("DELETE FROM schema_migrations WHERE migration_id > '0003'")
     async with running(nats_server.url, laid_out):
         with pytest.raises(Refusal) as refused:
@@ -195,7 +195,7 @@ async def test_a_schema_of_an_earlier_version_is_told(nats_server, asker, laid_o
         assert (refused.value.status, refused.value.reason) == (503, "the database cannot be read")
 
 
-async def test_a_question_that_takes_too_long_is_given_up(nats_server, laid_out, asker):
+async def test_a_query_that_takes_too_long_is_cancelled(nats_server, laid_out, asker):
     """The database cancels the query, and the connection is used again."""
     await fill(asker, 3)
     async with running(nats_server.url, laid_out, QUERY_TIMEOUT="500ms", QUERY_CONNECTIONS="1"):
@@ -208,7 +208,7 @@ async def test_a_question_that_takes_too_long_is_given_up(nats_server, laid_out,
         await answers(asker)
 
 
-async def test_questions_that_wait_are_bounded(nats_server, laid_out, asker):
+async def test_waiting_queries_are_bounded(nats_server, laid_out, asker):
     """While one connection is busy, one question waits, and the next is refused at once."""
     async with running(nats_server.url, laid_out, QUERY_CONNECTIONS="1", QUERY_MAX_WAITING="1"):
         await answers(asker)
@@ -217,7 +217,7 @@ async def test_questions_that_wait_are_bounded(nats_server, laid_out, asker):
             first = [asyncio.create_task(asker.series()) for _ in range(3)]
             done, _ = await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             error = done.pop().exception()
-            assert (error.status, error.reason) == (503, "too many questions of history wait")
+            assert (error.status, error.reason) == (503, "too many history queries wait")
         outcomes = await asyncio.gather(*first, return_exceptions=True)
         assert sum(isinstance(outcome, Refusal) for outcome in outcomes) == 1
 
@@ -232,8 +232,8 @@ def test_the_command_checks_its_settings():
     assert "DATABASE_URL is not set" in done.stderr
 
 
-async def test_an_open_answer_ends_where_the_database_does(service):
-    """What came between question and answer is in it, since its token says so; a far future is not."""
+async def test_an_open_range_ends_with_the_newest_sample(service):
+    """Samples that came between query and answer are in it, since its token covers them; a far future is not."""
     journal = await service.journal()
     service.commit(journal, [(n, "co2", at * SECOND, n) for n, at in enumerate((0, 20, 599, 7200), 1)])
 
@@ -246,8 +246,8 @@ async def test_an_open_answer_ends_where_the_database_does(service):
     assert await values(open=True, points=2) == [3]
 
 
-async def test_an_answer_of_logs_is_bounded(service):
-    """However long the lines are: what is left out is told as `more`."""
+async def test_an_answer_with_log_lines_is_bounded(service):
+    """However long the lines are. If some are left out, `more` is true."""
     for at in range(7):
         service.query(
             "INSERT INTO device_logs (module_id, position, time, level, message, updated_at)"
@@ -260,8 +260,8 @@ async def test_an_answer_of_logs_is_bounded(service):
     assert (await service.logs(start=BASE + 3 * SECOND))["more"] is False
 
 
-async def test_an_answer_that_nats_does_not_take_is_refused(service):
-    """Whoever asked is told at once."""
+async def test_an_answer_that_is_too_large_for_nats_is_refused(service):
+    """The client gets the refusal at once."""
     service.query(
         "INSERT INTO sensor_status (module_id, sensor_type, status, updated_at)"
         " SELECT 'croissance', 'sensor-' || i, repeat('x', 10000), now() FROM generate_series(1, 1000) AS i"

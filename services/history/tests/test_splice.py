@@ -1,8 +1,8 @@
-"""An answer and the stream behind its token have each sample once, in any state of the writers.
+"""An answer and the stream behind its token together have each sample once, in any state of the writers.
 
-Stories are made up: messages with samples, some with the same key; transactions of several writers, of which some are
-committed, in any order; acknowledgements behind them; aggregation by the hour in between. What is asked runs on
-PostgreSQL as the service asks it.
+Hypothesis generates stories: messages with samples, some with the same key; transactions of several writers, of which
+some are committed, in any order; acknowledgements behind them; hourly aggregation in between. The service's own queries
+run on PostgreSQL.
 """
 
 import asyncio
@@ -31,7 +31,9 @@ messages = st.lists(st.lists(samples, min_size=1, max_size=3, unique=True), min_
 
 @st.composite
 def stories(draw):
-    """Messages by sequence; what happens in turn: transactions (sets of sequences), aggregations; the last floor."""
+    """Draw messages by sequence, events in order (transactions as sets of sequences, aggregations), and the last
+    floor.
+    """
     published = dict(enumerate(draw(messages), 1))
     writer = {sequence: draw(st.integers(0, 2)) for sequence in published}
     batch = {sequence: draw(st.integers(0, 3)) for sequence in published}
@@ -45,18 +47,18 @@ def stories(draw):
         events.append(transactions[name])
         stored |= transactions[name]
         if draw(st.booleans()):
-            events.append(draw(st.integers(0, reach(stored))))  # aggregated, with that floor
+            events.append(draw(st.integers(0, reach(stored))))  # an aggregation with this floor
     return published, events, draw(st.integers(0, reach(stored)))
 
 
 def reach(stored):
-    """The end of what is stored without a hole."""
+    """Return the last sequence up to which everything is stored."""
     return next(sequence for sequence in range(1, 100) if sequence not in stored) - 1
 
 
 @pytest.fixture
 def asker(laid_out):
-    """Plays the writers; nobody is asked over NATS here."""
+    """Stores rows as writers do; sends no query over NATS."""
     one = Asker.__new__(Asker)
     one.url, one.connection = laid_out, psycopg.connect(laid_out, autocommit=True)
     yield one
@@ -79,7 +81,7 @@ async def aggregate(url, journal, floor):
 
 
 async def answered(url, journal, floor):
-    """The position; samples, hours and number of values of each series, as a client is told."""
+    """Return the position, and the samples, hours and number of values of each series in an answer."""
     async with reading(url) as connection, consistent_read(connection, journal, floor, 10) as opened:
         raw, hours, counts = {}, {}, {}
         for name in await opened.series("croissance", 10):
@@ -141,7 +143,7 @@ def test_a_hole_that_will_never_be_filled_ends_no_answer(asker):
 
 
 def test_samples_of_a_journal_before_are_in_every_answer(asker):
-    """Wherever they stood in it; the token begins the new journal, of which nothing is stored yet."""
+    """At whatever position of it. The token is the beginning of the new journal, of which nothing is stored yet."""
     empty(asker)
     asker.commit(BASE, [(n, "co2", n * HOUR // 6, n) for n in (1, 2, 20)])
     asyncio.run(aggregate(asker.url, BASE, 2))

@@ -1,1 +1,1 @@
-"""Answers what PostgreSQL has of a module, up to a known position of the journal. Reads only."""
+"""Answers history queries from PostgreSQL, each up to a known position of the journal. Reads only."""

@@ -16,9 +16,10 @@ from seve_history.app import app
 from seve_history.export import Progress, Wanted, export, line, output
 from seve_history.settings import ExportSettings, HistorySettings
 
-SUMMARY = "Answer questions of history from PostgreSQL, over NATS. Reads only."
-EXPORT = """Write samples as CSV: time, module, sensor, hardware, value; the rows of one moment, however long it takes.
-Exit code 0: all of it was written. 1: it was not, and no file has the name. 2: settings that cannot be used."""
+SUMMARY = "Answer history queries from PostgreSQL, over NATS. Reads only."
+EXPORT = """Write samples as CSV: time, module, sensor, hardware, value. All rows are those of one moment, however long
+the export takes. Exit code 0: everything was written. 1: it was not, and the file was not created. 2: settings that
+cannot be used."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,10 +43,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     when = partial(_moment, micros())
-    exporting.add_argument("--module", action="append", default=[], help="only this module; may be given again [all]")
-    exporting.add_argument("--from", dest="start", type=when, default=EARLIEST, metavar="TIME", help="from there [all]")
-    exporting.add_argument("--to", dest="end", type=when, default=micros(), metavar="TIME", help="before that [now]")
-    exporting.add_argument("--output", default="-", metavar="FILE", help="where to; NAME.csv.gz is compressed [stdout]")
+    exporting.add_argument("--module", action="append", default=[], help="only this module; can be repeated [all]")
+    exporting.add_argument("--from", dest="start", type=when, default=EARLIEST, metavar="TIME", help="first time [all]")
+    exporting.add_argument("--to", dest="end", type=when, default=micros(), metavar="TIME", help="end, excluded [now]")
+    exporting.add_argument("--output", default="-", metavar="FILE", help="file; NAME.csv.gz is compressed [stdout]")
     return whole
 
 
@@ -59,7 +60,7 @@ def _export(options: argparse.Namespace) -> int:
             done = export(settings.database_url, Wanted(options.module, options.start, options.end), file, _tell)
         end = "\n" if sys.stderr.isatty() else ""
         print(f"{end}{done.rows:,} rows, {done.size / 1e6:,.1f} MB, {done.seconds:,.1f} s", file=sys.stderr)
-    except BrokenPipeError:  # whoever read it has seen enough
+    except BrokenPipeError:  # the reader of the pipe has gone
         _deafen()
         return 1
     except SeveError as error:
@@ -73,7 +74,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _deafen() -> None:
-    """Send what the interpreter still holds for standard output nowhere: nobody reads it, or it cannot be written."""
+    """Discard what the interpreter will flush to standard output at exit: nobody reads it, or it cannot be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,8 +1,8 @@
-"""Returns the sequence up to which the writers have acknowledged the journal. Asks NATS, at most once per second;
-changes nothing.
+"""Returns the sequence up to which the writers have acknowledged the journal. Requests it from NATS, at most once per
+second; changes nothing.
 
 A message is acknowledged after its transaction committed. So a later snapshot of the database has every message up to
-this floor, unless a message is lost or went to another database; in both cases no writer will store it any more.
+this floor, except for messages that are lost or went to another database: no writer will store those any more.
 """
 
 import time
@@ -19,9 +19,7 @@ from seve_schema.position import Position
 from seve_history.errors import Refused
 
 FRESH_SECONDS: Final = 1.0
-"""Seconds for which a floor is reused. An older one is correct, too, but more of the ledger has to be read
-beyond it.
-"""
+"""Seconds for which a floor is reused. An older floor is still correct, but more of the ledger has to be read."""
 PATIENCE: Final = 2.0
 
 

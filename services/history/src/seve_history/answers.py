@@ -1,4 +1,4 @@
-"""Turns questions into answers: reads what each needs, and builds the JSON for the client."""
+"""Answers requests: reads the rows that each needs, and builds the JSON for the client."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,13 +19,13 @@ Answer = tuple[Position, bytes]
 """The position up to which an answer has every message, and its JSON."""
 
 AHEAD: Final = 3600 * MICROS
-"""How far an open answer may reach into the future: ingest does not use the time of a clock that is ten minutes
-ahead.
+"""How far an open range may reach into the future (microseconds). Samples cannot be far ahead: ingest does not use the
+time of a clock that is more than ten minutes ahead.
 """
 
 _encode: Final = msgspec.json.Encoder().encode
 _NOT_SHOWN: Final = frozenset({"module_id", "position", "status_position", "config_position"})
-"""Columns of internal use, or whose meaning the answer's structure already gives."""
+"""Columns for internal use, and the module, which the answer has already."""
 
 
 async def of_series(opened: ConsistentRead, asked: SeriesRequest, bounds: AnswerBounds) -> Answer:
@@ -47,7 +47,7 @@ async def of_series(opened: ConsistentRead, asked: SeriesRequest, bounds: Answer
 
 
 async def _one(opened: ConsistentRead, asked: SeriesRequest, series: Series, points: int) -> dict[str, Any]:
-    """Read a series: its samples if they fit, else buckets."""
+    """Read a series: its samples if they are at most `points`, else buckets."""
     end = asked.end
     if asked.open:
         end = max(end, min(await opened.last(asked.module, series) + 1, end + AHEAD))
@@ -86,7 +86,7 @@ async def of_module(opened: ConsistentRead, asked: ModuleRequest, bounds: Answer
 
 
 async def of_logs(opened: ConsistentRead, asked: LogsRequest) -> Answer:
-    """Answer with lines of a module's log, the newest first; `more` says whether there are older ones.
+    """Answer with lines of a module's log, newest first. `more` is true if older lines match, too.
 
     Raises psycopg.Error.
     """
@@ -134,7 +134,7 @@ def _sensors(status: list[dict[str, Any]], config: list[dict[str, Any]]) -> dict
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row in the clients' form: names in camel case, times as on the wire."""
+    """Return a row as clients get it: names in camel case, times in RFC 3339."""
     shown = {_camel(name): value for name, value in row.items() if name not in _NOT_SHOWN}
     return shown | {"updatedAt": _time(row["updated_at"])}
 

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 async def app(settings: HistorySettings, stop: Stop) -> None:
-    """Answer questions until `stop`."""
+    """Answer queries until `stop`."""
     health = Health(CONDITION, DATABASE)
     async with admin(settings.service.admin_listen, health, hosts=settings.service.admin_hosts) as port:
         log.info("starting", admin=port)

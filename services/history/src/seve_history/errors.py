@@ -4,7 +4,7 @@ from seve_runtime.errors import SeveError
 
 
 class Refused(SeveError):
-    """A refused question. `status` is an HTTP status, `reason` one line for the client."""
+    """A refused query. `status` is an HTTP status, `reason` one line for the client."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"{status}: {reason}")
@@ -13,7 +13,7 @@ class Refused(SeveError):
 
 
 class SchemaError(SeveError):
-    """The database has a schema that this service does not know; `found` is its version, None for none."""
+    """The database has a schema that this service cannot read; `found` is its version, None if it has none."""
 
     def __init__(self, found: int | None, expected: int) -> None:
         super().__init__(f"the database has version {found}, this service needs {expected}: run `seve-writer setup`")

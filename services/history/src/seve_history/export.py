@@ -1,7 +1,7 @@
-"""`seve-history export`: samples as CSV, streamed from the database by COPY. Holds a few blocks in memory, however many
-rows there are, and writes nothing to the database.
+"""`seve-history export`: writes samples as CSV, streamed from the database by COPY. Holds a few blocks in memory,
+however many rows there are, and changes nothing in the database.
 
-The rows are those of one snapshot, in the order of module, sensor, hardware and time.
+The rows are those of one snapshot, ordered by module, sensor, hardware and time.
 """
 
 import gzip
@@ -50,7 +50,7 @@ class Progress(NamedTuple):
 
 
 def export(url: Secret, wanted: Wanted, file: IO[bytes], tell: Callable[[Progress], None]) -> Progress:
-    """Write the rows to `file`; `tell` is called every second. Return the final count. Raises ExportFailed."""
+    """Write the rows to `file`, and call `tell` every second. Return the final progress. Raises ExportFailed."""
     try:
         with psycopg.connect(url.reveal(), application_name="seve-history export", connect_timeout=10) as connection:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
@@ -69,7 +69,7 @@ def _stream(connection: Connection[Any], wanted: Wanted, file: IO[bytes], tell: 
     with connection.cursor().copy(sql.SQL(_COPY).format(rows)) as copy:
         for block in copy:
             file.write(block)
-            count += 1  # the server sends a row at a time
+            count += 1  # the server sends one row per block
             size += len(block)
             if (now := time.monotonic()) - told >= TELL_SECONDS:
                 told = now
@@ -95,7 +95,7 @@ def _estimate(connection: Connection[Any], rows: sql.Composed) -> int:
 @contextmanager
 def output(path: str) -> Iterator[IO[bytes]]:
     """Open the output: `-` is standard output, a name that ends in `.gz` is compressed. A file gets its name only once
-    it is complete, and no file is overwritten. Raises ExportFailed, and BrokenPipeError if the reader went away.
+    it is complete, and no file is overwritten. Raises ExportFailed, and BrokenPipeError if the reader has gone.
     """
     if path == "-":
         try:

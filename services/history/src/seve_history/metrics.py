@@ -2,12 +2,12 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-REQUESTS = Counter("seve_history_requests_total", "Questions answered, by subject and HTTP status", ["of", "status"])
+REQUESTS = Counter("seve_history_requests_total", "Queries answered, by kind and HTTP status", ["of", "status"])
 ANSWER_SECONDS = Histogram(
     "seve_history_answer_seconds",
-    "From a question's arrival to its answer",
+    "From the arrival of a query to its answer",
     ["of"],
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
 )
-POINTS = Counter("seve_history_points_total", "Points answered, by what they are: raw or buckets", ["form"])
-WAITING = Gauge("seve_history_waiting_requests", "Questions that wait for a database connection")
+POINTS = Counter("seve_history_points_total", "Points in answers, by form: raw or buckets", ["form"])
+WAITING = Gauge("seve_history_waiting_requests", "Queries that wait for a database connection")

@@ -1,6 +1,6 @@
-"""Answers questions over NATS: one task each, for as long as a question may take. Decides nothing of what is answered.
+"""Answers queries over NATS, each in a task of its own, within QUERY_TIMEOUT. Does not decide what an answer contains.
 
-Open questions: bound by the pool (`QUERY_CONNECTIONS` and `QUERY_MAX_WAITING`); overflow rule: refuse with 503.
+Open queries: bound by the pool (`QUERY_CONNECTIONS` and `QUERY_MAX_WAITING`); overflow rule: refuse with 503.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from seve_history.settings import HistorySettings
 log = structlog.get_logger()
 
 DATABASE: Final = "database"
-"""The readiness condition kept here."""
+"""The readiness condition that this module sets."""
 
 LOOK_SECONDS: Final = 5.0
 """Seconds between two checks whether the database answers."""
@@ -52,7 +52,7 @@ T = TypeVar("T", SeriesRequest, ModuleRequest, LogsRequest)
 
 
 class Responder:
-    """Takes questions from `client`, and reads from `pool`."""
+    """Takes queries from `client`, and reads from `pool`."""
 
     def __init__(self, client: Client, pool: Pool, settings: HistorySettings, health: Health) -> None:
         self._client = client
@@ -64,7 +64,7 @@ class Responder:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: Stop) -> None:
-        """Answer until `stop`, then finish the open questions."""
+        """Answer until `stop`, then finish the open queries."""
         await self._look()
         subscriptions = [
             await self._client.subscribe(SERIES_SUBJECT, QUEUE, cb=self._taker("series", SeriesRequest, self._series)),
@@ -80,7 +80,7 @@ class Responder:
         await asyncio.gather(*self._tasks)
 
     async def _look(self) -> None:
-        """Keep the readiness condition; an unreachable database is logged once."""
+        """Check the database and set the readiness condition. Logs an unreachable database once."""
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -89,7 +89,7 @@ class Responder:
             ):
                 await connection.execute("SELECT 1")
         except (psycopg.Error, SchemaError, OSError, Refused) as error:  # TimeoutError is an OSError
-            if isinstance(error, Refused):  # busy: whoever is served tells how the database is
+            if isinstance(error, Refused):  # the pool is busy: the next check decides
                 return
             if DATABASE not in self._health.reasons or self._health.reasons[DATABASE] == "starting":
                 log.warning("the database cannot be read", error=describe(error))
@@ -113,7 +113,7 @@ class Responder:
         with metrics.ANSWER_SECONDS.labels(of).time():
             try:
                 position, body = await self._read(decode(message.data), answer)
-            except Exception as error:  # whatever it is, whoever asked is told
+            except Exception as error:  # the client gets an answer whatever the error is
                 refused = _refusal(error)
                 metrics.REQUESTS.labels(of, refused.status).inc()
                 headers = {ERROR_CODE: str(refused.status), ERROR_TEXT: refused.reason}
@@ -158,7 +158,7 @@ def _refusal(error: Exception) -> Refused:
             log.warning("the database cannot be read", error=describe(error))
             return Refused(503, "the database cannot be read")
         case msgspec.DecodeError():
-            return Refused(400, f"no question of history: {describe(error)}")
+            return Refused(400, f"not a history query: {describe(error)}")
         case _:
-            log.error("a question failed", exc_info=error)
+            log.error("a query failed", exc_info=error)
             return Refused(500, "history failed")

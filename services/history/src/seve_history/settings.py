@@ -27,11 +27,11 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
     nats: NatsSettings
     database_url: DatabaseUrl
     query_timeout: Annotated[
-        Seconds, Meta(gt=0, description="how long a question of history may take before it is given up with 503")
+        Seconds, Meta(gt=0, description="how long a history query may take before it is answered with 503")
     ] = 10.0
-    query_connections: Annotated[Count, Meta(description="database connections, so many questions at once")] = 4
+    query_connections: Annotated[Count, Meta(description="database connections, each for one query at a time")] = 4
     query_max_waiting: Annotated[
-        Count, Meta(description="most questions that wait for a connection; the next is refused with 503")
+        Count, Meta(description="most queries that wait for a connection; the next is refused with 503")
     ] = 64
     query_max_points: Annotated[
         Count, Meta(le=100_000, description="most points of one answer, all series together")

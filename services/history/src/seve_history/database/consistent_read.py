@@ -1,9 +1,9 @@
 """Reads one snapshot of the database, up to the journal position to which it has every message. Samples behind that
 position are left out, so that a client that subscribes from there gets each sample once.
 
-The position is the last one before the first hole in the ledger, counted from the writers' acknowledgement floor.
-Writers that share the journal commit out of order, so rows of messages behind the first hole exist already. The
-position of each row (`measurements.position`) identifies them.
+That position is the last one before the first hole in the ledger above the writers' acknowledgement floor. Writers that
+share the journal commit out of order, so rows of messages behind the hole may exist already. They are recognised by
+their column `position`.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -24,7 +24,7 @@ _EVERY_POSITION: Final = (1 << 63) - 1
 _ALWAYS: Final = {"start": datetime(1970, 1, 1, tzinfo=UTC), "end": datetime(9999, 1, 1, tzinfo=UTC)}
 
 LOG_BYTES: Final = 1 << 20
-"""Most bytes of text in an answer of logs. A line has 256 KiB at most, and JSON makes six bytes of some."""
+"""Most bytes of text in an answer with log lines. A line has 256 KiB at most, and JSON escapes some bytes as six."""
 
 Series = tuple[str, str]
 """Sensor, and hardware or ""."""
@@ -48,7 +48,9 @@ class ConsistentRead:
         return await self._rows(sql.SERIES, module=module, most=most)
 
     async def is_only_hourly(self, module: str, series: Series, start: int, end: int) -> bool:
-        """Return whether a part of [`start`, `end`) is left in the hourly aggregate only."""
+        """Return whether the samples of a part of [`start`, `end`) were deleted, so that only their hourly aggregate is
+        left.
+        """
         kept_from = self._rollup.kept_from
         if kept_from is None or start >= to_micros(kept_from):
             return False
@@ -61,7 +63,7 @@ class ConsistentRead:
         return await self._rows(sql.RAW, **given, most=most)
 
     async def buckets(self, module: str, series: Series, wanted: Buckets) -> list[tuple[Any, ...]]:
-        """Return the buckets that have values: begin in milliseconds since 1970, minimum, maximum, average, count."""
+        """Return the buckets that have values: start (milliseconds since 1970), minimum, maximum, average, count."""
         given = _of(module, series) | _range(wanted.start, wanted.end) | self._settled
         given |= {"width": timedelta(seconds=wanted.width), "origin": format_time(ORIGIN)}
         if wanted.width < HOUR or self._rollup.horizon is None:
@@ -69,7 +71,7 @@ class ConsistentRead:
         return await self._rows(sql.HOURLY, **given, **await self._hours(module, series))
 
     async def extent(self, module: str, series: Series) -> tuple[datetime | None, datetime | None, int]:
-        """Return the times of the first and last sample of a series, and how many values it has."""
+        """Return the times of the first and last sample of a series, and the number of its values."""
         given = _of(module, series) | self._settled
         first = await self._one(sql.FIRST, **given)
         if self._rollup.kept_from is not None:
@@ -84,14 +86,14 @@ class ConsistentRead:
     async def logs(
         self, module: str, start: int, end: int, *, level: str | None, text: str | None, most: int
     ) -> list[tuple[datetime, str | None, str, int]]:
-        """Return the newest lines of a module's log, the newest first, as far as LOG_BYTES go: time, level, text, and
-        how many there are of `most`.
+        """Return the newest lines of a module's log, newest first, up to `most` lines and LOG_BYTES of text. A row has
+        time, level, text, and the number of lines without the bound on bytes.
         """
         given = {"module": module, "level": level, "text": text, "most": most, "bytes": LOG_BYTES}
         return await self._rows(sql.LOGS, **given, **_range(start, end))
 
     async def last(self, module: str, series: Series) -> int:
-        """Return the time of the last sample of a series, in microseconds since 1970; 0 where it has none."""
+        """Return the time of the last sample of a series, in microseconds since 1970; 0 if it has none."""
         found = await self._one(sql.LAST, **_of(module, series), **self._settled)
         return 0 if found is None else to_micros(found)
 
@@ -120,7 +122,7 @@ async def consistent_read(
     connection: Connection, journal: int, floor: int, seconds: float
 ) -> AsyncIterator[ConsistentRead]:
     """Open a transaction that reads one snapshot of the database. `floor` is the acknowledgement floor in `journal`,
-    asked before; a statement may take `seconds`.
+    requested before; a statement may take `seconds`.
 
     Raises psycopg.Error.
     """

@@ -1,7 +1,8 @@
-"""A pool of a few connections to PostgreSQL, opened when needed, each for one question at a time.
+"""A pool of a few connections to PostgreSQL, opened when needed, each for one query at a time.
 
-Questions that wait for one: bound `waiting`; overflow rule: refuse with 503; gauge: `seve_history_waiting_requests`. A
-connection that is not idle after its question is closed, and so are unused ones: the server may be gone.
+Queries that wait for a connection: bound `waiting`; overflow rule: refuse with 503; gauge:
+`seve_history_waiting_requests`. A connection that is not idle after its query is closed, and the unused ones with it,
+since the server may be gone.
 """
 
 import asyncio
@@ -31,9 +32,9 @@ class Pool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection. Raises Refused, psycopg.Error and SchemaError."""
+        """Lend a connection for one query. Raises Refused, psycopg.Error and SchemaError."""
         if self.waiting >= self._most_waiting:
-            raise Refused(503, "too many questions of history wait")
+            raise Refused(503, "too many history queries wait")
         self.waiting += 1
         try:
             await self._turns.acquire()

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 
 class Rollup(NamedTuple):
-    """For each hour before `horizon`, `measurements_hourly` has every sample up to `position`; None: for no hour.
+    """Each hour before `horizon` is in `measurements_hourly`, with every sample up to `position`; None: no hour is.
 
-    With `late`, some of these hours have samples behind that position, and are read from the samples. Samples of hours
-    before `kept_from` were deleted.
+    If `late`, some of these hours have samples behind that position, and have to be read from `measurements`. Samples
+    of hours before `kept_from` were deleted.
     """
 
     position: int = 0

@@ -16,15 +16,17 @@ FROM rollup, pg_class WHERE pg_class.oid = to_regclass('measurements_hourly')
 RECENT: Final = """
 SELECT date_trunc('hour', min(earliest), 'UTC') FROM ledger WHERE committed_at > now() - interval '2 hours'
 """
-"""With TimescaleDB: samples stored since then may be missing in the hourly aggregate, which a policy refreshes every 30
-minutes.
+"""With TimescaleDB: the earliest hour that got samples in the last two hours. The hourly aggregate may lack those,
+since a policy refreshes it every 30 minutes.
 """
 
 OLDEST_CHUNK: Final = """
 SELECT min(range_start) FROM timescaledb_information.chunks
 WHERE hypertable_schema = current_schema AND hypertable_name = 'measurements'
 """
-"""With TimescaleDB: where samples begin. The hourly aggregate may have hours before, whose samples were dropped."""
+"""With TimescaleDB: the time from which samples are kept. The hourly aggregate may have earlier hours, whose samples
+were dropped.
+"""
 
 _OF_SERIES: Final = "module_id = %(module)s AND sensor_type = %(sensor)s AND hardware_id = %(hardware)s"
 
@@ -41,7 +43,7 @@ WITH RECURSIVE one AS (
 )
 SELECT sensor_type, hardware_id FROM one LIMIT %(most)s
 """
-"""Finds each series by one step in the index, however many samples it has."""
+"""Finds each series with one index lookup, however many samples it has."""
 
 RAW: Final = f"""
 SELECT floor(extract(epoch FROM time) * 1000)::bigint, value FROM measurements
@@ -65,7 +67,7 @@ WITH late AS MATERIALIZED (
 )
 SELECT DISTINCT date_trunc('hour', time, 'UTC') FROM late WHERE {_OF_SERIES}
 """  # noqa: S608  (as above)
-"""The hours of a series that are not, or not correctly, in the hourly aggregate."""
+"""The hours of a series that have samples the hourly aggregate lacks."""
 
 _HOURS: Final = f"{_OF_SERIES} AND hour < %(horizon)s AND hour <> ALL (%(late)s::timestamptz[])"
 _UNAGGREGATED: Final = f"""
@@ -129,4 +131,4 @@ SELECT time, level, message, lines FROM (
     ) AS newest
 ) AS measured WHERE bytes <= %(bytes)s ORDER BY time DESC, position DESC
 """
-"""`lines` is how many there are of at most `most`; those beyond `bytes` are not read."""
+"""`lines` is the number of matching lines, at most `most`. Lines beyond `bytes` are not returned."""

@@ -12,7 +12,7 @@ _VERSION: Final = "SELECT max(split_part(migration_id, '.', 1)::int) FROM schema
 
 
 async def verify(connection: Connection) -> None:
-    """Raise SchemaError unless the version is this one or a later; psycopg.Error if it cannot be read."""
+    """Raise SchemaError if the version is older than EXPECTED; psycopg.Error if it cannot be read."""
     row = await (await connection.execute(_VERSION)).fetchone()
     found = row[0] if row else None
     if found is None or found < EXPECTED:

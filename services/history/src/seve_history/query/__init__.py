@@ -1,1 +1,1 @@
-"""The form of an answer: its bounds and its buckets. Reads nothing."""
+"""The bounds of an answer and its buckets. Reads nothing."""

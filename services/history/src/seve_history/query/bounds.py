@@ -1,4 +1,4 @@
-"""Decides which questions are answered, and with how many points. Pure."""
+"""Decides which queries are answered, and with how many points. Pure."""
 
 from typing import Final
 
@@ -22,20 +22,20 @@ LINES: Final = 1000
 
 
 def check_text(asked: msgspec.Struct) -> None:
-    """Raise Refused for text that no table can contain: it would find nothing."""
+    """Raise Refused for text with a NUL byte, which PostgreSQL cannot store and so would never find."""
     if any(isinstance(value, str) and "\0" in value for value in msgspec.structs.astuple(asked)):
         raise Refused(400, "a NUL byte is in no name and in no line")
 
 
 def check(asked: SeriesRequest, bounds: AnswerBounds) -> None:
-    """Raise Refused for a question beyond the bounds."""
+    """Raise Refused for a query of samples beyond the bounds."""
     _check_range(asked.start, asked.end, bounds)
     if not 1 <= asked.points <= bounds.points:
         raise Refused(400, f"`points` is not between 1 and {bounds.points} (QUERY_MAX_POINTS)")
 
 
 def check_lines(asked: LogsRequest, bounds: AnswerBounds) -> None:
-    """Raise Refused for a question of logs beyond the bounds."""
+    """Raise Refused for a query of log lines beyond the bounds."""
     _check_range(asked.start, asked.end, bounds)
     if not 1 <= asked.most <= LINES:
         raise Refused(400, f"`lines` is not between 1 and {LINES}")
@@ -49,7 +49,7 @@ def _check_range(start: int, end: int, bounds: AnswerBounds) -> None:
 
 
 def share(points: int, series: int, bounds: AnswerBounds) -> int:
-    """Return how many points each of `series` may have. Raises Refused where there are more series than points."""
+    """Return how many points each of `series` may have. Raises Refused if there are more series than points."""
     if series > bounds.points:
         raise Refused(400, f"the module has more than {bounds.points} series: name a sensor")
     return min(points, bounds.points // max(series, 1))

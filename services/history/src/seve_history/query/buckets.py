@@ -39,9 +39,9 @@ class Buckets(NamedTuple):
 
 
 def buckets(start: int, end: int, points: int, *, at_least: int = 1) -> Buckets:
-    """Return the narrowest buckets that cover [`start`, `end`) with at most `points` of them, two at least.
+    """Return the narrowest buckets of which at most `points` (or two, if that is more) cover [`start`, `end`).
 
-    They are `at_least` seconds wide. The first and the last are whole, so they reach beyond the range.
+    They are at least `at_least` seconds wide. The first and the last are whole, so they may reach beyond the range.
     """
     most = max(points, 2)
     for width in WIDTHS:
