@@ -1,6 +1,7 @@
 """compose.yaml hands on every setting that the services have, and .env.example speaks of every variable it reads."""
 
 import re
+from inspect import getsource
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,18 @@ def test_every_setting_of_a_service_is_handed_on(cls):
 
     assert names
     assert names <= handed_on
+
+
+def test_setup_gets_what_its_rules_compare():
+    """Settings of the writer, which `setup` reads as well; one that it lacked had its default there."""
+    environment = re.search(r"^  setup:.*?^    environment:\n      <<: \[(.*?)\]", COMPOSE, re.MULTILINE | re.DOTALL)[1]
+    anchors = re.findall(r"\*(\S+?)(?:,|$)", environment)
+    blocks = [re.search(rf"^x-{name}: &{name}.*?^\n", COMPOSE, re.MULTILINE | re.DOTALL)[0] for name in anchors]
+    rules = getsource(WriterSettings.__post_init__)
+
+    compared = {name.upper() for name in re.findall(r"self\.(?:topology\.)?([a-z_]+)", rules)} - {"TOPOLOGY"}
+    assert len(compared) > 3
+    assert compared <= set(re.findall(r"^  ([A-Z_]+):", "".join(blocks), re.MULTILINE))
 
 
 def test_the_example_speaks_of_every_variable():
