@@ -44,6 +44,11 @@ def works(up, value):
     wait_until(lambda: up.sql(f"SELECT count(*) FROM measurements WHERE value = {value}") == "1", "the row", 60)
 
 
+def test_check_measures_the_disk_that_the_volume_is_on(up):
+    """Not the engine's, which has room."""
+    assert "the disk of nats in Docker has 0.3 GiB free, and streams may grow by 0.2 GiB" in up.run("check", code=1)
+
+
 def test_frozen_programs_are_restarted(up):
     """Of each kind: a server, the database with all its children, the broker, and a service."""
     frozen = {"nats": "nats-server", "postgres": "postgres", "mosquitto": "mosquitto", "ingest": "service"}

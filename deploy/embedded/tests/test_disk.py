@@ -1,9 +1,10 @@
 """What is said of the room on the disk."""
 
 import pytest
-from seve_embedded.shared.disk import FULL, Room
+from seve_embedded.shared.disk import FULL, STREAMS, Room, reserved
 from seve_embedded.shared.status_report import StatusReport, add_stream, note_room
 from seve_embedded.supervision.disk_usage import room_at, size_of
+from seve_runtime.nats.topology import TopologySettings
 
 GIB = 1 << 30
 
@@ -24,6 +25,16 @@ def test_a_warning_comes_before_the_disk_is_full(room, growth, warning):
     said = room.warning(growth)
     assert (said is None) == (warning is None)
     assert warning is None or warning in said
+
+
+def test_sizes_are_those_that_the_services_read():
+    """Their defaults too: a bare Python knows them by itself."""
+    defaults = TopologySettings()
+    assert {name: getattr(defaults, name.lower()) for name in STREAMS} == STREAMS
+    assert reserved({}) == sum(STREAMS.values())
+    assert reserved({"JOURNAL_MAX_BYTES": "3GiB"}) == sum(STREAMS.values()) + GIB
+    with pytest.raises(ValueError, match="LATEST_MAX_BYTES = '3': expected a size with its unit"):
+        reserved({"LATEST_MAX_BYTES": "3"})
 
 
 def test_status_counts_what_every_stream_may_still_take():

@@ -17,7 +17,7 @@ from seve_embedded.supervision import ports
 from seve_runtime.errors import SettingsError
 from seve_runtime.units import split_listen
 
-from seve_docker import images, prepare
+from seve_docker import images, prepare, room
 from seve_docker.compose import Compose, engine_answers
 
 EDIT: Final = "correct it in .env"
@@ -57,11 +57,20 @@ def _ports(environ: Mapping[str, str]) -> list[Finding]:
 
 
 def _disk(compose: Compose) -> tuple[list[Finding], str]:
-    """Check the engine's disk, if it is one of this machine. Only its owner could measure how fast it syncs."""
+    """Check the disks of NATS' volumes. How fast one syncs is measured where this machine and user may write to it."""
+    try:
+        disks = room.disks(compose)
+    except ValueError as error:
+        return [Finding("settings", str(error), EDIT)], "no disk"
+    if not disks:
+        return [], "no disk (it is measured once `./seve up` has built the images)"
     folder = Path(compose.root_folder())
-    if not folder.is_dir():
-        return [], "no disk (the engine's is elsewhere)"
-    measured = disk.measure(folder)
+    sync = disk.measure(folder).sync if folder.is_dir() else None
     interval = compose.environ.get("NATS_SYNC_INTERVAL") or SYNC_DEFAULT
-    found = disk.check(measured, where=folder, reserved=0, held=0, sync_interval=interval)
-    return found, disk.described(measured)
+    found: list[Finding] = []
+    for one in disks:
+        measured = disk.Disk(one.room.free, sync)
+        limits = {"reserved": one.reserved, "held": one.held}
+        found += disk.check(measured, where=one.where, **limits, sync_interval=interval)
+    least = min(one.room.free for one in disks)
+    return list(dict.fromkeys(found)), disk.described(disk.Disk(least, sync))

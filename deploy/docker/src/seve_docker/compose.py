@@ -97,8 +97,7 @@ class Compose:
 
     def root_folder(self) -> str:
         """Return the folder of the engine's images and volumes, on its own machine."""
-        command = [DOCKER, "info", "--format", "{{.DockerRootDir}}"]
-        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+        return output("info", "--format", "{{.DockerRootDir}}").strip()
 
     @staticmethod
     def _command(arguments: Sequence[str]) -> list[str]:
@@ -111,6 +110,12 @@ def docker(*arguments: str) -> bool:
         return subprocess.run([DOCKER, *arguments], check=False, capture_output=True).returncode == 0
     except OSError:
         return False
+
+
+def output(*arguments: str) -> str:
+    """Return the output of one docker command; nothing if it fails."""
+    done = subprocess.run([DOCKER, *arguments], check=False, capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 else ""
 
 
 def engine_answers() -> bool:

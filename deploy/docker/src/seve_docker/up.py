@@ -9,7 +9,7 @@ from seve_embedded.shared import welcome
 from seve_embedded.shared.links import links
 from seve_runtime.units import reachable, split_listen
 
-from seve_docker import images
+from seve_docker import images, room
 from seve_docker.compose import Compose, Container
 from seve_docker.errors import CommandFailed
 from seve_docker.prepare import OWN, BadSettings
@@ -30,6 +30,7 @@ def up(compose: Compose, patience: float) -> None:
     print("Building (the first time takes a minute)", flush=True)
     images.build(compose)
     check_services(compose)
+    _check_room(compose)
     try:
         code = make_roles(compose, patience) or compose.call("up", "-d", "--remove-orphans", seconds=patience)
     except subprocess.TimeoutExpired:
@@ -62,6 +63,16 @@ def check_services(compose: Compose) -> None:
     faults = [fault for service in CHECKED for fault in ask(service)]
     if faults:
         raise BadSettings(list(dict.fromkeys(faults)))
+
+
+def _check_room(compose: Compose) -> None:
+    """Warn if a disk is too small for the streams' largest size."""
+    disks = room.disks(compose)
+    if not disks:
+        print("  the disk of NATS could not be measured", flush=True)
+    for one in disks:
+        if warning := one.room.warning(one.growth):
+            print(f"  warning: {warning}", flush=True)
 
 
 def wait_healthy(compose: Compose, patience: float) -> None:

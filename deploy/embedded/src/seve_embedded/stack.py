@@ -22,6 +22,7 @@ from seve_embedded.plan import Plan
 from seve_embedded.servers import mqtt_queue, nats, postgres
 from seve_embedded.settings import StackSettings
 from seve_embedded.shared import env_file, identities, links
+from seve_embedded.shared.disk import STREAMS
 from seve_embedded.shared.logfile import tail
 from seve_embedded.state import State, write_private
 from seve_embedded.supervision import config, processes
@@ -78,9 +79,8 @@ class Stack:
     def stream_bytes(self) -> int:
         """The size that all streams may grow to, by the settings. Raises SettingsError."""
         sizes = load(TopologySettings, self.environ)
-        streams = sizes.journal_max_bytes + sizes.history_max_bytes + sizes.latest_max_bytes
         mqtt = self.settings.mqtt_queue_max_bytes + sum(mqtt_queue.OTHERS.values())
-        return streams + sizes.deadletter_max_bytes + mqtt
+        return mqtt + sum(int(getattr(sizes, name.lower())) for name in STREAMS)
 
     @property
     def links(self) -> links.Links:

@@ -48,7 +48,7 @@ def _sync(folder: Path) -> float:
     return median(taken)
 
 
-def check(disk: Disk, *, where: Path, reserved: int, held: int, sync_interval: str) -> list[Finding]:
+def check(disk: Disk, *, where: object, reserved: int, held: int, sync_interval: str) -> list[Finding]:
     """Judge a disk. The streams may grow to `reserved` bytes and hold `held` of them already; `sync_interval` is
     NATS_SYNC_INTERVAL.
     """
@@ -70,7 +70,7 @@ def check(disk: Disk, *, where: Path, reserved: int, held: int, sync_interval: s
 
 def described(disk: Disk) -> str:
     """The measurements in words."""
-    sync = "not writable" if disk.sync is None else f"sync {disk.sync * 1000:.1f} ms"
+    sync = "sync not measured" if disk.sync is None else f"sync {disk.sync * 1000:.1f} ms"
     return f"disk ({_gib(disk.free)} free, {sync})"
 
 

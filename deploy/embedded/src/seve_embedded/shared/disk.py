@@ -1,6 +1,9 @@
 """Judges whether the disk has room for the stack's data. Pure: takes sizes in bytes, asks no file system."""
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
+
+from seve_runtime import units
 
 from seve_embedded.shared.tables import size
 
@@ -10,6 +13,28 @@ FULL: Final = 64 << 20
 LOW_SHARE: Final = 0.1
 LOW_MOST: Final = 10 << 30
 """Room is low below a tenth of the disk, or below 10 GiB if that is less."""
+
+
+STREAMS: Final = {
+    "JOURNAL_MAX_BYTES": 2 << 30,
+    "HISTORY_MAX_BYTES": 1 << 30,
+    "LATEST_MAX_BYTES": 256 << 20,
+    "DEADLETTER_MAX_BYTES": 256 << 20,
+}
+"""The settings of the streams' sizes and their defaults. They are those of TopologySettings, which a bare Python cannot
+import; a test compares them.
+"""
+
+
+def reserved(environ: Mapping[str, str]) -> int:
+    """Return the bytes that all streams may grow to. Raises ValueError, which names the setting."""
+    total = 0
+    for name, default in STREAMS.items():
+        try:
+            total += units.size(text) if (text := environ.get(name)) else default
+        except ValueError as error:
+            raise ValueError(f"{name} = {environ[name]!r}: {error}") from None
+    return total
 
 
 class Room(NamedTuple):
