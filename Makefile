@@ -41,7 +41,7 @@ clean: ## remove all data, after asking
 	@./seve clean $(if $(YES),--yes)
 
 test: $(VENV)/dev ## the whole suite that this machine can run (FAST=1: what needs no servers, after each edit; JOBS=3 processes)
-	@$(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadscope $(if $(FAST),-m "not slow") $(if $(SKIPS),--skips-allowed $(SKIPS))
+	@$(BIN)/python tests/support/guard.py $(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadscope $(if $(FAST),-m "not slow") $(if $(SKIPS),--skips-allowed $(SKIPS))
 
 bench: $(VENV)/dev ## what it carries and what that costs, on this machine, in short; SCENARIO=name for one at length, SCENARIO=help lists them
 	@PYTHONPATH=tests:deploy/docker/src $(BIN)/python -m bench $(foreach word,$(filter-out MAKEFLAGS,$(.VARIABLES)),$(if $(filter command line,$(origin $(word))),'$(word)=$($(word))'))
