@@ -8,9 +8,8 @@ from hypothesis import settings
 from support.embedded import NatsServer, PostgresServer
 from support.kinds import KINDS, running
 from support.stack import EmbeddedStack
-from xdist.scheduler.loadscope import LoadScopeScheduling
 
-pytest_plugins = ["support.skips"]
+pytest_plugins = ["support.order", "support.skips"]
 
 settings.register_profile("seve", deadline=None)  # timing is never asserted: this machine has other work too
 settings.load_profile("seve")
@@ -44,19 +43,6 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.timeout(seconds))
         if SERVERS.intersection(item.fixturenames) or item.path.parent.name in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
-
-
-class Together(LoadScopeScheduling):
-    """Where several processes run the tests, those of a file stay together, since they share its servers; and those in
-    containers, since a second stack beside the first takes longer than after it.
-    """
-
-    def _split_scope(self, nodeid):
-        return "docker" if "docker" in nodeid else nodeid.partition("::")[0]
-
-
-def pytest_xdist_make_scheduler(config, log):
-    return Together(config, log)
 
 
 @pytest.fixture(scope="session")
