@@ -1,4 +1,4 @@
-"""Brokers for ingest: the NATS listener always, Mosquitto where the program is installed."""
+"""Brokers for ingest: NATS' listener always, Mosquitto if the program is installed."""
 
 import pytest
 from seve_runtime.nats.direct import DirectClient
@@ -8,7 +8,7 @@ from support.mosquitto import Mosquitto, program
 
 @pytest.fixture
 def mosquitto(tmp_path):
-    """A Mosquitto of the test's own, to stop and kill."""
+    """A Mosquitto that the test may stop and kill."""
     if program() is None:
         pytest.skip("the program `mosquitto` is not installed")
     (tmp_path / "mosquitto").mkdir()
@@ -42,7 +42,7 @@ async def client(streams):
 
 @pytest.fixture
 def run_ingest(tmp_path):
-    """Makes services as processes of their own, not started; kills at the end what still runs."""
+    """Makes services as processes, not started yet; kills those that still run at the end."""
     made = []
 
     def make(broker, nats_server, **settings):

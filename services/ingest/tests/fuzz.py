@@ -1,7 +1,7 @@
-"""A bounded run of arbitrary messages through the normalisation: `make fuzz`. Prints its seed; give it to repeat a run.
+"""Normalises a given number of arbitrary messages: `make fuzz`. Prints its seed, with which a run can be repeated.
 
-Starts from messages that devices send and breaks them: bytes flipped, cut, doubled, spliced, tokens of JSON thrown in.
-Every message must end in one verdict whose envelopes encode, decode to themselves and hold only finite numbers.
+Takes messages that devices send and breaks them: flips, cuts, doubles and splices bytes, inserts tokens of JSON. Every
+message must end in one verdict whose envelopes encode, decode to themselves and hold only finite numbers.
 """
 
 import argparse
@@ -54,7 +54,7 @@ NOW = 1_764_529_200_012_345
 
 
 def broken(random_, data):
-    """`data` after up to six accidents."""
+    """Return `data` after up to six random changes."""
     for _ in range(random_.randrange(7)):
         at, end = sorted((random_.randint(0, len(data)), random_.randint(0, len(data))))
         match random_.randrange(5):
@@ -72,7 +72,7 @@ def broken(random_, data):
 
 
 def check(normalise, topic, payload, retained):
-    """One message; raises AssertionError, or whatever the normalisation should not have raised."""
+    """Normalise one message. Raises AssertionError, or the error that the normalisation should not have raised."""
     verdict = normalise(topic, payload, received_at=NOW, retained=retained, key="k")
     assert verdict.envelopes or (verdict.rejection is None) != (verdict.ignored is None)
     if verdict.envelopes:

@@ -1,4 +1,4 @@
-"""The tool over the dead letters, against a real NATS server: what was refused can be found, retried and dropped."""
+"""`seve-ingest deadletter` on a real NATS server: dead letters can be listed, shown, retried and dropped."""
 
 import asyncio
 import subprocess
@@ -75,7 +75,7 @@ async def letters(streams):
 
 @pytest.fixture
 def tool(streams):
-    """Runs `seve-ingest deadletter`; gives exit code, lines and what went to stderr."""
+    """Runs `seve-ingest deadletter`; returns its exit code, the lines of stdout, and stderr."""
 
     async def run(*arguments, **environ):
         done = await asyncio.to_thread(
@@ -93,7 +93,7 @@ def tool(streams):
 
 
 async def left(js):
-    """Sequences that are still in the stream."""
+    """Return the sequences that are still in the stream."""
     info = await js.stream_info(topology.DEADLETTER)
     return info.state.messages
 
@@ -116,14 +116,14 @@ async def test_list_shows_the_filtered_dead_letters(letters, tool, filters, sequ
     assert (0, sequences) == (code, [line.split()[0] for line in lines if line[0].isdigit() and "  " in line])
 
 
-async def test_show_tells_all_of_one(letters, tool):
+async def test_show_prints_the_whole_dead_letter(letters, tool):
     """The payload as it came."""
     _, lines, _ = await tool("show", "1")
     assert any("b'no json'" in line for line in lines)
 
 
-def test_no_letter_steers_the_terminal():
-    """Its topic and its error are text of the device."""
+def test_no_dead_letter_sends_control_characters_to_the_terminal():
+    """Its topic and its error contain text from the device."""
     dead_letter = StoredDeadLetter(1, "malformed", refused("odd\x1b[2J/co2", b"", "malformed", error="\x9b31m"))
     assert line(dead_letter).isprintable()
     assert all(each.isprintable() for each in whole(dead_letter).split("\n"))
@@ -140,21 +140,21 @@ async def test_retry_normalises_again_and_keeps_the_time_of_receipt(letters, too
 
 
 async def test_retry_keeps_a_dead_letter_that_would_be_refused_again(letters, tool, streams):
-    """Malformed as before, or cut when it was kept, or no envelope at all; the exit code tells."""
+    """Still malformed, or cut when it was kept, or no envelope at all. The exit code is then 1."""
     code, lines, _ = await tool("retry", "1", "3", "6")
     assert (code, await drain(streams), await left(letters)) == (1, [], 6)
     assert sum(line.startswith("kept") for line in lines) == 3
 
 
-async def test_a_state_that_is_retried_is_old_news(letters, tool, streams):
-    """It travels as a retained one does, so that it never replaces a newer."""
+async def test_a_retried_state_never_replaces_a_newer_one(letters, tool, streams):
+    """It is marked as retained, so that it never replaces a newer state."""
     await tool("retry", "4")
     [envelope] = await drain(streams)
     assert (envelope.kind, envelope.retained, envelope.received_at) == ("system.status", True, RECEIVED)
 
 
 async def test_the_writer_s_envelope_is_published_as_it_is(letters, tool, streams):
-    """Once, however often the retry is repeated before the dead letter is gone."""
+    """Once, however often the retry is repeated before the dead letter is deleted."""
     await tool("retry", "--service", "writer", "--reason", "22003")
     assert await drain(streams) == [ENVELOPE]
 
@@ -171,19 +171,19 @@ async def test_a_dry_run_changes_nothing(letters, tool, streams):
 
 
 async def test_drop_deletes_the_filtered_dead_letters(letters, tool):
-    """And no others."""
+    """Others are kept."""
     await tool("drop", "--reason", "malformed")
     assert await left(letters) == 4
 
 
 async def test_retry_and_drop_of_everything_need_all(letters, tool):
-    """Neither retry nor drop means everything by default."""
+    """Without a filter, neither of them acts on everything by default."""
     code, _, _ = await tool("drop")
     assert (code, await left(letters)) == (2, 6)
 
 
 async def test_a_refused_message_can_be_retried_after_the_routes_are_mended(broker, streams, ingest, tool, tmp_path):
-    """From the device to the dead letters, through a new file of routes into the journal."""
+    """The message goes from the device to the dead letters and, with a new route file, into the journal."""
     ingest.start()
     send(broker, ("m/system", b"21.5"))
     wait_until(lambda: ingest.count("outcomes_total", outcome="deadletter") == 1, "refused")
@@ -196,7 +196,7 @@ async def test_a_refused_message_can_be_retried_after_the_routes_are_mended(brok
 
 
 async def test_an_unreachable_nats_is_reported_at_once(tool):
-    """With the setting that has its address."""
+    """The error names the setting with its address."""
     code, _, told = await tool("list", NATS_URL=f"nats://127.0.0.1:{free_port()}")
     assert code == 1
     assert told.startswith("NATS does not answer (NATS_URL): ")

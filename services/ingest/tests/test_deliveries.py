@@ -1,4 +1,4 @@
-"""Acknowledging in order."""
+"""Deliveries are acknowledged in order."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ def delivery(mid, parts=1, connection=1):
 
 
 def test_acknowledgements_keep_the_order_of_arrival():
-    """One that is held early waits for those before it."""
+    """A delivery that is held early waits for those before it."""
     queue, first, second = AckQueue(), delivery(1), delivery(2)
     queue.add(first)
     queue.add(second)
@@ -33,7 +33,7 @@ def test_an_acknowledgement_of_an_earlier_connection_is_discarded():
 
 @given(st.lists(st.integers(0, 19), max_size=60))
 def test_every_delivery_is_acknowledged_once_whatever_the_order_of_acks(order):
-    """And never before one that came earlier."""
+    """And never before an earlier one."""
     queue, all_ = AckQueue(), [delivery(mid) for mid in range(20)]
     for each in all_:
         queue.add(each)

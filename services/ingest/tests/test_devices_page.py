@@ -1,4 +1,4 @@
-"""docs/devices.md says what the normalisation does: each row of its tables is run through it."""
+"""The tables of docs/devices.md are correct: each of their rows is normalised here."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ RECEIVED = to_micros(parse_time("2025-11-30T19:00:05Z"))
 
 
 def rows(name):
-    """The rows of a table of the page, each cell without its backticks."""
+    """Return the rows of a table of the page, with cells without backticks."""
     lines = PAGE.split(f"<!-- checked: {name} -->\n")[1].split("\n\n")[0].splitlines()[2:]
     assert lines
     return [tuple(cell.replace("`", "").strip() for cell in line.strip("|").split("|")) for line in lines]

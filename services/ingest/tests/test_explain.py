@@ -1,4 +1,4 @@
-"""`seve-ingest explain`: what would become of a message, without a broker."""
+"""`seve-ingest explain` says what becomes of a message, without a broker."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ def explain(*arguments, **environ):
     ],
 )
 def test_explain(arguments, code, words):
-    """Route, subject, envelope, repairs, or the refusal; the exit code tells a refusal."""
+    """Route, envelopes, repairs, or the refusal; the exit code is 1 for a refusal."""
     found, out, _ = explain(*arguments)
     assert (code, []) == (found, [word for word in words if word not in out])
 
@@ -74,5 +74,5 @@ def test_the_tests_of_a_file_are_run(tmp_path):
 
 
 def test_every_repair_and_every_reason_has_its_words():
-    """So that a count can be understood without the code."""
+    """So that metrics can be understood without reading the code."""
     assert (set(REPAIRS), set(get_args(IgnoredReason))) == (set(WORDS), set(IGNORED))

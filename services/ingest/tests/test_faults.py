@@ -1,4 +1,4 @@
-"""What may go wrong around ingest, and that nothing is lost or doubled by it. Every payload carries its number."""
+"""Faults around ingest lose no message and store none twice. Every payload has its number."""
 
 import os
 import signal
@@ -13,11 +13,11 @@ from support.ingest import drain, make_room, set_up
 from support.mqtt_load import Load
 
 OUTAGE = float(os.environ.get("SEVE_OUTAGE", "8"))
-"""Seconds for which NATS is away; 30 to see it last."""
+"""Seconds for which NATS is down; set 30 for a longer outage."""
 
 
 class Flow:
-    """A steady load from a thread: numbered samples at `rate` a second, with or without a time of their own, or all of
+    """A steady load from a thread: `rate` numbered samples per second, with or without a time of their own, or all of
     them equal.
     """
 
@@ -57,13 +57,13 @@ class Flow:
 
 
 def rows(envelopes):
-    """The values by the key their rows will have: what is stored twice has two keys."""
+    """Return the values by the key of their rows. A sample that is stored twice has two keys."""
     return sorted(value for _, value in {((each.module_id, each.time), each.value) for each in envelopes})
 
 
 @pytest.mark.parametrize("timed", [True, False], ids=["device-time", "no-time"])
-async def test_kill_ten_times_under_load(broker, streams, ingest, timed):
-    """No message is lost, none is stored twice, whether or not the device gives it a time."""
+async def test_ten_kills_under_load_lose_nothing(broker, streams, ingest, timed):
+    """No message is lost and none is stored twice, with and without a device's time."""
     ingest.start()
     with Flow(broker, 2000, timed=timed) as flow:
         for round_ in range(10):
@@ -75,9 +75,9 @@ async def test_kill_ten_times_under_load(broker, streams, ingest, timed):
     assert list(map(float, range(flow.sent))) == rows(found + await drain(streams))
 
 
-async def test_nats_away_under_load(mosquitto, streams, run_ingest):
-    """Memory stays flat, the broker keeps what comes and is pinged though nothing is read, and afterwards every message
-    is stored once.
+async def test_nats_down_under_load_loses_nothing(mosquitto, streams, run_ingest):
+    """Memory stays flat; the broker keeps messages, and is pinged although nothing is read; afterwards every message is
+    stored once.
     """
     ingest = run_ingest(mosquitto, streams, MAX_INFLIGHT="1000", MQTT_KEEPALIVE="5")
     ingest.start()
@@ -86,7 +86,7 @@ async def test_nats_away_under_load(mosquitto, streams, run_ingest):
         before = ingest.memory()
         streams.stop()
         wait_until(lambda: not ingest.ready(), "not ready")
-        time.sleep(OUTAGE)  # the length of the outage is the point
+        time.sleep(OUTAGE)  # the outage has to last for so long
         during = ingest.memory()
         assert ingest.count("reading_paused") == 1
         streams.start()
@@ -97,9 +97,9 @@ async def test_nats_away_under_load(mosquitto, streams, run_ingest):
     assert ingest.stop() == 0
 
 
-async def test_frozen_under_load(broker, streams, ingest):
-    """A process that stands still for longer than the broker waits for an acknowledgement (NATS: 3 s) finds copies
-    behind what it has not read yet, and takes none of them twice.
+async def test_a_frozen_ingest_stores_no_message_twice(broker, streams, ingest):
+    """A process that is frozen for longer than the broker waits for acknowledgements (NATS: 3 s) finds second copies
+    behind messages that it has not read yet, and stores none twice.
     """
     ingest.start()
     with Flow(broker, 2000) as flow:
@@ -116,7 +116,7 @@ async def test_frozen_under_load(broker, streams, ingest):
 
 @pytest.fixture
 async def journal(tmp_path):
-    """A NATS server for the journal alone, beside the one that is the broker."""
+    """A NATS server for the journal only. Another one is the broker."""
     (tmp_path / "journal").mkdir()
     server = NatsServer(tmp_path / "journal")
     server.start()
@@ -126,10 +126,10 @@ async def journal(tmp_path):
 
 
 @pytest.mark.parametrize("equal", [False, True], ids=["different", "equal"])
-async def test_thousands_of_redeliveries_behind_newer_messages(nats_server, journal, run_ingest, equal):
-    """The journal pauses for as long as NATS' listener waits for acknowledgements (3 s), so that these cross the
-    redeliveries: messages come again behind newer ones, and under new identifiers where the acknowledgement came first.
-    Samples without a time, whose rows would be two.
+async def test_thousands_of_redeliveries_behind_newer_messages_are_stored_once(nats_server, journal, run_ingest, equal):
+    """The journal pauses for as long as NATS' listener waits for acknowledgements (3 s), so that acknowledgements cross
+    redeliveries: messages come again behind newer ones, and with new identifiers if the acknowledgement came first. The
+    samples have no time, so that a second copy would be a second row.
     """
     ingest = run_ingest(nats_server, journal)
     ingest.start()
@@ -137,7 +137,7 @@ async def test_thousands_of_redeliveries_behind_newer_messages(nats_server, jour
         for pause in (3.0, 3.2, 4.5):
             wait_until(lambda: ingest.count("unacknowledged_messages") < 500, "caught up", 60)
             journal.process.send_signal(signal.SIGSTOP)
-            time.sleep(pause)  # against the listener's own clock
+            time.sleep(pause)  # relative to the listener's ack wait
             journal.process.send_signal(signal.SIGCONT)
     found = await drain(journal, at_least=flow.sent)
     wait_until(lambda: ingest.count("unacknowledged_messages") == 0, "all acknowledged")
@@ -151,7 +151,9 @@ async def test_thousands_of_redeliveries_behind_newer_messages(nats_server, jour
 async def test_unacknowledged_messages_get_new_identifiers_after_a_restart_of_nats(
     nats_server, journal, run_ingest, equal
 ):
-    """It keeps the session and forgets the identifiers. Samples without a time, whose rows would be two."""
+    """It keeps the session and forgets the identifiers. The samples have no time: a second copy would be a second
+    row.
+    """
     ingest = run_ingest(nats_server, journal)
     ingest.start()
     journal.process.send_signal(signal.SIGSTOP)
@@ -167,8 +169,8 @@ async def test_unacknowledged_messages_get_new_identifiers_after_a_restart_of_na
     assert len(found + await drain(journal)) == flow.sent
 
 
-async def test_journal_full(mosquitto, nats_server, run_ingest):
-    """The journal refuses: ingest says so, stops acknowledging, and goes on when there is room, in order."""
+async def test_a_full_journal_stops_reading_until_there_is_room(mosquitto, nats_server, run_ingest):
+    """Ingest is not ready and stops acknowledging; it goes on, in order, when there is room."""
     await set_up(nats_server, journal_max_bytes=1_000_000, history_max_bytes=0)
     ingest = run_ingest(mosquitto, nats_server, MAX_INFLIGHT="1000")
     ingest.start()
@@ -193,7 +195,7 @@ async def test_journal_full(mosquitto, nats_server, run_ingest):
     ingest.stop()
 
 
-async def test_broker_away_under_load(mosquitto, streams, run_ingest):
+async def test_a_broker_down_under_load_loses_nothing(mosquitto, streams, run_ingest):
     """Ingest reconnects and the session continues; messages in flight are stored once."""
     ingest = run_ingest(mosquitto, streams)
     ingest.start()
@@ -207,15 +209,17 @@ async def test_broker_away_under_load(mosquitto, streams, run_ingest):
     ingest.stop()
 
 
-async def test_a_hostile_device_changes_nothing_for_its_neighbours(broker, streams, ingest):
-    """Long topics, long payloads, a flood of dead letters, noise: each ends in its outcome, the neighbour is stored."""
+async def test_a_hostile_device_affects_no_other_device(broker, streams, ingest):
+    """Long topics, long payloads, a flood of dead letters, noise: each has its outcome, and other samples are
+    stored.
+    """
     ingest.start()
     hostile = Load(broker.mqtt_port, "hostile")
     noise = [os.urandom(200) for _ in range(50)]
     with Flow(broker, 500) as flow:
         hostile.publish(("h/" + "x" * 5000, b"1") for _ in range(50))
         hostile.publish(("h/big", b"x" * 1_000_000) for _ in range(5))
-        hostile.publish(("h/system", b"no json %d" % i) for i in range(20_000))  # equal ones NATS may confuse: 0113
+        hostile.publish(("h/system", b"no json %d" % i) for i in range(20_000))  # NATS may confuse equal ones: 0113
         hostile.publish((f"h/{i}", body) for i, body in enumerate(noise))
         hostile.finish()
     wait_until(lambda: ingest.count("unacknowledged_messages") == 0, "all acknowledged")
@@ -224,14 +228,16 @@ async def test_a_hostile_device_changes_nothing_for_its_neighbours(broker, strea
     assert ingest.count("outcomes_total", outcome="deadletter", reason="too_large") == 5
     assert ingest.count("outcomes_total", outcome="deadletter", reason="bad_topic") == 50
     kept = ingest.count("outcomes_total", outcome="deadletter", reason="malformed")
-    assert 15 <= kept < 1000  # 20 per second, of which the five above may take theirs
+    assert 15 <= kept < 1000  # 20 per second, including the five above
     assert 20_000 <= kept + ingest.count("outcomes_total", outcome="suppressed", reason="malformed") <= 20_050
     assert ingest.count("outcomes_total") == ingest.count("received_messages_total")
     assert ingest.count("mqtt_connections_total") == 1
 
 
 async def test_a_stop_while_nats_is_away_exits_cleanly(mosquitto, streams, run_ingest):
-    """After the grace it says how many it leaves to the broker, which brings them to the next start."""
+    """After the grace it logs how many messages it leaves to the broker, which sends them again after the next
+    start.
+    """
     ingest = run_ingest(mosquitto, streams, SHUTDOWN_GRACE="2s")
     ingest.start()
     streams.stop()

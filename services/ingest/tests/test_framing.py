@@ -1,4 +1,4 @@
-"""MQTT's framing: whatever way the bytes are cut, the same packets come out."""
+"""MQTT's framing returns the same packets however the bytes are split."""
 
 import struct
 from hashlib import blake2b
@@ -11,7 +11,7 @@ from support.mqtt_load import publish_packet
 
 
 def arrivals(data, sizes, *, version5=False):
-    """Messages and other packets of `data`, received in pieces of `sizes`, then the rest at once."""
+    """Return the messages and other packets of `data`, received in pieces of `sizes`, then the rest at once."""
     framing, arrived, others = Framing(version5=version5), [], []
     for size in sizes:
         others += framing.receive(data[:size], arrived) if data[:size] else []
@@ -39,14 +39,14 @@ def test_any_pieces_give_the_same_messages(messages, sizes):
 
 
 def test_flags_are_kept():
-    """DUP and RETAIN stand in the first byte."""
+    """DUP and RETAIN are flags in the first byte."""
     packet = publish_packet("m/co2", b"1", 7)
     [arrival], _ = arrivals(bytes([packet[0] | DUP | RETAIN]) + packet[1:], [])
     assert arrival.head & (DUP | RETAIN) == DUP | RETAIN
 
 
 def test_a_message_of_qos_2_is_framed_like_the_others():
-    """Its acknowledgement differs, which is not the framing's; PUBREL comes out as it is."""
+    """Framing does not handle its acknowledgement; PUBREL is returned undecoded."""
     packet = publish_packet("m/co2", b"1", 7)
     [arrival], others = arrivals(bytes([0x34]) + packet[1:] + b"\x62\x02\x00\x07", [])
     assert arrival == Arrival(b"m/co2", b"1", 7, 0x34)
@@ -54,7 +54,7 @@ def test_a_message_of_qos_2_is_framed_like_the_others():
 
 
 def test_properties_of_mqtt_5_are_skipped():
-    """They stand between the packet identifier and the payload."""
+    """They are between the packet identifier and the payload."""
     body = struct.pack("!H", 5) + b"m/co2" + b"\x00\x07" + b"\x05\x02\x00\x00\x00\x3c" + b"450.5"
     [arrival], _ = arrivals(bytes([0x32, len(body)]) + body, [], version5=True)
     assert (arrival.topic, arrival.payload, arrival.mid) == (b"m/co2", b"450.5", 7)
@@ -63,7 +63,7 @@ def test_properties_of_mqtt_5_are_skipped():
 @pytest.mark.parametrize("piece", [1000, 4096, 100_000, 256 * 1024])
 @pytest.mark.parametrize("version5", [False, True])
 def test_a_packet_too_long_is_cut_and_digested_as_it_passes(piece, version5):
-    """Only its beginning is held; size and digest are of the whole; what follows is untouched."""
+    """Only its beginning is held; size and digest are those of the whole; the following packet is read as usual."""
     payload = bytes(range(256)) * 8000
     plain = publish_packet("m/big", payload, 9)
     if version5:
@@ -117,7 +117,7 @@ def test_properties_longer_than_their_packet_are_a_protocol_fault(properties):
 
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_packets_or_a_fault(data, version5):
-    """Nothing else happens."""
+    """No other error is raised."""
     try:
         arrived, others = arrivals(data, [], version5=version5)
     except ProtocolFault:

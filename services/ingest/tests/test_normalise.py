@@ -1,4 +1,4 @@
-"""The table of the normalisation, example by example."""
+"""Examples of every rule of the normalisation."""
 
 import pytest
 from seve_ingest.mqtt.framing import MAX_PAYLOAD
@@ -67,7 +67,7 @@ def test_a_sample_becomes_a_finite_number_or_null(payload, value):
     ],
 )
 def test_every_repair_is_noted(payload, repairs):
-    """What had to be repaired is counted by kind; a plain sample needs nothing."""
+    """Repairs are counted by kind; a plain sample needs none."""
     assert repairs == normalise("croissance/co2", payload).repairs
 
 
@@ -97,7 +97,7 @@ def test_a_device_time_in_any_form_is_utc_in_microseconds(written, micros):
         *(b'"2025-11-30T19:00:00"', b"1e30", b'"1_764_529_200"', b"99999999999999999999999", b"NaN", b"{}"),
     ],
 )
-def test_a_time_that_cannot_be_believed_is_the_time_of_receipt(written):
+def test_a_time_that_cannot_be_used_is_replaced_by_the_time_of_receipt(written):
     """Missing, unreadable, without an offset, before 2000 or over ten minutes ahead."""
     envelope = only(normalise("croissance/co2", b'{"value": 1, "time": %b}' % written))
     assert (format_time(NOW), "server") == (envelope.time, envelope.clock)
@@ -214,7 +214,7 @@ def test_a_measurement_keeps_unknown_keys_for_screens():
     ],
 )
 def test_an_unusable_message_is_rejected_with_its_reason(topic, payload, reason):
-    """It goes to the dead letters; nothing is published of it."""
+    """It becomes a dead letter; nothing of it is published."""
     verdict = normalise(topic, payload)
     assert (reason, ()) == (verdict.rejection.reason, verdict.envelopes)
 
@@ -260,7 +260,7 @@ def test_a_value_outside_its_range_is_rejected_and_null_is_not():
 
 
 def test_only_the_samples_outside_are_refused_of_a_message_of_many():
-    """The others are published, with the index of their place in the message in their key."""
+    """The others are published; their delivery keys have their index in the message."""
     ranged = rules("zigbee2mqtt", ranges={"temperature": (-40.0, 85.0)})
     verdict = ranged(b"zigbee2mqtt/plug", b'{"temperature": 900, "humidity": 40}', received_at=NOW, key="k")
     assert [(each.sensor_type, each.delivery_key) for each in verdict.envelopes] == [("humidity", "k:1")]
@@ -274,7 +274,7 @@ def test_a_prefix_is_taken_off_before_routing():
 
 
 def test_a_topic_is_cleaned_like_any_text():
-    """NUL is taken out, bytes that are no UTF-8 are replaced, and both are noted."""
+    """NUL is removed, bytes that are no UTF-8 are replaced, and both are noted."""
     verdict = normalise(b"m\x00odule/\xff", b'{"value": 1, "time": "2025-11-30T19:00:00Z"}')
     assert (only(verdict).module_id, only(verdict).sensor_type) == ("module", "\N{REPLACEMENT CHARACTER}")
     assert verdict.repairs == ("utf8_replaced", "text_cleaned")

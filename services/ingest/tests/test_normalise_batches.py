@@ -1,4 +1,6 @@
-"""Many samples in one message: what a device remembered, in each form, all of it or a dead letter that says why not."""
+"""Many samples in one message, which a device stored while offline, in each form: all are read, or the message is a
+dead letter that says why.
+"""
 
 import pytest
 from seve_ingest.normalise.samples import MAX_SAMPLES
@@ -7,7 +9,7 @@ from support.rules import NOW, normalise, only, rules
 
 
 def samples(payload, topic="m/co2", **options):
-    """Hardware, sensor, seconds before the receipt, and value of each sample of a message."""
+    """Return hardware, sensor, seconds before the receipt, and value of each sample of a message."""
     verdict = normalise(topic, payload, **options)
     assert verdict.rejection is None, verdict.rejection
     return [(each.hardware_id, each.sensor_type, each.time[11:23], each.value) for each in verdict.envelopes]
@@ -85,7 +87,7 @@ def test_a_senml_pack_is_resolved(payload, expected):
 
 
 def test_a_senml_unit_is_kept_for_screens():
-    """Of the record, or of the base."""
+    """That of the record, or of the base."""
     verdict = normalise("m/x", b'[{"bu":"%RH","n":"h","v":1},{"n":"t","u":"Cel","v":1}]')
     assert [each.metadata for each in verdict.envelopes] == [{"u": "%RH"}, {"u": "Cel"}]
 
@@ -119,8 +121,8 @@ def test_a_senml_unit_is_kept_for_screens():
         (b'[{"bn": "%b", "v": 1}]' % (b"x" * 129), "bn is not a text of at most 128 bytes"),
     ],
 )
-def test_a_fault_of_form_refuses_the_whole_message(payload, error):
-    """All samples or none: the dead letter has the payload and says what is wrong with it."""
+def test_a_malformed_sample_refuses_the_whole_message(payload, error):
+    """All samples are read or none. The dead letter has the payload and says what is wrong with it."""
     verdict = normalise("m/co2", payload)
     assert (verdict.encoded, verdict.rejection.reason) == ((), "malformed")
     assert error in verdict.rejection.error
@@ -163,13 +165,13 @@ def test_an_empty_batch_is_ignored(payload):
 
 
 def test_delivery_keys_count_the_samples():
-    """A redelivery of a part is recognised by the place of its samples."""
+    """Samples of a partly published message are recognised by their index."""
     verdict = normalise("m/co2", b'{"dt": 1, "v": [1, 2, 3]}', key="k")
     assert [each.delivery_key for each in verdict.envelopes] == ["k:0", "k:1", "k:2"]
 
 
 def test_other_keys_of_a_batch_go_with_its_last_sample():
-    """On every sample a device could multiply its bytes by 256."""
+    """On every sample, they would multiply the size of a message by up to 256."""
     for payload in (b'{"dt": 1, "v": [1, 2], "unit": "ppm"}', b'{"values": [[-2, 1], [-1, 2]], "unit": "ppm"}'):
         assert [each.metadata for each in normalise("m/co2", payload).envelopes] == [None, {"unit": "ppm"}]
     verdict = normalise("m/co2", b'[{"value": 1, "time": -1, "unit": "ppm"}, {"value": 2}]')
@@ -188,7 +190,7 @@ def test_other_keys_of_a_batch_go_with_its_last_sample():
     ],
 )
 def test_a_time_of_zero_or_less_is_seconds_before_the_sending(seconds, clock, time):
-    """For devices without a clock; beyond 366 days it is no time at all."""
+    """For devices without a clock. More than 366 days is no valid time."""
     envelope = only(normalise("m/co2", b'{"value": 1, "time": %b}' % seconds))
     assert (clock, format_time(time)) == (envelope.clock, envelope.time)
 
@@ -234,7 +236,7 @@ def test_a_value_that_is_no_number_is_null_and_kept_as_a_dead_letter(payload):
     ],
 )
 def test_a_word_for_no_value_is_null_and_no_dead_letter(payload):
-    """Nothing is lost of it."""
+    """The message has nothing else that could be lost."""
     assert normalise("m/co2", payload).rejection is None
 
 

@@ -1,4 +1,4 @@
-"""Each bound of the normalisation on both of its sides, and caches that stay bounded whatever devices name."""
+"""Each bound of the normalisation, from both sides; and caches stay bounded whatever names devices use."""
 
 import tracemalloc
 
@@ -14,7 +14,7 @@ from seve_schema.times import format_time
 from support.rules import NOW, RETENTION, normalise, only, rules
 
 LONG = b" " * fast_path.MAX_PLAIN
-"""Makes a payload too long for the fast path."""
+"""Appended, it makes a payload too long for the fast path."""
 
 
 def reason(verdict):
@@ -24,7 +24,7 @@ def reason(verdict):
 @pytest.mark.parametrize("after", [b"", LONG])
 @pytest.mark.parametrize(("micros", "expected"), [(NOW - RETENTION, None), (NOW - RETENTION - 1, "too_old")])
 def test_a_sample_is_too_old_from_one_microsecond_past_the_retention(micros, expected, after):
-    """On both paths."""
+    """On the fast path and on the other."""
     payload = b'{"value":1,"time":"%b"}' % format_time(micros).encode() + after
     assert reason(normalise("m/co2", payload)) == expected
 
@@ -40,7 +40,7 @@ def test_a_state_is_too_old_at_the_same_age(topic, micros, expected):
 @pytest.mark.parametrize("after", [b"", LONG])
 @pytest.mark.parametrize(("ahead", "clock"), [(600_000_000, "device"), (600_000_001, "server")])
 def test_a_clock_may_run_ten_minutes_ahead_and_no_longer(ahead, clock, after):
-    """Exactly ten minutes are believed."""
+    """A time of exactly ten minutes ahead is used."""
     payload = b'{"value":1,"time":"%b"}' % format_time(NOW + ahead).encode() + after
     assert only(normalise("m/co2", payload)).clock == clock
 
@@ -50,7 +50,7 @@ def test_a_clock_may_run_ten_minutes_ahead_and_no_longer(ahead, clock, after):
     ("time", "expected"), [("2000-01-01T00:00:00Z", ()), ("1999-12-31T23:59:59.999999Z", ("time_before_2000",))]
 )
 def test_a_clock_that_was_never_set_is_before_2000(time, expected, after):
-    """The first second of 2000 is a time, the microsecond before is none."""
+    """The first second of 2000 is used, the microsecond before is not."""
     kept_for_ever = rules()
     kept_for_ever._retention = kept_for_ever._fast_path._retention = 2**62
     verdict = kept_for_ever(b"m/co2", b'{"value":1,"time":"%b"}' % time.encode() + after, received_at=NOW)
@@ -61,7 +61,7 @@ def test_a_clock_that_was_never_set_is_before_2000(time, expected, after):
 @pytest.mark.parametrize("topic", ["m/co2", "m/status", "m/system", "m/logs", "m/x/y/z", "zigbee2mqtt/m"])
 @pytest.mark.parametrize("begin", [b"1", b'{"value":1.5,"time":"2025-11-30T19:00:00Z"}'])
 def test_a_payload_over_256_kib_is_too_large_on_every_path(topic, begin, retained):
-    """Whatever it begins with, held whole or cut; one of exactly 256 KiB is read."""
+    """Whatever it begins with, whether held whole or cut. A payload of exactly 256 KiB is read."""
     rule = rules("zigbee2mqtt")
     whole = begin + b" " * (MAX_PAYLOAD - len(begin))
     cut = Cut(whole + b" ")
@@ -105,7 +105,7 @@ def test_a_long_integer_fills_its_column(value):
 
 @pytest.mark.parametrize(("depth", "expected"), [(MAX_DEPTH, None), (MAX_DEPTH + 1, "malformed")])
 def test_a_body_is_32_levels_deep_at_most(depth, expected):
-    """Deeper ones attack parsers."""
+    """Deeper bodies are attacks on parsers."""
     assert MAX_DEPTH == 32
     inner = depth - 1
     assert reason(normalise("m/system", b'{"a":' + b"[" * inner + b"]" * inner + b"}")) == expected
@@ -124,7 +124,7 @@ def test_a_topic_has_32_levels_at_most(levels, expected):
 @pytest.mark.parametrize("topic", ["m/sensors/status", "m/sensors/config"])
 @pytest.mark.parametrize(("count", "expected"), [(MAX_SENSORS, None), (MAX_SENSORS + 1, "malformed")])
 def test_a_report_names_256_sensors_at_most(topic, count, expected):
-    """Each becomes a row that no retention deletes."""
+    """Each sensor becomes a row."""
     assert MAX_SENSORS == 256
     sensors = b",".join(b'"s%d":{}' % each for each in range(count))
     assert reason(normalise(topic, b"{%b}" % sensors)) == expected
@@ -132,7 +132,7 @@ def test_a_report_names_256_sensors_at_most(topic, count, expected):
 
 
 def test_a_sensor_in_a_report_has_128_bytes_at_most():
-    """As a level of a topic; a longer one is left out, with a note."""
+    """As many as a level of a topic. A longer one is left out, with a note."""
     fits, too_long = "é" * 64, "é" * 64 + "x"
     assert len(fits.encode()) == MAX_LEVEL_BYTES
     verdict = normalise("m/sensors/status", f'{{"{fits}":{{}},"{too_long}":{{}}}}'.encode())
@@ -144,7 +144,7 @@ def names(count, begin="m"):
 
 
 def test_the_cache_of_topics_is_bounded():
-    """A million invented names cost what its bound says: two generations, the older of which is dropped."""
+    """A million invented names need no more memory than the bound: the older of two generations is dropped."""
     weight = PLACE_BYTES + TEXT_COPIES * len(names(1)[0])
     bounded = rules(cache_bytes=200 * weight)
     sizes = []
@@ -155,7 +155,7 @@ def test_the_cache_of_topics_is_bounded():
 
 
 def test_an_active_topic_stays_cached_in_a_flood_of_new_names():
-    """A topic that arrived since the last generation is not worked out again."""
+    """A topic that arrived since the last change of generations is not matched again."""
     bounded = rules(cache_bytes=200 * (PLACE_BYTES + TEXT_COPIES * 11))
     active = bounded.place(b"active/co2")
     for topic in names(1000):
@@ -164,7 +164,7 @@ def test_an_active_topic_stays_cached_in_a_flood_of_new_names():
 
 
 def test_the_estimate_of_a_cached_topic_holds():
-    """What the cache takes is not more than it counts."""
+    """The cache takes no more memory than it counts."""
     cache = topics.Topics(RouteTable(("native", each) for each in NATIVE), ranged=frozenset(), prefix="")
     texts = [b"module-%06d/%b" % (number, b"s" * (number % 200)) for number in range(2000)]
     counted = sum(PLACE_BYTES + TEXT_COPIES * len(text) for text in texts)
@@ -177,7 +177,7 @@ def test_the_estimate_of_a_cached_topic_holds():
 
 
 def test_a_long_topic_is_not_cached():
-    """Its place would be as large as the topic says."""
+    """Its place would take as much memory as its length demands."""
     bounded = rules()
     longest = ("m/" + "/".join(["x" * 100] * 3))[:MAX_CACHED_TOPIC]
     bounded(longest.encode(), b"1", received_at=NOW)
@@ -194,7 +194,7 @@ def test_routes_are_kept_for_as_many_depths_as_routes_have():
     assert table.match(["m"] * 1000).route.topic == "{module}/#"
 
 
-def test_seconds_of_devices_clocks_are_cached_up_to_a_bound():
+def test_the_cache_of_parsed_seconds_is_bounded():
     """A device may name any second of ninety days."""
     normaliser = rules()
     for second in range(fast_path.MAX_SECONDS + 10):

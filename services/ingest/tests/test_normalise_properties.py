@@ -1,4 +1,4 @@
-"""Properties of the normalisation over arbitrary topics and payloads, and agreement of its two paths."""
+"""Properties of the normalisation for arbitrary topics and payloads; and both of its paths agree."""
 
 import math
 
@@ -62,7 +62,7 @@ EVERY = rules("esphome", "tasmota", "zigbee2mqtt", ranges={"co2": (0.0, 5000.0)}
 @example(topic=b"m/co2", payload=b'{"value":1,"time":-1e308}', retained=False)
 @settings(max_examples=500, deadline=None)
 def test_any_topic_and_bytes_end_in_one_verdict(topic, payload, retained):
-    """Envelopes that every part of Sève can hold, or a reason; never an exception, never both nothing."""
+    """Envelopes that every part of Sève can hold, or a reason; never an exception, and never neither."""
     verdict = EVERY(topic, payload, received_at=NOW, retained=retained, key="key")
     assert bool(verdict.envelopes) or (verdict.rejection is not None) != (verdict.ignored is not None)
     assert set(verdict.repairs) <= set(REPAIRS)
@@ -105,7 +105,7 @@ TIMES = st.integers(NOW - 100 * DAY, NOW + DAY).flatmap(
 @given(value=NUMBERS, time=TIMES | st.none(), bare=st.booleans())
 @settings(max_examples=500, deadline=None)
 def test_both_paths_give_the_same_bytes(value, time, bare):
-    """The fast path takes no payload of more than 128 bytes: spaces make the careful path read the same payload."""
+    """The fast path takes payloads of up to 128 bytes: with spaces appended, the other path reads the same payload."""
     text = str(value)
     if time is not None or not bare:
         text = f'{{"value":{value}' + (f',"time":{time}}}' if time is not None else "}")

@@ -1,4 +1,4 @@
-"""Publishing to a real JetStream: acks that are errors, acks that never came."""
+"""Publishing to a real JetStream, with acks that are errors and acks that never come."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ MEASUREMENTS = "telemetry.in.measurement"
 
 
 class Way:
-    """A publisher at work, and the pipeline behind it."""
+    """A running publisher, and its pipeline."""
 
     def __init__(self, client):
         rules = Normaliser(RouteTable(("native", route) for route in NATIVE), retention=90 * 86400.0)
@@ -54,13 +54,13 @@ class Way:
         await eventually(lambda: self.mid in self.done(), f"{value} acknowledged")
 
     async def stored_behind_its_back(self):
-        """Store what is ready to be sent, as a publish whose ack is lost."""
+        """Store the ready messages without the publisher, like publishes whose acks are lost."""
         [publish] = self.pipeline.queues.ready()
         headers = {PUBLISH_ID: publish.id, "Nats-Expected-Last-Subject-Sequence": str(publish.expected)}
         await self.js.publish(publish.subject, publish.data, headers=headers)
 
     async def values(self):
-        """The samples in the journal, in its order."""
+        """Return the samples in the journal, in order."""
         state = (await self.js.stream_info(topology.JOURNAL)).state
         found = []
         for sequence in range(state.first_seq, state.last_seq + 1):
@@ -78,8 +78,8 @@ async def way(client):
     await made.task
 
 
-async def test_a_lost_ack_is_answered_by_publishing_again_once(way):
-    """However long ago it was stored: the journal's own last message tells."""
+async def test_a_message_with_a_lost_ack_is_stored_once(way):
+    """However long ago the message was stored: the last message in the journal shows that it was."""
     await way.start()
     await way.publishes(b"1")
     way.pipeline.take([Arrival(b"m/co2", b"2", 2, 0x32)])
@@ -90,8 +90,8 @@ async def test_a_lost_ack_is_answered_by_publishing_again_once(way):
     assert await way.values() == [1, 2, 3]
 
 
-async def test_a_lost_ack_of_a_message_without_a_delivery_key_is_answered_the_same(way):
-    """At QoS 0: only its publish id tells that it is the last message of its subject."""
+async def test_a_message_with_a_lost_ack_and_no_delivery_key_is_stored_once(way):
+    """At QoS 0, only its publish id shows that it is the last message of its subject."""
     await way.start()
     way.pipeline.take([Arrival(b"m/co2", b"1", 0, 0x30)])
     await way.stored_behind_its_back()
@@ -100,7 +100,7 @@ async def test_a_lost_ack_of_a_message_without_a_delivery_key_is_answered_the_sa
 
 
 async def test_a_process_that_starts_learns_the_sequence_of_its_subject(way):
-    """It expects none; the journal names the last, which is not its own."""
+    """It expects no message; the journal names the last one, which is not its own."""
     await way.js.publish(MEASUREMENTS, b"stranger")
     await way.start()
     await way.publishes(b"1")
@@ -109,7 +109,7 @@ async def test_a_process_that_starts_learns_the_sequence_of_its_subject(way):
 
 
 async def test_a_dead_letter_stream_that_refuses_holds_back_no_publish(way, monkeypatch):
-    """Nor, in the end, an acknowledgement: dead letters that it refuses are counted."""
+    """Nor, after some time, an acknowledgement: refused dead letters are counted and dropped."""
     monkeypatch.setattr(subject_queues, "DEADLETTER_PATIENCE", 0.5)
     await way.start()
     full = (await way.js.stream_info(topology.DEADLETTER)).config.evolve(discard="new", max_bytes=1)
@@ -123,7 +123,7 @@ async def test_a_dead_letter_stream_that_refuses_holds_back_no_publish(way, monk
 
 
 async def test_a_purged_journal_takes_the_next(way):
-    """A subject whose last message was purged has none."""
+    """A subject whose last message was purged has no last sequence."""
     await way.start()
     await way.publishes(b"1")
     await way.js.purge_stream(topology.JOURNAL)
@@ -132,7 +132,7 @@ async def test_a_purged_journal_takes_the_next(way):
 
 
 async def test_a_journal_that_was_recreated_takes_the_next(way):
-    """Its sequences begin anew, below what ingest expects."""
+    """Its sequences begin at 1 again, below the one that ingest expects."""
     await way.start()
     for value in (b"1", b"2", b"3"):
         await way.publishes(value)
@@ -145,7 +145,7 @@ async def test_a_journal_that_was_recreated_takes_the_next(way):
 
 
 async def test_another_publisher_on_its_subject_is_logged_and_stops_nothing(way, capsys):
-    """Two ingests with one MQTT_CLIENT_ID."""
+    """The other is a second ingest with the same MQTT_CLIENT_ID."""
     await way.start()
     await way.publishes(b"1")
     await way.js.publish(MEASUREMENTS, b"stranger")
@@ -155,9 +155,9 @@ async def test_another_publisher_on_its_subject_is_logged_and_stops_nothing(way,
 
 
 @pytest.mark.parametrize("read_up_to", [0, 1], ids=["after the journal was read", "before"])
-async def test_what_a_killed_ingest_had_sent_is_not_published_again_though_it_arrives_late(way, client, read_up_to):
-    """Its connection outlived it. Messages that were in the journal when it was read are no redeliveries by their keys
-    alone.
+async def test_a_late_message_of_a_killed_ingest_is_not_published_again(way, client, read_up_to):
+    """The connection of the killed ingest outlived it. A message that was in the journal when it was read counts as no
+    redelivery by its key alone.
     """
     killed = Way(client)
     killed.pipeline.take([Arrival(b"m/co2", b"1", 1, 0x32), Arrival(b"m/co2", b"2", 2, 0x32)])
@@ -172,8 +172,8 @@ async def test_what_a_killed_ingest_had_sent_is_not_published_again_though_it_ar
     assert await way.values() == ([1, 2, 3, 4] if read_up_to == 0 else [1, 2, 1, 3, 4])
 
 
-async def test_nothing_is_left_of_a_message_that_arrived_late_as_a_whole(way, client):
-    """It is acknowledged, also if it is redelivered later, and the following messages are published behind it."""
+async def test_a_message_that_arrived_late_as_a_whole_is_only_acknowledged(way, client):
+    """It is acknowledged, even if it is redelivered later, and the following messages are published behind it."""
     killed = Way(client)
     killed.pipeline.take([Arrival(b"m/co2", b"1", 1, 0x32), Arrival(b"m/co2", b"2", 2, 0x32)])
     [sent] = killed.pipeline.queues.ready()
@@ -189,7 +189,7 @@ async def test_nothing_is_left_of_a_message_that_arrived_late_as_a_whole(way, cl
 
 
 async def test_without_a_stream_nothing_is_acknowledged(way):
-    """It waits, says why, and goes on when the stream is there."""
+    """Messages wait, readiness says why, and ingest goes on when the stream exists."""
     config = (await way.js.stream_info(topology.JOURNAL)).config
     await way.js.delete_stream(topology.JOURNAL)
     await way.start()
@@ -202,8 +202,8 @@ async def test_without_a_stream_nothing_is_acknowledged(way):
     assert way.health.ready
 
 
-async def test_a_server_that_acknowledges_nothing_is_a_reason_not_to_be_ready(way, nats_server):
-    """As one that could not write once: it stays connected, and no ack comes."""
+async def test_ingest_is_not_ready_while_nothing_is_acknowledged(way, nats_server):
+    """A server that once failed to write stays connected, but sends no acks."""
     await way.start()
     with frozen(nats_server):
         way.take(b"m/co2", b"1")
@@ -213,7 +213,7 @@ async def test_a_server_that_acknowledges_nothing_is_a_reason_not_to_be_ready(wa
     assert way.health.ready
 
 
-async def test_a_journal_that_lost_its_end_is_told(way, nats_server, capsys):
+async def test_a_journal_that_lost_its_end_is_logged(way, nats_server, capsys):
     """Its file is damaged, and NATS continues behind the last readable message: ingest names the lost sequences."""
     await way.start()
     for value in (b"1", b"2", b"3", b"4"):

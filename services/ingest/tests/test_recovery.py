@@ -1,4 +1,4 @@
-"""Reading back from a real journal what was published last."""
+"""Reading back the newest delivery keys from a real journal."""
 
 import msgspec
 import pytest
@@ -22,7 +22,7 @@ def key(mid, index=0, client="mine"):
 
 
 async def publish(js, *keys, client="mine"):
-    """One message of as many envelopes."""
+    """Publish one message with an envelope for each key."""
     data = msgspec.json.encode([{"deliveryKey": key} for key in keys])
     await js.publish(telemetry_subject(ingest_name(client), "measurement"), data)
 
@@ -32,12 +32,12 @@ async def found(client, tail=TAIL):
 
 
 async def test_an_empty_journal_has_no_keys(client):
-    """The first start of all."""
+    """As at the very first start."""
     assert await found(client) == []
 
 
 async def test_keys_of_this_client_are_read_newest_first(client, js):
-    """Also from messages of many envelopes, and of QoS 0, which have none."""
+    """Also from messages with many envelopes; messages of QoS 0 have no keys."""
     await publish(js, key(1, 0), key(1, 1))
     await publish(js, key(7, client="other"), client="other")
     await publish(js, None, key(2))
@@ -53,8 +53,8 @@ async def test_no_more_than_the_tail_is_read(client, js):
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 20])
-async def test_stretches_join_without_gap_or_overlap(client, js, monkeypatch, count):
-    """However long the journal is."""
+async def test_ranges_join_without_gap_or_overlap(client, js, monkeypatch, count):
+    """For journals of any length."""
     monkeypatch.setattr(recovery, "FIRST_STRETCH", 1)
     for mid in range(1, count + 1):
         await publish(js, key(mid))
@@ -62,7 +62,7 @@ async def test_stretches_join_without_gap_or_overlap(client, js, monkeypatch, co
 
 
 async def test_reading_ends_when_the_memory_is_full(client, js, monkeypatch):
-    """Older keys would be forgotten at once."""
+    """Older keys would be dropped from it at once."""
     monkeypatch.setattr(recovery, "REMEMBERED", 2)
     for mid in range(1, 20):
         await publish(js, key(mid))
@@ -70,7 +70,7 @@ async def test_reading_ends_when_the_memory_is_full(client, js, monkeypatch):
 
 
 async def test_a_purged_journal_is_an_empty_one(client, js):
-    """Nothing is waited for that cannot come."""
+    """Reading does not wait for messages that no longer exist."""
     await publish(js, key(1))
     await js.purge_stream(topology.JOURNAL)
     assert await found(client) == []
@@ -80,7 +80,7 @@ async def test_a_purged_journal_is_an_empty_one(client, js):
     "data", [b"hello", b"[1]", b'[{"deliveryKey": 1}]', b'[{"deliveryKey": "%b:x"}]' % MINE.encode()]
 )
 async def test_a_message_that_is_no_envelope_is_passed_over(client, js, data):
-    """Any user with the right to publish may have written it; ingest starts nevertheless."""
+    """Any user who may publish can have written it; ingest still starts."""
     await publish(js, key(1))
     await js.publish(telemetry_subject(ingest_name("mine"), "log"), data)
     await publish(js, key(2))

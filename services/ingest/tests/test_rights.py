@@ -1,4 +1,4 @@
-"""What a device with an identity may publish: its own topics in every layout, and nothing that is read as another's."""
+"""A device with an identity may publish its own topics in every layout, and none that is read as another module's."""
 
 import pytest
 from hypothesis import given
@@ -35,13 +35,13 @@ def test_a_prefix_stands_before_all():
     ]
 
 
-def test_a_name_that_begins_other_modules_topics_gets_none_of_them():
+def test_a_module_named_like_a_route_word_gets_no_topics_of_others():
     """`tele/other/SENSOR` would be a sample of `other`."""
     assert rights.publish(rights.routes("tasmota"), "tele") == ["tele/tele/#", "stat/tele/#"]
     assert rights.publish(rights.routes(""), "tele") == ["tele/#"]
 
 
-def test_a_route_of_the_file_takes_from_the_presets_what_it_reads_otherwise():
+def test_a_route_of_the_file_takes_its_topics_from_the_presets():
     """With `{site}/{module}/{sensor}`, a topic of three levels is another module's."""
     assert rights.publish(rights.routes("", [SITE]), "croissance") == ["+/croissance/+", "croissance/+"]
 
@@ -63,7 +63,7 @@ def _route(layout):
     st.lists(st.sampled_from(WORDS), min_size=1, max_size=5),
 )
 def test_no_topic_that_is_allowed_is_read_as_another_modules(module, presets, own, levels):
-    """Against the matching that ingest does."""
+    """Compared with the matching of ingest."""
     table = rights.routes(",".join(presets), own)
     match = RouteTable(("", _route(layout)) for layout in table).match(levels)
     allowed = any(topic_matches_sub(one, "/".join(levels)) for one in rights.publish(table, module))
@@ -116,6 +116,6 @@ def test_a_filter_that_may_hold_the_brokers_own_topics_is_refused(topic):
     assert not rights.usable_filter(topic)
 
 
-def test_a_strange_preset_is_named():
+def test_an_unknown_preset_is_named():
     with pytest.raises(ValueError, match="'esphom' is none of"):
         rights.routes("esphom")

@@ -1,4 +1,4 @@
-"""Tests that a route file carries: what passes, what fails and with which words."""
+"""Tests in a route file: which pass, which fail, and with which text."""
 
 import pytest
 from seve_ingest.normalise.route_tests import failures
@@ -16,7 +16,7 @@ time = ["ts"]
 
 
 def failed(test):
-    """The failures of one test, which begins on line 9, beside the native routes and one of a file."""
+    """Return the failures of one test, which begins on line 9, with the native routes and one of the file."""
     file = parse(f"{ROUTES}\n[[test]]\n{test}", "r.toml")
     return failures(rules(file=file.routes), file.tests, now=NOW)
 

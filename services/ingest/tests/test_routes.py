@@ -1,4 +1,4 @@
-"""Routes as data: the presets against what each firmware really publishes, and the file of routes with its faults."""
+"""Routes: each preset with the messages that its firmware really publishes, and the route file with its faults."""
 
 import pytest
 from seve_ingest.factory import route_table
@@ -12,7 +12,7 @@ NOW = to_micros(parse_time("2025-11-30T19:00:00Z"))
 
 
 def readings(topic, payload, *presets, file=()):
-    """Module, hardware, sensor and value of each sample that a message becomes."""
+    """Return module, hardware, sensor and value of each sample of a message."""
     routes = [("file", route) for route in file]
     routes += [(name, route) for name in (*presets, "native") for route in PRESETS[name]]
     verdict = Normaliser(RouteTable(routes), retention=90 * 86400.0)(topic.encode(), payload, received_at=NOW)
@@ -46,8 +46,8 @@ def test_esphome(topic, payload, expected):
         ("livingroom/text_sensor/version/state", b"2025.11.0", "other", "2025.11.0"),
     ],
 )
-def test_esphome_besides_samples(topic, payload, kind, metadata):
-    """Birth and will are presence, the log is a log, text is shown and not stored."""
+def test_esphome_messages_other_than_samples(topic, payload, kind, metadata):
+    """Birth and will messages are presence, the log is a log, text is of kind `other`."""
     [envelope] = verdict_of(topic, payload, "esphome").envelopes
     assert (kind, metadata) == (envelope.kind, envelope.metadata)
 
@@ -71,7 +71,7 @@ def test_tasmota_sensor():
 
 
 def test_tasmota_time_is_local_and_believed_only_as_an_epoch():
-    """Without a zone the time of receipt stands, unless there is an epoch beside it."""
+    """A time without a zone is replaced by the time of receipt, unless the message also has an epoch."""
     local = verdict_of("tele/plug/SENSOR", b'{"Time":"2025-11-30T19:59:52","A":{"T":1}}', "tasmota").envelopes[0]
     epoch = verdict_of("tele/plug/SENSOR", b'{"Time":"2025-11-30T19:59:52","Epoch":1764529192,"T":1}', "tasmota")
     assert (local.clock, epoch.envelopes[0].clock) == ("server", "device")
@@ -79,7 +79,7 @@ def test_tasmota_time_is_local_and_believed_only_as_an_epoch():
 
 
 def test_tasmota_state_is_the_module_s_status():
-    """Signal is the dBm that `rssi` means; Heap is the free heap in KiB; the rest stays for screens."""
+    """`rssi` comes from Signal, in dBm; the free heap from Heap, in KiB; other keys are kept for screens."""
     state = b'{"Time":"2025-11-30T19:59:52","Heap":28,"POWER":"ON","Wifi":{"RSSI":30,"Signal":-85}}'
     [envelope] = verdict_of("tele/plug/STATE", state, "tasmota").envelopes
     assert (
@@ -125,7 +125,7 @@ def test_zigbee2mqtt_device():
     ],
 )
 def test_zigbee2mqtt_presence(topic, payload, module):
-    """Of a device, in the present form and the one before, and of the bridge."""
+    """Of a device, in the current and the former format, and of the bridge."""
     [envelope] = verdict_of(topic, payload, "zigbee2mqtt").envelopes
     assert ("presence", module, "online") == (envelope.kind, envelope.module_id, envelope.metadata["status"])
 
@@ -139,17 +139,17 @@ def test_zigbee2mqtt_presence(topic, payload, module):
     ],
 )
 def test_commands_and_discovery_are_ignored(topic, presets):
-    """They are said to devices or about them, not by them."""
+    """They are sent to devices or describe them; devices do not send them."""
     assert verdict_of(topic, b"{}", *presets).ignored == "route"
 
 
 def test_an_object_without_numbers_is_ignored():
-    """Nothing can be stored of it."""
+    """It has nothing that could be stored."""
     assert verdict_of("zigbee2mqtt/button", b'{"action":"single"}', "zigbee2mqtt").ignored == "empty"
 
 
-def test_several_presets_hold_at_once():
-    """Each finds its own; native still finds the rest."""
+def test_several_presets_work_together():
+    """Each reads its own topics; `native` still reads the rest."""
     presets = ("esphome", "tasmota", "zigbee2mqtt")
     assert readings("n/sensor/t/state", b"1", *presets) == [("n", None, "t", 1.0)]
     assert readings("tele/p/SENSOR", b'{"A":{"T":1}}', *presets) == [("p", "A", "T", 1.0)]
@@ -183,7 +183,7 @@ def test_omitted_keys_and_times_are_no_samples(topic, payload, preset):
 
 
 def test_a_file_route_comes_before_all_others():
-    """It may give a topic another meaning, and name what the topic does not."""
+    """It may give a topic another meaning, and names that the topic does not contain."""
     file = parse(
         """
         [[route]]
@@ -237,7 +237,7 @@ def test_a_fault_in_the_file_names_file_line_and_key(text, begin):
 
 
 def test_all_faults_of_a_file_are_reported_together():
-    """One start shows them all."""
+    """So one start shows them all."""
     text = '[[route]]\ntopic = "x"\nkind = "other"\n[[route]]\ntopic = "{module}/x"\nkind = "bogus"\n'
     with pytest.raises(RouteFileError) as caught:
         parse(text, "r.toml")
@@ -248,7 +248,7 @@ def test_all_faults_of_a_file_are_reported_together():
 
 
 def test_a_capture_may_stand_once():
-    """With two it would be unclear which one counts."""
+    """With two of a kind it would be unclear which one counts."""
     with pytest.raises(RouteError):
         Route(topic="{module}/{module}", kind="other")
 

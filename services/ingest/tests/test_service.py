@@ -1,4 +1,4 @@
-"""The service against real brokers and a real NATS server: what devices publish is in the journal, and counted once."""
+"""The service on real brokers and a real NATS server: messages of devices reach the journal and are counted once."""
 
 import pytest
 from paho.mqtt.client import Client
@@ -23,7 +23,7 @@ SEED = [
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
 async def test_every_kind_reaches_the_journal(broker, streams, ingest, qos):
-    """Each in its kind, whatever the quality of service; QoS 0 has no delivery key."""
+    """With every quality of service; messages of QoS 0 have no delivery key."""
     ingest.start()
     send(broker, *SEED, qos=qos)
     wait_until(lambda: ingest.count("outcomes_total", outcome="published") == len(SEED), "all published")
@@ -52,7 +52,7 @@ async def test_every_message_ends_in_one_outcome(broker, streams, ingest):
 
 
 async def test_order_holds_within_a_module_and_kind(broker, streams, ingest):
-    """However the messages were grouped, they are in the journal as they came."""
+    """However the messages were grouped, they are in the journal in the order they arrived."""
     ingest.start()
     load = Load(broker.mqtt_port, "load")
     load.publish((f"m{i % 3}/co2", str(i).encode()) for i in range(6000))
@@ -90,8 +90,8 @@ async def test_a_stop_under_load_leaves_no_message_unacknowledged(broker, stream
     assert sorted(map(float, range(20_000))) == sorted(each.value for each in found)
 
 
-async def test_mqtt_5(mosquitto, streams, run_ingest):
-    """The same chain with properties in every packet, and a session that does not expire."""
+async def test_mqtt_5_messages_reach_the_journal(mosquitto, streams, run_ingest):
+    """Messages reach the journal with properties in every packet, and the session does not expire."""
     ingest = run_ingest(mosquitto, streams, MQTT_VERSION="5")
     ingest.start()
     assert ingest.stop() == 0
@@ -132,7 +132,7 @@ async def test_a_message_queued_at_qos_2_arrives_once(broker, streams, ingest):
 
 
 async def test_a_session_that_a_stranger_erased_is_counted(broker, streams, run_ingest):
-    """A client that connects under ingest's name with a clean session erases the waiting messages."""
+    """A client that connects with ingest's client id and a clean session erases the waiting messages."""
     ingest = run_ingest(broker, streams)
     ingest.start()
     stranger = Load(broker.mqtt_port, "seve-ingest")

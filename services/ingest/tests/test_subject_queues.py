@@ -1,4 +1,4 @@
-"""What is sent when: one message of a subject at a time, in order, through refusals and resends."""
+"""Each subject has one message in flight at a time, and keeps its order through refusals and resends."""
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ def add(queues, subject, *parts):
 
 
 def sent(queues):
-    """The ready messages, sent at time 0."""
+    """Return the ready messages, sent at time 0."""
     ready = queues.ready()
     for publish in ready:
         publish.sent_at = 0.0
@@ -39,7 +39,7 @@ def test_envelopes_that_wait_together_are_published_together(queues):
 
 
 def test_a_subject_waits_for_its_ack_and_no_other(queues):
-    """What comes meanwhile goes together in the next message of the subject."""
+    """Envelopes that arrive meanwhile share the next message of the subject."""
     add(queues, "a", b"1")
     [first] = sent(queues)
     add(queues, "a", b"2")
@@ -60,7 +60,7 @@ def test_a_subject_waits_for_its_ack_and_no_other(queues):
         ([2 * MAX_BYTES, 1], 1),
     ],
 )
-def test_a_message_carries_no_more_than_its_most(queues, sizes, carried):
+def test_a_message_is_bounded_in_envelopes_and_bytes(queues, sizes, carried):
     """256 envelopes or 128 KiB, brackets and commas counted; a larger envelope goes alone."""
     add(queues, "a", *[b"1" * size for size in sizes])
     [publish] = sent(queues)
@@ -69,7 +69,7 @@ def test_a_message_carries_no_more_than_its_most(queues, sizes, carried):
 
 
 def test_a_publish_names_the_sequence_before_it(queues):
-    """The sequence that the journal told last, and none before the first; ids tell the messages apart."""
+    """The sequence that the journal last reported, and none for the first message. Each message has its own id."""
     add(queues, "a", b"1")
     [first] = sent(queues)
     assert first.expected == 0
@@ -83,9 +83,9 @@ def test_a_publish_names_the_sequence_before_it(queues):
 @pytest.mark.parametrize(
     ("known", "sequence", "stranger"), [(None, 9, False), (7, 9, True), (7, 5, False), (7, 0, False)]
 )
-def test_another_expectation_is_taken_over(queues, known, sequence, stranger):
-    """The first of a process knows nothing; a lower one was purged, or the journal lost its end; a higher one is not
-    ours.
+def test_a_message_is_sent_again_behind_the_journals_sequence(queues, known, sequence, stranger):
+    """The first message of a process expects nothing. If the sequence is lower, the last message was purged or the
+    journal lost its end; a higher one is from another publisher.
     """
     if known:
         add(queues, "a", b"1")
@@ -96,8 +96,8 @@ def test_another_expectation_is_taken_over(queues, known, sequence, stranger):
     assert (publish.expected, publish.sent_at) == (sequence, None)
 
 
-def test_what_is_discarded_is_neither_sent_nor_counted(queues):
-    """Of a message in flight and of what waits behind it; the rest goes on in its order."""
+def test_discarded_envelopes_are_neither_sent_nor_counted(queues):
+    """In a message in flight, and in the envelopes behind it; the others keep their order."""
     add(queues, "a", b"1", b"2", b"3")
     [publish] = sent(queues)
     add(queues, "a", b"2", b"4")
@@ -121,7 +121,7 @@ def test_an_ack_counts_once(queues):
 
 
 def test_nothing_is_due_before_its_time(queues):
-    """Only what waited longer than the timeout, or was lost with the connection."""
+    """Only a message that waited longer than the timeout, or was lost with the connection."""
     add(queues, "a", b"1")
     [publish] = sent(queues)
     assert queues.due(now=4.9, timeout=5) == []
@@ -131,7 +131,7 @@ def test_nothing_is_due_before_its_time(queues):
 
 
 def refuse(queues, now):
-    """The journal refuses what is in flight."""
+    """Let the journal refuse the messages in flight."""
     for subject in "abc":
         add(queues, subject, b"1")
     publishes = sent(queues)
@@ -141,7 +141,7 @@ def refuse(queues, now):
 
 
 def waits(queues, first, start):
-    """The times between attempts while all are refused, for twenty seconds."""
+    """Return the times between attempts in twenty seconds of refusals."""
     times, last = [], start
     for step in range(1, 401):
         now = start + step / 20
@@ -169,14 +169,14 @@ def test_a_refused_journal_gets_one_publish_at_a_time_with_backoff(queues):
 
 
 def test_dead_letters_are_published_alone_and_unordered(queues):
-    """It goes at once, under its own id."""
+    """Each is sent at once, with its own id."""
     for number in range(2):
         queues.add_alone("deadletter.ingest.malformed", b"{}", Delivery(0, 0, 0, 0), f"key{number}")
     assert [each.id for each in sent(queues)] == ["key0", "key1"]
 
 
 def dead_letter(queues, now):
-    """A dead letter, sent."""
+    """Queue and send a dead letter."""
     queues.add_alone("deadletter.ingest.malformed", b"{}", Delivery(0, 1, 0, 0), None)
     [publish] = sent(queues)
     publish.attempts, publish.first_sent_at, publish.sent_at = 1, now, now
@@ -184,7 +184,7 @@ def dead_letter(queues, now):
 
 
 def test_a_refused_dead_letter_holds_back_no_other_message(queues):
-    """It is sent again when it is late; a journal that refuses as well is tried first."""
+    """It is sent again when its ack is late; if the journal refuses too, a message for the journal is tried first."""
     letter = dead_letter(queues, now=0)
     queues.refused(letter.number, "full", now=0)
     assert (queues.refusal, queues.may_send, queues.due(4.9, timeout=5)) == (None, True, [])
@@ -196,14 +196,14 @@ def test_a_refused_dead_letter_holds_back_no_other_message(queues):
 
 
 def taken(queues, sequence):
-    """The journal takes a message that is sent now."""
+    """Send a message that the journal accepts."""
     add(queues, "a", b"1")
     [publish] = sent(queues)
     queues.held(publish.number, sequence)
 
 
-def test_dead_letters_that_are_not_taken_are_given_up_while_the_journal_takes_messages(queues):
-    """After half a minute, and from then on soon, until one is taken."""
+def test_dead_letters_are_dropped_if_only_their_stream_refuses(queues):
+    """After half a minute, and later ones soon, until one is accepted."""
     first = dead_letter(queues, now=0)
     assert queues.give_up(now=60) == []
     taken(queues, 1)
@@ -223,7 +223,9 @@ def test_dead_letters_that_are_not_taken_are_given_up_while_the_journal_takes_me
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), max_size=100))
 def test_order_holds_and_nothing_is_lost_whatever_happens(steps):  # noqa: C901  (a story of four sorts of events)
-    """Adding, acks in any order, refusals, lost connections and timeouts: each subject's parts leave once, in order."""
+    """With acks in any order, refusals, lost connections and timeouts, each subject's envelopes are held once, in
+    order.
+    """
     queues, expected, held = SubjectQueues("n"), {"a": [], "b": []}, {"a": [], "b": []}
     in_flight, now, number = [], 0.0, 0
 

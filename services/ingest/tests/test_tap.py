@@ -1,4 +1,4 @@
-"""What `tap` shows of one message, at each place."""
+"""The lines that `tap` shows for one message: from the broker, from the journal, from the dead letters."""
 
 import pytest
 from seve_ingest.normalise.normaliser import Normaliser

@@ -44,7 +44,7 @@ async def app(settings: Settings, stop: Stop) -> None:
         mqtt = MqttSession(settings.broker, tls, pipeline, way, health, grace=0.8 * grace)
 
         async def publishing(_stop: Stop) -> None:
-            """The publisher ends with the session, which still waits for acks when a stop is asked for."""
+            """Run the publisher until the session has ended: after a stop, the session still waits for acks."""
             await way.run(mqtt.finished)
 
         await supervise(stop, mqtt.run, mqtt.acknowledge, publishing, grace=grace)
@@ -71,7 +71,7 @@ def _pipeline(settings: Settings, rules: Normaliser, memory: RedeliveryMemory) -
 
 
 def _watch(pipeline: Pipeline) -> None:
-    """Let the gauges read `pipeline` at each scrape, which costs nothing in between."""
+    """Let the gauges read `pipeline` at each scrape, so that they cost nothing between scrapes."""
     metrics.waiting.set_function(lambda: pipeline.acks.waiting)
     metrics.queued.set_function(lambda: pipeline.queues.envelopes)
     metrics.queued_bytes.set_function(lambda: pipeline.queues.size)

@@ -1,4 +1,6 @@
-"""Builds routes and normaliser from the settings: routes of the file, then those of the presets, then `native`."""
+"""Builds the route table and the normaliser from the settings. Routes of the file come first, then those of the
+presets, then `native`.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -16,11 +18,11 @@ from seve_ingest.routing.routes import PRESETS, RouteTable
 from seve_ingest.settings import RuleSettings
 
 EVER: Final = 10_000 * 365.0 * DAY
-"""Seconds of a retention of 0: no sample is too old."""
+"""Seconds used for RETENTION=0: no sample is too old."""
 
 
 def read_route_file(settings: RuleSettings) -> RouteFile:
-    """Return the file of routes, empty without the setting. Raises SettingsError with every fault of the file."""
+    """Return the route file, empty if ROUTES_FILE is not set. Raises SettingsError with every fault of the file."""
     if not settings.routes_file:
         return RouteFile([], [])
     path = Path(settings.routes_file)
@@ -52,12 +54,12 @@ def normaliser(settings: RuleSettings) -> Normaliser:
 
 
 def with_routes_file(settings: RuleSettings, path: str) -> RuleSettings:
-    """Return the settings with another file of routes."""
+    """Return the settings with another route file."""
     return msgspec.structs.replace(settings, routes_file=path)
 
 
 def run_route_tests(settings: RuleSettings) -> int:
-    """Run the tests of the file of routes; return their number. Raises SettingsError with each failure."""
+    """Run the tests in the route file; return their number. Raises SettingsError with every failure."""
     tests = read_route_file(settings).tests
     failed = failures(normaliser(settings), tests, now=micros())
     if failed:

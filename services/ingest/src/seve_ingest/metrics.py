@@ -1,8 +1,8 @@
-"""Ingest's metrics. Every received message has exactly one outcome; repairs are counted beside it. Names, units, and
+"""Ingest's metrics. Every received message has exactly one outcome; repairs are counted separately. Names, units, and
 the sums that must agree between neighbours: docs/metrics.md.
 
-`Totals` are plain numbers that the event loop adds to and the admin port's thread reads: a counter of the client
-library takes a lock each time it is counted, which at 1,000 messages per second was a twelfth of a turn's Python.
+`Totals` are plain numbers that the event loop increments and the admin port's thread reads. A counter of the client
+library takes a lock at each increment; at 1,000 messages per second these took a twelfth of the Python time of a turn.
 """
 
 import collections
@@ -40,12 +40,12 @@ OUTCOMES: Final = (
     *((outcome, reason) for outcome in ("deadletter", "suppressed") for reason in get_args(IngestReason)),
     *(("ignored", reason) for reason in get_args(IgnoredReason)),
 )
-"""All there are, told from 0 on: of a series that begins at 1 Prometheus sees no increase."""
+"""All outcomes with their reasons. Each series begins at 0: Prometheus sees no increase in one that begins at 1."""
 
 
 class Totals(Collector):
-    """Since the start: messages received, messages by outcome and reason, messages by the repairs made in them, NATS
-    messages that JetStream holds, by stream, and the envelopes of those in the journal.
+    """Counts since the start: received messages, messages by outcome and reason, messages by their repairs, NATS
+    messages that JetStream holds by stream, and the envelopes that the journal holds.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Totals(Collector):
         self.repairs: collections.Counter[tuple[str, ...]] = collections.Counter()
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Return the counters as they stand."""
+        """Yield the current counters."""
         yield CounterMetricFamily("seve_ingest_received_messages", "MQTT messages received", value=self.received)
         sent = CounterMetricFamily(
             "seve_ingest_sent_messages", "NATS messages that JetStream holds, by stream", labels=("stream",)

@@ -1,10 +1,10 @@
 """Publishes to JetStream and collects the acks through one subscription. `subject_queues` decides which message is sent
-when. An ack may be an error, or never arrive. While NATS is away nothing is sent, because nats-py would queue it in its
-own memory.
+when. An ack may be an error, or may never arrive. Sends nothing while NATS is down, because nats-py would queue it in
+its own memory.
 
-Each message names the sequence of its subject's last message (`Nats-Expected-Last-Subject-Sequence`). So a message that
-is sent twice is stored once, however long the first ack is missing. If the server names another sequence, the message
-there shows by its `Seve-Publish` whether it is this one. See decision 0108.
+Each message names the expected sequence of its subject's last message (`Nats-Expected-Last-Subject-Sequence`). So a
+message that is sent twice is stored once, however late the first ack comes. If the server finds another sequence there,
+the header `Seve-Publish` of that message tells whether it is a copy of this one. See decision 0108.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ _ALONE: Final = b"NATS/1.0\r\nNats-Msg-Id: %b\r\n\r\n"
 
 WRONG_LAST_SEQUENCE: Final = 10071
 IN_PROGRESS: Final = 10164
-"""A cluster still processes an earlier message of the subject, such as the first copy of this one."""
+"""Error code: a cluster still processes an earlier message of the subject, such as the first copy of this one."""
 
 TICK: Final = 1.0
 """Seconds between two checks for late acks; less after a fault."""
 
 LOG_EVERY: Final = 10.0
-"""Seconds between two lines about refusals: a nearly full journal alternates between refusing and accepting."""
+"""Seconds between two log lines about refusals: a nearly full journal alternates between refusing and accepting."""
 
 
 class _Error(msgspec.Struct):
@@ -138,13 +138,13 @@ class Publisher:
             self._send(publish)
 
     async def _compare_ends(self) -> None:
-        """Log and count it if the journal has lost its end, with messages that it had acknowledged. NATS gives their
-        numbers to others, so that nobody can tell later.
+        """Log and count messages that the journal has acknowledged and then lost with its end. NATS gives their
+        sequences to other messages, so the loss cannot be detected later.
         """
         try:
             last = (await self._client.jetstream().stream_info(JOURNAL)).state.last_seq
         except (NatsError, OSError) as error:
-            log.warning("the journal could not be asked", reason=describe(error))
+            log.warning("the journal's state cannot be read", reason=describe(error))
             return
         if last < self._last:
             metrics.journal_lost.inc(self._last - last)
@@ -182,7 +182,9 @@ class Publisher:
                 self._send(publish)
 
     def _late(self, publish: Publish, data: bytes, sequence: int) -> bool:
-        """Whether the journal holds all of a message within another: see `Pipeline.published_late`."""
+        """Return whether the journal's last message contains all envelopes of `publish`: see
+        `Pipeline.published_late`.
+        """
         try:
             return self._pipeline.published_late(publish, data, sequence)
         except msgspec.DecodeError as error:

@@ -29,12 +29,12 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "mqtt://localhost:1883"
     mqtt_username: Annotated[str | None, Meta(description="user name at the broker")] = None
-    mqtt_password: Annotated[Secret | None, Meta(description="its password; or MQTT_PASSWORD_FILE")] = None
+    mqtt_password: Annotated[Secret | None, Meta(description="password of that user; or MQTT_PASSWORD_FILE")] = None
     mqtt_client_id: Annotated[
         str,
         Meta(
             min_length=1,
-            description="name of ingest's session at the broker: another one per ingest, and never changed",
+            description="name of ingest's session at the broker: each ingest needs its own, and must keep it",
         ),
     ] = "seve-ingest"
     mqtt_topics: Annotated[
@@ -125,7 +125,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="most messages without JetStream's ack; beyond that ingest stops reading",
         ),
     ] = 10_000
-    max_inflight_bytes: Annotated[Bytes, Meta(ge=1 << 20, description="the same in bytes")] = 64 << 20
+    max_inflight_bytes: Annotated[
+        Bytes, Meta(ge=1 << 20, description="most bytes without JetStream's ack; beyond that ingest stops reading")
+    ] = 64 << 20
     publish_timeout: Annotated[
         Seconds, Meta(gt=0, description="how long to wait for JetStream's ack before publishing again")
     ] = 5.0

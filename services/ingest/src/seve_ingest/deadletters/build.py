@@ -1,4 +1,4 @@
-"""The content of a dead letter of ingest, and how many are kept. Pure; `pipeline` counts and sends them."""
+"""Builds the dead letters of ingest, and defines how many are kept. Pure: `pipeline` counts and sends them."""
 
 from hashlib import blake2b
 from typing import Final
@@ -11,10 +11,10 @@ from seve_ingest.mqtt.framing import MAX_PAYLOAD, Arrival, Cut
 from seve_ingest.normalise.normaliser import Rejection
 
 PER_SECOND: Final = 100
-"""Most dead letters kept per second and reason. The rest is counted as suppressed."""
+"""Most dead letters kept per second and reason. Others are counted as suppressed."""
 
 PER_SECOND_OF_MODULE: Final = 20
-"""Most dead letters kept per second and module, so that one faulty device leaves room for those of the others."""
+"""Most dead letters kept per second and module, so that one faulty device leaves room for dead letters of others."""
 
 
 def dead_letter(

@@ -1,6 +1,6 @@
 """The command `seve-ingest deadletter`: list, show, retry and drop dead letters of ingest and of the writer.
 
-A retried dead letter is deleted only after JetStream holds what it became.
+A retried dead letter is deleted only after JetStream holds the messages published for it.
 """
 
 import argparse
@@ -40,8 +40,8 @@ def arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         sub.add_argument("--until", type=_moment, help="received before")
         sub.add_argument("--limit", type=int, default=1000, help="at most this many [1000]")
         if action in ("retry", "drop"):
-            sub.add_argument("--all", action="store_true", help="without a sequence or a filter: really all")
-            sub.add_argument("--dry-run", action="store_true", help="only say what would be done")
+            sub.add_argument("--all", action="store_true", help="act on all, without a sequence or a filter")
+            sub.add_argument("--dry-run", action="store_true", help="only print what would be done")
 
 
 async def run(options: argparse.Namespace, settings: NatsSettings, normalise: Normaliser, say: Say) -> int:
@@ -50,7 +50,7 @@ async def run(options: argparse.Namespace, settings: NatsSettings, normalise: No
         frozenset(options.sequence), options.service, options.reason, options.topic, options.since, options.until
     )
     if options.action in ("retry", "drop") and filters == Filters() and not options.all:
-        say("name sequences or filters, or say --all")
+        say("name sequences or filters, or use --all")
         return 2
     async with connected_once(settings, "seve-ingest deadletter") as client:
         return await _act(client, options, filters, normalise, say)
@@ -98,7 +98,7 @@ async def _retry(
 
 
 async def _dead_letters(client: DirectClient, filters: Filters, limit: int) -> AsyncIterator[StoredDeadLetter]:
-    """Yield the dead letters that the filters accept, oldest first, of those in the stream at the call."""
+    """Yield the dead letters that the filters accept, oldest first, up to the last one in the stream at the call."""
     last = (await client.jetstream().stream_info(DEADLETTER)).state.last_seq
     subject = f"deadletter.{filters.service or '*'}.{filters.reason or '*'}"
     async with reading(client, DEADLETTER, subjects=[subject]) as stored:

@@ -1,5 +1,5 @@
-"""Dead letters of ingest and of the writer: filters, text for people, and the NATS messages of a retry. Pure; `command`
-reads and publishes.
+"""Filters dead letters of ingest and of the writer, renders them as text, and builds the NATS messages of a retry.
+Pure: `command` reads and publishes.
 """
 
 import fnmatch
@@ -17,7 +17,9 @@ from seve_schema.times import parse_time, to_micros
 from seve_ingest.normalise.normaliser import Normaliser
 
 _INGEST: Final = ingest_name("seve-ingest deadletter retry")
-"""Retried messages have subjects of their own: ingest expects to be alone on its subjects."""
+"""The publisher's name in the subjects of retried messages. It is not that of ingest, which expects to be the only
+publisher on its subjects.
+"""
 
 
 class StoredDeadLetter(NamedTuple):
@@ -29,7 +31,7 @@ class StoredDeadLetter(NamedTuple):
 
     @property
     def topic(self) -> str:
-        """The MQTT topic; for bytes that are no envelope, their subject in the journal."""
+        """The MQTT topic. Bytes that are no envelope have none; then it is their subject in the journal."""
         match self.content:
             case IngestDeadLetter(topic=topic):
                 return topic
@@ -73,14 +75,15 @@ class Filters(NamedTuple):
 
 
 class Unretriable(Exception):
-    """A retry would only give a dead letter again; the text is the reason."""
+    """A retry would end in a dead letter again. The text says why."""
 
 
 def messages(dead_letter: StoredDeadLetter, normalise: Normaliser) -> list[tuple[str, bytes]]:
     """Return the NATS messages of a retry, subject and data. Raises Unretriable.
 
-    The writer's envelope is sent as it is. Ingest's payload is normalised again with its time of receipt; anything but
-    a measurement is sent as retained, so that it never replaces a newer state.
+    An envelope from the writer is sent unchanged. A payload from ingest is normalised again, with its original time of
+    receipt; the envelopes are marked as retained unless they are measurements, so that they never replace a newer
+    state.
     """
     content = dead_letter.content
     if isinstance(content, JournalDeadLetter):
@@ -92,7 +95,7 @@ def messages(dead_letter: StoredDeadLetter, normalise: Normaliser) -> list[tuple
         raise Unretriable(f"only {len(content.payload)} of {content.size} bytes were kept")
     key = content.delivery_key
     if key is not None and not (key.isascii() and key.isalnum()):
-        raise Unretriable("its delivery key is none of ingest's")
+        raise Unretriable("its delivery key does not have ingest's form")
     verdict = normalise(
         content.topic.encode(),
         content.payload,

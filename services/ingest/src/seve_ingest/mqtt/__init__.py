@@ -1,1 +1,1 @@
-"""The MQTT wire: packets, the client that drives paho-mqtt, how a connection is opened and opened again."""
+"""The MQTT connection: packets, the client that drives paho-mqtt, connecting and reconnecting."""

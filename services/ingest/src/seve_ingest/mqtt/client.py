@@ -1,13 +1,14 @@
-"""paho's client with a faster way in: one `recv` of up to 256 KiB, PUBLISH taken from it by `framing`, and the
-acknowledgements of many messages written as one. Everything else (CONNECT, SUBSCRIBE, keep-alive) is paho's own.
-
-A message of QoS 2 is acknowledged by PUBREC as one of QoS 1 is by PUBACK: when the journal holds it. PUBREL is answered
-at once: what it ends is held by then. paho would send PUBREC at receipt, and a kill would lose the message.
-
-paho 2.2 reads each packet with three `recv` calls and spends on each PUBLISH an object with a lock, a topic matcher and
-formatted debug logging: most of the 21 µs a message that a bare receive loop costs. This leans on private names of
-it, so the version is bounded and the tests drive real brokers.
+"""paho's client with a faster receiving path: one `recv` of up to 256 KiB, whose PUBLISH packets `framing` decodes, and
+acknowledgements that are written for many messages at once. paho does everything else (CONNECT, SUBSCRIBE, keep-alive).
 Decides nothing about messages.
+
+PUBREC acknowledges a message of QoS 2 as PUBACK does one of QoS 1: when the journal holds it. PUBREL is answered at
+once, because the journal holds its message by then. paho would send PUBREC at receipt, and a kill would then lose the
+message.
+
+paho 2.2 reads each packet with three `recv` calls and spends an object with a lock, a topic matcher and formatted debug
+logging on each PUBLISH: most of the 21 µs per message of a bare receive loop. This module uses private names of paho,
+so its version is bounded and the tests drive real brokers.
 """
 
 import socket
@@ -41,7 +42,7 @@ class FastClient(Client):
         self._framing = Framing(version5=False)
 
     def open(self, connection: socket.socket) -> MQTTErrorCode:
-        """Send CONNECT over `connection`, which is open already: paho's own connecting would block the event loop."""
+        """Send CONNECT over `connection`, which is already open: connecting by paho would block the event loop."""
         self._prepared = connection
         self._framing = Framing(version5=self.protocol == MQTTProtocolVersion.MQTTv5)
         return self.reconnect()
@@ -51,7 +52,9 @@ class FastClient(Client):
         self._send([(_PUBACK if each.qos == 1 else _PUBREC) | each.mid for each in messages])
 
     def pending(self) -> bool:
-        """Whether TLS has decrypted more than was read: the socket itself will not say so."""
+        """Return whether TLS holds decrypted bytes that were not read: the event loop does not see them at the
+        socket.
+        """
         return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
     def close(self) -> None:
@@ -59,7 +62,7 @@ class FastClient(Client):
         self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
 
     def stay_alive(self) -> None:
-        """Ping without expecting the answer; replaces `loop_misc` while reading is paused."""
+        """Ping without expecting an answer; replaces `loop_misc` while reading is paused."""
         self._last_bytes_received = time.monotonic()
         self._ping_t = 0
         self.loop_misc()
@@ -108,7 +111,7 @@ class FastClient(Client):
         data = struct.pack(f">{len(packets)}I", *packets)
         sent = 0
         if not self._out_packet:
-            with suppress(OSError):  # the socket is full, or lost, which reading it will find
+            with suppress(OSError):  # the socket is full, or it is lost, which the next read will show
                 sent = self._sock_send(data)
         if sent < len(data):
             self._packet_queue(data[0], data[sent:], packets[-1] & 0xFFFF, 1)

@@ -1,6 +1,5 @@
-"""A TCP or TLS connection to the broker, made without blocking the event loop, as a socket for paho.
-
-Speaks no MQTT.
+"""Opens a TCP or TLS connection to the broker without blocking the event loop, and returns its socket for paho. Speaks
+no MQTT.
 """
 
 import asyncio
@@ -27,8 +26,8 @@ def tls(settings: BrokerSettings) -> ssl.SSLContext | None:
 
 
 async def connect(host: str, port: int, context: ssl.SSLContext | None, name: str, *, patience: float) -> socket.socket:
-    """A connected socket that does not block. Raises OSError, also where it takes more than `patience`
-    seconds. `name` is the one that the broker's certificate must have.
+    """Return a connected, non-blocking socket. `name` is the name that the broker's certificate must have. Raises
+    OSError; also (as TimeoutError) if it takes more than `patience` seconds.
     """
     async with asyncio.timeout(patience):
         plain = await _tcp(host, port)

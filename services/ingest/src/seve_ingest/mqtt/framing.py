@@ -1,8 +1,8 @@
-"""MQTT's framing on the receiving side: bytes in, whole packets out. PUBLISH packets are decoded here; others come
-out as they are, for paho. Pure: knows no socket.
+"""Splits received bytes into MQTT packets. PUBLISH packets are decoded here; others are returned undecoded, for paho.
+Pure: knows no socket.
 
-Holds at most one packet that is not whole yet. One larger than MAX_PACKET is not held at all: its payload is digested
-as it passes, and only its beginning is kept, so that a device's 256 MB message costs ingest no memory.
+Holds at most one incomplete packet. A packet larger than MAX_PACKET is not held: its payload is digested as it arrives,
+and only its beginning is kept, so that a device's message of 256 MB costs ingest no memory.
 """
 
 from hashlib import blake2b
@@ -24,11 +24,11 @@ FIRST_QOS1: Final = _PUBLISH | 0x02
 
 
 class ProtocolFault(Exception):
-    """Bytes that are no MQTT: the connection has to be closed."""
+    """The received bytes are not MQTT. The connection has to be closed."""
 
 
 Arrived = tuple[bytes, bytes, int, int]
-"""An Arrival as a plain tuple, which is made in a sixth of the time."""
+"""An Arrival as a plain tuple, which takes a sixth of the time to create."""
 
 
 class Arrival(NamedTuple):
@@ -41,8 +41,8 @@ class Arrival(NamedTuple):
 
 
 class Cut(bytes):
-    """The beginning of a payload too long to be held, one byte longer than any that is used; `size` and `digest`
-    (BLAKE2b of 16 bytes, hex) are of the whole.
+    """The beginning of a payload that is too long to be held, one byte longer than the longest usable payload. `size`
+    and `digest` (BLAKE2b of 16 bytes, hex) are those of the whole payload.
     """
 
     size: int
@@ -50,7 +50,7 @@ class Cut(bytes):
 
 
 class Packet(NamedTuple):
-    """Any other packet: its first byte and its content."""
+    """A packet other than PUBLISH: its first byte and its content."""
 
     head: int
     body: bytes
@@ -87,8 +87,8 @@ class Framing:
         return others
 
     def _take(self, data: bytes, arrived: list[Arrived], others: list[Packet]) -> bytes:
-        """Take every whole packet; return the rest. Runs for every message: flat on purpose. A PUBLISH of QoS 1 for the
-        first time, without properties, is read in place; any other, and a wrong one, by `_publish`.
+        """Take every whole packet; return the rest. Runs for every message, so it calls few functions: it reads a first
+        PUBLISH of QoS 1 without properties in place, and leaves all others, and invalid ones, to `_publish`.
         """
         position, end, frequent = 0, len(data), None if self._version5 else FIRST_QOS1
         self._wanted = 2
@@ -145,7 +145,7 @@ def _publish(packet: bytes, head: int, *, version5: bool) -> Arrival:
 
 
 class _Long:
-    """A PUBLISH that is too long to be kept, while it arrives."""
+    """A PUBLISH that is too long to be held, while it arrives."""
 
     def __init__(self, head: int, prefix: int, length: int, *, version5: bool) -> None:
         self._head = head
@@ -162,7 +162,7 @@ class _Long:
         return self._seen == self._whole
 
     def receive(self, data: bytes) -> bytes:
-        """Take this packet's part of `data`; return the rest."""
+        """Consume the part of `data` that belongs to this packet; return the rest."""
         mine, rest = data[: self._whole - self._seen], data[self._whole - self._seen :]
         self._seen += len(mine)
         if self._payload_at is not None:
@@ -197,7 +197,7 @@ class _Long:
 
 
 def _length(data: bytes, position: int) -> tuple[int, int]:
-    """Return a variable byte integer and where it ends; an end of 0 if it is incomplete. Raises ProtocolFault."""
+    """Return a variable byte integer and the index behind it; index 0 if it is incomplete. Raises ProtocolFault."""
     value = 0
     for place in range(4):
         if position + place >= len(data):

@@ -1,1 +1,3 @@
-"""Payload to envelope. Total and pure: a message that cannot be repaired is rejected with a reason."""
+"""Turns payloads into envelopes. Pure, and never raises: a message that cannot be repaired is rejected with a
+reason.
+"""

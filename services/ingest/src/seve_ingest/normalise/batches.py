@@ -1,10 +1,10 @@
-"""Reads many samples of one sensor from one message, which a device stored while it was offline, in three forms.
+"""Reads many samples of one sensor from one message, which a device stored while it was offline. There are three forms.
 
     [{"value": 1, "time": "2025-11-30T19:00:00Z"}, ...]        `objects`
     {"values": [["2025-11-30T19:00:00Z", 1], ...]}             `pairs`
     {"t0": "2025-11-30T19:00:00Z", "dt": 10, "v": [1, ...]}    `series`, `dt` in seconds
 
-All samples are read or none: a fault of form raises lenient_json.Malformed with the place of the sample, from 0.
+Either all samples are read or none: a faulty one raises lenient_json.Malformed, which names its index, from 0.
 """
 
 from typing import Any, Final
@@ -20,7 +20,7 @@ _LONGEST_STEP: Final = 86_400.0 * 366
 
 
 def objects(match: Match, items: list[dict[str, Any]], notes: Notes) -> list[Sample]:
-    """The samples of an array of objects, each with the route's value and time."""
+    """Return the samples of an array of objects, each with the route's value and time."""
     route = match.route
     result = []
     for place, item in enumerate(items):
@@ -32,7 +32,7 @@ def objects(match: Match, items: list[dict[str, Any]], notes: Notes) -> list[Sam
 
 
 def pairs(match: Match, body: dict[str, Any], notes: Notes) -> list[Sample]:
-    """The samples of `{"values": [[time, value], ...]}`; other keys go with the last."""
+    """Return the samples of `{"values": [[time, value], ...]}`. Other keys become metadata of the last sample."""
     result = []
     for place, pair in enumerate(bounded(body["values"])):
         if not isinstance(pair, list) or len(pair) != 2:
@@ -42,7 +42,9 @@ def pairs(match: Match, body: dict[str, Any], notes: Notes) -> list[Sample]:
 
 
 def series(match: Match, body: dict[str, Any], notes: Notes) -> list[Sample]:
-    """The samples of `{"t0", "dt", "v"}`; without `t0` the last was taken at sending. Other keys go with the last."""
+    """Return the samples of `{"t0", "dt", "v"}`; without `t0` the last sample is from the time of receipt. Other keys
+    become metadata of the last sample.
+    """
     values = bounded(body["v"])
     step = coerce.number(body["dt"], notes)
     if step is None or not 0 < step <= _LONGEST_STEP:
@@ -56,14 +58,14 @@ def series(match: Match, body: dict[str, Any], notes: Notes) -> list[Sample]:
 
 
 def bounded(items: list[Any]) -> list[Any]:
-    """The items of a message, if they are no more than it may hold."""
+    """Return `items`. Raises Malformed if a message may not have as many samples."""
     if len(items) > MAX_SAMPLES:
         raise Malformed(f"{len(items)} samples, at most {MAX_SAMPLES}")
     return items
 
 
 def _described(result: list[Sample], body: dict[str, Any], keys: tuple[str, ...]) -> list[Sample]:
-    """The samples, the last with the other keys of their body: on each they would multiply a device's bytes by 256."""
+    """Add the other keys of the body to the last sample only: on each of 256 samples they would multiply in size."""
     others = {key: item for key, item in body.items() if key not in keys}
     if result and others:
         result[-1] = result[-1]._replace(metadata=others)

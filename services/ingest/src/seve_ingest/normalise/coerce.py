@@ -1,7 +1,7 @@
-"""Converts values that devices send to the wanted type and notes each repair. Never raises.
+"""Converts values that devices send to the wanted type, and notes each repair. Never raises.
 
-Every function takes any JSON value and a list of notes; it returns the value, or None with a note of the reason. Judges
-neither ranges of sensors nor times.
+Every function takes any JSON value and a list of notes; it returns the converted value, or None and adds a note of the
+reason. Checks neither ranges of sensors nor times.
 """
 
 import math
@@ -93,7 +93,7 @@ def finite(value: float, notes: Notes) -> float | None:
 
 
 def integer(value: Any, least: int, most: int, notes: Notes) -> int | None:
-    """Return an integer of `least` to `most` from anything that `number` understands; fractions are rounded."""
+    """Return an integer from `least` to `most` from anything that `number` accepts; fractions are rounded."""
     if isinstance(value, int) and not isinstance(value, bool):
         whole = value
     else:
@@ -110,7 +110,7 @@ def integer(value: Any, least: int, most: int, notes: Notes) -> int | None:
 
 
 def text(value: Any, notes: Notes) -> str | None:
-    """Return text that every part of Sève can store; blank text is None, a number or a boolean is written out."""
+    """Return text that every part of Sève can store; None for blank text; numbers and booleans become text."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -143,7 +143,7 @@ def flag(value: Any, notes: Notes) -> bool | None:
 
 
 def clean(value: str, notes: Notes) -> str:
-    """Return text without NUL and with lone surrogates replaced: PostgreSQL cannot hold the one, UTF-8 the other."""
+    """Return text without NUL, which PostgreSQL cannot store, and with lone surrogates, which UTF-8 lacks, replaced."""
     if value.isascii() and "\x00" not in value:
         return value
     cleaned = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value.replace("\x00", ""))
@@ -153,7 +153,7 @@ def clean(value: str, notes: Notes) -> str:
 
 
 def name(value: str, notes: Notes) -> str | None:
-    """Return the name of a sensor that is a key of a body, or None if no key column can hold it."""
+    """Return the name of a sensor from a key of a body; None if it is empty or too long for a primary key."""
     cleaned = clean(value, notes).strip()
     if cleaned and len(cleaned.encode()) <= MAX_LEVEL_BYTES:
         return cleaned

@@ -1,7 +1,7 @@
-"""Plain samples, by far the most frequent payloads, from bytes to an encoded envelope: `450.5`, `{"value": 450.5}`, and
-`{"value": 450.5, "time": "2025-11-30T19:00:00Z"}` with a time in UTC or as an epoch.
+"""Encodes the envelopes of plain samples, by far the most frequent payloads: `450.5`, `{"value": 450.5}`, and
+`{"value": 450.5, "time": "2025-11-30T19:00:00Z"}`, with a time in UTC or as an epoch.
 
-Its envelope is the same, byte for byte, that `normaliser` makes; anything it does not recognise it leaves to that.
+An envelope is the same, byte for byte, as that of `normaliser`. Any other payload is left to `normaliser`.
 """
 
 from typing import Final
@@ -14,14 +14,14 @@ from seve_ingest.normalise import timestamps
 from seve_ingest.normalise.timestamps import MOST_AHEAD, YEAR_2000
 
 MAX_PLAIN: Final = 128
-"""Longest payload that is tried, in bytes: a plain sample needs no more, and a long payload is decoded once only."""
+"""Longest payload tried here, in bytes. Plain samples are shorter, and a long payload should not be decoded twice."""
 
 MAX_SECONDS: Final = 4096
-"""Most whole seconds whose reading is cached: devices' clocks repeat."""
+"""Most whole seconds in the cache of parsed times: times of devices repeat."""
 
 _MICROS_OF: Final = tuple(f"{number:03d}Z" for number in range(1000))
 TIME_MISSING: Final[tuple[str, ...]] = ("time_missing",)
-"""The only repair of a plain sample: the time of receipt stands for its own."""
+"""The only repair of a plain sample: it has no time, and gets the time of receipt."""
 
 
 class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -35,7 +35,7 @@ _decode: Final = msgspec.json.Decoder(float | _Plain).decode
 
 
 class FastPath:
-    """Reads plain samples. `retention` in microseconds; what is older is left to the rules."""
+    """Encodes plain samples. `retention` is in microseconds; older samples are left to `normaliser`."""
 
     def __init__(self, retention: int) -> None:
         self._retention = retention
@@ -45,8 +45,8 @@ class FastPath:
         self._seconds: dict[str, int] = {}
 
     def encode(self, head: str, payload: bytes, received_at: int, key: str) -> tuple[bytes, bool] | None:
-        """The envelope of a payload and whether it has a time of its own, or None where the rules have to read it.
-        `head` is the place's, `key` is the delivery key as JSON.
+        """Return the envelope of a payload and whether the payload has a time; None if `normaliser` has to read it.
+        `head` is that of the topic's Place, `key` the delivery key as JSON.
         """
         try:
             sample = _decode(payload)
@@ -71,8 +71,8 @@ class FastPath:
         return data.encode(), timed
 
     def _turn(self, milli: int) -> None:
-        """Begin a millisecond of receipt: its text, and bounds of a device's time, up to a second narrower
-        than the rules'.
+        """Begin a new millisecond of receipt: set its text, and the bounds of a device's time, which are up to a second
+        narrower than those of `normaliser`.
         """
         micros = milli * 1000 // MICROS * MICROS
         self._milli, self._milli_text = milli, format_time(milli * 1000)[:23]
@@ -80,7 +80,9 @@ class FastPath:
         self._most = micros + MOST_AHEAD - MICROS
 
     def _utc(self, written: str) -> str | None:
-        """A time in UTC, in whole seconds, milliseconds or microseconds, as the envelope has it."""
+        """Return a time in UTC (in whole seconds, milliseconds or microseconds) in the envelope's form; None for
+        others.
+        """
         start = self._seconds.get(written[:19]) or self._read_second(written[:19])
         if start is None or not self._least <= start <= self._most:
             return None
@@ -98,7 +100,7 @@ class FastPath:
         return None if micros is None or not self._least <= micros <= self._most else format_time(micros)
 
     def _read_second(self, text: str) -> int | None:
-        """The microseconds since 1970 of `2025-11-30T19:00:00`, or None for any other form."""
+        """Return a time such as `2025-11-30T19:00:00` in microseconds since 1970; None for any other form."""
         micros = timestamps.whole_second(text)
         if micros is not None:
             if len(self._seconds) >= MAX_SECONDS:

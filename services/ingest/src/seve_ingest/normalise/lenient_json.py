@@ -1,5 +1,5 @@
-"""Decodes JSON as devices write it: strictly first, then with repairs of NaN, 1e999, broken UTF-8, lone surrogates
-and a byte order mark.
+"""Decodes JSON as devices write it: first strictly, then with repairs of NaN, 1e999, broken UTF-8, lone surrogates and
+a byte order mark.
 
 Returns plain values that every part of Sève can encode, store and show. Knows no kind and no topic.
 """
@@ -13,7 +13,7 @@ import msgspec
 from seve_ingest.normalise.coerce import Notes, clean, finite
 
 MAX_DEPTH: Final = 32
-"""Most levels of nesting: a deeper body is an attack on a parser."""
+"""Most levels of nesting. No device needs as many; deeper bodies are attacks on parsers."""
 
 _LARGEST: Final = 2**63
 _decode: Final = msgspec.json.Decoder().decode
@@ -21,7 +21,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class Malformed(ValueError):
-    """A body that repairs do not turn into usable JSON."""
+    """A body that is no usable JSON, even after repairs."""
 
 
 def decode(payload: bytes, notes: Notes) -> Any:

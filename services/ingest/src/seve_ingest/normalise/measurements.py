@@ -1,6 +1,6 @@
-"""Samples out of a measurement's payload, in each of the ways a route may say it reads.
+"""Reads the samples from a measurement's payload, in the form that its route names.
 
-Gives values and times as the device wrote them; believes neither the clock nor the range.
+Returns values and times as the device wrote them; checks neither clocks nor ranges.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from seve_ingest.routing.routes import Match
 
 
 def read(match: Match, payload: bytes, notes: Notes) -> list[Sample]:
-    """The samples of a measurement. Raises lenient_json.Malformed."""
+    """Return the samples of a measurement. Raises lenient_json.Malformed."""
     value = _value(payload, notes)
     if match.route.payload == "numbers":
         return _numbers(match, value, notes)
@@ -25,7 +25,7 @@ def read(match: Match, payload: bytes, notes: Notes) -> list[Sample]:
 
 
 def _value(payload: bytes, notes: Notes) -> Any:
-    """The JSON value of a body that looks like an object or an array, else its text: `coerce.number` reads that."""
+    """Return the JSON value of a body that looks like an object or an array; else its text, for `coerce.number`."""
     start = payload.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if start in (b"{", b"["):
         return lenient_json.decode(payload, notes)
@@ -55,7 +55,9 @@ def _object(match: Match, value: dict[str, Any], notes: Notes) -> list[Sample]:
 
 
 def _array(match: Match, value: list[Any], notes: Notes) -> list[Sample]:
-    """An array of objects with a value and a time each, or a SenML pack; any other array has no times."""
+    """Read an array of objects with a value and a time each, or a SenML pack. Any other array has no times:
+    Malformed.
+    """
     if not all(isinstance(item, dict) for item in batches.bounded(value)):
         raise lenient_json.Malformed(
             'an array of values has no times: send [{"value", "time"}, ...], {"values": [[time, value], ...]} or '
@@ -67,7 +69,7 @@ def _array(match: Match, value: list[Any], notes: Notes) -> list[Sample]:
 
 
 def _numbers(match: Match, value: Any, notes: Notes) -> list[Sample]:
-    """Every number of an object, one sample each. A nested object names the hardware; other values are no samples."""
+    """Return a sample for every number of an object. A nested object names the hardware; other values are ignored."""
     if not isinstance(value, dict):
         raise lenient_json.Malformed("an object of numbers was expected")
     route = match.route

@@ -1,5 +1,5 @@
-"""One MQTT message in, its verdict out: encoded envelopes, or a reason why there are none. Pure and total: whatever the
-bytes, it returns; nothing a device sends makes it raise. Does no I/O, counts nothing, and keeps two bounded caches.
+"""Turns one MQTT message into a verdict: encoded envelopes, or a reason why there are none. Pure: does no I/O and
+counts nothing. No bytes that a device sends make it raise. Keeps two bounded caches.
 """
 
 import math
@@ -26,8 +26,8 @@ _ANY: Final = (-math.inf, math.inf)
 
 
 class Normaliser:
-    """The rules of one ingest. `ranges` are least and most by sensor type; `retention` is seconds; `prefix` stands
-    before every topic and is taken off before routing; `cache_bytes` bounds what is kept of topics.
+    """The rules of one ingest. `ranges` has the least and the greatest value by sensor type; `retention` is in seconds;
+    `prefix` is removed from every topic before routing; `cache_bytes` bounds the cache of topics.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class Normaliser:
     def __call__(
         self, topic: bytes, payload: bytes, *, received_at: int, retained: bool = False, key: str | None = None
     ) -> Verdict:
-        """The verdict on one message; `received_at` in microseconds, `key` the delivery key without its index, which
-        has to be ASCII letters and digits: it is not escaped.
+        """Return the verdict on one message. `received_at` is in microseconds since 1970; `key` is the delivery key
+        without its index. The key must consist of ASCII letters and digits, because it is not escaped.
         """
         if not retained:
             plain = self.plain(topic, payload, received_at, "null" if key is None else f'"{key}:0"')
@@ -64,8 +64,8 @@ class Normaliser:
         return msgspec.structs.replace(verdict, repairs=tuple(notes)) if notes else verdict
 
     def plain(self, topic: bytes, payload: bytes, received_at: int, key: str) -> tuple[bytes, bool] | None:
-        """The envelope of a plain sample that is not retained, and whether it has a time of its own: without, it was
-        repaired by TIME_MISSING. None for any other message. `key` is the delivery key as JSON, with its index.
+        """Return the envelope of a plain sample that is not retained, and whether it has a time of its own (if not, its
+        repair is TIME_MISSING). None for any other message. `key` is the delivery key as JSON, with its index.
         """
         head = self._topics[topic].head
         if head is None or len(payload) > MAX_PLAIN or type(payload) is not bytes:
@@ -73,12 +73,12 @@ class Normaliser:
         return self._encode(head, payload, received_at, key)
 
     def place(self, topic: bytes) -> Place:
-        """The meaning of a topic."""
+        """Return the meaning of a topic."""
         return self._topics[topic]
 
     @property
     def topics_cached(self) -> int:
-        """How many topics are cached."""
+        """The number of cached topics."""
         return self._topics.cached
 
     def _judge(self, context: "_Context", payload: bytes, notes: Notes) -> Verdict:
@@ -119,7 +119,9 @@ class Normaliser:
         return Verdict(tuple(encoded), "measurement", rejection)
 
     def _refused(self, sample: Sample, moment: Moment, received_at: int) -> Rejection | None:
-        """Why a sample is refused, or, if it is not a number, kept as a dead letter beside its null."""
+        """Return why a sample is refused. One that is not a number is published as null and also kept as a dead
+        letter.
+        """
         if moment.micros < received_at - self._retention:
             return _too_old(moment)
         least, most = self._ranges.get(sample.sensor_type, _ANY)
@@ -151,7 +153,7 @@ class _Context(msgspec.Struct, frozen=True):
 
 
 def _hold_distinct(samples: list[Sample], moments: list[Moment]) -> None:
-    """Raise Malformed where two samples of a series got the same time from the receipt: all but one would be lost."""
+    """Raise Malformed if two samples of a series get the time of receipt as theirs: all but one would be lost."""
     seen = set()
     for sample, moment in zip(samples, moments, strict=True):
         series = (sample.sensor_type, sample.hardware_id, moment.micros)

@@ -1,6 +1,6 @@
-"""Reports about a device: each field of `seve_schema.bodies` is converted to its type, other keys are kept.
+"""Normalises reports about a device: converts each field of `seve_schema.bodies` to its type, and keeps other keys.
 
-Works from the structs themselves, so a field added there is normalised here. Adds no keys: absent stays absent.
+It reads the structs themselves, so a field added there is normalised here. Adds no key: absent fields stay absent.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,7 +48,7 @@ def read(route: Route, payload: bytes, notes: Notes) -> Any:
 
 
 def _presence(payload: bytes, notes: Notes) -> dict[str, Any]:
-    """A bare word, or an object that has it under `status` or `state`."""
+    """Return the body of a presence: from a bare word, or from an object with the word under `status` or `state`."""
     try:
         value = lenient_json.decode(payload, notes)
     except lenient_json.Malformed:
@@ -63,7 +63,7 @@ def _presence(payload: bytes, notes: Notes) -> dict[str, Any]:
 
 
 def _free(route: Route, payload: bytes, notes: Notes) -> Any:
-    """Return the body of a log or of kind `other`: JSON, else text. A log that is bare text has it under `msg`."""
+    """Return the body of kind `log` or `other`: JSON, else text. A log line that is no object is put under `msg`."""
     try:
         value = lenient_json.decode(payload, notes)
     except lenient_json.Malformed:
@@ -72,7 +72,9 @@ def _free(route: Route, payload: bytes, notes: Notes) -> Any:
 
 
 def _moved(value: dict[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return the body with the fields of other firmware copied to ours; both are paths of keys joined by dots."""
+    """Return the body with a firmware's fields copied to ours. `fields` maps our path to theirs, keys joined by
+    dots.
+    """
     moved = dict(value)
     for ours, theirs in fields.items():
         item: Any = value
@@ -120,7 +122,7 @@ def _converters(struct: type[msgspec.Struct]) -> dict[str, Convert]:
 
 
 def _converter(kind: Any) -> Convert:
-    """The conversion for a field's type, which is a union of one type, null and absence."""
+    """Return the conversion for a field's type, which is a union of one type, null and absence."""
     plain = next(arg for arg in get_args(kind) if arg not in (type(None), msgspec.UnsetType))
     if get_origin(plain) is Annotated:
         bounds = next(meta for meta in get_args(plain) if isinstance(meta, Meta))

@@ -1,4 +1,4 @@
-"""Runs the tests of a route file: each message through the normalisation, its outcome against the expectation. Pure."""
+"""Runs the tests of a route file: normalises each message, and compares its outcome with the expectation. Pure."""
 
 from typing import Any, Final
 
@@ -10,11 +10,11 @@ from seve_ingest.normalise.verdict import Verdict
 from seve_ingest.routing.route_file import Expected, RouteTest
 
 _FIELDS: Final = {"module": "module_id", "sensor": "sensor_type", "hardware": "hardware_id"}
-"""Names of a test that the envelope writes at more length."""
+"""Names in a test that differ from those of the envelope."""
 
 
 def failures(normalise: Normaliser, tests: list[tuple[int, RouteTest]], *, now: int) -> list[str]:
-    """One text for each test that fails, with the line on which it begins; `now` in microseconds."""
+    """Return a text for each test that fails, with the line on which it begins. `now` is in microseconds since 1970."""
     texts = []
     for line, test in tests:
         try:

@@ -1,4 +1,4 @@
-"""One sample as a device wrote it, and what its value says. Believes neither the clock nor the range."""
+"""A sample as a device wrote it. Checks neither clocks nor ranges."""
 
 from typing import Any, Final, NamedTuple
 
@@ -12,13 +12,13 @@ MAX_SAMPLES: Final = 256
 _NO_VALUE: Final = frozenset(
     ("", "nan", "inf", "infinity", "null", "none", "nil", "n/a", "na", "unknown", "unavailable", "undefined")
 )
-"""Words, without their sign, with which firmwares say that there is no value."""
+"""Words, without a sign, that firmwares send instead of a missing value."""
 
 
 class Sample(NamedTuple):
-    """One sample: its sensor, its hardware, its value, its time as written, and what else the device said with it.
+    """One sample: its sensor, its hardware, its value, its time as written, and the other keys that came with it.
 
-    `unread` marks a null that stands for something that is no number: the message is then kept as a dead letter too.
+    `unread` marks a null that replaces something that is no number: the message is then also kept as a dead letter.
     """
 
     sensor_type: str
@@ -30,18 +30,18 @@ class Sample(NamedTuple):
 
 
 def own_sample(match: Match, raw: Any, time: Any, metadata: dict[str, Any] | None, notes: Notes) -> Sample:
-    """A sample of the topic's own sensor."""
+    """Return a sample of the topic's own sensor."""
     value = coerce.number(raw, notes)
     return Sample(str(match.sensor_type), match.hardware_id, value, time, metadata, value is None and is_unread(raw))
 
 
 def is_unread(raw: Any) -> bool:
-    """Whether a value that became null says more than that there is none."""
+    """Return whether a value that became null had contents: it is no number, and no word for a missing value."""
     if isinstance(raw, str):
         return raw.strip().lower().strip("+-") not in _NO_VALUE and not coerce.is_number(raw)
     return isinstance(raw, list | dict) and bool(raw)
 
 
 def time_of(route: Route, value: dict[str, Any]) -> Any:
-    """The time of an object as the device wrote it, under the first of the route's keys that is there."""
+    """Return the time of an object as the device wrote it: the value of the first of the route's keys that exists."""
     return next((value[key] for key in route.time if key in value), None)

@@ -1,7 +1,8 @@
-"""SenML packs in JSON (RFC 8428): records with base fields, relative times, several sensors in one message.
+"""Reads SenML packs in JSON (RFC 8428): records with base fields, relative times, several sensors in one message.
 
-The last part of `n`, after `/` or `:`, names the sensor; `bn` and the parts before name the hardware. A record without
-`n` belongs to the topic's own sensor. A unit (`u`) becomes metadata. A record without a value refuses the whole pack.
+The last part of `n`, after `/` or `:`, names the sensor; `bn` and the earlier parts name the hardware. A record without
+`n` belongs to the topic's own sensor. A unit (`u`) becomes metadata. A record without a value makes the whole pack
+malformed.
 """
 
 import re
@@ -19,18 +20,18 @@ _VALUES: Final = ("v", "vs", "vb", "vd")
 _LABELS: Final = _BASE.union(_VALUES, ("n", "s"))
 _VERSION: Final = 10
 _RELATIVE_BELOW: Final = float(2**28)
-"""Seconds below are relative to now (RFC 8428, 4.5.3)."""
+"""Seconds below this are relative to now (RFC 8428, 4.5.3)."""
 
 _MOST_SECONDS: Final = 1e12
 
 
 def is_pack(items: list[dict[str, Any]], value_key: str) -> bool:
-    """Whether an array of objects is SenML: its first record has one of its labels, and none has the route's value."""
+    """Return whether an array of objects is SenML: the first has a SenML label, and none has the route's value key."""
     return bool(items) and not _LABELS.isdisjoint(items[0]) and not any(value_key in item for item in items)
 
 
 def read(match: Match, records: list[dict[str, Any]], notes: Notes) -> list[Sample]:
-    """The samples of a pack. Raises Malformed."""
+    """Return the samples of a pack. Raises Malformed."""
     base: dict[str, Any] = {}
     result = []
     for place, record in enumerate(records):
@@ -44,7 +45,7 @@ def read(match: Match, records: list[dict[str, Any]], notes: Notes) -> list[Samp
 
 
 def _sample(match: Match, base: dict[str, Any], record: dict[str, Any], notes: Notes) -> Sample | None:
-    """The sample of one record, or None where it only sets base fields."""
+    """Return the sample of one record; None if it only sets base fields."""
     if unknown := next((label for label in record if label.endswith("_")), None):
         raise Malformed(f"the label {unknown[:40]!r} must be understood and is not")
     if base.get("bver", _VERSION) != _VERSION:

@@ -1,6 +1,6 @@
-"""Device time: the forms in which a device may write a time, and when it is believed. Reads no clock itself.
+"""Parses the times that devices write, and decides whether to use them. Reads no clock itself.
 
-Times are integers of microseconds since 1970, UTC. A number of seconds of zero or less is relative to the time of
+Times are integers of microseconds since 1970, UTC. A number of zero or less is in seconds relative to the time of
 receipt, for devices without a clock: `-60` is a minute ago.
 """
 
@@ -21,10 +21,10 @@ YEAR_2000: Final = 946_684_800 * MICROS
 """Earlier times come from clocks that were never set."""
 
 MOST_AHEAD: Final = 600 * MICROS
-"""Most seconds that a device's clock may be ahead of the receipt; beyond, its time is not used."""
+"""Most microseconds that a device's time may be ahead of the receipt; one that is further ahead is not used."""
 
 MOST_AGO: Final = 366 * 86_400
-"""Most seconds before the receipt that a relative time may say: a larger one comes from a clock that ran over."""
+"""Most seconds before the receipt of a relative time: a larger number comes from a counter that overflowed."""
 
 _MILLISECONDS_FROM: Final = 100_000_000_000
 """Epoch numbers from here on are milliseconds: as seconds this is the year 5138, as milliseconds 1973."""
@@ -34,21 +34,21 @@ _moment: Final = msgspec.json.Decoder(Annotated[datetime, Meta(tz=True)]).decode
 
 
 class After(NamedTuple):
-    """A time `micros` after another, which is as a device wrote it; a `start` of 0 is the time of receipt."""
+    """A time that is `micros` after `start`, which is as a device wrote it; a `start` of 0 is the time of receipt."""
 
     start: Any
     micros: int
 
 
 class Moment(NamedTuple):
-    """The time of a sample, and whether the device's clock or the time of receipt gave it."""
+    """The time of a sample, and whether it comes from the device's clock or from the receipt."""
 
     micros: int
     clock: Clock
 
 
 def moments(written: Iterable[Any], received_at: int, notes: Notes) -> list[Moment]:
-    """The moment of each time that a message holds; a time that several samples share is read and noted once."""
+    """Return the moment of each time in a message. A time that several samples share is parsed and noted once."""
     result: list[Moment] = []
     last: Any = result
     for each in written:
@@ -58,7 +58,7 @@ def moments(written: Iterable[Any], received_at: int, notes: Notes) -> list[Mome
 
 
 def moment(written: Any, received_at: int, notes: Notes) -> Moment:
-    """The moment that a device wrote, or the time of receipt, with a note, where it cannot be believed."""
+    """Return the moment that a device wrote; if it is not usable, return the time of receipt and add a note."""
     start, after = written if isinstance(written, After) else (written, 0)
     seconds = _seconds(start)
     relative = seconds is not None and -MOST_AGO <= seconds <= 0
@@ -75,14 +75,14 @@ def moment(written: Any, received_at: int, notes: Notes) -> Moment:
 
 
 def epoch(value: float) -> int | None:
-    """The microseconds of an epoch in seconds or milliseconds, or None for a number that is neither."""
+    """Return the microseconds of an epoch in seconds or milliseconds; None for a number that is neither."""
     if not 0 <= value < 1e15:
         return None
     return round(value * 1000) if value >= _MILLISECONDS_FROM else round(value * MICROS)
 
 
 def whole_second(text: str) -> int | None:
-    """The microseconds of a time in UTC such as `2025-11-30T19:00:00`, or None for any other text."""
+    """Return the microseconds of a time in UTC such as `2025-11-30T19:00:00`; None for any other text."""
     return _rfc3339(f"{text}Z") if _SECOND.fullmatch(text) else None
 
 
@@ -93,7 +93,7 @@ def _read(value: Any, seconds: float | None) -> int | None:
 
 
 def _seconds(value: Any) -> float | None:
-    """A finite number, or text that is one."""
+    """Return a finite number, or the number that a text has; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, str) and (len(value) > 64 or not value.isascii() or "_" in value):

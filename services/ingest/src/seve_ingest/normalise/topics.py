@@ -1,4 +1,4 @@
-"""The meaning of a topic, worked out once and cached: its match and the beginning of its envelopes.
+"""Finds the meaning of a topic once, and caches it: its match and the beginning of its envelopes.
 
 The cache is bounded in bytes. Reads no payload.
 """
@@ -15,25 +15,25 @@ from seve_ingest.normalise.verdict import Rejection, Verdict
 from seve_ingest.routing.routes import Match, RouteTable
 
 MAX_LEVELS: Final = 32
-"""Most levels of a topic after the prefix: a deeper one is no device's, and each level costs a string."""
+"""Most levels of a topic after the prefix. No device uses as many, and each level costs a string."""
 
 CACHE_BYTES: Final = 96 << 20
-"""Most bytes of the cache, by estimate: 100,000 topics of 20 bytes."""
+"""Most bytes of the cache, by estimate: enough for 100,000 topics of 20 bytes."""
 
 MAX_CACHED_TOPIC: Final = 256
 """Longest topic that is cached, in bytes."""
 
 PLACE_BYTES: Final = 700
-"""Bytes of a cached place besides its text (tracemalloc: 820 in all for a topic of 17 bytes)."""
+"""Bytes of a cached place without its text (tracemalloc: 820 in all for a topic of 17 bytes)."""
 
 TEXT_COPIES: Final = 12
-"""Bytes of a place per byte of its topic, at most: the key, topic, module, sensor, and head hold a copy."""
+"""Most bytes of a place per byte of its topic: the key, topic, module, sensor, and head each have a copy."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """The meaning of one topic. `verdict` is set where no payload can change it, `match` where a route matched.
+    """The meaning of one topic. `verdict` is set if no payload can change it, `match` if a route matched.
 
-    `head` begins the JSON of its envelopes up to the value, where a plain sample may take the fast path.
+    `head` is the JSON of its envelopes up to the value, if plain samples of the topic may take the fast path.
     """
 
     topic: str
@@ -47,11 +47,11 @@ class Place(msgspec.Struct, frozen=True):
 
 class Topics(dict[bytes, Place]):
     """Places by topic: `topics[topic]` never raises. `ranged` are sensor types with a range of values; `prefix` is
-    taken off before routing.
+    removed before routing.
 
-    The cache has two generations of half `cache_bytes` each. The newer is this dictionary; once full it is the older,
-    and the older is dropped, except for topics that arrived since. So a flood of new names costs an active topic one
-    lookup, and not its place.
+    The cache has two generations of half `cache_bytes` each. The newer one is this dictionary. When it is full, it
+    becomes the older one, and the previous older one is dropped, except for topics that arrived since. So a flood of
+    new names costs an active topic one lookup, but not its place.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Topics(dict[bytes, Place]):
 
     @property
     def cached(self) -> int:
-        """How many topics are cached."""
+        """The number of cached topics."""
         return len(self) + len(self._older)
 
     def __missing__(self, topic: bytes) -> Place:
@@ -99,7 +99,7 @@ class Topics(dict[bytes, Place]):
 
 
 def _head(topic: str, match: Match) -> str:
-    """The JSON of a measurement's envelope up to its value. A quote within a text is escaped, so the cut is safe."""
+    """Return the JSON of a measurement's envelope up to its value. Quotes in text are escaped, so the cut is safe."""
     envelope = Envelope(
         topic=topic,
         module_id=match.module_id,

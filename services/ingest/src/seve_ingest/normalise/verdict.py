@@ -11,7 +11,7 @@ IgnoredReason = Literal["cleared", "retained", "route", "empty", "sys"]
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """The reason why a message goes to the dead letters, and the same in words."""
+    """The reason why a message becomes a dead letter, and its explanation in words."""
 
     reason: IngestReason
     error: str
@@ -20,8 +20,8 @@ class Rejection(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """The outcome of one message. `encoded` holds its envelopes as JSON, all of one module and `kind`.
 
-    `rejection` may stand beside envelopes: the message is then published as far as it could be read, and kept whole as
-    a dead letter. `ignored` says why there is neither. `repairs` are words of `coerce.REPAIRS`.
+    With both envelopes and a `rejection`, the message is published as far as it could be read, and kept whole as a dead
+    letter. `ignored` says why there is neither. `repairs` are words of `coerce.REPAIRS`.
     """
 
     encoded: tuple[bytes, ...] = ()
@@ -32,5 +32,5 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def envelopes(self) -> tuple[Envelope, ...]:
-        """The envelopes, decoded at each call: for tools and tests; the service passes `encoded` on as it is."""
+        """The envelopes, decoded at each call. For tools and tests: the service passes on `encoded` unchanged."""
         return tuple(decode_envelopes(join(self.encoded)))

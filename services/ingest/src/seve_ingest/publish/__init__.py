@@ -1,1 +1,1 @@
-"""Deliveries until they are acknowledged, the queues in front of JetStream, and what a restart reads back."""
+"""Deliveries until they are acknowledged, the queues before JetStream, and the recovery after a restart."""

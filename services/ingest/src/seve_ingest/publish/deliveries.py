@@ -1,5 +1,5 @@
-"""Keeps MQTT messages until they can be acknowledged: in the order of arrival, each once the journal holds all of its
-envelopes. Does no I/O: `session` sends the PUBACK or PUBREC.
+"""Keeps MQTT messages until they can be acknowledged: in order of arrival, each as soon as the journal holds all of its
+envelopes. Does no I/O: `session` sends PUBACK or PUBREC.
 
 Queue: deliveries of QoS 1 and 2 not yet acknowledged. Bound: `MAX_INFLIGHT` (the session stops reading); overflow rule:
 block; counter: `waiting`.
@@ -19,12 +19,12 @@ DUPLICATE: Final[Outcome] = ("duplicate", "")
 
 
 class Delivery(msgspec.Struct, eq=False, gc=False):
-    """One MQTT message. `open` counts the parts of it that the journal does not hold yet; `connection` is the one that
-    its acknowledgement belongs to; `outcome` is what it is counted as once `open` reaches zero. `content` is the digest
-    of topic and payload; `held` are the indices of the envelopes that an earlier process published, None for a message
-    of this process.
+    """One MQTT message. `open` is the number of its parts that the journal does not hold yet; `connection` is the
+    number of the connection it has to be acknowledged on; `outcome` is counted once `open` reaches zero. `content` is
+    the digest of topic and payload; `held` has the indices of the envelopes that an earlier process published, None for
+    a message of this process.
 
-    Tens of thousands are remembered and none can be part of a cycle: the garbage collector passes them over.
+    Tens of thousands are kept, and none can be part of a cycle, so the garbage collector does not visit them.
     """
 
     mid: int
@@ -53,8 +53,8 @@ class AckQueue:
         self._waiting.extend(deliveries)
 
     def take(self, connection: int) -> list[Delivery]:
-        """Remove the deliveries at the front that are held; return those of `connection`, to be acknowledged. The
-        others came over a connection that was lost: the broker will send them again.
+        """Remove the deliveries at the front that the journal holds; return those of `connection`, to be acknowledged.
+        The others came over a connection that was lost: the broker will send them again.
         """
         waiting = self._waiting
         done: list[Delivery] = []
@@ -71,10 +71,10 @@ class AckQueue:
 
     @property
     def waiting(self) -> int:
-        """How many deliveries are not acknowledged."""
+        """The number of deliveries that are not acknowledged."""
         return len(self._waiting)
 
     @property
     def oldest(self) -> int | None:
-        """When the oldest delivery arrived, microseconds since 1970; None if there is none."""
+        """The arrival time of the oldest delivery, in microseconds since 1970; None if there is none."""
         return self._waiting[0].received_at if self._waiting else None

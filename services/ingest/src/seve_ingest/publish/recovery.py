@@ -1,4 +1,4 @@
-"""Reads the delivery keys of the newest messages back from the journal, by which ingest recognises redeliveries after a
+"""Reads back the delivery keys of the newest messages in the journal, by which ingest recognises redeliveries after a
 restart. Publishes nothing.
 """
 
@@ -23,7 +23,7 @@ FIRST_STRETCH: Final = 500
 
 
 class Published(NamedTuple):
-    """`keys` of what was published, newest first; `end` is the last sequence of the journal when it was read."""
+    """The delivery `keys` of published messages, newest first, and the `end` of the journal when they were read."""
 
     keys: list[KnownKey]
     end: int
@@ -41,8 +41,8 @@ async def published_before(client: DirectClient, stop: Stop, client_id: str, tai
 
 
 async def read_back(client: DirectClient, client_id: str, tail: int) -> Published:
-    """Read the keys of the newest `tail` envelopes that the ingest of `client_id` published, newest first: no more
-    messages than are remembered. A message that is no envelope is passed over, and told.
+    """Read the keys of the newest `tail` envelopes that the ingest of `client_id` published, newest first, of at most
+    REMEMBERED messages. A message without an envelope is skipped and logged.
     """
     subjects = [f"{JOURNAL_PREFIX}.{ingest_name(client_id)}.>"]
     digest = client_digest(client_id)

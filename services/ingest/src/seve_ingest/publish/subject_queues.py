@@ -1,8 +1,8 @@
-"""Queues envelopes for the journal: one NATS message per subject in flight, so that order holds through refusals and
-resends. Envelopes that arrive meanwhile go into the next message together. Decides what is sent when; sends nothing.
+"""Queues envelopes for the journal. Each subject has at most one NATS message in flight, so that its order survives
+refusals and resends; envelopes that arrive meanwhile share the next message. Decides what is sent when; sends nothing.
 
-Queue: envelopes not yet held by JetStream. Bound: the session stops reading at `MAX_INFLIGHT` or
-`MAX_INFLIGHT_BYTES`; overflow rule: block (the broker keeps what is not read); counters: `envelopes`, `size`.
+Queue: envelopes that JetStream does not hold yet. Bound: the session stops reading at `MAX_INFLIGHT` or
+`MAX_INFLIGHT_BYTES`; overflow rule: block (the broker keeps unread messages); counters: `envelopes`, `size`.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,15 +18,18 @@ FIRST_BACKOFF: Final = 0.25
 LONGEST_BACKOFF: Final = 5.0
 
 DEADLETTER_PATIENCE: Final = 30.0
-"""Seconds without one dead letter taken after which they are given up, while the journal takes other messages."""
+"""Seconds without a single accepted dead letter after which dead letters are dropped, if the journal accepts
+messages.
+"""
 LAST_CHANCE: Final = 1.0
-"""Seconds that each further one is waited for, until one is taken."""
+"""Seconds that each further dead letter is waited for, until one is accepted again."""
 
 
 class Publish(msgspec.Struct, eq=False):
-    """One NATS message until it is held: its number (also its reply's), its id, and the deliveries it carries. `queue`
-    is the queue of its subject, None for a dead letter, which needs no order. `sent_at` (seconds, monotonic) is None
-    while it has to be sent; `attempts` counts how often it was; `first_sent_at` is that of the first.
+    """One NATS message until JetStream holds it: its number (also in its reply subject), its id, and the deliveries
+    that its envelopes belong to. `queue` is the queue of its subject, None for a dead letter, which needs no order.
+    `sent_at` (seconds, monotonic) is None while the message has to be sent; `attempts` counts how often it was sent,
+    first at `first_sent_at`.
     """
 
     number: int
@@ -83,7 +86,7 @@ class SubjectQueues:
         self.add_all(subject, [encoded], [delivery])
 
     def add_all(self, subject: str, encoded: list[bytes], deliveries: list[Delivery]) -> None:
-        """Queue envelopes, one of each delivery, behind those of their subject."""
+        """Queue envelopes, one for each delivery, behind those of their subject."""
         queue = self._queues.get(subject)
         if queue is None:
             queue = self._queues[subject] = _SubjectQueue(subject)
@@ -112,7 +115,7 @@ class SubjectQueues:
         return self._in_flight.get(number)
 
     def held(self, number: int, sequence: int) -> Publish | None:
-        """Note that the journal holds message `number` as `sequence`; return the message, or None if that was known."""
+        """Note that JetStream holds message `number` as `sequence`; return the message, or None if that was known."""
         publish = self._in_flight.pop(number, None)
         if publish is None:
             return None
@@ -131,7 +134,9 @@ class SubjectQueues:
         return publish
 
     def expect(self, publish: Publish, sequence: int) -> bool:
-        """Send a message again behind `sequence`; return whether another publisher must have written that."""
+        """Mark a message to be sent again behind `sequence`. Return whether another publisher must have written that
+        sequence.
+        """
         publish.sent_at = None
         queue = publish.queue
         if queue is None:
@@ -140,8 +145,8 @@ class SubjectQueues:
         return known is not None and sequence > known
 
     def discard(self, publish: Publish, known: Callable[[bytes], bool]) -> list[Delivery]:
-        """Take the envelopes that are known out of a message in flight and of what waits behind it; return the delivery
-        of each. A message that has none left is not to be sent.
+        """Remove the envelopes that are `known` from a message in flight and from the envelopes behind it; return the
+        delivery of each. The caller must not send a message that has none left.
         """
         parts, publish.deliveries, gone = _without(split(publish.data), publish.deliveries, known)
         before, publish.data = len(publish.data), join(parts)
@@ -155,8 +160,8 @@ class SubjectQueues:
         return gone
 
     def refused(self, number: int, reason: str, now: float) -> None:
-        """Note that JetStream refused message `number`: it is sent again after a backoff, and the others wait too. A
-        refused dead letter is as one without an answer, and nothing waits for it.
+        """Note that JetStream refused message `number`: it is sent again after a backoff, and all others wait. For a
+        dead letter, a refusal counts like a missing ack, and nothing waits.
         """
         publish = self._in_flight.get(number)
         if publish is not None and publish.queue is not None:
@@ -171,8 +176,8 @@ class SubjectQueues:
             publish.sent_at = None
 
     def due(self, now: float, timeout: float) -> list[Publish]:
-        """What has to be sent, or sent again, at `now`: the oldest alone while the journal refuses (dead letters last),
-        else all that is unsent or has waited `timeout` for its ack.
+        """Return the messages to send, or to send again, at `now`: all that are unsent or have waited `timeout` for
+        their ack; while the journal refuses messages, only the oldest of these (dead letters last).
         """
         late = [each for each in self._in_flight.values() if each.sent_at is None or now - each.sent_at >= timeout]
         if self._refused_at is None:
@@ -183,8 +188,8 @@ class SubjectQueues:
         return sorted(late, key=lambda publish: publish.queue is None)[:1]
 
     def give_up(self, now: float) -> list[Publish]:
-        """Remove and return dead letters that their stream does not take, although the journal takes what was sent
-        later: MQTT acknowledges in order, so they would hold back every other message.
+        """Remove and return dead letters that their stream does not accept although the journal accepts later messages:
+        MQTT acknowledges in order, so they would hold back every other message.
         """
         sent = [each for each in self._in_flight.values() if each.queue is None and each.attempts]
         if sent and self._stuck_since is None:
@@ -200,12 +205,12 @@ class SubjectQueues:
 
     @property
     def may_send(self) -> bool:
-        """Return whether a new message may be sent at once; otherwise `due` returns it later."""
+        """Whether a new message may be sent at once; otherwise `due` returns it later."""
         return self._refused_at is None
 
     @property
     def in_flight(self) -> int:
-        """NATS messages that wait for their ack."""
+        """The number of NATS messages without an ack."""
         return len(self._in_flight)
 
     def _next(self, queue: _SubjectQueue) -> Publish:
@@ -214,7 +219,7 @@ class SubjectQueues:
         del queue.encoded[:count], queue.deliveries[:count]
         queue.in_flight = True
         data = join(encoded)
-        self.size += count + 1  # what `join` adds: brackets, and commas between
+        self.size += count + 1  # `join` adds two brackets, and a comma between two envelopes
         return self._launch(queue.subject, data, deliveries, queue, None)
 
     def _launch(
@@ -235,7 +240,7 @@ class SubjectQueues:
 def _without(
     parts: Iterable[bytes | msgspec.Raw], deliveries: list[Delivery], known: Callable[[bytes], bool]
 ) -> tuple[list[bytes], list[Delivery], list[Delivery]]:
-    """Return the envelopes that are not known, their deliveries, and those of the others."""
+    """Return the envelopes that are not `known`, their deliveries, and the deliveries of the known ones."""
     judged = [(bytes(part), delivery) for part, delivery in zip(parts, deliveries, strict=True)]
     kept = [each for each in judged if not known(each[0])]
     gone = [delivery for part, delivery in judged if known(part)]
@@ -243,8 +248,8 @@ def _without(
 
 
 def _fitting(encoded: list[bytes]) -> int:
-    """Return how many of the first envelopes fit one message; one at least."""
-    size = 1  # the brackets, less the comma that the first has none of
+    """Return how many of the first envelopes fit into one message, at least one."""
+    size = 1  # two brackets, minus the comma that the loop counts too many
     for count, part in enumerate(encoded[:MAX_ENVELOPES]):
         size += len(part) + 1
         if size > MAX_BYTES:

@@ -1,1 +1,1 @@
-"""Topic to kind, module and sensor: routes, presets of firmwares, the route file. Pure."""
+"""Maps topics to kind, module and sensor: routes, presets of firmwares, the route file. Pure."""

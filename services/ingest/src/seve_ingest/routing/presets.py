@@ -1,13 +1,13 @@
-"""The presets: the topics that each firmware publishes by default. A new firmware is a new entry here. Data only, and
-the standard library only: the rights of devices at the broker are made of it on a bare Python. `routes.PRESETS` has
-the routes made of it.
+"""The presets: the topics that each firmware publishes by default. A new firmware is a new entry here. Only data, and
+only the standard library: the rights of devices at the broker are derived from it on a Python without packages.
+`routes.PRESETS` has the routes built from it.
 """
 
 from typing import Final, Required, TypedDict
 
 
 class RouteWords(TypedDict, total=False):
-    """A route as a file of routes has it; `routes.Route` says what each key means."""
+    """A route in the form of a route file. `routes.Route` describes the keys."""
 
     topic: Required[str]
     kind: Required[str]
@@ -37,18 +37,18 @@ NATIVE: Final[tuple[RouteWords, ...]] = (
 )
 
 ESPHOME: Final[tuple[RouteWords, ...]] = (
-    # <topic_prefix>/<component>/<object_id>/state; a sensor without a value says "nan", a binary one ON or OFF
+    # <topic_prefix>/<component>/<object_id>/state; a sensor without a value sends "nan", a binary one ON or OFF
     {"topic": "{module}/sensor/{sensor}/state", "kind": "measurement", "payload": "number"},
     {"topic": "{module}/binary_sensor/{sensor}/state", "kind": "measurement", "payload": "number"},
     {"topic": "{module}/switch/{sensor}/state", "kind": "measurement", "payload": "number"},
     {"topic": "{module}/number/{sensor}/state", "kind": "measurement", "payload": "number"},
     {"topic": "{module}/status", "kind": "presence"},  # birth_message and will_message
     {"topic": "{module}/debug", "kind": "log"},  # log_topic
-    {"topic": "homeassistant/#", "kind": "ignored"},  # discovery tells about entities, not from them
+    {"topic": "homeassistant/#", "kind": "ignored"},  # discovery describes entities; it has no values of them
 )
 
 TASMOTA: Final[tuple[RouteWords, ...]] = (
-    # Time is local and has no zone unless the command `Time` makes it an epoch, so it is believed only then
+    # `Time` is local and without a zone, so it is used only if the command `Time` has made it an epoch
     {
         "topic": "tele/{module}/SENSOR",
         "kind": "measurement",
@@ -65,7 +65,7 @@ TASMOTA: Final[tuple[RouteWords, ...]] = (
     {"topic": "tele/{module}/LWT", "kind": "presence"},  # Online or Offline
     {"topic": "tele/{module}/#", "kind": "other"},
     {"topic": "stat/{module}/#", "kind": "other"},
-    {"topic": "cmnd/#", "kind": "ignored"},  # what others tell the device
+    {"topic": "cmnd/#", "kind": "ignored"},  # commands to the device
     {"topic": "tasmota/discovery/#", "kind": "ignored"},
     {"topic": "homeassistant/#", "kind": "ignored"},
 )

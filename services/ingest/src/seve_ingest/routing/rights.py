@@ -1,7 +1,8 @@
-"""The topics that a device with an identity of its own may use: those that the routes read as messages of that device.
+"""Derives the topics that a device with an identity may use: those that the routes read as messages of that device.
 
-Made of the same routes that ingest matches, so a new preset or a line of the route file needs no second list. Standard
-library only: both modes of the stack load it on a bare Python. Knows no broker; filters are MQTT's.
+They follow from the routes that ingest matches, so a new preset or a line of the route file needs no second list. Uses
+only the standard library: both modes of the stack load it on a Python without packages. Knows no broker; filters are
+those of MQTT.
 """
 
 import re
@@ -12,13 +13,13 @@ from typing import Final, NamedTuple
 from seve_ingest.routing.presets import PRESET_TOPICS
 
 COMMANDS: Final = ("cmnd/{module}/#", "{module}/set/#")
-"""Commands to a device: all that it may read."""
+"""Commands to a device: the only topics that it may read."""
 
 ALL_COMMANDS: Final = ("cmnd/#", "+/set/#")
-"""Commands to every device: all that those may read which have no identity."""
+"""Commands to all devices: the only topics that devices without an identity may read."""
 
 _ANY: Final = "{module}"
-"""In the place of a name that no route knows."""
+"""Stands for a name that no route mentions."""
 
 MAX_NAME_BYTES: Final = 128
 """Most bytes of a topic's level, as in ingest."""
@@ -28,7 +29,7 @@ _FILTER: Final = re.compile(r"[^\W_][^\s/+#$*>\x7f]*(?:/(?:[^\s/+#$*>\x7f]+|\+))
 
 
 class Layout(NamedTuple):
-    """What a route says of whose a topic is: `module` where the topic has no place for one."""
+    """The parts of a route that decide whose a topic is. `module` is set if the topic has no level for it."""
 
     topic: str
     kind: str
@@ -45,19 +46,21 @@ def routes(presets: str, own: Iterable[Layout] = ()) -> list[Layout]:
 
 
 def usable_name(module: str) -> bool:
-    """Whether a module's name can be a user's name and a level of a topic at every broker."""
+    """Return whether a module's name can be a user name and a level of a topic at every broker."""
     return _NAME.fullmatch(module) is not None and len(module.encode()) <= MAX_NAME_BYTES
 
 
 def usable_filter(topic: str) -> bool:
-    """Whether a filter may be given to a gateway: it begins with a word, so that it never holds the broker's topics."""
+    """Return whether a gateway may have a filter: it begins with a word, so it never matches the broker's own
+    topics.
+    """
     return _FILTER.fullmatch(topic) is not None
 
 
 def publish(table: Sequence[Layout], module: str, prefix: str = "") -> list[str]:
-    """Return the filters of topics under which a module may publish; none can hold a message of another module.
+    """Return the topic filters under which a module may publish. None matches a topic of another module.
 
-    A route's own filter is left out where an earlier route reads some of its topics as another module's.
+    The filter of a route is left out if an earlier route reads some of its topics as those of another module.
     """
     routes = tuple(table)
     before = [prefix.strip("/")] if prefix.strip("/") else []
@@ -66,13 +69,13 @@ def publish(table: Sequence[Layout], module: str, prefix: str = "") -> list[str]
 
 
 def read(module: str) -> list[str]:
-    """Return the filters of topics that a module may read."""
+    """Return the topic filters that a module may read."""
     return [command.format(module=module) for command in COMMANDS]
 
 
 @lru_cache(maxsize=8)
 def _words(table: tuple[Layout, ...]) -> frozenset[str]:
-    """The names that mean something to a route; all others have the same rights, each under its own name."""
+    """Return the names that routes mention; all others have the same rights, each under its own name."""
     return frozenset(word for route in table for word in (*route.topic.split("/"), route.module))
 
 
@@ -89,7 +92,7 @@ def _filters(table: tuple[Layout, ...], module: str) -> tuple[tuple[str, ...], .
 
 
 def _filled(route: Layout, module: str) -> tuple[str, ...] | None:
-    """The levels of a route's topics that are this module's; None where it has none."""
+    """Return the levels of the filter for a module's topics in a route; None if the route has none of this module."""
     levels = route.topic.split("/")
     if "{module}" not in levels and route.module != module:
         return None
@@ -97,7 +100,7 @@ def _filled(route: Layout, module: str) -> tuple[str, ...] | None:
 
 
 def _of_another(earlier: Layout, levels: Sequence[str], module: str) -> bool:
-    """Whether an earlier route reads topics of a filter, or may read them, as those of another module."""
+    """Return whether an earlier route reads, or may read, topics of a filter as those of another module."""
     own = earlier.topic.split("/")
     if earlier.kind == "ignored" or not _overlap([_plain(level) for level in own], levels):
         return False
@@ -112,7 +115,7 @@ def _plain(level: str) -> str:
 
 
 def _overlap(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether a topic can match both filters; a last `#` matches nothing, too."""
+    """Return whether a topic can match both filters. A `#` at the end also matches no level at all."""
     for mine, theirs in zip(one, other, strict=False):
         if "#" in (mine, theirs):
             return True
@@ -123,7 +126,7 @@ def _overlap(one: Sequence[str], other: Sequence[str]) -> bool:
 
 
 def _covers(wide: Sequence[str], narrow: Sequence[str]) -> bool:
-    """Whether every topic of `narrow` matches `wide`."""
+    """Return whether every topic of `narrow` matches `wide`."""
     for place, level in enumerate(wide):
         if level == "#":
             return True
@@ -133,6 +136,6 @@ def _covers(wide: Sequence[str], narrow: Sequence[str]) -> bool:
 
 
 def _widest(filters: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """The filters that no other one covers, in their order."""
+    """Return the filters that no other one covers, in their order."""
     several = list(dict.fromkeys(filters))
     return [one for one in several if not any(other != one and _covers(other, one) for other in several)]

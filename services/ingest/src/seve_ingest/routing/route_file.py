@@ -1,5 +1,5 @@
-"""A TOML file of routes and their tests: `[[route]]` tables with the keys of `routes.Route`, `[[test]]` tables with
-those of `RouteTest`. Each fault names file, line and key. Pure: the caller reads the file.
+"""Parses a TOML file of routes and their tests: `[[route]]` tables with the keys of `routes.Route`, `[[test]]` tables
+with those of `RouteTest`. Each fault names file, line and key. Pure: the caller reads the file.
 """
 
 import re
@@ -29,9 +29,9 @@ class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class RouteTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One message and its expected outcome: envelopes in their order, or the reason of a refusal or for ignoring it.
+    """One message and its expected outcome: envelopes in order, or the reason why it is refused or ignored.
 
-    `received_at` is an RFC 3339 time; without it the test is run as of now.
+    `received_at` is an RFC 3339 time; without it the message counts as received now.
     """
 
     topic: str
@@ -49,7 +49,7 @@ class RouteFile(NamedTuple):
 
 
 class RouteFileError(ValueError):
-    """A file of routes that cannot be used; `faults` has a line for each."""
+    """A route file that cannot be used; `faults` has one line for each fault."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -57,7 +57,7 @@ class RouteFileError(ValueError):
 
 
 def parse(text: str, name: str) -> RouteFile:
-    """The routes and tests in `text`, which is the file `name`. Raises RouteFileError."""
+    """Return the routes and tests in `text`, the content of the file `name`. Raises RouteFileError."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -83,7 +83,7 @@ class _Reader:
                 self._fault(_line(lines, key), key, "not a key of this file")
 
     def read(self, key: str, struct: type[_Table]) -> list[tuple[int, _Table]]:
-        """The tables under `key`, each with the line on which it begins."""
+        """Return the tables under `key`, each with the line on which it begins."""
         items = self._tables.get(key, [])
         if not isinstance(items, list):
             self._fault(_line(self._lines, key), key, f"write [[{key}]], with two brackets")
@@ -113,13 +113,15 @@ def _converted(table: Any, struct: type[_Table], key: str) -> _Table:
 
 
 def _key(message: str, table: str) -> str:
-    """The key that a fault of msgspec is about: at the beginning of its path, or named if it is missing or unknown."""
+    """Return the key that an error of msgspec is about: the first of its path, or the missing or unknown one it
+    names.
+    """
     path = re.search(r"at `\$\.([^`\[.]+)", message)
     named = re.search(r"field `([^`]+)`", message)
     return path[1] if path else named[1] if named else table
 
 
 def _line(lines: list[str], key: str) -> int:
-    """The number, from 1, of the line on which `key` is written; 1 if it is not written."""
+    """Return the number, from 1, of the line on which `key` is written; 1 if it is not written."""
     pattern = re.compile(rf"\s*(?:\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*(?:[.=\]]|$)")
     return next((number for number, line in enumerate(lines, 1) if pattern.match(line)), 1)

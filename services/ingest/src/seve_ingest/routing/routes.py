@@ -1,5 +1,5 @@
-"""Routes as data: patterns of topics, their kinds, and how to read their payloads. Matching is by whole levels; the
-first match decides. Reads no payload.
+"""Routes as data: topic patterns, their kinds, and how to read their payloads. A pattern matches whole levels; the
+first matching route decides. Reads no payload.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ _CAPTURES: Final = frozenset(("module", "sensor", "hardware"))
 
 
 class RouteError(ValueError):
-    """A route that cannot be used; `key` names the faulty key of it, `fault` the fault."""
+    """A route that cannot be used. `key` is its faulty key, `fault` says what is wrong."""
 
     def __init__(self, key: str, fault: str) -> None:
         super().__init__(f"{key}: {fault}")
@@ -29,11 +29,11 @@ class RouteError(ValueError):
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One pattern of topics. Levels are literal, `{module}`, `{sensor}`, `{hardware}`, `+` (any), or a last `#` (the
-    rest, which may be empty). `module`, `sensor` and `hardware` give the name where the topic has none.
+    """One topic pattern. Levels are literal, `{module}`, `{sensor}`, `{hardware}`, `+` (any), or a last `#` (the rest,
+    which may be empty). `module`, `sensor` and `hardware` are the names if the topic has none.
 
-    `value` is a key of a measurement's object, `time` the keys that may hold its time (the first that is there),
-    `omit` keys of an object of numbers that are no samples; `fields` says where a state's fields are found:
+    `value` is the key of a measurement's value, `time` has the keys of its time (the first that exists is used), `omit`
+    has keys of an object of numbers that are no samples; `fields` maps a state's fields to the keys of the payload:
     `{"memory.heapFreeKb": "Heap"}`. Raises RouteError.
     """
 
@@ -64,7 +64,7 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def plain(self) -> bool:
-        """Whether a measurement reads as `native` reads it: a number, or an object with `value` and `time`."""
+        """Whether measurements have the form of `native`: a number, or an object with `value` and `time`."""
         return (self.payload, self.value, self.time) == ("value", "value", ("time",))
 
 
@@ -106,7 +106,7 @@ class RouteTable:
 
     def match(self, levels: list[str]) -> Match | None:
         """Return the match of a topic of these levels, or None if no route matches."""
-        depth = min(len(levels), self._deepest)  # deeper topics match the same routes, those that end in #
+        depth = min(len(levels), self._deepest)  # all deeper topics match the same routes: those that end in #
         patterns = self._by_depth.get(depth)
         if patterns is None:
             patterns = self._by_depth[depth] = self._of_depth(depth)
@@ -138,6 +138,6 @@ class RouteTable:
 PRESETS: Final[dict[str, tuple[Route, ...]]] = {
     name: msgspec.convert(topics, tuple[Route, ...]) for name, topics in PRESET_TOPICS.items()
 }
-"""The routes that ship. `native` is always last."""
+"""The routes of each preset. `native` is tried last."""
 
 NATIVE: Final = PRESETS["native"]

@@ -1,7 +1,7 @@
 """The command `seve-ingest tap`: shows live messages until interrupted. Publishes and acknowledges nothing.
 
-At the broker it is a client of its own, with a clean session, at QoS 0: what it does not read is not kept for it, and
-ingest's session is not touched. In NATS it reads, as any user that may; the user `observer` may nothing else.
+At the broker it is a separate client with a clean session, at QoS 0: the broker keeps no messages for it, and ingest's
+session is not affected. In NATS it only reads, with any user that may; the user `observer` has no other rights.
 """
 
 import argparse
@@ -29,7 +29,7 @@ PLACES: Final = ("mqtt", "journal", "dead")
 
 def arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `tap` to a parser."""
-    tap.arguments(commands.add_parser("tap", help="show live messages: as they arrive, as they are read"), PLACES)
+    tap.arguments(commands.add_parser("tap", help="show live messages, and what ingest reads in them"), PLACES)
 
 
 def run(options: argparse.Namespace, settings: Settings, say: Callable[[str], None]) -> None:
@@ -51,7 +51,7 @@ def _mqtt(settings: Settings, screen: tap.Printer, modules: frozenset[str]) -> N
     host, port = connect.address(broker)
 
     def arrived(client: Any, _data: Any, message: Any) -> None:
-        if message.retain:  # of some time ago: who is subscribed gets a live one without the mark
+        if message.retain:  # an old message: to a subscriber, the broker sends a live one without this flag
             return
         if lines.concerns(rules, message.topic, modules) and screen.room():
             try:
@@ -59,7 +59,7 @@ def _mqtt(settings: Settings, screen: tap.Printer, modules: frozenset[str]) -> N
             except tap.Enough:
                 client.disconnect()
 
-    logging.getLogger("paho").setLevel(logging.CRITICAL)  # it logs its own disconnecting as an error; faults it raises
+    logging.getLogger("paho").setLevel(logging.CRITICAL)  # it logs its own disconnect as an error; faults are raised
     subscribe.callback(  # type: ignore[no-untyped-call]  # paho does not type it
         arrived,
         list(broker.mqtt_topics),

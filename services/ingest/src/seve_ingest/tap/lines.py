@@ -1,4 +1,4 @@
-"""What `tap` shows of one message: as it arrived with what becomes of it, as an envelope, or as a dead letter. Pure."""
+"""Formats what `tap` shows: a message with what becomes of it, an envelope, or a dead letter. Pure."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -15,22 +15,24 @@ from seve_ingest.normalise.explain import explain
 from seve_ingest.normalise.normaliser import Normaliser
 
 MOST_PAYLOAD: Final = 4096
-"""Bytes of a payload that are looked at for showing; lines are cut to the terminal besides."""
+"""Most bytes of a payload that are formatted. Lines are also cut to the width of the terminal."""
 
 
 def concerns(normalise: Normaliser, topic: str, modules: frozenset[str]) -> bool:
-    """Tell whether a topic is one of `modules`, or any is wanted."""
+    """Return whether a topic belongs to one of `modules`; if that is empty, every topic does."""
     return not modules or normalise.place(_raw(topic)).module_id in modules
 
 
 def of_mqtt(normalise: Normaliser, topic: str, payload: bytes, *, now: int) -> list[str]:
-    """Lines of a message that the broker delivered at `now` (µs): the message, and what becomes of it."""
+    """Return the lines of a message that the broker delivered at `now` (µs since 1970): itself, and what becomes
+    of it.
+    """
     shown = payload[:MOST_PAYLOAD].decode(errors="replace")
     return [f"{_clock(now)}  {topic}  {shown}", *explain(normalise, _raw(topic), payload, received_at=now).splitlines()]
 
 
 def of_journal(message: StoredMessage, modules: frozenset[str]) -> Iterator[list[str]]:
-    """Lines of each envelope of a journal message; of bytes that are none, one block that says so."""
+    """Yield the lines of each envelope in a journal message; for other bytes, one block that says so."""
     stored = message.stored_ns // 1000
     try:
         envelopes = decode_envelopes(message.data)
@@ -43,7 +45,7 @@ def of_journal(message: StoredMessage, modules: frozenset[str]) -> Iterator[list
 
 
 def of_dead(message: StoredMessage, modules: frozenset[str]) -> Iterator[list[str]]:
-    """Lines of a dead letter; none where no level of its topic is one of `modules`, if any."""
+    """Yield the lines of a dead letter; none if `modules` is not empty and no level of the topic is one of them."""
     dead_letter = StoredDeadLetter(
         message.sequence, message.subject.rpartition(".")[2], decode_deadletter(message.data)
     )
