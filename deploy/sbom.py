@@ -1,9 +1,9 @@
-"""Write CycloneDX 1.6 documents (JSON) of what a lock installs: `python deploy/sbom.py`, or `make sbom`.
+"""Writes CycloneDX 1.6 documents (JSON) of what a lock installs: `python deploy/sbom.py`, or `make sbom`.
 
 A document lists every package of one lock with its version and the SHA-256 of each file that may be installed, and
-Sève's own packages with their licence and direct dependencies. It is made from `locks/` and the packages'
-`pyproject.toml` alone, so that the same commit yields the same bytes. It does not list what the lock does not decide:
-Python itself, the operating system, container images.
+Sève's own packages with their licence and direct dependencies. It depends only on `locks/` and the packages'
+`pyproject.toml`, so that the same commit yields the same bytes. It does not list what no lock decides: Python itself,
+the operating system, container images.
 """
 
 import argparse
@@ -41,7 +41,7 @@ PACKAGES = {
 def document(name: str) -> dict:
     """Return the CycloneDX document of `locks/{name}.lock`.
 
-    Raises ValueError if the lock has a line that is not read, or lacks a package that one of ours requires.
+    Raises ValueError if the lock has an unknown line, or lacks a package that one of ours requires.
     """
     locked = components((ROOT / "locks" / f"{name}.lock").read_text(encoding="utf-8"))
     own = [_project(ROOT / folder) for folder in PACKAGES[name]]

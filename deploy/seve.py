@@ -1,4 +1,4 @@
-"""The start of `./seve`: puts both modes of the stack on the path and dispatches. Imports the standard library only."""
+"""The start of `./seve`: puts both modes of the stack on the path and dispatches. Imports only the standard library."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,5 @@
-"""What a person asks of the containers, from inside their network: `client.py status`, `top`, `publish TOPIC PAYLOAD`,
-`clear FILTER...`, `watch [MODULE...]`. The words and the code are those of the stack without Docker; only the addresses
-differ.
+"""Runs commands inside the containers' network: `client.py status`, `top`, `publish TOPIC PAYLOAD`, `clear FILTER...`,
+`watch [MODULE...]`. The commands and their code are those of embedded mode; only the addresses differ.
 """
 
 import os
@@ -21,18 +20,18 @@ from seve_runtime.settings import load
 from websockets.exceptions import WebSocketException
 
 ADMIN_PORT = 9000
-"""As the images have it."""
+"""The admin port that the images set."""
 
 OBSERVER = {
     "NATS_USER": "observer",
     "NATS_INBOX_PREFIX": "_INBOX_observer",
     "NATS_PASSWORD_FILE": "/run/secrets/nats_observer",
 }
-"""Who looks on: reads, and changes nothing."""
+"""The login of a user that only reads."""
 
 
 def main() -> int:
-    """The exit code."""
+    """Run the command; return the exit code."""
     command, *arguments = sys.argv[1:] or ["status"]
     try:
         match command, arguments:
@@ -61,10 +60,10 @@ def main() -> int:
 
 
 def _status() -> int:
-    """Ask the servers; what Compose's logs said of errors comes on stdin, as `container | {event}`."""
+    """Ask the servers, and print the page. The errors in Compose's logs come on stdin, as `container | {event}`."""
     found = status_report.StatusReport(headline="", healthy=True)
     status_report.ask_servers(found, os.environ, _secret("DATABASE_URL_FILE"))
-    disk = shutil.disk_usage("/")  # of Docker's own folder, where its volumes are
+    disk = shutil.disk_usage("/")  # the disk of Docker's folder, which has the volumes
     status_report.note_room(found, Room(disk.free, disk.total))
     for line in sys.stdin:
         name, _, event = line.partition("|")
@@ -75,7 +74,7 @@ def _status() -> int:
 
 
 def _top() -> None:
-    """As `status`, again and again: errors come on stdin for as long as it runs."""
+    """Show `top`. As for `status`, errors come on stdin, for as long as it runs."""
     told: deque[tuple[str, str]] = deque(maxlen=20)
 
     def hear() -> None:
@@ -89,7 +88,7 @@ def _top() -> None:
 
 
 def _listeners() -> list[Listener]:
-    """The admin port of each container of each service, by its address: a name may stand for several."""
+    """Return the admin port of each container of each service, by address: a name may resolve to several."""
     found = []
     for kind in ("ingest", "writer", "history", "broadcaster"):
         try:

@@ -1,7 +1,7 @@
-"""Exit code 0 when the service in this container answers that it is ready, or, asked with `live`, that it lives; else
-1, with its answer printed.
+"""Exits with 0 if the service in this container is ready or, with the argument `live`, alive; else with 1, and prints
+its answer.
 
-Speaks HTTP over a bare socket: the image has no curl, and this runs every few seconds, so it imports next to nothing.
+Speaks HTTP over a bare socket: the image has no curl, and this runs every few seconds, so it imports very little.
 """
 
 import os
@@ -12,14 +12,14 @@ PORT = int(os.environ.get("ADMIN_LISTEN", ":9000").rpartition(":")[2])
 
 
 def answer(question: str) -> bytes:
-    """What the admin port says to `GET /health/ready`, or another question about health."""
+    """Return the answer of the admin port to `GET /health/{question}`."""
     with socket.create_connection(("127.0.0.1", PORT), timeout=2) as connection:
         connection.sendall(f"GET /health/{question} HTTP/1.0\r\n\r\n".encode())
         return b"".join(iter(lambda: connection.recv(4096), b""))
 
 
 def main() -> int:
-    """The exit code Docker asks for."""
+    """Return the exit code for Docker."""
     try:
         said = answer(*sys.argv[1:] or ["ready"])
     except OSError as error:

@@ -17,7 +17,7 @@ def test_samples_that_were_acknowledged_and_seen_are_no_fault():
 
 
 def test_missing_samples_are_named():
-    """By topic and time, so that it can be looked for."""
+    """By topic and time, so that they can be looked for."""
     account = Account()
     account.send(A)
     account.send(B)
@@ -40,7 +40,7 @@ def test_a_repetition_does_not_hide_a_loss():
 
 
 def test_a_declared_gap_ends_the_wait_for_frames():
-    """What the broadcaster said is lost need not be waited for."""
+    """Frames that the broadcaster declared lost need not be waited for."""
     account = Account()
     account.send(A)
     account.acknowledge(A)

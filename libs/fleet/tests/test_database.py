@@ -1,4 +1,4 @@
-"""What is stored of a run is counted through either database, and only the run's own."""
+"""Rows of a run, and no others, are counted through a connection or a command."""
 
 import psycopg
 import pytest

@@ -1,4 +1,4 @@
-"""A simulated module says what the contract lets a module say."""
+"""A simulated module publishes the messages that a real one does."""
 
 import json
 

@@ -16,7 +16,7 @@ def test_a_value_stays_within_the_limits_of_its_sensor(sensor, seed, at):
 
 
 def test_the_same_moment_of_the_same_series_is_the_same_value():
-    """Nothing is remembered between samples."""
+    """No state is kept between samples."""
     assert value(COURSES["co2"], 7, NOON) == value(COURSES["co2"], 7, NOON)
 
 
@@ -25,7 +25,7 @@ def test_two_modules_measure_differently():
 
 
 @pytest.mark.parametrize(("sensor", "higher_by_day"), [("temperature", True), ("humidity", False), ("light", True)])
-def test_a_day_swings(sensor, higher_by_day):
+def test_values_swing_with_the_day(sensor, higher_by_day):
     """Warm and bright at noon, moist at night, on the mean of many modules."""
     course = COURSES[sensor]
     noon = sum(value(course, seed, NOON) for seed in range(100))

@@ -1,4 +1,4 @@
-"""Simulated devices against a real broker: acknowledged means the broker has it, and a broken connection is mended."""
+"""Simulated devices on a real broker: an acknowledged message is at the broker, and a broken connection is reopened."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ async def linked(server, client_id="serre"):
 
 @contextlib.contextmanager
 def subscriber(server: NatsServer):
-    """Everything a plain client is sent, as topic and payload."""
+    """Collect everything that a plain client receives, as topic and payload."""
     got, ready = [], threading.Event()
     client = Client(CallbackAPIVersion.VERSION2, "listener")
     client.on_connect = lambda *_: client.subscribe("#", 1)
@@ -51,7 +51,7 @@ async def test_a_published_message_is_acknowledged_and_delivered(nats_server):
 
 
 async def test_messages_survive_the_death_of_the_broker(nats_server):
-    """What was not acknowledged is sent again when the broker is back; nothing waits for ever."""
+    """Unacknowledged messages are sent again when the broker is back; none waits for ever."""
     acknowledged = set()
     async with linked(nats_server) as link:
         nats_server.kill()

@@ -1,4 +1,4 @@
-"""The bytes of MQTT 3.1.1 that a load is made of."""
+"""The MQTT 3.1.1 packets of a load, byte by byte."""
 
 import pytest
 from seve_fleet.load.packets import BrokerAnswers, ProtocolError, connect, publish
@@ -31,7 +31,7 @@ def test_a_long_packet_has_its_length_in_several_bytes():
 
 
 def test_answers_are_read_however_they_are_cut():
-    """Acknowledgements come in the order of the broker, cut anywhere."""
+    """Acknowledgements arrive in the order of the broker, split anywhere."""
     answers, stream = BrokerAnswers(), bytes.fromhex("20020000 40020001 40020203")
     acknowledged = [number for at in range(len(stream)) for number in answers.feed(stream[at : at + 1])]
     assert (answers.refused, acknowledged) == (0, [1, 0x0203])

@@ -1,4 +1,4 @@
-"""The load generator sends exactly what it was asked to, each sample known by its value."""
+"""The load generator sends exactly the requested samples, each identified by its value."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ async def test_devices_that_arrive_introduce_themselves(nats_server):
     assert (result.sent, result.acknowledged, result.reports) == (20, 20, 3 * 6)
 
 
-async def test_devices_report_regularly_where_that_is_asked_for(nats_server):
+async def test_devices_report_regularly_if_asked_to(nats_server):
     load = Load(nats_server.mqtt_url, rate=100, seconds=1, modules=2, connections=2, arrive=True, report_every=0.1)
     result = await LoadPublisher(load).run()
     assert (result.sent, result.acknowledged) == (100, 100)
@@ -65,7 +65,7 @@ async def test_devices_report_regularly_where_that_is_asked_for(nats_server):
 
 
 async def test_a_device_that_lost_its_connection_repeats_what_was_not_acknowledged(monkeypatch):
-    """The broker takes the first connection's messages and closes it; what comes then carries DUP."""
+    """The broker takes the messages of the first connection and closes it; the next messages have the DUP flag."""
     monkeypatch.setattr(arrival, "BACK_AFTER", (0.0, 0.0))
     heard, serving = [], []
 
@@ -107,14 +107,14 @@ def test_the_command_ends_with_its_result_and_a_log(nats_server, tmp_path):
     assert list(times) == sorted(times)
 
 
-def test_a_broker_that_is_away_is_a_failure():
+def test_a_broker_that_does_not_answer_is_a_failure():
     command = [*COMMAND, "mqtt://127.0.0.1:1", "--seconds", "0.1"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     assert (done.returncode, "failed" in done.stderr) == (1, True)
 
 
 class Held:
-    """A connection that stands until `lost` is set."""
+    """A connection that lasts until `lost` is set."""
 
     def __init__(self):
         self.lost = asyncio.get_running_loop().create_future()
@@ -127,7 +127,7 @@ class Held:
         """Nothing to close."""
 
 
-async def test_samples_wait_while_most_devices_that_had_arrived_are_away():
+async def test_samples_wait_while_most_devices_are_disconnected():
     async def connect(_number):
         return Held()
 

@@ -17,7 +17,7 @@ def test_late_messages_are_due_at_once_within_the_bound():
 
 @given(st.floats(0.5, 5000), st.floats(0.1, 60), st.lists(st.floats(0, 5), max_size=50))
 def test_the_total_is_exact(rate, seconds, steps):
-    """However unevenly the caller comes round, no number is taken twice and none is left out."""
+    """However irregularly the caller asks, no number is taken twice and none is left out."""
     schedule, at, taken = Schedule(rate, seconds), 0.0, []
     for step in steps:
         at += step

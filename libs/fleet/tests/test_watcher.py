@@ -1,4 +1,4 @@
-"""A watch counts the samples of its load, by client, and notes when each came."""
+"""A watch counts the samples of its load, by client, and logs when each arrived."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ def sample(value):
 
 
 def wire(*texts):
-    """What a server writes for those texts, by the protocol of websockets."""
+    """Return the frames of a server for these texts, as encoded by websockets."""
     server = Protocol(Side.SERVER, state=OPEN)
     for text in texts:
         server.send_text(text.encode())
@@ -76,7 +76,7 @@ def test_the_handshake_asks_for_its_path():
 
 @asynccontextmanager
 async def kept(monkeypatch, *, stay, closes):
-    """A client that is kept by a broadcaster, and the `since` of each of its connections."""
+    """Run a client against a broadcaster; return the `since` of each of its connections."""
     monkeypatch.setattr(watcher, "BACK_AFTER", (0, 0))
     asked = []
 

@@ -1,4 +1,4 @@
-"""A screen that resumes: against a scripted broadcaster, since only a script can disconnect at a chosen frame."""
+"""A client resumes, on a scripted broadcaster, since only a script can disconnect at a chosen frame."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ def frame(event, **fields):
 
 @contextlib.asynccontextmanager
 async def broadcaster(*scripts):
-    """Answers the n-th connection's subscription with the frames of the n-th script and then breaks off."""
+    """Answer the n-th connection with the frames of the n-th script, and then close it."""
     requests, left = [], list(scripts)
 
     async def handler(connection):
@@ -69,7 +69,7 @@ async def test_a_broken_connection_is_resumed_after_the_last_frame():
     assert [request.get("since") for request in requests] == [None, "1-2-0"]
 
 
-async def test_a_connection_that_broke_before_any_message_resumes_from_where_it_subscribed():
+async def test_a_connection_broken_before_any_message_resumes_from_its_subscription():
     script = [frame("subscribed", modules=["serre"], seq="1-7-0"), frame("live")]
     async with broadcaster(script) as (url, requests), watching(url):
         await eventually(lambda: len(requests) == 2, "a second subscription")

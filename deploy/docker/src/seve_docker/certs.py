@@ -1,5 +1,5 @@
-"""`certs` in containers: makes the certificates in the image of the tools, which has the library, and gives them to the
-running servers.
+"""`certs` in containers: makes the certificates in the tools image, which has the library, and has the running servers
+load them.
 """
 
 import json

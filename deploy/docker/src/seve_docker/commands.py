@@ -1,5 +1,5 @@
-"""The commands of `./seve` in containers. Commands that publish, watch, count or query run in a container of the
-stack's own network (service `tools`), since only MQTT and the broadcaster are published.
+"""The commands of `./seve` in containers. Commands that publish, watch, count or query run in a container within the
+stack's network (service `tools`), since only the ports of MQTT and the broadcaster are published.
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Containers:
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         self._root = root
         self._compose = Compose(root, environ)
-        with contextlib.suppress(SettingsError):  # told by whoever makes the passwords
+        with contextlib.suppress(SettingsError):  # reported when the passwords are made
             self._compose.environ.update(tls.settings(root, environ))
 
     def impossible(self) -> str | None:
@@ -171,7 +171,7 @@ class Containers:
 
     def _certs(self, arguments: argparse.Namespace) -> int:
         certs.certs(self._compose, arguments.name, arguments.device, renew=arguments.renew)
-        if self._compose.running:  # also a certificate from elsewhere that was replaced
+        if self._compose.running:  # also if only a certificate of the person's own was replaced
             self._settle([])
             certs.take_up(self._compose)
         return 0
@@ -228,7 +228,7 @@ class Containers:
                 for line in logs.stdout or ():
                     if told and _is_error(line):
                         print(line.rstrip("\n"), file=told, flush=True)
-        except (KeyboardInterrupt, BrokenPipeError):  # the person, or `top` itself, has ended it
+        except (KeyboardInterrupt, BrokenPipeError):  # ended by the person, or by `top` itself
             logs.terminate()
         code = process.wait()
         if live:
@@ -278,7 +278,7 @@ class Containers:
                 return 1
         code = self._compose.call(*EVERY_PROFILE, "down", "--volumes", "--remove-orphans")
         folder = prepare.secrets_folder(self._root, self._compose.environ)
-        shutil.rmtree(folder, ignore_errors=True)  # the database that knew these passwords is gone
+        shutil.rmtree(folder, ignore_errors=True)  # the database with these passwords is gone
         print("Removed.")
         return code
 

@@ -1,5 +1,5 @@
-"""Docker and Compose as this project calls them. Compose reads no `.env`: every setting comes from the environment,
-filled by the one parser of both modes.
+"""Runs Docker and Compose. Compose reads no `.env`: every setting comes from the environment, which the parser of both
+modes fills.
 """
 
 import os
@@ -17,7 +17,7 @@ CLOSED: Final = {"MQTT_ACCESS": "password"}
 
 
 class Container(NamedTuple):
-    """One container: its service, `running`, `exited` …, `healthy`, `starting` …, and its exit code."""
+    """One container: its service, its state (`running`, `exited` …), its health (`healthy` …), and its exit code."""
 
     service: str
     state: str
@@ -51,7 +51,7 @@ class Compose:
             raise CommandFailed(fault)
 
     def output(self, *arguments: str) -> str:
-        """Return the output of one command of Compose; nothing if it fails."""
+        """Return the output of one command of Compose; an empty text if it fails."""
         done = self.ask(*arguments)
         return done.stdout if done.returncode == 0 else ""
 

@@ -1,5 +1,5 @@
-"""The images: upstream ones, present or pulled; this project's own, built; and stand-ins for machines that reach no
-registry.
+"""Provides the images: upstream images are pulled unless present, this project's own are built, and stand-ins replace
+upstream images on machines that reach no registry.
 """
 
 import subprocess
@@ -22,7 +22,7 @@ def missing(compose: Compose) -> str | None:
 
 
 def choose(compose: Compose) -> None:
-    """Take the upstream images or, if one cannot be had, stand-ins of this machine. Raises CommandFailed."""
+    """Use the upstream images or, if one is not available, stand-ins built on this machine. Raises CommandFailed."""
     name = missing(compose)
     if name is None:
         return
@@ -36,7 +36,7 @@ def choose(compose: Compose) -> None:
 
 
 def choose_observability(compose: Compose) -> list[str]:
-    """Return the profiles of OBSERVABILITY=1; one whose image cannot be had is left out with a message."""
+    """Return the profiles of OBSERVABILITY=1; one whose image is not available is left out with a message."""
     if compose.environ.get("OBSERVABILITY", "").lower() not in ("1", "true"):
         return []
     profiles = []

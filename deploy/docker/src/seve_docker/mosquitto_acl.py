@@ -1,7 +1,7 @@
-"""The rights of users at Mosquitto, as its `acl_file`. Pure.
+"""Writes the rights of users at Mosquitto, in the form of its `acl_file`. Pure.
 
-Has no `pattern`, which would apply to every user: devices with an identity have fewer rights than others. `#` does not
-match topics that begin with `$`, so $SYS and $CONTROL stay closed.
+Uses no `pattern`, which would apply to every user: devices with an identity have fewer rights than others. `#` does not
+match topics that begin with `$`, so nobody may use $SYS and $CONTROL by it.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ ANY_DEVICE: Final = Rights(["#"], list(ALL_COMMANDS))
 
 
 def text(devices: Mapping[str, Rights], *, shared: str | None, anonymous: bool) -> str:
-    """Return the file: `devices` have an identity, `shared` is the user of all others, or they are `anonymous`."""
+    """Return the file. `devices` have an identity; `shared` is the user of all other devices, unless `anonymous`."""
     parts = ["# Written by ./seve; what devices may do is in docs/security.md."]
-    parts += _lines(ANY_DEVICE) if anonymous else []  # before the first user: whoever gives no name
+    parts += _lines(ANY_DEVICE) if anonymous else []  # rules before the first user are for clients without a name
     parts += [f"user {PIPELINE}", "topic readwrite #", "topic read $SYS/#"]
     parts += [f"user {shared}", *_lines(ANY_DEVICE)] if shared else []
     for module, rights in sorted(devices.items()):

@@ -4,8 +4,8 @@ Refuses settings that cannot be used, makes every password once, as a file below
 settings that Compose needs. Only Mosquitto's files of users and rights and the secret for tokens are rewritten each
 time.
 
-Other users cannot enter the folder of the secrets; they could read the files in it, because a container's user reads
-those through a mount.
+Other users cannot enter the folder of the secrets. The files in it have to be readable for everybody, because
+containers' users read them through mounts.
 """
 
 import base64
@@ -51,8 +51,8 @@ _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 """Compose's rule for a project's name; the name is part of a path."""
 
 ROUNDS = 101
-"""Rounds of PBKDF2, as in mosquitto_passwd. Each CONNECT, also a stranger's, costs the broker's only thread as many:
-10,000 would take 20 ms, and fifty connections per second all of its time. Instead, other users cannot read the file.
+"""Rounds of PBKDF2, as in mosquitto_passwd. The broker's only thread spends them at every CONNECT, even a stranger's:
+10,000 would take 20 ms, and fifty connections per second all of its time. The file is protected by its folder instead.
 """
 
 
@@ -208,8 +208,8 @@ def shared_login(environ: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def client_id(folder: Path) -> str:
-    """Return the name of ingest's session, made once so that no device can guess it; an older installation keeps its
-    name.
+    """Return the name of ingest's session. It is created once, at random, so that no device can guess it; an older
+    installation keeps its name.
     """
     path = folder / "mqtt_client_id"
     if not path.exists() and (folder / "mqtt_pipeline").exists():
@@ -263,7 +263,7 @@ def write_secrets(folder: Path, *, verified: bool) -> None:
 
 def write_tls(folder: Path, files: Iterable[tls.File]) -> None:
     """Write every file of TLS in place; remove files of an earlier start that are no longer needed."""
-    for container in tls.CONTAINERS:  # also where nothing is in it: Docker would make one that is root's
+    for container in tls.CONTAINERS:  # also if it stays empty: otherwise Docker would create one owned by root
         (folder / "tls" / container).mkdir(parents=True, exist_ok=True)
     wanted = {folder / "tls" / one.container / one.name: one.text for one in files}
     for path, text in wanted.items():
@@ -301,7 +301,7 @@ def mosquitto_digest(password: str, iterations: int = ROUNDS) -> str:
 
 
 def _kept(path: Path, fresh: str = "") -> str:
-    """Return the word in `path`; if there is none, first write `fresh` or a random one."""
+    """Return the password in `path`; if there is none, first write `fresh` or a random one."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o700)

@@ -1,7 +1,7 @@
 """TLS of the containers: the files of each one below `/run/tls`, and the settings for Compose that follow.
 
-Every container has a folder of its own, so that it gets only the keys that it needs. Without TLS the folders exist and
-are empty of settings. Standard library only; makes no certificate.
+Every container has a folder of its own, so that it gets only the keys that it needs. Without TLS the folders exist
+without keys. Standard library only; makes no certificate.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ CONTAINERS: Final = ("mosquitto", "nats", "postgres", "writer", "broadcaster", "
 
 ACCESS: Final = ("open", "password")
 OF_CLIENTS: Final = ("MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE", "NATS_CA_FILE", "WS_CA_FILE")
-"""Settings whose files a client in a container reads: the stack's own files if its server has TLS, else the
-person's.
+"""Settings whose files a client in a container reads. They are the stack's files if its server has TLS, else those that
+the person has set.
 """
 
 POSTGRES: Final = (
@@ -57,7 +57,7 @@ def check(root: Path, environ: Mapping[str, str]) -> list[str]:
 
 
 def _own_certificate(cert: str, key: str, root: Path) -> list[str]:
-    """Return the fault that the broadcaster would report for the file, which it gets only if it can be used."""
+    """Return the fault of the broadcaster's own certificate: its container gets the file only if it can be used."""
     try:
         check_server(f"WS_TLS_CERT_FILE = {cert!r}, WS_TLS_KEY_FILE = {key!r}", Pair(root / cert, root / key))
     except SettingsError as error:
@@ -84,7 +84,7 @@ def settings(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def client_files(root: Path, environ: Mapping[str, str], found: Links) -> dict[str, Path]:
-    """Return the file of each setting of a client in a container, of those that have one."""
+    """Return the file of each setting in OF_CLIENTS that has one."""
     own = {name: root / environ[name] for name in OF_CLIENTS if environ.get(name)}
     client = found.mqtt_client
     ours = {
@@ -125,7 +125,8 @@ def _mosquitto(found: Links, access: Path, given: Mapping[str, str]) -> list[Fil
         ]
         if trusted := given.get("MQTT_CA_FILE"):
             several.append(File("mosquitto", "trusted.pem", trusted))
-        # of its own container the health check need not know the name; with TLS its client would take port 8883
+        # for the health check in the same container, which has no name to verify; with TLS its client would use port
+        # 8883
         trust = ["--cafile", f"{INSIDE}/trusted.pem"] if trusted else ["--tls-use-os-certs"]
         client = ["-p", "1883", "--insecure", *trust]
     if found.mqtt_client_ca and found.mqtt_client:

@@ -43,7 +43,7 @@ def up(compose: Compose, patience: float) -> None:
 
 
 def make_roles(compose: Compose, patience: float) -> int:
-    """Start the database and apply its roles, also to a database older than they are; return the exit code."""
+    """Start the database and apply its roles, also to a database that was created before them; return the exit code."""
     script = "/docker-entrypoint-initdb.d/10-roles.sh"
     started = compose.call("up", "-d", "--wait", "postgres", seconds=patience)
     return started or compose.call("exec", "-T", "postgres", "sh", script, seconds=patience)
@@ -90,7 +90,7 @@ def wait_healthy(compose: Compose, patience: float) -> None:
 
 
 def page(compose: Compose) -> str:
-    """Return the last page of `up`."""
+    """Return the page that `up` prints at its end."""
     environ, found = compose.environ, links(compose.environ, compose.root)
     mqtt_host, mqtt_port = split_listen(environ["MQTT_LISTEN"])
     ws_host, ws_port = split_listen(environ["WS_LISTEN"])

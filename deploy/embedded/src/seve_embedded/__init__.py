@@ -1,1 +1,1 @@
-"""The whole stack on a bare machine: no Docker, no root, no system package."""
+"""The whole stack without Docker, root or system packages."""

@@ -36,7 +36,7 @@ PROGRAMS = {
     "tap": ("-m", "seve_ingest", "tap"),
     "tap row": ("-m", "seve_writer", "tap"),
 }
-"""Commands that become a program of ours, with what Python is told to run."""
+"""Commands that start one of our programs, with the arguments for Python."""
 
 
 class NothingToRun(SeveError):
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for fault in error.faults:
             print(f"setting {fault}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read `logs` or `watch` has seen enough
+    except BrokenPipeError:  # the reader of the output has gone
         _deafen()
         return 0
     except (SeveError, OSError, MQTTException, WebSocketException) as error:
@@ -265,7 +265,7 @@ def _top(stack: Stack, arguments: argparse.Namespace) -> None:
     def listeners() -> list[Listener]:
         return [
             Listener(one.name.partition("-")[0], one.name, "127.0.0.1", one.admin_port)
-            for one in (stack.written or plan).programs  # `scale` writes it anew
+            for one in (stack.written or plan).programs  # `scale` rewrites it
             if one.admin_port
         ]
 
@@ -328,7 +328,7 @@ ONLY_WHEN_UP = (
 
 
 def _networks() -> list[str]:
-    """The IPv4 addresses of the machine, loopback aside."""
+    """Return the IPv4 addresses of this machine, without loopback."""
     return [
         address.address
         for several in psutil.net_if_addrs().values()

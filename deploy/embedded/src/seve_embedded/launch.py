@@ -1,6 +1,6 @@
 """Starts a program for the supervisor: records the process as one of the stack's, then becomes the program.
 
-`python -m seve_embedded.launch NAME`; reads what NAME is from the stack's own folder.
+`python -m seve_embedded.launch NAME`; reads the program's command and environment from the stack's folder.
 """
 
 import os
@@ -29,10 +29,10 @@ def main() -> None:
     time.sleep(_pause(state.pids / name))
     try:
         processes.record(state.pids, name, os.getpid())
-    except OSError as error:  # a full disk: it is tried again, and not without a pause
+    except OSError as error:  # such as a full disk: the supervisor tries again after the pause
         time.sleep(RESTART_SECONDS)
         sys.exit(f"cannot write {state.pids / name}: {error.strerror}")
-    os.chdir(state.folder.parent)  # a file that a setting names is beside the Makefile
+    os.chdir(state.folder.parent)  # paths in settings are relative to the project's folder
     os.execvpe(program.command[0], program.command, {**os.environ, **program.environment})  # noqa: S606
 
 

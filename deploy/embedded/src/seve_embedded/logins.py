@@ -20,7 +20,7 @@ HEALTH: Final = "health"
 """The user that reads the NATS server's health, in the system account."""
 
 MQTT_OPERATOR: Final = "mqtt_operator"
-"""The user of people and their commands at the MQTT broker: may publish, and read nothing."""
+"""The user of people and their commands at the MQTT broker, which may publish but not read."""
 
 SHARED: Final = "device"
 """The user without a password."""

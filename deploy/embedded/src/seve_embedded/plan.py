@@ -17,7 +17,7 @@ EXIT_BAD_SETTINGS: Final = 2
 """The exit code of settings that cannot be used: a restart would change nothing."""
 
 NATS_ENVIRONMENT: Final = {"GOGC": "400", "GOMEMLIMIT": "850MiB"}
-"""For Go's garbage collector: a collection delays messages by some 20 ms, and by default runs several times per
+"""Settings of Go's garbage collector: a collection delays messages by some 20 ms, and by default there are several per
 second.
 """
 
@@ -53,9 +53,9 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     nats: dict[str, str]
     """The variables of NATS' user `operator`."""
     health: dict[str, str]
-    """The variables of NATS' user `health`, who may ask for the server's health and nothing else."""
+    """The variables of NATS' user `health`, which may only ask for the server's health."""
     observer: dict[str, str]
-    """The same of `observer`, who reads and changes nothing."""
+    """The variables of NATS' user `observer`, which only reads."""
     broker: str
     """The URL of NATS as the user that bounds and reads the devices' queue."""
     database: str
@@ -128,7 +128,7 @@ def nats_ca(links: Links) -> Path | None:
 
 
 def client_environment(found: Addresses) -> dict[str, str]:
-    """The variables with which every command of the project finds this stack."""
+    """Return the variables with which every command of the project finds this stack."""
     return {
         "MQTT_BROKER": found.mqtt,
         **found.mqtt_operator,
@@ -141,7 +141,7 @@ def client_environment(found: Addresses) -> dict[str, str]:
 
 
 def setup_environment(settings: StackSettings, logins: Logins, links: Links = CLEAR) -> dict[str, str]:
-    """The variables of `seve-writer setup`, which owns streams and tables."""
+    """Return the variables of `seve-writer setup`, which owns streams and tables."""
     owner = logins.database_url(OWNER, f"127.0.0.1:{settings.postgres_port}")
     nats = logins.nats_environment("setup", f"127.0.0.1:{settings.nats_port}", nats_ca(links))
     return {**nats, "DATABASE_URL": owner, "MIGRATION_DATABASE_URL": owner}

@@ -92,7 +92,7 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.mqtt_tls_cert_file is not None or (self.mqtt_tls or self.tls) == "on"
 
     def __post_init__(self) -> None:
-        """Refuse listen addresses that are opened by mistake; raises ValueError, which names the setting."""
+        """Refuse listen addresses that are opened by mistake. Raises ValueError, which names the setting."""
         if (self.mqtt_username is None) != (self.mqtt_password is None):
             raise ValueError("MQTT_USERNAME and MQTT_PASSWORD: set both or neither")
         if self.mqtt_username in RESERVED:
@@ -118,7 +118,7 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def login(self) -> tuple[str, str] | None:
-        """The user and password that devices share; None where each has its own, or needs none."""
+        """The user and password that devices share; None if each has its own, or needs none."""
         if self.mqtt_devices == "own" or self.mqtt_username is None or self.mqtt_password is None:
             return None
         return self.mqtt_username, self.mqtt_password.reveal()

@@ -1,5 +1,5 @@
-"""One embedded stack: its settings, its folder, its planned and its running programs. The commands work on this; it
-does nothing by itself.
+"""One embedded stack: its settings, its folder, its planned and its running programs. Commands use it; it does nothing
+by itself.
 """
 
 import os
@@ -57,7 +57,7 @@ class Stack:
 
     @property
     def wanted(self) -> Plan:
-        """The plan by the present settings."""
+        """The plan for the current settings."""
         programs = plan.programs(
             self.settings,
             self.logins,
@@ -107,7 +107,7 @@ class Stack:
 
     @property
     def running(self) -> list[processes.ProcessRecord]:
-        """Its processes that are alive, the supervisor among them."""
+        """The stack's processes that are alive, the supervisor included."""
         return processes.alive(self.state.pids)
 
     @property
@@ -198,6 +198,6 @@ class Stack:
 
 
 def _open_files() -> int:
-    """Return how many files a process may open: enough for the WebSocket clients, as far as the system allows."""
+    """Return how many files a process may open: as many as the WebSocket clients need, if the system allows that."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)

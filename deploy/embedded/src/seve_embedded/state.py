@@ -1,4 +1,4 @@
-"""The stack's folder `.seve`, which only its owner can read: paths and files. Decides nothing."""
+"""The stack's folder `.seve`, which only its owner can read: its paths and files. Decides nothing."""
 
 import os
 import secrets
@@ -13,8 +13,8 @@ SOCKET_PATH_MAX: Final = 90
 """The kernel's limit is 107 bytes (macOS: 103); the supervisor appends its pid while it makes the socket."""
 
 WELL_KNOWN_CLIENT_ID: Final = "seve-ingest"
-"""Ingest's default. A client that connects under this name takes over, or erases, the session with all that waits for
-ingest.
+"""The default of MQTT_CLIENT_ID. A client that connects under this name takes over, or erases, the session with all
+messages that wait for ingest.
 """
 
 KNOWN_SESSION: Final = (
@@ -27,7 +27,7 @@ FRESH_SUFFIX: Final = ".new"
 
 
 class State:
-    """The state folder of one stack: `data/` survives, `logs/` is rotated, `run/` is of the running stack alone."""
+    """The state folder of one stack: `data/` is kept, `logs/` is rotated, `run/` belongs to the running stack."""
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder).absolute()
@@ -51,7 +51,9 @@ class State:
 
     @property
     def socket(self) -> Path:
-        """The supervisor's socket: in the state folder, or where its path is too long for one, in a private folder."""
+        """The supervisor's socket: in the state folder or, if its path is too long for a socket, in a private
+        folder.
+        """
         inside = self.run / "supervisor.sock"
         if len(os.fsencode(inside)) <= SOCKET_PATH_MAX:
             return inside
@@ -65,7 +67,7 @@ class State:
             self.socket.parent.rmdir()
 
     def make(self) -> None:
-        """Create the folders, readable by their owner only. Raises PermissionError where somebody else owns one."""
+        """Create the folders, readable by their owner only. Raises PermissionError if another user owns one."""
         for folder in (self.folder, *self.parts, self.pids, self.socket.parent):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if folder.stat().st_uid != os.geteuid():
@@ -98,7 +100,9 @@ class State:
 
 
 def write_private(path: Path, text: str, *, synced: bool = False) -> None:
-    """Write a file atomically that only its owner can read; `synced`, to the disk: what a start does not make anew."""
+    """Write a file atomically that only its owner can read. With `synced`, wait until it is on the disk: for files that
+    no start creates again.
+    """
     fresh = path.with_name(f"{path.name}{FRESH_SUFFIX}")
     fresh.unlink(missing_ok=True)
     fresh.touch(0o600)

@@ -1,4 +1,4 @@
-"""`seve-simulate`: a fleet of simulated modules against a running stack, with a closing account.
+"""`seve-simulate`: lets simulated modules publish to a running stack, and prints an account at the end.
 
 Exit code 0 if the account closes, 1 if something is missing or cannot be reached, 2 for faulty settings or arguments.
 """
@@ -22,7 +22,7 @@ from seve_fleet.simulate.result import Outcome
 from seve_fleet.simulate.run import Run, Shape
 
 T = TypeVar("T", int, float)
-STAYING: Final = "Simulated modules stay until `./seve forget --simulated` removes them, those of earlier runs too."
+STAYING: Final = "Simulated modules stay until `./seve forget --simulated` removes them, as do those of earlier runs."
 
 
 def main() -> int:
@@ -74,7 +74,7 @@ def _arguments() -> argparse.ArgumentParser:
         metavar="FILE",
         type=_devices,
         default=(),
-        help="modules with identities, new ones, a connection each: what `./seve device add --out FILE` wrote; or -",
+        help="instead: new modules with identities, from a file that `./seve device add --out FILE` wrote; - is stdin",
     )
     options.add_argument("--account", type=Path, help="a file for the closing account in JSON, sample by sample")
     return options
@@ -87,7 +87,7 @@ def _devices(file: str) -> list[tuple[str, str]]:
     except OSError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     if rows[:1] != [["module", "password"]] or {len(row) for row in rows} != {2}:
-        raise argparse.ArgumentTypeError(f"{file} has no lines module,password: `./seve device add --out` writes some")
+        raise argparse.ArgumentTypeError(f"{file} has no lines module,password, as `./seve device add --out` writes")
     return [(module, password) for module, password in rows[1:]]
 
 

@@ -16,21 +16,21 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
         "mqtt://localhost:1883"
     )
     mqtt_username: Annotated[str | None, Meta(description="MQTT user")] = None
-    mqtt_password: Annotated[Secret | None, Meta(description="its password; or MQTT_PASSWORD_FILE")] = None
+    mqtt_password: Annotated[Secret | None, Meta(description="password of that user; or MQTT_PASSWORD_FILE")] = None
     mqtt_ca_file: Annotated[
         str | None, Meta(description="with mqtts://: certificates to trust, instead of the system's")
     ] = None
     mqtt_cert_file: Annotated[str | None, Meta(description="with mqtts://: client certificate of the fleet")] = None
-    mqtt_key_file: Annotated[str | None, Meta(description="its private key, where it is in a file of its own")] = None
+    mqtt_key_file: Annotated[str | None, Meta(description="its private key, if it is in another file")] = None
     mqtt_server_name: Annotated[
-        str | None, Meta(description="with mqtts://: the name in the broker's certificate, where it is not the host")
+        str | None, Meta(description="with mqtts://: the name in the broker's certificate, if it is not the host")
     ] = None
     ws_url: Annotated[str, Meta(description="the broadcaster's WebSocket")] = "ws://127.0.0.1:8080/ws"
     ws_ca_file: Annotated[
         str | None, Meta(description="with wss://: certificates to trust, instead of the system's")
     ] = None
     ws_server_name: Annotated[
-        str | None, Meta(description="with wss://: the name in the broadcaster's certificate, where it is not the host")
+        str | None, Meta(description="with wss://: the name in the broadcaster's certificate, if it is not the host")
     ] = None
     ws_token: Annotated[Secret | None, Meta(description="JWT for the WebSocket; or WS_TOKEN_FILE")] = None
     database_url: Annotated[

@@ -39,7 +39,7 @@ LASTS: Final = timedelta(days=397)
 
 RENEWED_BEFORE: Final = timedelta(days=30)
 CLOCKS: Final = timedelta(hours=1)
-"""How far a clock may be behind."""
+"""How far the clock of a client may be behind: certificates begin to be valid so long before they are issued."""
 
 _NAME: Final = re.compile(r"(?=.{1,253}$)(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9_-]{1,63}")
 _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -20,7 +20,7 @@ DAY: Final = 86400.0
 
 
 def check(environ: Mapping[str, str], root: Path, now: float) -> list[Finding]:
-    """Judge every certificate that `environ` names; paths are relative to `root`, `now` is seconds since 1970."""
+    """Check every certificate that `environ` names. Paths are relative to `root`; `now` is in seconds since 1970."""
     found: list[Finding] = []
     for name, value in sorted(environ.items()):
         if value and name.endswith(("_CERT_FILE", "_CA_FILE")):
@@ -31,7 +31,7 @@ def check(environ: Mapping[str, str], root: Path, now: float) -> list[Finding]:
 
 
 def _renewal(root: Path, value: str) -> str:
-    """How a certificate is renewed: those that `./seve certs` made, by it."""
+    """Return how a certificate is renewed: by `./seve certs` if that made it, else by its owner."""
     if (root / FOLDER) in (root / value).parents:
         return "./seve certs"
     return f"renew {value}; it is loaded again without a restart"

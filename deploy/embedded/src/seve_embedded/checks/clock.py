@@ -18,7 +18,7 @@ _UNSYNCHRONISED: Final = 5
 
 
 def check(now: float, written: Iterable[Path], *, synchronised: bool | None) -> list[Finding]:
-    """Judge the time `now`, seconds since 1970, by the files that the stack `written` before."""
+    """Compare the time `now` (seconds since 1970) with the times of the files that the stack has `written`."""
     found = []
     ahead = max((path.stat().st_mtime - now for path in written if path.exists()), default=0.0)
     if ahead > AHEAD_SECONDS:
@@ -31,8 +31,8 @@ def check(now: float, written: Iterable[Path], *, synchronised: bool | None) -> 
 
 
 def synchronised() -> bool | None:
-    """Return whether the kernel calls its clock synchronised; None if it does not say."""
+    """Return whether the kernel reports its clock as synchronised; None if it reports nothing."""
     if sys.platform != "linux":
         return None
-    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024))  # all zero: it sets nothing
+    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024))  # all zeros: changes nothing
     return None if state < 0 else bool(state != _UNSYNCHRONISED)

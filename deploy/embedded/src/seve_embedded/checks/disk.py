@@ -69,7 +69,7 @@ def check(disk: Disk, *, where: object, reserved: int, held: int, sync_interval:
 
 
 def described(disk: Disk) -> str:
-    """The measurements in words."""
+    """Return the measurements as text."""
     sync = "sync not measured" if disk.sync is None else f"sync {disk.sync * 1000:.1f} ms"
     return f"disk ({_gib(disk.free)} free, {sync})"
 

@@ -26,7 +26,7 @@ def report(findings: Sequence[Finding], facts: Sequence[str]) -> str:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """1 where there is a fault; warnings alone are 0."""
+    """Return 1 if there is a fault, else 0: warnings do not count."""
     return int(any(one.weight == FAULT for one in findings))
 
 

@@ -24,7 +24,7 @@ def check(root: Path, written: Mapping[str, str]) -> list[Finding]:
         *state.glob("run/plan.json"),
     ):
         found += closed(AREA, path, 0o600, FAULT)
-    for folder in state.glob("docker/*/"):  # the files in it are read by containers' users, through a mount
+    for folder in state.glob("docker/*/"):  # containers' users read the files in it, through a mount
         found += closed(AREA, folder, 0o700, FAULT)
     if env_file.secrets(written):
         found += closed(AREA, root / ".env", 0o600, WARNING)

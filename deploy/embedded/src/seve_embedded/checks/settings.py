@@ -17,7 +17,7 @@ from seve_embedded.shared import env_file, known_settings, links
 
 SERVICES: Final = ("seve_ingest", "seve_writer", "seve_history", "seve_broadcaster")
 STAND_IN: Final = {"DATABASE_URL": "postgresql://127.0.0.1/seve"}
-"""Variables that the stack itself sets for its services, the files of TLS aside."""
+"""Variables that the stack itself sets for its services, except the files of TLS."""
 
 
 def check(environ: Mapping[str, str], root: Path, say: Callable[[str], None]) -> None:
@@ -55,7 +55,7 @@ def _stack(environ: Mapping[str, str], root: Path) -> tuple[list[str], dict[str,
 
 
 def _services(environ: Mapping[str, str], root: Path) -> list[str]:
-    """Ask every service at once: each reads the settings, and the files they name, and exits."""
+    """Have all services check their settings at once: each reads them, and the files they name, and exits."""
     asked = [
         subprocess.Popen(
             [sys.executable, "-m", module, "--check"],

@@ -33,7 +33,7 @@ def program(arguments: argparse.Namespace) -> str:
 
 
 def forget_options(arguments: argparse.Namespace) -> list[str]:
-    """Return what `seve-writer forget` is told."""
+    """Return the arguments for `seve-writer forget`."""
     asked = ["--yes"] if arguments.yes else []
     return [*asked, "--simulated"] if arguments.simulated else [*asked, "--", arguments.module]
 

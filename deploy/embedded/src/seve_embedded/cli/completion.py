@@ -1,4 +1,4 @@
-"""The shell's completion of `./seve`, made from the parser: commands, their options, their fixed words. Pure."""
+"""Builds the shell completion of `./seve` from the parser: commands, their options, their fixed words. Pure."""
 
 import argparse
 from typing import Final

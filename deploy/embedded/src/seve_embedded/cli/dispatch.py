@@ -19,7 +19,7 @@ ONLY_CONTAINERS: Final = ("possible", "prepare")
 
 
 SETTLING: Final = ("up", "prepare")
-"""Commands that apply the settings."""
+"""Commands that apply the settings to the stack."""
 
 
 class Engine(Protocol):

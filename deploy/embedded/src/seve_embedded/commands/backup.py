@@ -1,11 +1,11 @@
 """`backup` and `restore`: the database and the journal in one file, taken while the stack runs.
 
-The database is dumped first and the journal copied after it, without its consumer. So the journal reaches at least as
-far as the dump. After a restore the journal is delivered from its first message on: messages that came between dump and
-copy are stored, and storing those again that the database has changes nothing.
+The database is dumped first and the journal copied after it, without its consumer, so the journal reaches at least as
+far as the dump. After a restore, writers get the journal from its first message on: messages that came between dump and
+copy are stored; storing the others again changes nothing.
 
-A restored journal has a new creation time, which is half of every position. So the ledger and the positions of the
-restored database are updated to it: sequences keep their meaning, and the audit goes on.
+A restored journal has a new creation time, which is a part of every position. So the ledger and the positions in the
+restored database are updated to it: sequences keep their meaning, and audits cover the restored journal.
 
 A backup leaves out passwords, device identities, certificates and `.env`, which are secrets; the broker's messages for
 ingest; and the newest values (LATEST), which are rebuilt from the journal.
@@ -72,7 +72,7 @@ class BackupError(SeveError):
 
 
 def backup(stack: Stack, file: Path, say: Say) -> None:
-    """Write a backup of the running stack to `file`, which its owner alone can read. Raises BackupError and OSError."""
+    """Write a backup of the running stack to `file`, which only its owner can read. Raises BackupError and OSError."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=stack.state.run, prefix="backup-") as place:
         folder = Path(place)
@@ -99,7 +99,7 @@ def backup(stack: Stack, file: Path, say: Say) -> None:
 def restored(stack: Stack, file: Path, say: Say) -> None:
     """Replace the stack's data by a backup: stop the services, replace the data, start the services.
 
-    Raises BackupError; the servers then run, the services are stopped, and the restore may be repeated.
+    Raises BackupError; then the servers run, the services are stopped, and the restore can be repeated.
     """
     with tempfile.TemporaryDirectory(dir=stack.state.run, prefix="restore-") as place:
         folder = Path(place)
@@ -189,7 +189,7 @@ async def _copy_in(stack: Stack, folder: Path, streams: dict[str, Any]) -> int:
         for stream in (*STREAMS, LATEST):
             try:
                 await js.delete_stream(stream)
-            except NotFoundError:  # an earlier restore got so far
+            except NotFoundError:  # an earlier restore has deleted it already
                 continue
         for stream in STREAMS:
             await restore(client, stream, streams[stream], _chunks(folder / stream))

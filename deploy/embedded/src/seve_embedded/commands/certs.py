@@ -1,4 +1,4 @@
-"""`certs`: makes certificates for every link once, and renews them in time; a running stack reloads them."""
+"""`certs`: makes the certificates of every link once, and renews them in time. A running stack reloads them."""
 
 import signal
 import socket
@@ -20,7 +20,7 @@ def certs(
     every = [socket.gethostname(), *names]
     written = issue(held, names=every, devices=devices, now=datetime.now(UTC), renew=renew)
     certificate_files.write(folder, written)
-    _take_up(stack)  # also a certificate from elsewhere that was replaced
+    _take_up(stack)  # also if only a certificate of the person's own was replaced
     say(
         certificate_files.told(
             links.folder(stack.environ), written, every, devices, on=bool(links.switched(stack.environ))

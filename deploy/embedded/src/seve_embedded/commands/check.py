@@ -31,7 +31,7 @@ def gather(environ: Mapping[str, str], root: Path) -> tuple[list[Finding], list[
     found += [Finding("settings", note.strip(), "remove it from .env", WARNING) for note in notes]
     known = known_settings.known()
     certified = certificates.check({name: every[name] for name in every if name in known}, root, time.time())
-    if certified:  # services tell the same of a pair, with less to mend it by
+    if certified:  # services report such faults too, but not how to mend them
         found = [one for one in found if not one.what.partition(" = ")[0].endswith("_CERT_FILE")]
     found += certified
     found += permissions.check(root, written)
@@ -40,7 +40,7 @@ def gather(environ: Mapping[str, str], root: Path) -> tuple[list[Finding], list[
         stack = Stack.open(environ, root)
         found += certificates.check(links.made_files(stack.links), root, time.time())
         more, measured = _of_stack(stack)
-    except SettingsError:  # told above
+    except SettingsError:  # reported above
         more, measured = [], "no disk"
     return [*found, *more], [*facts, measured, "clock", "permissions", "certificates"]
 
@@ -68,7 +68,7 @@ def _written(root: Path) -> dict[str, str]:
     file = root / ".env"
     try:
         return env_file.parse(file.read_text(encoding="utf-8")) if file.exists() else {}
-    except env_file.EnvFileError:  # told among the settings
+    except env_file.EnvFileError:  # reported with the settings
         return {}
 
 

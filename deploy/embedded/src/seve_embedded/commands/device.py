@@ -17,7 +17,7 @@ from seve_embedded.state import write_private
 from seve_embedded.supervision import processes
 
 RELOAD_SECONDS: Final = 60.0
-"""NATS asks every connected device's password again: a millisecond each."""
+"""Seconds that a reload may take: NATS verifies the password of every connected device again, a millisecond each."""
 
 DIGEST_ROUNDS: Final = 4
 """bcrypt's least: a password of 128 random bits needs no slow digest, and thousands of devices may connect at once."""
@@ -43,7 +43,7 @@ class EmbeddedBroker:
         return digest(password)
 
     def write(self, file: Path, text: str) -> None:
-        """Write a file that its owner alone can read."""
+        """Write a file that only its owner can read."""
         write_private(file, text, synced=True)
 
     def apply(self) -> bool:
@@ -83,7 +83,7 @@ def wait_reloaded(log: Path, read: int) -> None:
     deadline = time.monotonic() + RELOAD_SECONDS
     while time.monotonic() < deadline:
         with log.open("rb") as file:
-            file.seek(read if read <= log.stat().st_size else 0)  # a log that was rotated begins anew
+            file.seek(read if read <= log.stat().st_size else 0)  # a rotated log is read from its beginning
             said = file.read().decode(errors="replace")
         if REFUSED in said:
             raise DeviceError(f"NATS refuses its configuration:\n{said[said.index(REFUSED) :].splitlines()[0]}")

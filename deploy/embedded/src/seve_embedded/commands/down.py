@@ -38,7 +38,7 @@ def _ask_supervisor(stack: Stack) -> None:
             patience = max(program.stop_seconds for program in tier) + LATE_SECONDS
             processes.wait_gone([process for process in stack.running if process.name in names], patience)
     except NoSupervisor:
-        return  # it died meanwhile; what is left is stopped without it
+        return  # it died meanwhile; the remaining processes are stopped without it
 
 
 def stop_rest(stack: Stack) -> list[str]:

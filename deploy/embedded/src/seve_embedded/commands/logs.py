@@ -31,7 +31,7 @@ class LogTail:
         self._rest = b""
 
     def new_lines(self) -> list[str]:
-        """Return the lines added since the last call, whole ones only."""
+        """Return the complete lines added since the last call."""
         try:
             with self._path.open("rb") as file:
                 self._begin_again_where_rotated()

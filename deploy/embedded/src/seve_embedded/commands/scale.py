@@ -1,4 +1,4 @@
-"""`scale`: changes the number of writers while the stack runs. Only `WRITERS` in `.env` makes it last."""
+"""`scale`: changes the number of writers while the stack runs. The next `up` uses `WRITERS` from `.env` again."""
 
 import time
 from collections.abc import Callable

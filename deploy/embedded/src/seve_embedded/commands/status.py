@@ -31,7 +31,7 @@ ERRORS_SHOWN: Final = 3
 
 
 def gather(stack: Stack) -> StatusReport:
-    """Ask everything."""
+    """Ask every part, and return the report."""
     if not stack.running:
         return StatusReport(headline="Sève is not up. `make up` starts it.")
     plan = stack.current

@@ -1,7 +1,7 @@
-"""Bounds the devices' queue: the messages that NATS, as the MQTT broker, holds while ingest is away.
+"""Bounds the devices' queue: the messages that NATS, as the MQTT broker, holds while ingest is down.
 
 NATS creates it without a bound. When it is full, NATS acknowledges nothing more and closes the connection of a device
-that publishes at QoS 1; it takes the message when the device repeats it and there is room again.
+that publishes at QoS 1; it accepts the message when the device sends it again and there is room.
 
 The other streams that NATS keeps for MQTT are bounded too, and refuse new entries when full: sessions (a client without
 one is turned away; ingest, which has one, comes in), retained messages (delivered, but not retained), halves of QoS 2.
@@ -19,7 +19,9 @@ from seve_runtime.nats.connection import NatsSettings, tls_options
 
 STREAM: Final = "$MQTT_msgs"
 OTHERS: Final = {"$MQTT_sess": 256 << 20, "$MQTT_rmsgs": 64 << 20, "$MQTT_qos2in": 64 << 20, "$MQTT_out": 16 << 20}
-"""Bytes of each stream. A session takes some 170; while the list is full no new client can connect, hence the size."""
+"""Most bytes of each stream. A session takes some 170 bytes; no new client can connect while the list of sessions is
+full, so it is large.
+"""
 
 PATIENCE: Final = 5
 INBOX_PREFIX: Final = b"$SEVE.INBOX"
@@ -35,7 +37,7 @@ class Queue(NamedTuple):
 
 
 async def waiting(broker: str, ca_file: str | None = None, patience: float = PATIENCE) -> Queue:
-    """Return what waits now; `ca_file` verifies a `tls://` broker.
+    """Return the messages that wait now; `ca_file` verifies a `tls://` broker.
 
     Raises as nats-py; NotFoundError before the first MQTT client connected.
     """

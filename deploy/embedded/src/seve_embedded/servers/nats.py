@@ -1,10 +1,10 @@
-"""nats-server from its wheel, with an MQTT 3.1.1 listener: its program and its configuration. Devices have an account
-of their own, so that a device that subscribes to `#` does not see the pipeline's subjects; users of an account may
-connect through its own listener only.
+"""Finds nats-server in its wheel, and builds its configuration, with an MQTT 3.1.1 listener. Devices have an account of
+their own, so that a device that subscribes to `#` does not see the pipeline's subjects; users of an account may connect
+only through its own listener.
 
-An MQTT topic is a NATS subject: `$JS/API/STREAM/PURGE/$MQTT_msgs` is the command that empties the queue of acknowledged
+An MQTT topic is a NATS subject: publishing to `$JS/API/STREAM/PURGE/$MQTT_msgs` would empty the queue of acknowledged
 messages. So devices may neither publish nor subscribe to the server's own subjects. Ingest has an MQTT user of its own,
-which may read and may not publish.
+which may read but not publish.
 """
 
 import json
@@ -66,16 +66,15 @@ SERVER_SUBJECTS: Final = (
     *(f"${name}.>" for name in ("JS", "JSC", "SYS", "SEVE", "SRV", "KV", "O", "OBJ", "NRG", "GR", "ACC")),
     *(f"{name}.>" for name in ("_INBOX", "_R_", "_GR_")),
 )
-"""JetStream's commands and answers, the server's own announcements, and the inboxes of its clients."""
+"""Subjects of JetStream's commands and answers, of the server's own messages, and of its clients' inboxes."""
 
 MQTT_SUBJECTS: Final = "$MQTT.>"
-"""Subjects on which the MQTT listener keeps sessions and messages. A subscription at QoS 1 is one to `$MQTT.sub.…`: a
-user that may not subscribe to that may subscribe at QoS 0 only, and leaves no consumer behind for which messages would
-have to be kept.
+"""Subjects on which the MQTT listener keeps sessions and messages. A subscription at QoS 1 subscribes to `$MQTT.sub.…`.
+So a user without a right to that can subscribe only at QoS 0, and leaves no consumer behind that would keep messages.
 """
 
 IDENTITIES: Final = "# identities of devices"
-"""A comment of the configuration: `with_identities` puts them in its place."""
+"""A comment in the configuration, which `with_identities` replaces by the identities."""
 
 READS_ONLY: Final = json.dumps({"publish": {"deny": [">"]}})
 SYSTEM: Final = """\
@@ -118,7 +117,7 @@ def config(
     mqtt_tls: Pair | None = None,
     mqtt_client_ca: Path | None = None,
 ) -> str:
-    """The server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`.
+    """Return the server's configuration. `sync_interval` is how often JetStream calls fsync: a duration, or `always`.
 
     `passwords` has one for each user of users.conf; without it anybody who reaches the port has all rights. Without
     `device` (name and password) anybody who reaches the MQTT port is a device, unless `anonymous` is false: then
@@ -174,7 +173,7 @@ def _users() -> str:
 
 
 def _device_rights(*, may_queue: bool) -> str:
-    """The permissions of a device; `may_queue` lets it read everything, also at QoS 1."""
+    """Return the permissions of a device; `may_queue` lets it read everything, also at QoS 1."""
     closed = [*SERVER_SUBJECTS, MQTT_SUBJECTS]
     commands = subjects(ALL_COMMANDS)
     read = {"allow": [">"], "deny": SERVER_SUBJECTS} if may_queue else {"allow": commands, "deny": closed}
@@ -200,7 +199,10 @@ def with_identities(text: str, devices: Iterable[tuple[str, str, Rights]]) -> st
 
 
 def _own_rights(rights: Rights) -> dict[str, dict[str, list[str]]]:
-    """A filter that begins with a wildcard would match `$JS.API` too, and an empty list would allow every subject."""
+    """Return the permissions of a device with an identity.
+
+    A filter that begins with a wildcard would match `$JS.API` too, and an empty list would allow every subject.
+    """
     allowed = subjects(rights.publish)
     closed = [*SERVER_SUBJECTS, MQTT_SUBJECTS] if any(one.startswith(("*", ">")) for one in allowed) else []
     return {
@@ -219,17 +221,17 @@ def subjects(filters: Iterable[str]) -> list[str]:
 
 
 def sync_definitions(store: Path) -> None:
-    """Put on the disk what the streams and consumers of a store are.
+    """Sync the definitions of a store's streams and consumers to the disk.
 
-    Unless `sync_interval` is `always`, NATS leaves that to the system, which takes half a minute. A stream whose
-    definition a power loss took is not there any more, whatever it holds.
+    Unless `sync_interval` is `always`, NATS leaves that to the system, which may take half a minute. If a power loss
+    takes the definition of a stream, the stream is gone with its messages.
     """
     for path in [store, *store.rglob("*")]:
-        with suppress(FileNotFoundError):  # a consumer that is gone meanwhile
+        with suppress(FileNotFoundError):  # a consumer that was deleted meanwhile
             if path.is_dir() or path.name.startswith("meta."):  # its settings, or a checksum of them
                 sync(path)
 
 
 def quoted(text: str) -> str:
-    """Text as a string of NATS' configuration language, whose escapes are a part of JSON's."""
+    """Return text as a string of NATS' configuration language, whose escapes are a subset of JSON's."""
     return json.dumps(text, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""PostgreSQL from its wheel: finds its programs, creates a data folder, and has the server's command.
+"""Finds PostgreSQL's programs in their wheel, creates a data folder, and builds the server's command.
 
 PostgreSQL refuses to run as root; `seve_embedded.servers.unprivileged` says how it is started there.
 """
@@ -41,9 +41,9 @@ def binaries() -> Path:
 def initialise(data: Path, password: str | None = None, *, synced: bool = True) -> None:
     """Create a data folder with the database `seve`, unless it exists.
 
-    It gets its name once it is complete and, with `synced`, on the disk: a power loss would leave a folder that no
-    server starts from. Without `password` the server trusts every connection. Raises CalledProcessError, whose `stderr`
-    has the program's message.
+    It gets its name once it is complete and, with `synced`, on the disk: otherwise a power loss could leave a folder
+    from which no server starts. Without `password` the server trusts every connection. Raises CalledProcessError, whose
+    `stderr` has the program's message.
     """
     if (data / "PG_VERSION").exists():
         return
@@ -74,7 +74,7 @@ def command(data: Path, port: int, **options: str) -> list[str]:
 
 
 def url(port: int, database: str = DATABASE, password: str | None = None) -> str:
-    """The address of the server."""
+    """Return the URL of a database on the server."""
     user = f"{SUPERUSER}:{quote(password, safe='')}" if password else SUPERUSER
     return f"postgresql://{user}@127.0.0.1:{port}/{database}"
 

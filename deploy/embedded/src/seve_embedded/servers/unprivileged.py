@@ -3,9 +3,9 @@
 Uses the first way that this machine allows:
 
 1. A user namespace in which root's files belong to an ordinary user: no file changes its owner, no folder is opened.
-2. Where namespaces are refused (a container's default), the user `nobody`, with programs and data within its reach.
+2. If namespaces are refused (a container's default), the user `nobody`, with programs and data that it can reach.
 
-Refuses to guess a third: where neither works the error says what was tried.
+If neither works, the error says what was tried.
 """
 
 import os

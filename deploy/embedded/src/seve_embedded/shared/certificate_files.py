@@ -15,7 +15,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
     (folder / "devices").mkdir(mode=0o700, parents=True, exist_ok=True)
     for inner in (folder, folder / "devices"):
         inner.chmod(0o700)
-    for name, text in sorted(files.items()):  # a key before the certificate that needs it
+    for name, text in sorted(files.items()):  # writes a key before the certificate that needs it
         path = folder / name
         fresh = path.with_name(f"{path.name}.new")
         fresh.unlink(missing_ok=True)

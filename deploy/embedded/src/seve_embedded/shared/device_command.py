@@ -42,7 +42,7 @@ class BrokerAddress(NamedTuple):
 
 
 def broker_address(listen: str, networks: Sequence[str], ca: str | None = None) -> BrokerAddress:
-    """Return where devices find a broker that listens there; `networks` are this machine's addresses."""
+    """Return the address at which devices reach a broker; `networks` are this machine's addresses."""
     host, port = split_listen(listen)
     if is_loopback(listen):
         return BrokerAddress(reachable(host), port, "this machine alone, until MQTT_LISTEN in .env lets others in", ca)
@@ -190,7 +190,7 @@ def _hand_out(
     *,
     up: bool,
 ) -> None:
-    """Show the passwords, only this once."""
+    """Show the passwords, or write them to a file. They are stored nowhere else."""
     address = broker.address
     if arguments.json:
         say(

@@ -8,7 +8,7 @@ from seve_runtime import units
 from seve_embedded.shared.tables import size
 
 FULL: Final = 64 << 20
-"""Below this, the system will refuse writes of the servers: nothing is restarted until there is more."""
+"""Bytes of free space below which the servers' writes will fail: nothing is restarted until there is more."""
 
 LOW_SHARE: Final = 0.1
 LOW_MOST: Final = 10 << 30
@@ -45,7 +45,7 @@ class Room(NamedTuple):
 
     @property
     def full(self) -> bool:
-        """Whether writes have to be expected to fail."""
+        """Whether writes are likely to fail."""
         return self.free < FULL
 
     def warning(self, growth: int) -> str | None:

@@ -37,7 +37,7 @@ class Rights(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """The rules that rights follow from: the routes in their order, and the levels before every topic."""
+    """The rules from which rights follow: the routes in their order, and the levels before every topic."""
 
     routes: list[topics_of.Layout]
     prefix: str
@@ -78,7 +78,7 @@ class Rules(NamedTuple):
 
 
 def _layout(route: Any) -> topics_of.Layout:
-    """Return whose topics a route of the file names. Raises ValueError for anything else."""
+    """Return the parts of a route that decide whose its topics are. Raises ValueError for anything but a route."""
     match route:
         case {"topic": str(topic), "kind": str(kind)}:
             return topics_of.Layout(topic, kind, str(route.get("module", "")))

@@ -168,7 +168,7 @@ def _check(link: str, setting: str, found: Links, environ: Mapping[str, str], na
     if setting.endswith("_FILE"):
         key = setting.replace("CERT_FILE", "KEY_FILE")
         words = f"{setting} = {environ[setting]!r}, {key} = {environ[key]!r}"
-        if link == "mqtt":  # of the WebSocket's own certificate the broadcaster says what is wrong
+        if link == "mqtt":  # the broadcaster itself reports faults of the WebSocket's own certificate
             asked = [found.mqtt_name] if found.mqtt_name else names
             check_server(f"{words} (MQTT_CA_FILE, MQTT_SERVER_NAME)", pair, ca=found.mqtt_ca, names=asked)
     else:

@@ -31,8 +31,8 @@ def tail(path: Path, count: int = 15, since: int = 0) -> str:
 
 
 def readable(line: str) -> str:
-    """Return one line for a person: time, level and event first, then the other fields. Lines of other programs stay as
-    they are, except for characters that would steer the terminal: servers write names of devices, too.
+    """Return one line for a person: time, level and event first, then the other fields. Lines of other programs are
+    kept, without control characters for the terminal: servers log names that devices chose.
     """
     event = parsed(line)
     return visible(line) if event is None else told(event)

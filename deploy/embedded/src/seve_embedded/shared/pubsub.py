@@ -26,7 +26,7 @@ def publish_all(
     environ: Mapping[str, str], messages: Sequence[tuple[str, bytes, int, bool]], login: tuple[str, str] | None
 ) -> None:
     """Publish messages as `publish` does one: each is topic, payload, QoS, and whether the broker retains it."""
-    logging.getLogger("paho").setLevel(logging.CRITICAL)  # it logs its own disconnecting as an error; faults it raises
+    logging.getLogger("paho").setLevel(logging.CRITICAL)  # it logs its own disconnect as an error; faults are raised
     host, port, context = broker(environ)
     auth: paho.AuthParameter | None = {"username": login[0], "password": login[1]} if login else None
     # paho takes a context too, which its annotation does not say
@@ -58,8 +58,8 @@ def watch(modules: Sequence[str], environ: Mapping[str, str], show: Callable[[st
 
 
 def line(frame: str | bytes) -> str:
-    """Return one frame as one line: messages as topic, value and time, other frames as they came; without characters
-    that steer a terminal.
+    """Return one frame as one line: messages as topic, value and time, other frames unchanged, all without control
+    characters for the terminal.
     """
     said = json.loads(frame)
     if said.get("event") not in ("mqtt-message", "mqtt-batch"):

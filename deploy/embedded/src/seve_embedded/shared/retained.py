@@ -17,7 +17,7 @@ from seve_schema.simulated import NAME
 from seve_embedded.shared.pubsub import broker, publish_all
 
 SIMULATED: Final = "--simulated"
-"""Instead of filters: the topics on which simulated modules retain messages."""
+"""Used instead of filters: selects the topics on which simulated modules retain messages."""
 
 PATIENCE: Final = 30.0
 """Seconds for the broker's answers."""

@@ -1,4 +1,4 @@
-"""Collects and renders the page of `status`. Knows addresses only, so that both modes use it alike."""
+"""Collects and renders the page of `status`. Takes only addresses, so that both modes can use it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ def ask_servers(report: StatusReport, nats: Mapping[str, str], database: str) ->
     """Ask NATS, by the variables `nats`, and the database; one that does not answer becomes a fault."""
     try:
         asyncio.run(_ask_nats(report, nats))
-    except Exception as error:  # whatever the client raises is the answer; it is shown
+    except Exception as error:  # any error of the client is shown as the server's answer
         fault(report, "nats", error)
     try:
         _ask_database(report, database)

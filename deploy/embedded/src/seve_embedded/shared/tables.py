@@ -8,7 +8,9 @@ _NUMBER: Final = re.compile(r"|-|~?[0-9][0-9,.]*( (%|B|[KMGT]iB))?")
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a titled table: columns as wide as their widest cell, numbers to the right, the last column ragged."""
+    """Return a titled table: columns as wide as their widest cell, numbers aligned right, the last column not
+    padded.
+    """
     if not rows:
         return ""
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]

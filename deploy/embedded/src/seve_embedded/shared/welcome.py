@@ -47,7 +47,7 @@ def _first_steps(mosquitto_pub: str | None) -> list[str]:
 
 
 def mosquitto(mqtt: str, username: str | None, ca: str | None = None) -> str:
-    """Return the beginning of a line for mosquitto_pub; its reader fills in the password."""
+    """Return the beginning of a command with mosquitto_pub; the reader fills in the password."""
     place = urlsplit(mqtt)
     login = f' -u {shlex.quote(username)} -P "$MQTT_PASSWORD"' if username else ""
     tls = f" --cafile {shlex.quote(ca)}" if ca else ""

@@ -1,1 +1,1 @@
-"""The supervisor, the processes it keeps, their ports and their readiness."""
+"""The supervisor, its processes, their ports and their readiness."""

@@ -1,5 +1,5 @@
-"""The supervisor's configuration. Pure. It contains neither the project's path nor a secret: the supervisor would
-interpret characters of both by its own syntax, and a folder may be called `50% off; #1`. So the supervisor runs in the
+"""Builds the supervisor's configuration. Pure. It contains neither the project's path nor a secret, because the
+supervisor would interpret some of their characters: a folder may be called `50% off; #1`. So the supervisor runs in the
 state folder.
 """
 
@@ -53,7 +53,7 @@ stdout_logfile_backups = 3
 
 
 def render(programs: Iterable[Program], *, root: bool, files: int) -> str:
-    """Return the whole file. `files` is how many files each process may open.
+    """Return the configuration file. `files` is how many files each process may open.
 
     A program that dies is always restarted (`launch` limits how often), except a service whose settings cannot be used.
     Services are started when `setup` is done.

@@ -1,8 +1,8 @@
 """The supervisor as a program: `python -m seve_embedded.supervision.daemon`, with the arguments of supervisord.
 
-If supervisord cannot write a log it reports that on stderr. With stderr on the same full disk the report failed, too,
-and supervisord stopped reading the program's output; the program then blocked as soon as the pipe was full. So writes
-to stderr never fail here.
+If supervisord cannot write a log, it reports that on stderr. With stderr on the same full disk, the report would fail
+too, and supervisord would stop reading the program's output; the program would then block as soon as its pipe was full.
+So writes to stderr never fail here.
 """
 
 import sys
@@ -26,7 +26,7 @@ class Unfailing:
         return len(text)
 
     def flush(self) -> None:
-        """`write` has done it."""
+        """Do nothing: `write` has flushed."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Reads how much room a disk has and how much a folder takes. Judges nothing; `disk` does."""
+"""Reads how much room a disk has and how much a folder takes. Decides nothing: `shared.disk` does."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from seve_embedded.shared.disk import Room
 
 
 def room_at(*folders: Path) -> Room:
-    """Return the room of the folder that has the least; each may be a link to another disk."""
+    """Return the least room of the folders' disks; each folder may be a link to another disk."""
     usages = [shutil.disk_usage(folder) for folder in folders if folder.exists()]
     return min(Room(usage.free, usage.total) for usage in usages)
 

@@ -1,6 +1,6 @@
 """Checks that the stack's ports are free before anything starts, so that the error names the setting to change.
 
-Docker mode runs this on a bare Python, which cannot find the process that has a port.
+Docker mode runs this on a Python without packages, which cannot find the process that has a port.
 """
 
 import errno

@@ -29,7 +29,7 @@ SILENT: Final = PartFault(f"does not answer within {PATIENCE} s")
 NOT_LISTENING: Final = PartFault("does not listen", START_PATIENCE)
 
 _FILE: Final = re.compile(r"write error: write .*: ")
-"""NATS' error for a file that it could not write; the path would leave no room in the line for the reason."""
+"""The start of NATS' error for a file that it could not write; it is removed, so that the reason fits into the line."""
 
 
 def probe(plan: Plan, program: Program) -> PartFault | None:
@@ -64,7 +64,7 @@ def nats(login: Mapping[str, str]) -> PartFault | None:
         health = _healthz(login)
     except ConnectionRefusedError:
         return NOT_LISTENING
-    except (SettingsError, ssl.SSLError) as error:  # a certificate that ended, say
+    except (SettingsError, ssl.SSLError) as error:  # such as an expired certificate
         return PartFault(describe(error), NO_CURE)
     except OSError:
         return SILENT
@@ -93,7 +93,7 @@ def _listens(url: str) -> bool:
         socket.create_connection((str(parts.hostname), parts.port or 0), timeout=PATIENCE).close()
     except ConnectionRefusedError:
         return False
-    except OSError:  # it does, and accepts no more
+    except OSError:  # it listens, but accepts no more
         return True
     return True
 

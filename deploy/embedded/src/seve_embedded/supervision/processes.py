@@ -1,5 +1,5 @@
-"""Finds the stack's processes by the pid and start that each recorded: never by name, which would hit a neighbour's
-server, and never by pid alone, which may belong to another process by now.
+"""Finds the stack's processes by the pid and start time that each recorded: never by name, which would find servers of
+others too, and never by pid alone, which may belong to another process by now.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Asks a service whether it is ready, and if not, what it waits for. Asks one port; judges nothing."""
+"""Asks a service whether it is ready, and if not, what it waits for. Asks one port; decides nothing."""
 
 import http.client
 import json

@@ -1,7 +1,7 @@
-"""Decides when a part that runs and does not work is restarted. Pure: takes the findings and the time.
+"""Decides when a part that runs but does not work is restarted. Pure: takes the findings and the time.
 
 A fault has to last before a restart; restarts that do not help become rarer; while the disk is full there are none,
-since they would not help. Refuses to judge a part that does not run: the supervisor restarts that itself.
+since they would not help. Does not judge a part that does not run: the supervisor restarts that itself.
 """
 
 from math import inf
@@ -14,7 +14,7 @@ START_PATIENCE: Final = 300.0
 """Seconds that a part may run without listening: a server first reads its files."""
 
 NO_CURE: Final = inf
-"""The patience with a fault that a restart cannot mend, such as a server with too many clients."""
+"""The patience for a fault that a restart cannot cure, such as a server with too many clients."""
 
 FIRST_INTERVAL: Final = 30.0
 LONGEST_INTERVAL: Final = 600.0

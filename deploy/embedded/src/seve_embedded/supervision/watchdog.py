@@ -1,7 +1,7 @@
-"""The program that restarts parts that run and do not work, and warns when the disk fills up. `treatment` decides when.
+"""The program that restarts parts that run but do not work, and warns when the disk fills up. `treatment` decides when.
 
-It ends a part, by its recorded process, with all its children; the supervisor restarts it. Refuses to start anything,
-and to touch processes of others.
+It ends the recorded process of a part with all its children; the supervisor then restarts the part. Starts nothing
+itself, and touches no process of others.
 """
 
 import os
@@ -61,7 +61,7 @@ class Watchdog:
                 end(alive[program.name], program)
 
     def _tell(self, name: str, reason: str) -> None:
-        """Log changes; that a part does not listen while it starts is not logged."""
+        """Log changes, except that a part does not listen while it starts."""
         if reason != self._reasons.get(name, ""):
             self._reasons[name] = reason
             if reason:

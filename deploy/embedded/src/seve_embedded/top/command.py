@@ -19,7 +19,7 @@ def top(sources: Sources, mode: str, *, live: bool) -> None:
     try:
         asyncio.run(_live(sources, mode) if live else _once(sources, mode))
     except KeyboardInterrupt:
-        return  # the way it ends
+        return  # Ctrl-C is how it ends
 
 
 async def _once(sources: Sources, mode: str) -> None:

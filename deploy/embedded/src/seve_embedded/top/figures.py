@@ -22,7 +22,7 @@ class Stream(msgspec.Struct, frozen=True):
 
 
 class ClientFigures(msgspec.Struct, frozen=True, rename="camel"):
-    """A WebSocket client as the broadcaster tells of it."""
+    """A WebSocket client as the broadcaster describes it."""
 
     address: str
     pace: str
@@ -52,7 +52,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(text: str) -> Samples:
-    """Read an exposition of metrics; skip lines that are none."""
+    """Parse metrics in Prometheus' text format; skip all other lines."""
     samples: Samples = {}
     for line in text.splitlines():
         name, _, value = line.rpartition(" ")
@@ -65,7 +65,7 @@ def parse(text: str) -> Samples:
 
 
 def total(scrapes: Iterable[Samples], name: str, *labels: str) -> float:
-    """Sum a metric over scrapes; `labels` are texts such as `outcome="dead"` that a sample has to have, any of them."""
+    """Sum a metric over scrapes. A sample counts if it has any of the `labels`, texts such as `outcome="dead"`."""
     return sum(
         value
         for scrape in scrapes
@@ -75,7 +75,7 @@ def total(scrapes: Iterable[Samples], name: str, *labels: str) -> float:
 
 
 def largest(scrapes: Iterable[Samples], name: str) -> float:
-    """Return the largest value of a metric that every process reports of the same thing; 0 without any."""
+    """Return the largest value of a metric with which all processes describe the same thing; 0 if there is none."""
     return max((scrape.get(name, 0.0) for scrape in scrapes), default=0.0)
 
 
@@ -85,8 +85,8 @@ def rate(before: float, now: float, seconds: float) -> float:
 
 
 def quantile(before: Iterable[Samples], now: Iterable[Samples], name: str, share: float) -> float | None:
-    """Return the least bound of a histogram below which a share of the values between two looks lies; None if there
-    were none.
+    """Return the lowest bound of a histogram that is not below the given `share` of the values between two looks; None
+    if there were no values.
 
     `inf` means more than the largest bound.
     """

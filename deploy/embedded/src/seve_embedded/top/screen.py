@@ -15,11 +15,13 @@ STORED: Final = ('outcome="inserted"', 'outcome="updated"', 'outcome="replaced"'
 REFUSED: Final = ('outcome="deadletter"', 'outcome="suppressed"')
 HEADS: Final = ["hop", "per second", "what", "since start", "waits", "age"]
 FORETELL: Final = 0.5
-"""How full a stream has to be before the time until it is full is shown: one second predicts no day."""
+"""Share of its limit from which on a stream's time until it is full is shown: before, one second predicts too
+little.
+"""
 
 
 def lines(before: Look, now: Look, mode: str, *, width: int, height: int | None = None) -> list[str]:
-    """The screen, cut to `width` columns and `height` lines; a height of None cuts nothing."""
+    """Return the screen, cut to `width` columns and `height` lines; a height of None cuts no line."""
     parts = [
         f"Sève ({mode})  {now.clock}" + (f"   {len(now.silent)} parts do not answer" if now.silent else ""),
         table("Flow", HEADS, _flow(before, now)),

@@ -50,13 +50,13 @@ class ArrivingFleet:
 
     @property
     def ready(self) -> bool:
-        """Whether devices can send samples. Once all had arrived, half of them have to be connected: a few would send
-        what the others owe, all at once.
+        """Whether devices can send samples. Once all have arrived, at least half have to be connected: otherwise the
+        few connected ones would send the samples of all others at once.
         """
         return 2 * len(self.here) >= len(self._first) if self._complete else bool(self.here)
 
     async def _report(self, pause: float) -> None:
-        """Publish the reports of one connected device after the other, a pause (seconds) between two."""
+        """Publish the reports of one connected device after the other, with a pause (seconds) in between."""
         for turn in itertools.count():
             if self.here:
                 number, connection = self.here[turn % len(self.here)]
@@ -78,7 +78,7 @@ class ArrivingFleet:
         unacknowledged: list[LoadMessage] = []
         while True:
             connection = None
-            with suppress(OSError):  # TimeoutError included, from a busy broker; the device tries again
+            with suppress(OSError):  # also a TimeoutError, if the broker is busy; the device tries again
                 async with asyncio.timeout(OPEN_SECONDS):
                     connection = await self._connect(number)
             if connection:
@@ -102,12 +102,12 @@ class ArrivingFleet:
 
 
 def introduction(prefix: str, number: int) -> list[LoadMessage]:
-    """Return birth, configurations and status, as a device publishes them after it has connected."""
+    """Return the birth message, configurations and status that a device publishes after it has connected."""
     now = micros()
     module = SimulatedModule(f"{prefix}-{number:05d}", number, boot=now)
     return encoded((module.birth(), *module.configs(), *module.reports(now)))
 
 
 def encoded(messages: Iterable[DeviceMessage]) -> list[LoadMessage]:
-    """Return a simulated device's messages as those of a load."""
+    """Return messages of a simulated device as messages of a load."""
     return [LoadMessage(each.topic.encode(), each.payload, retain=each.retain) for each in messages]

@@ -18,7 +18,7 @@ class LoadMessage(NamedTuple):
 
 
 class Tally:
-    """Counts of all connections of a load together; `error` is that of the first lost connection."""
+    """Counts of all connections of a load together. `error` is the one of the first lost connection."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send CONNECT."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class does not inherit from it
         self._transport.write(self._hello)
 
     def data_received(self, data: bytes) -> None:
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
                 self.open.set_result(None)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Complete `lost`. Unless a device uses this connection and reconnects, the load failed: the tally says why."""
+        """Complete `lost`. Unless a device uses this connection and will reconnect, put the error into the tally."""
         if not self._closing and not self._keep:
             self._tally.error = self._tally.error or error or ConnectionResetError("the broker closed the connection")
         if not self.open.done():

@@ -1,4 +1,4 @@
-"""The part of RFC 6455 that a screen under load needs, on bytes. Reads a server's frames; validates nothing."""
+"""The part of RFC 6455 that a client under load needs. Parses a server's frames from bytes; validates nothing."""
 
 import re
 from typing import Final, NamedTuple
@@ -32,7 +32,7 @@ def pong(payload: bytes) -> bytes:
 
 
 class Reader:
-    """Turns bytes as they arrive into complete frames; leaves out the answer to the handshake."""
+    """Turns received bytes into complete frames; skips the answer to the handshake."""
 
     def __init__(self) -> None:
         self._rest = b""

@@ -1,7 +1,7 @@
 """The few packets of MQTT 3.1.1 that a load generator needs, as bytes. Publishes at QoS 0 and 1; reads PUBACKs only.
 
-Not a client: devices are simulated with paho (`simulate.mqtt`). The load is not, because paho takes 69 us of CPU to
-publish a message and receive its PUBACK, these functions 2.4, on the cores of the pipeline that is measured.
+Not a client: `simulate.mqtt` uses paho for simulated devices. A load does not: paho takes 69 µs of CPU to publish a
+message and receive its PUBACK, these functions 2.4 µs, and the measured pipeline shares the cores.
 """
 
 from typing import Final

@@ -1,10 +1,10 @@
-"""A publisher at high rates, `python -m seve_fleet.load.publisher`: a process that benchmarks start.
+"""Publishes at high rates: `python -m seve_fleet.load.publisher`, a process that benchmarks start.
 
 The value of a sample is its number, so that rows and frames can be matched with the log, which has the time of sending
 of each sample (64-bit integers, microseconds since 1970, in order). At QoS 1 at most `window` messages wait for their
-PUBACK (overflow rule: block; the rate falls behind and the result says so). With `--arrive` each connection is a device
-that connects, publishes its birth, configurations and status, and then sends samples in turn; all connect at once. With
-`--day` the rate swings. The last line of the output is the result in JSON.
+PUBACK (overflow rule: block; the rate then falls behind, as the result shows). With `--arrive` each connection is a
+device: all connect at once, publish birth, configurations and status, and then send samples in turn. With `--day` the
+rate rises and falls. The last line of the output is the result in JSON.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from seve_fleet.simulate.schedule import Schedule
 TICK_SECONDS: Final = 0.001
 MOST_A_TICK: Final = 500
 OPENING: Final = 256
-"""Most connections that are being opened at once: a broker's usual backlog of connections to accept."""
+"""Most connections that are being opened at a time: as many as a broker's accept queue usually holds."""
 
 
 class Load(NamedTuple):
-    """The load to publish: samples per second in all, for how long, of how many modules, on how many connections.
+    """The load to publish: `rate` samples per second for `seconds`, of `modules` modules on `connections` connections.
 
-    `report_every`, of devices that arrive, and `day` are seconds; 0 is never.
+    `report_every` (with `arrive`) and `day` are in seconds; 0 means never.
     """
 
     broker: str
@@ -57,9 +57,9 @@ class Load(NamedTuple):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The result of a load. Sending took `seconds`; a load that kept its rate takes `planned`. `connecting` is how long
-    connecting took; `ceiling` the samples per second at which this process would need a whole core. With `--arrive`:
-    `reconnects` counts reconnections of devices, `repeated` has the numbers of the samples that they repeated.
+    """The result of a load. Sending took `seconds` (`planned`, if the rate was kept), connecting took `connecting`
+    seconds. `ceiling` is the number of samples per second at which this process would need a whole core. With
+    `--arrive`, `reconnects` counts reconnections of devices, and `repeated` has the numbers of samples they repeated.
     """
 
     sent: int
@@ -88,7 +88,9 @@ class LoadPublisher:
         self._gate = asyncio.Semaphore(OPENING)
 
     async def run(self) -> Result:
-        """Publish the whole load and wait for its acknowledgements, at most `patience` seconds after the last."""
+        """Publish the whole load and wait for its acknowledgements, at most `patience` seconds after the last
+        message.
+        """
         opening = asyncio.create_task(self._open_all())
         if not self.load.arrive:
             await opening

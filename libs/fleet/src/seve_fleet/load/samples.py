@@ -1,6 +1,6 @@
-"""The samples of a load: module, sensor and payload of each. The value of a sample is its number.
+"""Builds the samples of a load: module, sensor and payload of each. The value of a sample is its number.
 
-So a row or a frame identifies its sample, and through the log its time of sending, whatever the payload's form.
+So a row or a frame identifies its sample whatever the payload's form, and, by the log, the sample's time of sending.
 """
 
 from typing import Final

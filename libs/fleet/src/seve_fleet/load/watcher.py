@@ -1,10 +1,10 @@
-"""Screens under load: `python -m seve_fleet.load.watcher`, a process that benchmarks start beside `publisher`.
+"""Watches a load as WebSocket clients do: `python -m seve_fleet.load.watcher`, which benchmarks start with `publisher`.
 
-Counts by their numbers the samples of one load that each of its WebSocket clients receives, with the time of arrival.
-Prints `live` once all clients are live. Then reads one line: how many samples to wait for. The last line of the output
-is the result in JSON. The log is pairs of 64-bit integers: the sample's number, and the time its frame was read
-(microseconds since 1970). With `--resume` a client that loses its connection comes back and resumes; with `--stay` it
-leaves after a while, and comes back as a new one.
+Counts the samples of one load that each client receives, by their numbers, and logs when they arrive. Prints `live`
+once all clients are live, and then reads one line: the number of samples to wait for. The last line of the output is
+the result in JSON. The log has pairs of 64-bit integers: the sample's number, and the time its frame was read
+(microseconds since 1970). With `--resume` a client that loses its connection reconnects and resumes; with `--stay` it
+leaves after a while and returns as a new client.
 """
 
 import argparse
@@ -28,7 +28,7 @@ POLL_SECONDS: Final = 0.02
 OPENING: Final = 64
 """Most handshakes at once."""
 BACK_AFTER: Final = (0.2, 2.0)
-"""Seconds until a client that comes back does so: uniformly distributed between these."""
+"""Seconds until a client reconnects: uniformly distributed between these."""
 LIVE_SECONDS: Final = 60.0
 
 
@@ -58,7 +58,9 @@ class Watch:
         self.newest = time.monotonic()
 
     def take(self, frames: list[Frame], counted: bytearray) -> None:
-        """Note the samples in what one client read just now; `counted` has a byte for each sample it may see."""
+        """Note the samples in frames that one client has just read; `counted` has a byte for each sample of the
+        load.
+        """
         now = micros()
         for _, payload in frames:
             if payload.startswith((b'{"event":"gap"', b'{"event":"skipped"')):
@@ -81,7 +83,7 @@ class Watch:
 
 
 class Seat:
-    """What one client knows over all its connections: the samples it got, and `token`, where it resumes."""
+    """The state of one client across its connections: the samples it got, and the `token` with which it resumes."""
 
     def __init__(self, watch: Watch) -> None:
         self.counted = bytearray(watch.count)
@@ -102,7 +104,7 @@ class WatcherClient(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the handshake."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class does not inherit from it
         self._transport.write(self._hello)
 
     def data_received(self, data: bytes) -> None:
@@ -124,7 +126,7 @@ class WatcherClient(asyncio.Protocol):
         self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Count the connection as lost; the result says how many were."""
+        """Count the connection as lost."""
         self._watch.lost += 1
         self.gone.set_result(None)
         if not self.live.done():
@@ -132,7 +134,7 @@ class WatcherClient(asyncio.Protocol):
 
 
 async def opened(url: str, watch: Watch, seat: Seat) -> WatcherClient:
-    """Return a client that is live, resumed if its seat has a token. Raises OSError."""
+    """Connect and return a client once it is live; it resumes if its seat has a token. Raises OSError."""
     address = urlsplit(url)
     since = f"&since={seat.token.decode()}" if seat.token else ""
     hello = request(address.netloc, f"{address.path}?{address.query}{since}")
@@ -165,7 +167,7 @@ async def keep(url: str, watch: Watch, here: asyncio.Event, stay: float) -> None
     """
     seat = Seat(watch)
     while True:
-        with suppress(OSError):  # the broadcaster is away; TimeoutError included
+        with suppress(OSError):  # the broadcaster is down; also a TimeoutError
             client = await opened(url, watch, seat)
             here.set()
             await asyncio.wait((client.gone,), timeout=random.uniform(0, 2 * stay) if stay else None)  # noqa: S311
@@ -175,7 +177,7 @@ async def keep(url: str, watch: Watch, here: asyncio.Event, stay: float) -> None
 
 
 async def keep_all(url: str, clients: int, watch: Watch, stay: float) -> list[asyncio.Task[None]]:
-    """Keep every client connected; return once each was live."""
+    """Keep every client connected; return the tasks once each client has been live."""
     here = [asyncio.Event() for _ in range(clients)]
     tasks = [asyncio.create_task(keep(url, watch, event, stay)) for event in here]
     for event in here:
@@ -184,9 +186,9 @@ async def keep_all(url: str, clients: int, watch: Watch, stay: float) -> list[as
 
 
 async def run(url: str, clients: int, watch: Watch, options: argparse.Namespace) -> WatchResult:
-    """Watch until every client has as many samples as standard input says, or none came for the patience (seconds)."""
+    """Watch until every client has as many samples as standard input says, or none came for `patience` seconds."""
     if options.resume or options.stay:
-        kept = await keep_all(url, clients, watch, options.stay)  # noqa: F841  (a task that nobody holds may vanish)
+        kept = await keep_all(url, clients, watch, options.stay)  # noqa: F841  (a task without a reference may be collected)
     else:
         await connect_all(url, clients, watch)
     print("live", flush=True)  # noqa: T201  (a command prints)
@@ -208,8 +210,8 @@ def main() -> int:
     arguments.add_argument("--count", type=int, required=True, help="most samples that will come")
     arguments.add_argument("--patience", type=float, default=20, help="seconds without a sample before it ends (20)")
     arguments.add_argument("--log", type=Path, help="file for numbers and arrival times")
-    arguments.add_argument("--resume", action="store_true", help="come back and resume when a connection is lost")
-    arguments.add_argument("--stay", type=float, default=0.0, help="seconds, on average, until a client leaves (never)")
+    arguments.add_argument("--resume", action="store_true", help="reconnect and resume when a connection is lost")
+    arguments.add_argument("--stay", type=float, default=0.0, help="mean seconds until a client leaves (never)")
     options = arguments.parse_args()
     watch = Watch(options.first, options.count)
     try:

@@ -1,1 +1,1 @@
-"""A fleet that behaves like devices, a screen that watches it, and the account of a run."""
+"""A fleet that behaves like devices, a WebSocket client that watches it, and the account of a run."""

@@ -1,7 +1,7 @@
-"""The account of a run: sent = acknowledged = stored = seen, sample by sample, and which samples are missing.
+"""The account of a run: checks sent = acknowledged = stored = seen for each sample, and names missing samples.
 
 Pure: the caller reports events with their times. Topic and time (microseconds since 1970) identify a sample within the
-run. So a sample that is seen or stored twice counts once, and the account names a lost one.
+run, so a sample that is seen or stored twice counts once.
 """
 
 from array import array

@@ -84,7 +84,7 @@ class RunRows:
         ]
 
     async def device_rows(self) -> dict[str, int]:
-        """Return how many rows of the run each table has that describes devices."""
+        """Return the number of the run's rows in each table about devices."""
         parts = [f"SELECT '{table}', count(*) FROM {table} WHERE {self._where}" for table in DEVICE_TABLES]  # noqa: S608
         return {str(table): int(str(count)) for table, count in await self._database.rows(" UNION ALL ".join(parts))}
 

@@ -1,6 +1,6 @@
-"""A working fleet: births and configurations, samples at an even rate, regular reports, `offline` at the end.
+"""Lets a fleet publish: births and configurations, samples at an even rate, regular reports, `offline` at the end.
 
-Counts in the account what it sends and what is acknowledged. Does not look at the WebSocket or the table.
+Adds sent and acknowledged messages to the account. Reads neither the WebSocket nor the database.
 """
 
 import asyncio
@@ -96,7 +96,7 @@ class Fleet:
 
     async def _link_with_room(self, module: int) -> Link:
         link = self._links[module % len(self._links)]
-        while link.room <= 0:  # noqa: ASYNC110  (asked far too rarely for an event to pay)
+        while link.room <= 0:  # noqa: ASYNC110  (too rare for an event to pay off)
             await asyncio.sleep(TICK_SECONDS)
         return link
 
@@ -109,4 +109,4 @@ def _first(module: SimulatedModule) -> list[DeviceMessage]:
 
 
 def _nothing() -> None:
-    """Do nothing when a message at QoS 0 is sent: nothing is promised for it."""
+    """Ignore that a message at QoS 0 was sent: its delivery is not guaranteed."""

@@ -1,7 +1,7 @@
-"""An MQTT connection of simulated modules: paho driven from the event loop, reconnected for ever, QoS 1 until PUBACK.
+"""An MQTT connection of simulated modules: drives paho from the event loop, and reconnects for ever.
 
-Messages that were unacknowledged when a connection broke are sent again on the next, as paho does. At most
-`MOST_OUTSTANDING` messages wait for their PUBACK; the caller checks `room` first and waits (overflow rule: block).
+paho sends messages that had no PUBACK when a connection broke again on the next one. At most `MOST_OUTSTANDING`
+messages wait for their PUBACK; the caller checks `room` first and waits (overflow rule: block).
 """
 
 import asyncio
@@ -86,7 +86,7 @@ class Link:
                     await loop.run_in_executor(None, self._client.connect, self._host, self._port, KEEPALIVE_SECONDS)
                     await self._broken.wait()
                 except OSError:
-                    pass  # the broker is away: waiting messages are sent when it is back
+                    pass  # the broker is down: waiting messages are sent when it is back
                 if self._refused:
                     raise BrokerRefused(self._refused)
                 await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  (jitter)

@@ -1,4 +1,4 @@
-"""Text about a run: a line of progress, and the account at the end. Pure."""
+"""Formats the progress line of a run and its account at the end. Pure."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from seve_fleet.simulate.account import Account, Latency
 
 RECENT: Final = 2000
-"""The latency in the progress line is that of this many newest samples: few enough to sort while frames arrive."""
+"""Number of newest samples whose latency the progress line shows: few enough to be sorted while frames arrive."""
 
 
 def progress(account: Account, elapsed: float, stored: str) -> str:

@@ -1,4 +1,4 @@
-"""The closing account of a run as a value, for programs. Names samples; does not judge."""
+"""The closing account of a run as a value, for programs. Names samples; decides nothing."""
 
 import msgspec
 
@@ -7,9 +7,9 @@ from seve_fleet.simulate.ws import Missed, Screen
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of a run's samples and of its reports (all other messages). A sample is its topic and its time
-    (microseconds since 1970). `strange` counts rows of the run's modules that are no sample of the run. Modules that
-    were not given names have `run` at the beginning of theirs.
+    """Counts of a run's samples and of its reports (all other messages). A sample is identified by its topic and its
+    time (microseconds since 1970). `strange` counts rows of the run's modules that are no sample of the run. Names of
+    modules begin with `run` unless they were given.
     """
 
     run: str
@@ -27,7 +27,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     gaps: list[Missed]
     unreadable: str | None
-    """Why the database could not be read; what it holds is then unknown. None if it was read."""
+    """Why the database could not be read, so that its contents are unknown. None if it was read."""
 
 
 def outcome(

@@ -30,7 +30,7 @@ LINE_SECONDS: Final = 2.0
 class Shape(NamedTuple):
     """The fleet of a run: how many modules, how many of them without a clock, how many connections (0: one each).
 
-    `devices` are the modules' names and passwords where each has an identity of its own; else a run names them.
+    `devices` has the modules' names and passwords if they have identities; otherwise the run names its modules.
     """
 
     modules: int
@@ -82,7 +82,7 @@ class Run:
         return await self._close(worked)
 
     async def _work(self, fleet: Fleet) -> float:
-        """Let the fleet do its work; return how long its samples took (seconds)."""
+        """Let the fleet publish everything; return how long its samples took (seconds)."""
         await fleet.introduce()
         started = time.monotonic()
         await fleet.work(self._shape.workload)

@@ -1,5 +1,5 @@
-"""Numbers the messages that are due at an even rate, or at one that swings, by the caller's clock. Never exceeds the
-total.
+"""Numbers the messages that are due, at an even rate or at one that rises and falls, by the caller's clock. Never
+exceeds the total.
 """
 
 import math
@@ -11,7 +11,7 @@ TURN: Final = 2 * math.pi
 class Schedule:
     """`rate` per second for `seconds`. Late messages are due at once, so the total is exact.
 
-    With `day` (seconds) the rate swings round `rate` by the share `swing` once per day, and starts where it is lowest.
+    With `day` (seconds) the rate swings around `rate` by the share `swing` once per day, and starts at its lowest.
     """
 
     def __init__(self, rate: float, seconds: float, *, swing: float = 0.0, day: float = 0.0) -> None:

@@ -1,6 +1,6 @@
-"""A WebSocket client like a screen: subscribes, reads every frame, and resumes after a lost connection.
+"""A WebSocket client that behaves like a screen: subscribes, reads every frame, and resumes after a lost connection.
 
-Passes each live envelope to a callback, and no snapshots. Reconnects for ever, with backoff and jitter.
+Passes live envelopes to a callback, but no snapshots. Reconnects for ever, with backoff and jitter.
 """
 
 import asyncio
