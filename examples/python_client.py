@@ -46,7 +46,7 @@ async def follow(url: str, modules: list[str], since: str | None = None) -> Asyn
             async for text in connection:
                 frame = msgspec.json.decode(text, type=Frame)
                 yield frame
-                if frame.seq and not frame.snapshot:  # a snapshot moves no position
+                if frame.seq and not frame.snapshot:  # a snapshot does not move the position
                     since = frame.seq
         except ConnectionClosed:
             continue

@@ -55,7 +55,7 @@ def test_every_container_has_its_folder_of_certificates_and_keys_of_no_other(tmp
     assert not list(folder.rglob("*.pem"))
 
 
-def test_no_device_guesses_the_name_of_ingests_session(tmp_path):
+def test_the_name_of_ingests_session_cannot_be_guessed(tmp_path):
     write(tmp_path / ".env", OPEN)
     first, said = prepared(tmp_path)
     again, _ = prepared(tmp_path)

@@ -1,11 +1,12 @@
 #!/bin/sh
-# watch.sh DATA PROBE COMMAND...   starts a program of a container, and restarts it where it runs and does not work.
+# watch.sh DATA PROBE COMMAND...   starts the program of a container, and restarts it if it runs but does not work.
 #
-# PROBE is a shell command that ends with 0 while the program works; DATA is a folder on the disk that it needs. The rules
-# are those of the stack without Docker (seve_embedded/supervision/treatment.py): a fault lasts 20 s, or 300 s if the
-# program never worked yet; restarts are 30 s apart, doubled up to 600, anew after 300 s without a fault; none while the disk
-# has less than 64 MiB free, and at once when it has more. A program that ends by itself ends the container, which Docker
-# starts again. The images of the servers have a POSIX shell and no Python.
+# PROBE is a shell command that exits with 0 while the program works; DATA is a folder on the disk that the program
+# needs. The rules are those of embedded mode (seve_embedded/supervision/treatment.py). A fault has to last for 20 s
+# before a restart, or for 300 s if the program has not worked yet. Restarts are 30 s apart, then twice as long each
+# time, up to 600 s; after 300 s without a fault, 30 s again. There is none while the disk has less than 64 MiB free;
+# with more space, the next one is at once. A program that ends by itself ends the container, which Docker restarts. It
+# is a shell script because the images of the servers have a POSIX shell and no Python.
 set -u
 : "${WATCH_PATIENCE:=20}" "${WATCH_START:=300}" "${WATCH_FIRST:=30}" "${WATCH_LONGEST:=600}" "${WATCH_WELL:=300}"
 : "${WATCH_FULL_KIB:=65536}" "${WATCH_LOW_KIB:=10485760}" "${WATCH_WARN_AGAIN:=3600}" "${WATCH_EVERY:=3}"
@@ -19,15 +20,15 @@ now() {
 
 full() { [ "$(df -Pk "$data" | awk 'NR == 2 { print $4 }')" -lt "$WATCH_FULL_KIB" ]; }
 
-# Below a tenth of the disk, or below 10 GiB if that is less, as seve_embedded/shared/disk.py says.
+# Less free than a tenth of the disk, or than 10 GiB if that is less, as in seve_embedded/shared/disk.py.
 low() {
   df -Pk "$data" | awk -v most="$WATCH_LOW_KIB" 'NR == 2 { least = $2 / 10; exit !($4 < (least < most ? least : most)) }'
 }
 
-# Hand a signal on, at once or when there is a program.
+# Passes on a signal: at once, or as soon as the program runs.
 tell() { kill -"$1" "$child" 2>/dev/null || missed=$1; }
 
-# The program, and a timer that interrupts the wait for its end.
+# Starts the program, and a timer that interrupts the wait for its end.
 start() {
   "$@" &
   child=$!
@@ -36,7 +37,7 @@ start() {
   timer=$!
 }
 
-# In a container this is process 1, and everything else in it belongs to the program.
+# Stops the program. In a container this shell is process 1, and all other processes belong to the program.
 end() {
   kill -KILL "$timer"
   kill -TERM "$child" 2>/dev/null
@@ -51,7 +52,7 @@ end() {
 
 stopped='' missed='' child='' timer=''
 trap : USR1
-trap 'tell HUP' HUP # read your files again
+trap 'tell HUP' HUP # the program reloads its files
 trap 'stopped=1; tell TERM' TERM
 trap 'stopped=1; tell INT' INT
 

@@ -14,7 +14,7 @@ from umqtt.simple import MQTTClient, MQTTException
 
 WIFI_NAME, WIFI_PASSWORD = "wifi", "password"
 MQTT_HOST = "192.168.1.10"  # where Sève runs, with MQTT_LISTEN=0.0.0.0:1883 and MQTT_DEVICES=own
-# this device: unique, without spaces, also its user and client id; the password is of ./seve device add croissance
+# this device: unique, without spaces, also its user and client id; `./seve device add croissance` prints the password
 MODULE, MQTT_PASSWORD = "croissance", "something-long"
 INTERVAL_S = 60
 WAITING_MAX = 240
@@ -74,7 +74,7 @@ def run():
             while waiting:
                 client.publish(MODULE + "/voltage", json.dumps(waiting[0]), qos=1)  # comes back after PUBACK
                 waiting.pop(0)
-        except (OSError, IndexError, MQTTException):  # umqtt raises IndexError where the broker closes the connection
+        except (OSError, IndexError, MQTTException):  # umqtt raises IndexError if the broker closes the connection
             client = None
         time.sleep(INTERVAL_S)
 

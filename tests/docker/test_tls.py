@@ -61,7 +61,7 @@ def test_up_says_by_which_schemes_it_is_reached(up):
     assert f"wss://127.0.0.1:{up.ws_port}/ws" in up.said
 
 
-def test_a_fleet_is_stored_and_seen_and_accounted_for(up, tmp_path):
+def test_the_account_of_a_fleet_over_tls_closes(up, tmp_path):
     with up.load(tmp_path, rate=200, seconds=3) as account:
         code, text = account()
     assert code == 0, text

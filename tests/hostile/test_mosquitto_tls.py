@@ -69,7 +69,7 @@ def test_a_client_that_trusts_another_ca_or_expects_another_name_leaves(broker, 
         talk(broker, folder / ".seve/tls/ca.pem", name="elsewhere.example")
 
 
-def test_who_speaks_no_tls_gets_no_answer(broker):
+def test_a_client_without_tls_gets_no_answer(broker):
     with socket.create_connection(("127.0.0.1", broker.port), timeout=20) as connection:
         connection.sendall(CONNECT)
         try:

@@ -1,4 +1,4 @@
-"""An MQTT client that means harm: it says what it likes and keeps what it is told."""
+"""A hostile MQTT client: publishes anything, and keeps everything that it receives."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ ANSWER_SECONDS = 10
 
 
 class Attacker:
-    """One connected client. `received` has topic and payload of every message that it was sent."""
+    """One connected client. `received` has topic and payload of every received message."""
 
     def __init__(
         self, url: str, client_id: str, *, login: tuple[str, str] | None = None, clean: bool = True, will: str = ""
@@ -23,7 +23,7 @@ class Attacker:
         self.received: list[tuple[str, bytes]] = []
         self._connected: list[bool] = []
         self.thrown_out = False
-        """Whether the broker closed a connection that it had taken in."""
+        """Whether the broker closed a connection that it had accepted."""
         self._answers: dict[int, bool] = {}
         self._leaving = False
         self.acknowledged = 0
@@ -46,26 +46,26 @@ class Attacker:
 
     @property
     def admitted(self) -> bool:
-        """Whether the broker took it in."""
+        """Whether the broker accepted the connection."""
         return self._connected[0]
 
     def subscribe(self, topic: str, qos: int = 0) -> bool:
-        """Whether the broker grants the subscription."""
+        """Subscribe; return whether the broker grants it."""
         mid = self._client.subscribe(topic, qos)[1]
         wait_until(lambda: mid in self._answers, f"an answer to the subscription to {topic}", ANSWER_SECONDS)
         return self._answers[mid]
 
     def publish(self, topic: str, payload: bytes = b"", qos: int = 0, *, retain: bool = False) -> None:
-        """Publish and wait for what the broker says to it; a broker that says nothing is no failure."""
+        """Publish and wait for the broker's answer; a missing answer is no failure."""
         with contextlib.suppress(RuntimeError):  # it may close the connection instead
             self._client.publish(topic, payload, qos, retain).wait_for_publish(ANSWER_SECONDS)
 
     def send(self, topic: str, payload: bytes) -> None:
-        """Publish at QoS 1 and wait for nothing."""
+        """Publish at QoS 1 without waiting."""
         self._client.publish(topic, payload, 1)
 
     def break_off(self) -> None:
-        """Lose the connection without a word, so that the will is published."""
+        """Close the connection without DISCONNECT, so that the will is published."""
         self._client.loop_stop()
         self._client._sock_close()
 
@@ -74,7 +74,7 @@ class Attacker:
         self._leaving = True
         self._client.disconnect()
         self._client.loop_stop()
-        self._client._reset_sockets()  # paho keeps them of a client that was refused
+        self._client._reset_sockets()  # paho keeps the sockets of a refused client
 
     def _on_connect(self, _client: Client, _data: object, _flags: object, reason: ReasonCode, _: Properties) -> None:
         self._connected.append(not reason.is_failure)
@@ -96,7 +96,7 @@ class Attacker:
 
 @contextlib.contextmanager
 def attacking(url: str, client_id: str = "attacker", **options) -> Iterator[Attacker]:
-    """An attacker for as long as the context lasts."""
+    """An attacker that is connected while the context lasts."""
     one = Attacker(url, client_id, **options)
     try:
         yield one

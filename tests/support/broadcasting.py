@@ -1,4 +1,4 @@
-"""A journal to publish to, a broadcaster in this process, and a client that reads all it is sent; each of them real."""
+"""A real journal to publish to, a real broadcaster in this process, and a client that reads all frames."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ SMALL = TopologySettings(journal_max_bytes=64 << 20, history_max_bytes=64 << 20)
 
 
 def envelope(module, value, *, sensor="co2", kind="measurement", **more):
-    """An envelope as ingest writes it."""
+    """Return an envelope as ingest builds it."""
     fields = {"topic": f"{module}/{sensor}", "time": "2025-11-30T19:00:00.000000Z", "clock": "device"}
     fields |= {"received_at": "2025-11-30T19:00:00.000000Z"}
     if kind == "measurement":
@@ -46,12 +46,12 @@ class Journal:
         return await self.publish_raw(encode(envelopes), envelopes[0].kind)
 
     async def publish_raw(self, data, kind="measurement"):
-        """Publish a NATS message of one kind, whatever it holds; return its sequence."""
+        """Publish a NATS message of one kind with any data; return its sequence."""
         return (await self.js.publish(telemetry_subject(INGEST, kind), data)).seq
 
 
 class Broadcaster(threading.Thread):
-    """A broadcaster on the loop that it has in earnest, in a thread of its own."""
+    """A broadcaster on uvloop, as in production, in a thread of its own."""
 
     def __init__(self, environ):
         super().__init__(name="broadcaster")
@@ -63,7 +63,7 @@ class Broadcaster(threading.Thread):
     def run(self):
         try:
             uvloop.run(self._main())
-        except BaseException as error:  # told to the test, in `end`
+        except BaseException as error:  # raised in the test, by `end`
             self.failure = error
             self._begun.set()
 
@@ -73,7 +73,7 @@ class Broadcaster(threading.Thread):
         await run(self.settings, self._ending, self.registry)
 
     async def end(self):
-        """As SIGTERM ends it. Raises what it failed with."""
+        """Stop as SIGTERM does. Raises the error with which the broadcaster failed."""
         self._begun.wait()
         if self.is_alive():
             self._loop.call_soon_threadsafe(self._ending.set)
@@ -83,13 +83,13 @@ class Broadcaster(threading.Thread):
             raise self.failure
 
     def metric(self, name, **labels):
-        """A sample, now."""
+        """Return the current value of a sample."""
         return self.registry.get_sample_value(f"seve_broadcaster_{name}", labels)
 
 
 @asynccontextmanager
 async def broadcasting(nats_url, **environ):
-    """A broadcaster, ready; gives its `ws://` URL, and itself as an attribute of that. It ends as SIGTERM ends it."""
+    """Run a broadcaster and wait until it is ready; yields its `ws://` URL, which has it as an attribute."""
     port = free_port()
     environ = {
         "NATS_URL": nats_url,
@@ -109,7 +109,7 @@ async def broadcasting(nats_url, **environ):
 
 
 class Url(str):
-    """Where a broadcaster is; `broadcaster` is the one."""
+    """The URL of a broadcaster, with the `broadcaster` itself."""
 
     __slots__ = ("broadcaster",)
 
@@ -120,7 +120,7 @@ class Url(str):
 
 
 class Screen:
-    """A client: what it was sent is in `frames`, decoded, in order."""
+    """A client; `frames` has the received frames, decoded, in order."""
 
     def __init__(self, connection):
         self.connection = connection
@@ -130,13 +130,13 @@ class Screen:
         await self.connection.send(json.dumps(message))
 
     async def read(self):
-        """The next frame. Raises ConnectionClosed."""
+        """Return the next frame. Raises ConnectionClosed."""
         async with asyncio.timeout(20):
             self.frames.append(json.loads(await self.connection.recv()))
         return self.frames[-1]
 
     async def until(self, event, count=1):
-        """Frames up to and including the next one that is `event`, `count` times."""
+        """Return the frames up to and including the `count`-th next `event`."""
         read = []
         while count:
             read.append(await self.read())
@@ -146,7 +146,7 @@ class Screen:
 
 @asynccontextmanager
 async def watching(url, *, modules=None, headers=None, subprotocols=None, tls=None, **options):
-    """A connected screen; with `modules`, subscribed to them."""
+    """A connected client; with `modules`, subscribed to them."""
     limits = {"max_size": None, "max_queue": None}
     async with connect(
         url, compression=None, additional_headers=headers, subprotocols=subprotocols, ssl=tls, **limits

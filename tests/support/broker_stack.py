@@ -10,7 +10,7 @@ from support.stack import EmbeddedStack
 
 
 class BrokerStack(EmbeddedStack):
-    """The pipeline with Mosquitto as its part `broker`, or with NATS' own listener where `broker` is `nats`."""
+    """The pipeline with Mosquitto as its part `broker`, or with NATS' own listener if `broker` is `nats`."""
 
     def __init__(self, folder: Path, broker: str, **options) -> None:
         self.broker = None

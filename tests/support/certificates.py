@@ -1,4 +1,4 @@
-"""Certificates as `./seve certs` makes them, in a folder of the test's own."""
+"""Certificates as `./seve certs` makes them, in a folder of the test."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +9,7 @@ from seve_embedded.shared.links import FOLDER
 
 
 def certify(root: Path, *, names: tuple[str, ...] = (), devices: tuple[str, ...] = (), days_ago: int = 0) -> Path:
-    """Make those that lack, as of some days ago; give the folder that has them."""
+    """Make the missing certificates, dated `days_ago`; return their folder."""
     now = datetime.now(UTC) - timedelta(days=days_ago)
     folder = root / FOLDER
     held = certificate_files.held(folder)

@@ -15,7 +15,7 @@ from support.conditions import wait_until
 
 @contextlib.contextmanager
 def device(mqtt_url: str, client_id: str = "", login: tuple[str, str] | None = None):
-    """A connected paho client, called as `publish(topic, payload, qos=1, retain=False)`: returns when acknowledged."""
+    """Yield `publish(topic, payload, qos=1, retain=False)` of a connected paho client; it returns once acknowledged."""
     address = urlsplit(mqtt_url)
     client = Client(CallbackAPIVersion.VERSION2, client_id)
     if login:
@@ -37,7 +37,7 @@ def device(mqtt_url: str, client_id: str = "", login: tuple[str, str] | None = N
 
 
 class Watched:
-    """What a screen was sent, as it comes: `frames` all of it, `envelopes` and `snapshot` the data of its messages."""
+    """What a client has received so far: all `frames`, and the data of its messages in `envelopes` and `snapshot`."""
 
     def __init__(self) -> None:
         self.frames: list[dict] = []
@@ -61,7 +61,7 @@ class Watched:
 def screen(ws_url: str, *modules: str, headers: dict[str, str] | None = None, **options):
     """A WebSocket that subscribed to modules and is live; `options` are the optional fields of the subscription.
 
-    Without modules it sends nothing: the URL says it all.
+    Without modules it sends no request: the URL has the subscription.
     """
     watched = Watched()
     with connect(ws_url, open_timeout=10, max_size=None, additional_headers=headers) as connection:

@@ -1,4 +1,4 @@
-"""The stack of `compose.yaml`, or the cluster, as a project of the test's own: its own ports, passwords, volumes."""
+"""The stack of `compose.yaml`, or the cluster, as a project of the test, with its own ports, passwords and volumes."""
 
 import os
 import re
@@ -12,13 +12,13 @@ from support.conditions import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 TAG = f"test-{blake2b(str(ROOT).encode(), digest_size=4).hexdigest()}"
-"""Of the images that tests build: each working copy has its own, so that two may be tested at once."""
+"""The tag of the images that tests build: each working copy has its own, so that two can be tested at once."""
 
 ACCOUNT = re.compile(r"samples +sent (\d+)(?:,| =) acknowledged (\d+)(?:,| =) stored (\d+)(?:,| =) seen (\d+)")
 
 
 class Compose:
-    """The stack by the commands of the person who runs it."""
+    """The stack, controlled by the commands of `./seve`."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.project = f"seve-test-{uuid.uuid4().hex[:8]}"
@@ -33,7 +33,7 @@ class Compose:
             "SEVE_TAG": TAG,
             "FLUSH_INTERVAL": "500ms",
             "MODE": "docker",
-            "MQTT_ACCESS": "open",  # for Compose's own commands; the stack's set it themselves
+            "MQTT_ACCESS": "open",  # for Compose's own commands; those of `./seve` set it themselves
             "MQTT_CLIENT_ID": f"seve-ingest-{self.project}",
             **environment,
         }
@@ -42,19 +42,19 @@ class Compose:
         return [str(ROOT / "seve"), *arguments]
 
     def run(self, *arguments: str, code: int = 0, seconds: float = 240) -> str:
-        """One command of the stack, to its end, which must be `code`; gives what it printed."""
+        """Run one command of the stack, which must end with `code`; return its output."""
         return self._run(self.command(*arguments), code, seconds)
 
     def docker(self, *arguments: str) -> str:
-        """One command of docker's own."""
+        """Run one command of docker."""
         return self._run(["docker", *arguments], 0, 120)
 
     def compose(self, *arguments: str) -> str:
-        """One command of Compose's own, on this project."""
+        """Run one command of Compose on this project."""
         return self._run(["docker", "compose", "--progress", "quiet", *arguments], 0, 180)
 
     def execute(self, command: list[str]) -> str:
-        """Any command, in the environment of the stack."""
+        """Run any command in the environment of the stack."""
         return self._run(command, 0, 60)
 
     def _run(self, command: list[str], code: int, seconds: float) -> str:
@@ -72,17 +72,17 @@ class Compose:
         return run.stdout + run.stderr
 
     def containers(self) -> dict[str, str]:
-        """Name of each container of the project, and its service."""
+        """Return the name of each container of the project, with its service."""
         listing = self.compose("ps", "--all", "--format", "{{.Name}} {{.Service}}")
         return dict(line.split() for line in listing.splitlines())
 
     def sql(self, query: str) -> str:
-        """What psql prints of a query."""
+        """Return the output of psql for a query."""
         return self.run("psql", "-qAtc", query).strip()
 
     @contextmanager
     def load(self, path: Path, rate: int, seconds: int):
-        """A simulated fleet at work while the context lasts; gives a function that awaits its account."""
+        """Run a simulated fleet; yields a function that waits for its account."""
         log = path / "fleet.log"
         arguments = ["run", "seve-simulate", "--modules=20", f"--rate={rate}", f"--seconds={seconds}"]
         with log.open("w") as out:
@@ -102,12 +102,12 @@ class Compose:
             process.wait()
 
     def remove(self) -> None:
-        """Everything of it, volumes too."""
+        """Remove the project with its volumes."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5")
 
 
 def numbers(text: str) -> tuple[int, int, int, int]:
-    """Sent, acknowledged, stored and seen of a fleet's account."""
+    """Return the numbers sent, acknowledged, stored and seen in a fleet's account."""
     found = ACCOUNT.search(text)
     assert found, text
     sent, acknowledged, stored, seen = map(int, found.groups())

@@ -1,4 +1,4 @@
-"""Free ports and conditions awaited with a deadline."""
+"""Free ports, and waiting for conditions with a deadline."""
 
 import asyncio
 import inspect
@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-_dice = random.SystemRandom()  # a seed, such as Hypothesis sets, would give the same port again
-_given: set[int] = set()  # a port that is given and not yet bound would be free to the next who asks
+_dice = random.SystemRandom()  # a seeded generator, as under Hypothesis, would return the same port again
+_given: set[int] = set()  # a port that was returned and is not bound yet still looks free
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago, below those that systems give to outgoing connections: nobody's
-    connection takes it before a server does. No port is given twice in one run.
+    """Return a free port of 127.0.0.1, below those of outgoing connections, so that no connection takes it before the
+    server does. No port is returned twice in one run.
     """
     while True:
         port = _dice.randrange(16_384, 32_768)
@@ -34,7 +34,7 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 120)
 
 
 def accepts(port: int) -> bool:
-    """Whether something accepts connections on a port of 127.0.0.1."""
+    """Return whether something accepts connections on a port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0

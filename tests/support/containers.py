@@ -1,8 +1,8 @@
-"""The whole pipeline in containers of the test run, through testcontainers: the images, users, passwords and rights
-that `compose.yaml` gives them, on one network, with every port on 127.0.0.1 so that a story may look inside.
+"""The whole pipeline in containers, by testcontainers: with the images, users, passwords and rights of `compose.yaml`,
+on one network, and with every port on 127.0.0.1, so that tests can reach it.
 
-A part keeps its ports. A service that is started again is a new container in the place of the old one; a server keeps
-its container, hence its data. What a run that was killed left behind is removed by the next one.
+A part keeps its ports. A restarted service is a new container; a restarted server keeps its container, and so its data.
+Containers that a killed run left behind are removed by the next one.
 """
 
 import gc
@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # its image may be out of reach; this module cleans up itself
+os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # its image may be unavailable; this module cleans up itself
 os.environ["TESTCONTAINERS_HOST_OVERRIDE"] = "127.0.0.1"
 
 import docker
@@ -36,7 +36,7 @@ ADMIN_PORT = 9000
 
 
 def impossible() -> str | None:
-    """Why this machine cannot run containers; None where it can."""
+    """Return why this machine cannot run containers; None if it can."""
     if not _answers():
         return "no Docker engine answers"
     why = Containers(ROOT, os.environ).impossible()
@@ -44,8 +44,8 @@ def impossible() -> str | None:
 
 
 def _answers() -> bool:
-    """Whether there is an engine. Where there is none, docker-py leaves the socket it tried unclosed: that is let go
-    here, so that no test meets it.
+    """Return whether an engine answers. If none does, docker-py leaves its socket open: it is collected here, so that
+    no test gets the warning.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -63,7 +63,7 @@ def _answers() -> bool:
 
 @cache
 def images() -> dict[str, str]:
-    """Builds the project's own images; gives the names of the others by their setting, stand-ins where need be."""
+    """Build the project's own images; return the names of the others by setting, stand-ins if necessary."""
     compose = Compose(ROOT, {**os.environ, "SEVE_TAG": TAG})
     docker_images.choose(compose)
     docker_images.build(compose)
@@ -71,7 +71,7 @@ def images() -> dict[str, str]:
 
 
 def sweep() -> None:
-    """Remove what runs left behind whose process is gone."""
+    """Remove the containers and networks of runs whose process is gone."""
     client = docker.from_env()
     try:
         dead = {"filters": {"label": LABEL}}
@@ -92,7 +92,7 @@ class Part:
         self.current: DockerContainer | None = None
 
     def create(self) -> None:
-        """A new container in the place of the one before."""
+        """Replace the container by a new one."""
         self.remove()
         container = self.make()
         container.ports = {f"{inside}/tcp": ("127.0.0.1", outside) for inside, outside in self.ports.items()}
@@ -117,7 +117,7 @@ class Part:
         return self.wrapped.status in ("exited", "dead")
 
     def end(self, how: Callable[[], None]) -> int:
-        """End it, wait until it is gone, and give its exit code."""
+        """End the container, wait until it has stopped, and return its exit code."""
         if self.current and not self.exited:
             how()
         return self.wrapped.wait(timeout=60)["StatusCode"]
@@ -229,7 +229,7 @@ class ContainerStack(Stack):
         return {**nats, **special[user]}
 
     def pid(self, part: str) -> int:
-        """The process of a part, as this machine numbers it."""
+        """Return the pid of a part's process on this machine."""
         wrapped = self._part(part).wrapped
         wrapped.reload()
         return wrapped.attrs["State"]["Pid"]

@@ -1,4 +1,4 @@
-"""Real servers as child processes of the test run, on free ports, to be stopped, killed and started again."""
+"""Real servers as child processes of the test run, on free ports, which tests can stop, kill and start again."""
 
 import os
 import subprocess
@@ -13,10 +13,10 @@ from support.conditions import accepts, free_port, wait_until
 
 
 class Server:
-    """A child process that listens on `port`. `kill()` is SIGKILL; `start()` after either brings it back as it was."""
+    """A child process that listens on `port`. `kill()` is SIGKILL; `start()` then starts it with the same data."""
 
     variables: ClassVar[dict[str, str]] = {}
-    """What its environment has besides ours."""
+    """Further variables of its environment."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -80,14 +80,14 @@ class NatsServer(Server):
 class PostgresServer(Server):
     """PostgreSQL with an empty database `seve`; `stop()` is its fast shutdown, `kill()` its immediate one.
 
-    Without `fsync` unless it is asked for: no test takes the power away. `options` are settings of the server.
+    Runs without `fsync` by default, since tests take no power away. `options` are settings of the server.
     """
 
     def __init__(self, folder: Path, *, fsync: str = "off", **options: str) -> None:
         super().__init__(folder)
         self.options = {"fsync": fsync, **options}
         self.rules: list[str] = []
-        """Who may connect from where; whatever initdb says where there are none."""
+        """Lines of pg_hba.conf; if there are none, those of initdb apply."""
 
     def command(self) -> list[str]:
         postgres.initialise(self.folder / "data", synced=self.options["fsync"] == "on")

@@ -1,4 +1,4 @@
-"""The command `seve-simulate` beside a pipeline under test."""
+"""Runs the command `seve-simulate` on a pipeline under test."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from support.conditions import wait_until
 
 
 class Simulated:
-    """A run of the command; `text` is what it said so far."""
+    """A run of the command; `text` is its output so far."""
 
     def __init__(self, stack, folder: Path, *arguments: str, **environment: str) -> None:
         found = {"MQTT_BROKER": stack.mqtt_url, "WS_URL": stack.ws_url, "DATABASE_URL": stack.database_url}
@@ -31,7 +31,7 @@ class Simulated:
 
 @contextmanager
 def simulated(stack, folder: Path, *arguments: str, **environment: str):
-    """A run that is over, one way or the other, when the context is."""
+    """Run the command; it has ended or is killed when the context ends."""
     run = Simulated(stack, folder, *arguments, **environment)
     try:
         yield run

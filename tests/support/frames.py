@@ -1,4 +1,4 @@
-"""What a server wrote to a socket, read as a client reads it: by the protocol of websockets, not by ours."""
+"""Decodes frames that a server wrote to a socket, by the protocol of the library websockets instead of our own."""
 
 import json
 
@@ -7,7 +7,7 @@ from websockets.protocol import OPEN, Protocol, Side
 
 
 class Reader:
-    """Takes bytes, gives decoded frames; `closed` has the close code, once there is one."""
+    """Turns bytes into decoded frames; `closed` has the close code once there is one."""
 
     def __init__(self):
         self._protocol = Protocol(Side.CLIENT, state=OPEN, max_size=None)

@@ -1,4 +1,4 @@
-"""Honest traffic beside an attack: a device that publishes without a pause, and a screen that watches it."""
+"""Normal traffic beside an attack: a device that publishes without a pause, and a client that watches it."""
 
 import json
 import threading
@@ -11,13 +11,13 @@ from support.conditions import wait_until
 from support.stack import Stack
 
 LEAST = 100
-"""Samples that go on after the attack, so that what it left behind is met too."""
+"""Least samples published after the attack, to meet its later effects."""
 
 
 class Honest:
-    """One device and one screen. `numbers` are the values that the broker acknowledged, in order.
+    """One device and one client. `numbers` are the values that the broker acknowledged, in order.
 
-    The device has a clock: what it repeats, because its connection broke before the acknowledgement, is the same row.
+    The device has a clock, so a sample that it repeats after a lost connection is the same row.
     """
 
     def __init__(self, stack: Stack, module: str, publish, screen: clients.Watched) -> None:
@@ -41,7 +41,7 @@ class Honest:
 
     @property
     def frames(self) -> list[dict]:
-        """What the screen was sent so far."""
+        """The frames that the client has received so far."""
         return self._screen.frames
 
     def end(self) -> None:
@@ -52,7 +52,7 @@ class Honest:
     def lost_nothing(self, seconds: float = 60) -> None:
         """Stop, and assert that every sample is a row and a frame, within `seconds` each.
 
-        The order of frames is not asked for: a broker that sends again, as ingest is late, sends behind newer messages.
+        The order of frames does not matter: a broker redelivers messages behind newer ones if ingest is late.
         """
         self.end()
         assert not self._thread.is_alive(), "the device is not acknowledged any more"
@@ -73,7 +73,7 @@ class Honest:
 
 @contextmanager
 def honest(stack: Stack, module: str, **headers: str) -> Iterator[Honest]:
-    """A device and a screen at work while the context lasts; `headers` are those of the screen's connection."""
+    """Run a device and a client; `headers` are those of the client's connection."""
     with (
         clients.device(stack.mqtt_url) as publish,
         clients.screen(stack.ws_url, module, headers=headers) as screen,

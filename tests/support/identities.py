@@ -66,7 +66,7 @@ class Mosquitto(DeployedMosquitto):
 
 
 class Devices:
-    """What `./seve device` does to one of these brokers. Also the `Broker` that the command is given."""
+    """Runs `./seve device` for one of these brokers, and is the `Broker` that the command gets."""
 
     def __init__(self, server: Nats | Mosquitto) -> None:
         self.server = server
@@ -90,13 +90,13 @@ class Devices:
         return True
 
     def run(self, *words: str) -> str:
-        """Run `./seve device WORDS`; gives what it says. Raises DeviceError."""
+        """Run `./seve device WORDS`; return its output. Raises DeviceError."""
         arguments = parse(["device", *words])
         self.said.clear()
         device_command.run(arguments, self, self.said.append)
         return "\n".join(self.said)
 
     def login(self, action: str, *words: str) -> tuple[str, str]:
-        """Add or rotate one; gives its user and password."""
+        """Add or rotate an identity; return its user and password."""
         [made] = json.loads(self.run(action, *words, "--json"))
         return made["module"], made["password"]

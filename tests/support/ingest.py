@@ -1,4 +1,4 @@
-"""seve-ingest as a child process, to be killed and started again, and what it left in the journal."""
+"""seve-ingest as a child process that tests can kill and start again, and the messages it left in the journal."""
 
 import os
 import re
@@ -47,7 +47,7 @@ class Ingest:
         return "true" in self.ask("/health/ready")
 
     def ask(self, path: str) -> str:
-        """What the admin port says, or nothing while it does not."""
+        """Return the answer of the admin port; an empty text if there is none."""
         try:
             with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=5) as answer:
                 return answer.read().decode()
@@ -57,7 +57,7 @@ class Ingest:
             return ""
 
     def count(self, name: str, **labels: str) -> float:
-        """The sum of the series of `seve_ingest_{name}` that carry `labels`."""
+        """Return the sum of the series of `seve_ingest_{name}` with these labels."""
         total = 0.0
         for line in self.ask("/metrics").splitlines():
             match = re.fullmatch(rf"seve_ingest_{name}(\{{.*\}})? (\S+)", line)
@@ -66,7 +66,7 @@ class Ingest:
         return total
 
     def memory(self) -> int:
-        """Resident memory, bytes."""
+        """Return the resident memory in bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
 
@@ -81,7 +81,7 @@ class Ingest:
 
 
 async def set_up(server, **sizes) -> None:
-    """The streams and the consumer, small enough for a test."""
+    """Create the streams and the consumer, small enough for a test."""
     defaults = {"journal_max_bytes": 256 << 20, "history_max_bytes": 256 << 20}
     client = await nats.connect(server.url)
     await topology.apply(client.jetstream(), topology.TopologySettings(**{**defaults, **sizes}))
@@ -89,8 +89,8 @@ async def set_up(server, **sizes) -> None:
 
 
 async def drain(server, at_least: int = 0, seconds: float = 60) -> list[Envelope]:
-    """Take everything out of the journal, as the writer would, in its order; wait until `at_least` came and then none
-    for a second.
+    """Take all messages from the journal in order, as a writer does; wait until `at_least` have come and then none for
+    a second.
     """
     deadline = time.monotonic() + seconds
     client = await nats.connect(server.url)
@@ -114,7 +114,7 @@ async def drain(server, at_least: int = 0, seconds: float = 60) -> list[Envelope
 
 
 async def make_room(server) -> None:
-    """Purge what was drained, as the writer does where its history takes no more."""
+    """Purge the drained messages, as a writer does beyond HISTORY_MAX_BYTES."""
     client = await nats.connect(server.url)
     js = client.jetstream()
     taken = (await js.consumer_info(topology.JOURNAL, topology.WRITER)).ack_floor.stream_seq

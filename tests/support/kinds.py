@@ -1,4 +1,4 @@
-"""The kinds of pipeline that stories run over: `@pytest.fixture(params=KINDS)` and `running(request.param, folder)`."""
+"""The kinds of pipeline that tests run on: `@pytest.fixture(params=KINDS)` and `running(request.param, folder)`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ KINDS = [
 
 @contextmanager
 def running(kind: type[Stack], folder: Path, **options: str) -> Iterator[Stack]:
-    """A pipeline of that kind, stopped in the end; skips the test, saying why, where this machine cannot run it."""
+    """Run a pipeline of that kind, and stop it at the end. If this machine cannot run it, skip the test and say why."""
     if kind is ContainerStack and (reason := impossible()):
         pytest.skip(reason)
     stack = kind(folder / "parts", **options)

@@ -1,4 +1,4 @@
-"""The ledger of a pipeline beside its journal: whether every message is accounted for, as `make audit` tells it."""
+"""Compares a pipeline's ledger with its journal, as `make audit` does: to find unaccounted messages."""
 
 import asyncio
 
@@ -12,24 +12,24 @@ from support.conditions import wait_until
 
 
 def audit(stack) -> Audit:
-    """The audit, now."""
+    """Return an audit of the pipeline."""
     settings = load(AuditSettings, {"NATS_URL": stack.nats_url, "DATABASE_URL": stack.database_url})
     return asyncio.run(examine(settings))[0]
 
 
 def accounted(stack) -> JournalFinding:
-    """What became of the messages of the journal in use."""
+    """Return the audit's finding for the current journal."""
     return audit(stack).findings[-1]
 
 
 def commits(stack) -> dict[int, float]:
-    """When each journal sequence was committed first (seconds since 1970), of those not merged by the hour yet."""
+    """Return when each journal sequence was first committed (seconds since 1970), unless it is merged already."""
     parts = "SELECT committed_at, lower(part), upper(part) FROM ledger, unnest(sequences) AS part ORDER BY 1 DESC"
     return {sequence: at.timestamp() for at, start, end in stack.query(parts) for sequence in range(start, end)}
 
 
 def assert_every_message_is_accounted_for(stack) -> None:
-    """Nothing waits any more, and nothing is lost, now or while it was awaited."""
+    """Wait until no message waits; assert that none is lost, then or meanwhile."""
 
     def all_written() -> bool:
         found = audit(stack)

@@ -1,5 +1,5 @@
-"""What a local user without rights tries against an embedded stack. Runs as a program of that user's, on a bare Python:
-reads the stack's folder, processes and ports as JSON from its input, and prints the attempts that succeeded.
+"""Attacks an embedded stack as a local user without rights. Runs as that user's program, on a Python without packages:
+reads the stack's folder, processes and ports as JSON from stdin, and prints the attempts that succeeded.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ FILES_OF_A_PROCESS = ("environ", "mem", "maps", "fd", "root", "cwd")
 
 
 def main() -> None:
-    """Try everything; print what could be done."""
+    """Try everything; print the successful attempts."""
     told = json.load(sys.stdin)
     done = [
         *state(Path(told["folder"])),
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def state(folder: Path):
-    """Read and write what the stack keeps."""
+    """Try to read and write the stack's files."""
     for path in (folder, *(folder / name for name in ("secrets", "run", "logs", "data", "secrets/postgres"))):
         for what in (lambda path: list(path.iterdir()), Path.read_bytes, lambda path: (path / "mine").touch()):
             with contextlib.suppress(OSError):
@@ -48,7 +48,7 @@ def state(folder: Path):
 
 
 def process(pid: int):
-    """Read what a process holds; stop it."""
+    """Try to read the environment and files of a process, and to stop it."""
     for name in FILES_OF_A_PROCESS:
         path = Path(f"/proc/{pid}/{name}")
         with contextlib.suppress(OSError):
@@ -61,14 +61,14 @@ def process(pid: int):
 
 
 def supervisor(path: Path):
-    """Command the supervisor."""
+    """Try to command the supervisor."""
     with socket.socket(socket.AF_UNIX) as sock, contextlib.suppress(OSError):
         sock.connect(str(path))
         yield f"reached {path}"
 
 
 def nats(port: int):
-    """Come in as each user of NATS, without a password or with a guess."""
+    """Try to connect as each user of NATS, without a password or with a guessed one."""
     for user in ("", "setup", "ingest", "writer", "broadcaster", "operator", "broker", "pipeline", "device"):
         for word in ("", user, "password"):
             with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
@@ -79,7 +79,7 @@ def nats(port: int):
 
 
 def postgres(port: int):
-    """Come into the database as each role without a password: answer its question with nothing."""
+    """Try to connect to the database as each role, with an empty password."""
     for role in (b"postgres", b"seve_writer", b"seve_operator"):
         body = b"\0\3\0\0user\0" + role + b"\0database\0seve\0\0"
         with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
@@ -90,7 +90,7 @@ def postgres(port: int):
 
 
 def mqtt(port: int):
-    """Connect as a device without its password, and as ingest."""
+    """Try to connect as a device without its password, and as ingest."""
     for user in (b"", b"pipeline", b"device"):
         flags, payload = 0x02, b"\0\1x"
         if user:
@@ -103,14 +103,14 @@ def mqtt(port: int):
 
 
 def websocket(port: int):
-    """Ask for the list of modules without a token."""
+    """Try to get the list of modules without a token."""
     with contextlib.suppress(urllib.error.HTTPError):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/api/modules", timeout=10)
         yield "read the list of modules"
 
 
 def command_lines(pids):
-    """What the list of processes shows of the stack."""
+    """Try to find passwords in the processes' command lines."""
     return [Path(f"/proc/{pid}/cmdline").read_text(errors="replace") for pid in pids]
 
 

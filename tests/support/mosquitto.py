@@ -1,4 +1,4 @@
-"""A real Mosquitto as a child process of the test run, where the program is installed."""
+"""A real Mosquitto as a child process of the test run, if the program is installed."""
 
 import os
 import pwd
@@ -29,7 +29,7 @@ set_tcp_nodelay true
 
 
 def program() -> str | None:
-    """Where Mosquitto is, or None."""
+    """Return the path of Mosquitto, or None."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
@@ -51,7 +51,7 @@ class DeployedMosquitto(Server):
         return "pipeline", (self.secrets / "mqtt_pipeline").read_text()
 
     def reload(self) -> None:
-        """What `device` does with the containers: files anew, and a signal."""
+        """Replace the files and signal the process, as `device` does in containers."""
         prepare(self.folder, self.settings)
         self._take_files()
         self.process.send_signal(signal.SIGHUP)
@@ -71,7 +71,7 @@ class DeployedMosquitto(Server):
             self._write(name, (self.secrets / name).read_text())
 
     def _moved(self, file: Path) -> str:
-        """The text of a configuration with the container's places and port replaced by the test's."""
+        """Return a configuration with the container's paths and port replaced by those of the test."""
         text = re.sub(r"/mosquitto/(access|data)|/tmp/", f"{self.folder}/", file.read_text())
         text = text.replace("/run/tls", str(self.secrets / "tls/mosquitto"))
         user = pwd.getpwuid(os.getuid()).pw_name

@@ -1,6 +1,6 @@
-"""MQTT load that costs little: PUBLISH packets are made beforehand and written as they are, PUBACKs only counted.
+"""MQTT load at little cost: PUBLISH packets are built in advance, and PUBACKs are only counted.
 
-For benchmarks and fault runs, where the load must not be what is measured. Speaks 3.1.1; no TLS.
+For benchmarks and fault runs, in which the load itself must not be measured. Speaks 3.1.1 without TLS.
 """
 
 import socket
@@ -13,21 +13,21 @@ PUBACK = 0x40
 
 
 def connect_packet(client_id: str, *, clean: bool = True) -> bytes:
-    """CONNECT of MQTT 3.1.1 without credentials, keep-alive off."""
+    """Return CONNECT of MQTT 3.1.1 without credentials and keep-alive."""
     name = client_id.encode()
     body = b"\x00\x04MQTT\x04" + (b"\x02" if clean else b"\x00") + b"\x00\x00" + struct.pack("!H", len(name)) + name
     return b"\x10" + _length(len(body)) + body
 
 
 def publish_packet(topic: str, payload: bytes, mid: int | None = None, *, retain: bool = False) -> bytes:
-    """PUBLISH of QoS 1 with packet identifier `mid`, or of QoS 0 without one."""
+    """Return PUBLISH at QoS 1 with packet identifier `mid`, or at QoS 0 without one."""
     name = topic.encode()
     body = struct.pack("!H", len(name)) + name + (b"" if mid is None else struct.pack("!H", mid)) + payload
     return bytes([0x30 | (0 if mid is None else 2) | retain]) + _length(len(body)) + body
 
 
 class Load:
-    """One connection that publishes; as many messages as `window` may wait for their PUBACK."""
+    """One connection that publishes; at most `window` messages wait for their PUBACK."""
 
     def __init__(self, port: int, client_id: str, *, window: int = 1000, clean: bool = True) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
@@ -42,7 +42,7 @@ class Load:
         self.acknowledged = 0
 
     def subscribe(self, topic: str) -> None:
-        """Subscribe at QoS 1; for a session that is to collect while nobody reads it."""
+        """Subscribe at QoS 1, for a session that collects messages while nobody reads it."""
         name = topic.encode()
         body = b"\x00\x01" + struct.pack("!H", len(name)) + name + b"\x01"
         self._socket.sendall(b"\x82" + _length(len(body)) + body)
@@ -55,7 +55,7 @@ class Load:
         self._socket.close()
 
     def publish(self, messages: Iterable[tuple[str, bytes]]) -> None:
-        """Publish at QoS 1 and come back when all but a window's worth is acknowledged."""
+        """Publish at QoS 1; return when at most `window` messages are unacknowledged."""
         for batch in _batches(messages, 100):
             self._socket.sendall(b"".join(publish_packet(topic, payload, self._next()) for topic, payload in batch))
             self.sent += len(batch)

@@ -1,6 +1,6 @@
-"""Which TCP ports of this machine answer, found by knocking at each. Nobody else's server counts: not what listened
-before, nor what the kernel says belongs to a program other than Docker's or to other containers, nor what is gone a
-moment later.
+"""Finds the TCP ports of this machine that answer, by connecting to each. Does not count servers of others: ports that
+listened before, ports that by the kernel belong to programs other than Docker's or to other containers, and ports that
+are closed again a moment later.
 """
 
 import contextlib
@@ -13,24 +13,24 @@ PROXY = "docker-proxy"
 
 
 def addresses() -> set[str]:
-    """The IPv4 addresses of this machine: loopback and all others, bridges too."""
+    """Return the IPv4 addresses of this machine: loopback and all others, including bridges."""
     every = [one for several in psutil.net_if_addrs().values() for one in several]
     return {LOOPBACK, *(one.address for one in every if one.family == socket.AF_INET)}
 
 
 def listening() -> dict[int, int | None]:
-    """Each port that somebody listens on, and the process where the kernel tells it to this user."""
+    """Return each listening port, with its process if this user may see it."""
     sockets = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
     return {one.laddr.port: one.pid for one in sockets}
 
 
 def answering(before: set[int], containers: set[str]) -> set[tuple[str, int]]:
-    """Every address and port that accepts a connection, of the ports that nobody listened on `before`. `containers` are
-    the addresses of the containers that are asked about.
+    """Return every address and port that accepts a connection, without ports that listened `before`. `containers` are
+    the addresses of the containers in question.
     """
     ports = set(range(1, 65536)) - before - _elsewhere(containers)
     found = {(address, port) for address in addresses() for port in ports if _answers(address, port)}
-    started = _elsewhere(containers)  # while the others were knocked at
+    started = _elsewhere(containers)  # ports of others that were opened meanwhile
     return {(address, port) for address, port in found if port not in started and _answers(address, port)}
 
 
@@ -39,7 +39,7 @@ def _elsewhere(containers: set[str]) -> set[int]:
 
 
 def _for(containers: set[str], pid: int) -> bool:
-    """Whether a process may be what forwards a port to one of these containers."""
+    """Return whether a process may forward a port to one of these containers."""
     with contextlib.suppress(psutil.NoSuchProcess):
         words = psutil.Process(pid).cmdline()
         return bool(words) and words[0].endswith(PROXY) and not containers.isdisjoint(words)
@@ -53,4 +53,4 @@ def _answers(address: str, port: int) -> bool:
             probe.connect((address, port))
         except OSError:
             return False
-        return probe.getsockname() != probe.getpeername()  # a port may meet itself
+        return probe.getsockname() != probe.getpeername()  # a connection to a free port may connect to itself

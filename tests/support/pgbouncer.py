@@ -1,4 +1,4 @@
-"""PgBouncer in front of a PostgreSQL server, pooling transactions: the next may run on another server connection."""
+"""PgBouncer in front of PostgreSQL, which pools transactions: the next one may run on another server connection."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ server_round_robin = 1
 
 
 def program() -> str | None:
-    """Where PgBouncer is; None where it is not installed."""
+    """Return the path of PgBouncer; None if it is not installed."""
     return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
 

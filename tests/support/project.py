@@ -1,4 +1,4 @@
-"""A project folder in which the commands of the embedded stack are said, on free ports."""
+"""A project folder for commands of the embedded stack, on free ports."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ PORTS = ("NATS_PORT", "POSTGRES_PORT", *(f"{service}_ADMIN_PORT" for service in 
 
 
 class Project:
-    """A project folder in which `seve-stack` is said."""
+    """A project folder, in which commands of `./seve` run."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -33,7 +33,7 @@ class Project:
         (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
     def say(self, *words, code=0):
-        """Run one command to its end; gives what it printed."""
+        """Run one command, which must end with `code`; return its output."""
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         done = subprocess.run(
             [sys.executable, "-m", "seve_embedded", *words],
@@ -51,7 +51,7 @@ class Project:
         return next((process.pid for process in processes.alive(self.state.pids) if process.name == name), None)
 
     def kill(self, name):
-        """SIGKILL, and wait until it is gone; gives the number it had."""
+        """Kill a program and wait until it is gone; return its pid."""
         pid = self.pid(name)
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: self.pid(name) != pid, f"{name} gone")

@@ -1,4 +1,4 @@
-"""A TCP proxy between a service and a server, to do to the connection what networks do: be slow, stall, break."""
+"""A TCP proxy between a service and a server, which makes connections slow, stalls them or breaks them."""
 
 import asyncio
 import contextlib
@@ -24,12 +24,12 @@ class Proxy:
         self._transports: set[asyncio.Transport] = set()
 
     def cut(self) -> None:
-        """Break every connection, as a reset does."""
+        """Break every connection, like a reset."""
         for transport in list(self._transports):
             transport.abort()
 
     def cut_after(self, size: int) -> None:
-        """Break everything once clients have sent `size` more bytes."""
+        """Break every connection once clients have sent `size` more bytes."""
         self._budget, self._spent_then = size, self.cut
 
     def mute_after(self, size: int) -> None:
@@ -37,12 +37,12 @@ class Proxy:
         self._budget, self._spent_then = size, self.mute
 
     def mute(self) -> None:
-        """The server hears everything and its answers are held back, on the connections made so far."""
+        """Hold back the server's answers on existing connections; the server still receives everything."""
         self._answering.clear()
         self._answering = _set()
 
     def stall(self) -> None:
-        """From now on bytes go nowhere, and no connection notices."""
+        """Forward nothing from now on; the connections stay open."""
         self._flowing.clear()
 
     def flow(self) -> None:

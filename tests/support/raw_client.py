@@ -1,4 +1,6 @@
-"""A WebSocket client as a bare socket: for one that never reads, and for benches in which clients must cost little."""
+"""A WebSocket client on a plain socket, for clients that never read, and for benchmarks whose clients must cost
+little.
+"""
 
 import socket
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ REQUEST = (
 
 
 def subscribed(url, query, takes=None):
-    """A connection that has asked for what `query` names; the kernel takes about `takes` bytes for it."""
+    """Return a connection that has subscribed by `query`; the kernel buffers about `takes` bytes for it."""
     address = urlsplit(url)
     sock = socket.socket()
     sock.settimeout(60)
@@ -24,12 +26,12 @@ def subscribed(url, query, takes=None):
 
 @contextmanager
 def deaf(url, modules="a", takes=4096, **options):
-    """A client that subscribes and then reads nothing, whose kernel takes little; gives its socket."""
+    """Connect a client that subscribes and then reads nothing, with a small receive buffer; yields its socket."""
     query = "&".join([f"module={modules}", *(f"{name}={value}" for name, value in options.items())])
     with subscribed(url, query, takes) as sock:
         yield sock
 
 
 def frame(payload, opcode=0x1, *, final=True):
-    """A frame as a client sends it: masked, with a mask of zeros; for payloads of up to 125 bytes."""
+    """Return a frame of a client, masked with zeros; the payload may have up to 125 bytes."""
     return bytes([(0x80 if final else 0) | opcode, 0x80 | len(payload), 0, 0, 0, 0]) + payload

@@ -1,4 +1,4 @@
-"""The normalisation with the routes that ship, at a fixed time of receipt."""
+"""The normalisation with the routes of the presets, at a fixed time of receipt."""
 
 from seve_ingest.normalise.normaliser import Normaliser, Verdict
 from seve_ingest.routing.routes import PRESETS, RouteTable
@@ -11,7 +11,7 @@ RETENTION = 90 * DAY
 
 
 def rules(*presets, file=(), **options):
-    """A normaliser with the routes of a file, then these presets, then `native`."""
+    """Return a normaliser with the routes of a file, then these presets, then `native`."""
     routes = [("file", route) for route in file]
     routes += [(name, route) for name in (*presets, "native") for route in PRESETS[name]]
     return Normaliser(RouteTable(routes), retention=90 * 86400.0, **options)
@@ -21,12 +21,12 @@ NATIVE = rules()
 
 
 def normalise(topic, payload, **options) -> Verdict:
-    """The verdict of the native routes on one message."""
+    """Return the verdict on one message with the native routes."""
     name = topic if isinstance(topic, bytes) else topic.encode()
     return NATIVE(name, payload, **{"received_at": NOW, **options})
 
 
 def only(verdict) -> Envelope:
-    """The one envelope of a verdict."""
+    """Return the only envelope of a verdict."""
     [envelope] = verdict.envelopes
     return envelope

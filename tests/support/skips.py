@@ -20,7 +20,7 @@ def pytest_configure(config):
 
 
 class Skips:
-    """Notes why tests were left out, where results arrive: from this process, or from several that run tests."""
+    """Collects why tests were skipped, in the process that receives the results of all others."""
 
     def __init__(self):
         self.by_reason: dict[str, list[str]] = {}
@@ -32,7 +32,7 @@ class Skips:
 
 
 def unlisted(config):
-    """Return the tests that were left out for reasons which are not listed."""
+    """Return the tests that were skipped for reasons which are not listed."""
     if (path := config.getoption("--skips-allowed")) is None:
         return {}
     allowed = tuple(tomllib.loads(Path(path).read_text(encoding="utf-8")))

@@ -1,8 +1,7 @@
 """The whole pipeline as child processes of the test run: NATS with its MQTT listener, PostgreSQL and the services.
 
-`Stack` is what a story may ask of a pipeline; `EmbeddedStack` is the one that every machine can run. Parts are named
-`nats`, `postgres`, `ingest`, `broadcaster`, `history`, `writer`, `writer-2`, ... Ports are chosen once, so that a part
-that is started again is found where it was.
+`Stack` is the interface of a pipeline for tests; every machine can run `EmbeddedStack`. Parts are named `nats`,
+`postgres`, `ingest`, `broadcaster`, `history`, `writer`, `writer-2`, ... A restarted part keeps its port.
 """
 
 import asyncio
@@ -37,7 +36,7 @@ QUICK = {
     "DEADLETTER_MAX_BYTES": "32MiB",
     "RETENTION": "36500d",
 }
-"""Settings that make stories short and let samples of any age in; a story that is about one of them sets its own."""
+"""Settings that make tests short and accept samples of any age; a test about one of them sets its own."""
 
 
 class Stack(ABC):
@@ -50,11 +49,11 @@ class Stack(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Everything from nothing, ready when it returns."""
+        """Start everything, and wait until it is ready."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Everything, in order; never raises for a part that is down already."""
+        """Stop everything, in order; a part that is down already is no error."""
 
     @abstractmethod
     def kill(self, part: str) -> None:
@@ -62,7 +61,7 @@ class Stack(ABC):
 
     @abstractmethod
     def terminate(self, part: str) -> int:
-        """Ask the part to stop as an operator would, wait for it, and give its exit code."""
+        """Stop a part as an operator would, wait for its end, and return its exit code."""
 
     @abstractmethod
     def launch(self, part: str) -> None:
@@ -70,7 +69,7 @@ class Stack(ABC):
 
     @abstractmethod
     def admin_url(self, part: str) -> str:
-        """Where a service's health and metrics are served."""
+        """Return the URL of a service's health and metrics."""
 
     @abstractmethod
     def pid(self, part: str) -> int:
@@ -78,7 +77,7 @@ class Stack(ABC):
 
     @abstractmethod
     def gone(self, part: str) -> bool:
-        """Whether a part ended that should run."""
+        """Return whether a part has ended that should run."""
 
     @property
     @abstractmethod
@@ -87,7 +86,7 @@ class Stack(ABC):
 
     @abstractmethod
     def tail(self, part: str) -> str:
-        """The end of a part's log, for a test that failed."""
+        """Return the end of a part's log, for a failed test."""
 
     def restart(self, part: str) -> None:
         """Stop a part as an operator would, start it again, and wait until it is ready."""
@@ -96,7 +95,7 @@ class Stack(ABC):
         self.wait_ready()
 
     def ready(self, part: str) -> bool:
-        """Whether a service says that it is ready."""
+        """Return whether a service is ready."""
         try:
             with urllib.request.urlopen(f"{self.admin_url(part)}/health/ready", timeout=2) as answer:
                 return answer.status == 200
@@ -106,7 +105,7 @@ class Stack(ABC):
             return False
 
     def wait_ready(self, seconds: float = 60) -> None:
-        """Until every service is ready; the failure shows the log of the one that is not."""
+        """Wait until every service is ready; the error shows the log of one that is not."""
         for part in self.services:
             try:
                 wait_until(lambda part=part: self.ready(part) or self.gone(part), f"{part} ready", seconds)
@@ -115,7 +114,7 @@ class Stack(ABC):
             assert not self.gone(part), f"{part} ended\n{self.tail(part)}"
 
     def metrics(self, part: str) -> dict[str, float]:
-        """Every sample of a service's metrics, by its name with labels as Prometheus writes it."""
+        """Return every sample of a service's metrics, by its name with labels as Prometheus writes it."""
         with urllib.request.urlopen(f"{self.admin_url(part)}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
         return {
@@ -123,17 +122,17 @@ class Stack(ABC):
         }
 
     def query(self, sql: str, *arguments) -> list[tuple]:
-        """Rows of a query, on a connection of its own."""
+        """Return the rows of a query, on a new connection."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             return connection.execute(sql, arguments).fetchall()
 
     def execute(self, sql: str) -> None:
-        """A statement without rows, on a connection of its own."""
+        """Run a statement without rows, on a new connection."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute(sql)
 
     def stream_messages(self, stream: str, subject: str | None = None) -> list[bytes]:
-        """What a stream holds, oldest first."""
+        """Return the messages of a stream, oldest first."""
         return asyncio.run(self._stream_messages(stream, subject))
 
     async def _stream_messages(self, stream: str, subject: str | None) -> list[bytes]:
@@ -175,7 +174,7 @@ class ServiceProcess(Server):
         return self.folder / "server.log"
 
     def run(self, *arguments: str) -> None:
-        """A subcommand, to its end."""
+        """Run a subcommand to its end."""
         command = [sys.executable, "-m", self.module, *arguments]
         done = subprocess.run(
             command, check=False, env=self.environment, capture_output=True, text=True, cwd=self.folder, timeout=60
@@ -236,7 +235,7 @@ class EmbeddedStack(Stack):
         return [name for name in self._processes if name not in self._without]
 
     def part(self, part: str) -> Server:
-        """What stands behind a part's name."""
+        """Return the server or service with a part's name."""
         return {"nats": self.nats, "postgres": self.postgres, **self._processes}[part]
 
     def admin_url(self, part: str) -> str:
@@ -280,12 +279,12 @@ class EmbeddedStack(Stack):
         return path.read_text(errors="replace")[-4000:] if path.exists() else "(no log)"
 
     def errors(self, part: str) -> list[dict]:
-        """The events of level error in a service's log."""
+        """Return the events of level error in a service's log."""
         lines = (self.part(part).folder / "server.log").read_text(errors="replace").splitlines()
         events = [json.loads(line) for line in lines if line.startswith("{")]
         return [event for event in events if event.get("level") == "error"]
 
 
 def _inherited() -> dict[str, str]:
-    """What a child needs of this process's environment: never settings that happen to be exported."""
+    """Return the variables that a child needs from this process: no settings that happen to be exported."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What the official image promises: POSTGRES_USER, POSTGRES_PASSWORD(_FILE), POSTGRES_DB, POSTGRES_HOST_AUTH_METHOD and
-# /docker-entrypoint-initdb.d/*.{sh,sql} shape an empty data folder, once; then the server takes this process's place.
+# Keeps the contract of the official image: POSTGRES_USER, POSTGRES_PASSWORD(_FILE), POSTGRES_DB,
+# POSTGRES_HOST_AUTH_METHOD and /docker-entrypoint-initdb.d/*.{sh,sql} initialise an empty data folder, once; then this
+# process becomes the server.
 set -euo pipefail
 
 [[ ${1:-} == -* ]] && set -- postgres "$@"
@@ -11,7 +12,7 @@ if [[ $(id -u) == 0 ]]; then
   exec gosu postgres "$0" "$@"
 fi
 
-secret() { # secret NAME: the variable, or what the file named by NAME_FILE holds
+secret() { # secret NAME: prints the variable, or the contents of the file named by NAME_FILE
   local file="${1}_FILE"
   if [[ -n ${!file:-} ]]; then cat "${!file}"; else printf '%s' "${!1:-}"; fi
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs on an empty data folder, and again at every `up`.
+# Applies the roles: when the data folder is created, and at every `up`.
 set -eu
 SEVE_WRITER_PASSWORD="$(cat /run/secrets/postgres_writer)"
 SEVE_OPERATOR_PASSWORD="$(cat /run/secrets/postgres_operator)"

@@ -1,4 +1,4 @@
-"""A backup taken under load and restored elsewhere is whole: the audit says so."""
+"""A backup that was taken under load and restored elsewhere is complete, by the audit."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def make_project(tmp_path):
-    """Projects of the test's own, of which nothing runs when it is over."""
+    """Makes projects; stops everything of them at the end of the test."""
     made = []
 
     def make(name):
@@ -34,7 +34,7 @@ def count(project):
 
 
 def test_a_backup_taken_under_load_is_restored_whole_in_another_folder(make_project, tmp_path):
-    """Every message that was acknowledged before it began is there; the journal goes on where the backup ended."""
+    """Every message that was acknowledged before the backup began is there; the journal goes on where it ended."""
     source, target, file = make_project("source"), make_project("target"), tmp_path / "seve.backup"
     source.say("up")
     source.publish(450.5)

@@ -1,4 +1,4 @@
-"""`check` finds what is wrong before anything starts. Each fault is planted by itself in a project that has none."""
+"""`check` finds faults before anything starts. Each is planted alone in a project without faults."""
 
 import datetime as dt
 import os
@@ -22,7 +22,7 @@ PORTS = ("NATS_PORT", "POSTGRES_PORT", "INGEST_ADMIN_PORT", "BROADCASTER_ADMIN_P
 
 
 def certificate(folder, name, days):
-    """A certificate that ends in some days, and its key."""
+    """Write a certificate that expires in `days`, and its key."""
     key, subject = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
     now = dt.datetime.now(dt.UTC)
     made = (
@@ -37,7 +37,7 @@ def certificate(folder, name, days):
 
 
 class Project:
-    """A folder with settings that are right, and a state folder as `up` leaves it."""
+    """A folder with correct settings, and a state folder as `up` leaves it."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -50,7 +50,7 @@ class Project:
         self.settings |= {"WS_TLS_CERT_FILE": str(folder / "good.pem"), "WS_TLS_KEY_FILE": str(folder / "good.key")}
 
     def findings(self):
-        """What `check` finds here, but for the clock's keeper, which is this machine's."""
+        """Return the findings of `check`, without those about the synchronisation of this machine's clock."""
         write_private(self.folder / ".env", "".join(f"{name}={value}\n" for name, value in self.settings.items()))
         return self.look()
 
@@ -61,7 +61,7 @@ class Project:
 
 @pytest.fixture
 def planted(tmp_path):
-    """A project without a fault, to plant one in."""
+    """A project without faults."""
     return Project(tmp_path)
 
 
@@ -148,13 +148,13 @@ FAULTS = (
 )
 
 
-def test_a_project_without_a_fault_is_told_so(planted):
+def test_a_project_without_a_fault_has_no_finding(planted):
     assert planted.findings() == []
 
 
 @pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
 def test_a_fault_is_found_with_what_mends_it(planted, plant):
-    """In one line, and nothing else is."""
+    """In one line; there is no other finding."""
     area, what, mend = plant(planted)
     [found] = planted.findings()
     assert (found.area, found.weight) == (area, FAULT)
@@ -180,8 +180,8 @@ def test_a_port_that_is_taken_is_found(planted):
     assert found.mend == "set NATS_PORT to another, here or in .env"
 
 
-def test_what_lets_the_stack_run_is_a_warning(planted):
-    """A certificate that ends soon, and passwords in a file that others may read."""
+def test_a_fault_that_lets_the_stack_run_is_a_warning(planted):
+    """A certificate that expires soon, and passwords in a file that others can read."""
     certificate(planted.folder, "good", days=7)
     planted.settings |= {"MQTT_USERNAME": "device", "MQTT_PASSWORD": "a-long-word"}
     planted.findings()
@@ -208,7 +208,7 @@ def test_a_slow_disk_is_a_warning_that_says_what_it_costs(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_clock_that_nobody_keeps_is_a_warning():
+def test_an_unsynchronised_clock_is_a_warning():
     assert clock.check(0, (), synchronised=None) == clock.check(0, (), synchronised=True) == []
     [found] = clock.check(0, (), synchronised=False)
     assert (found.weight, found.mend) == (WARNING, "timedatectl set-ntp true")

@@ -1,4 +1,4 @@
-"""Talking to a supervisor that answers, stands still, or is gone."""
+"""The client of a supervisor that answers, is frozen, or is gone."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def supervisord(tmp_path):
-    """A supervisor without programs; gives its process."""
+    """A supervisor without programs; yields its process."""
     for folder in ("logs", "run"):
         (tmp_path / folder).mkdir()
     (tmp_path / "supervisord.conf").write_text(config.render([], root=os.geteuid() == 0, files=256))
@@ -29,8 +29,8 @@ def supervisord(tmp_path):
     process.wait()
 
 
-def test_a_supervisor_that_stands_still_hangs_nobody(supervisord, tmp_path, monkeypatch):
-    """The caller is told what to do, and once the supervisor continues it answers again."""
+def test_a_frozen_supervisor_hangs_no_command(supervisord, tmp_path, monkeypatch):
+    """The error says what to do; once the supervisor continues, it answers again."""
     supervisor = Supervisor(tmp_path / "run" / "supervisor.sock")
 
     def answers():

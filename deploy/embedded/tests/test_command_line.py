@@ -1,4 +1,4 @@
-"""`./seve` before a mode has the word: completion, modes, the installation, and that it needs a bare Python only."""
+"""`./seve` before it starts a mode: completion, modes, installation; and it needs only a Python without packages."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ START = ROOT / "deploy/seve.py"
 
 
 def seve(*words, **environ):
-    """`./seve` on a Python without site-packages."""
+    """Run `./seve` on a Python without site-packages."""
     command = [sys.executable, "-I", "-S", str(START), *words]
     environ = {"PATH": os.environ["PATH"], **environ}
     return subprocess.run(command, check=False, capture_output=True, text=True, env=environ, timeout=60)
@@ -26,7 +26,7 @@ def test_every_command_has_its_help_before_anything_is_installed(command):
     assert done.stdout.startswith(" ".join(["usage: seve", *command]))
 
 
-def test_a_mode_that_is_none_is_a_fault_of_the_setting():
+def test_an_unknown_mode_is_a_fault_of_the_setting():
     done = seve("status", MODE="dokcer")
     assert (done.returncode, done.stderr) == (2, "setting MODE = 'dokcer': expected docker or embedded\n")
 
@@ -53,7 +53,7 @@ def never():
     raise AssertionError("the engine was asked")
 
 
-def test_a_mode_that_is_asked_for_asks_no_engine(tmp_path):
+def test_a_chosen_mode_asks_no_engine(tmp_path):
     assert mode.choose("up", {"MODE": "embedded"}, tmp_path, never) == mode.EMBEDDED
     assert mode.choose("down", {"MODE": "docker"}, tmp_path, never) == mode.DOCKER
 
@@ -73,15 +73,15 @@ def test_other_commands_take_the_mode_of_the_last_up(tmp_path):
 
 
 def test_a_running_embedded_stack_keeps_its_mode(tmp_path):
-    """Also for an `up` on a machine that has got an engine meanwhile."""
+    """Even for `up` on a machine that has an engine by now."""
     pids = tmp_path / ".seve/run/pids"
     pids.mkdir(parents=True)
     (pids / "nats").write_text(f"{os.getpid()} start\n")
     assert mode.choose("up", {}, tmp_path, never) == mode.EMBEDDED
 
 
-def test_what_is_installed_for_this_folder_is_not_installed_again(tmp_path, monkeypatch):
-    """A changed lock, or a folder that was moved, is installed anew."""
+def test_packages_are_not_installed_twice(tmp_path, monkeypatch):
+    """A changed lock is installed again, and so is a folder that was moved."""
     installed = []
     monkeypatch.setattr(install, "_install", lambda _root, lock: installed.append(lock))
     for file in ["locks/dev.lock", "locks/embedded.lock", *(f"{one}/pyproject.toml" for one in install.PACKAGES)]:
@@ -110,7 +110,7 @@ def test_what_is_installed_for_this_folder_is_not_installed_again(tmp_path, monk
     ],
 )
 def test_the_options_of_a_program_that_is_started_are_the_programs_own(command, program):
-    """The command line declares them again, for `--help` and completion."""
+    """The command line repeats them, for `--help` and completion."""
     said = subprocess.run([sys.executable, "-m", *program, "--help"], check=True, capture_output=True, text=True).stdout
     words = completion._words(completion._commands()[command])
     assert words

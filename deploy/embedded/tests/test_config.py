@@ -1,4 +1,4 @@
-"""What the supervisor reads, checked with its own reader."""
+"""The supervisor's configuration, read by its own parser."""
 
 import pytest
 from seve_embedded.plan import Program
@@ -15,7 +15,7 @@ PROGRAMS = [
 
 @pytest.fixture(params=["plain", "with a space", "50% off; #1 'quoted' %(x)s"])
 def options(request, tmp_path, monkeypatch):
-    """The configuration as the supervisor understands it, in folders of any name."""
+    """The configuration as the supervisor parses it, in folders with various names."""
     folder = tmp_path / request.param
     (folder / "logs").mkdir(parents=True)
     (folder / "run").mkdir()
@@ -37,8 +37,8 @@ def test_keeps_its_logs_and_socket_in_the_state_folder(options):
     assert logs == {"logs/nats.log", "logs/ingest.log", "logs/watchdog.log"}
 
 
-def test_restarts_what_dies_but_no_service_that_cannot_start(options):
-    """A service ends with 2 where its settings cannot be used; a server may end with any code."""
+def test_programs_that_die_are_restarted_unless_their_settings_are_bad(options):
+    """A service ends with 2 if its settings cannot be used; a server may end with any code."""
     _, read = options
     found = {config.name: config for group in read.process_group_configs for config in group.process_configs}
     assert (found["ingest"].autorestart, found["ingest"].exitcodes) == (RestartWhenExitUnexpected, [2])
@@ -46,8 +46,8 @@ def test_restarts_what_dies_but_no_service_that_cannot_start(options):
     assert (found["nats"].priority, found["nats"].stopwaitsecs, found["nats"].killasgroup) == (20, 7, True)
 
 
-def test_servers_alone_start_by_themselves(options):
-    """Services, and whoever watches them, are started when `setup` is done."""
+def test_only_servers_start_with_the_supervisor(options):
+    """Services and the watchdog are started when `setup` is done."""
     _, read = options
     found = {config.name: config for group in read.process_group_configs for config in group.process_configs}
     starts = {name: config.autostart for name, config in found.items()}
@@ -58,6 +58,6 @@ def test_servers_alone_start_by_themselves(options):
     }
 
 
-def test_no_secret_stands_in_it():
-    """What a program inherits is written elsewhere, for its owner's eyes only."""
+def test_the_configuration_contains_no_secret():
+    """The programs' environments are in another file, which only its owner can read."""
     assert "hunter2" not in config.render(PROGRAMS, root=True, files=1024)

@@ -1,4 +1,4 @@
-"""`./seve device`: what it prints, what it keeps, and the rights that each broker is given for it."""
+"""`./seve device`: what it prints and stores, and the rights that each broker gets."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ NETWORKS = ["192.168.1.7"]
 
 
 class Broker:
-    """No broker: `refuses` is what it answers to a change, `up` whether one runs."""
+    """A stand-in for a broker. `refuses` is its answer to a change, `up` says whether it runs."""
 
     def __init__(self, folder, environ=None, *, up=True, own=True, listen="0.0.0.0:8883", ca=None):
         self.folder = folder / "secrets"
@@ -41,7 +41,7 @@ class Broker:
         return "\n".join(said)
 
 
-def test_what_is_to_be_flashed_is_shown_with_a_line_to_try(tmp_path):
+def test_add_shows_what_the_device_needs_and_a_command_to_try(tmp_path):
     page = Broker(tmp_path, {"ROUTE_PRESETS": "tasmota"}, ca="/my ca.pem").say("add", "croissance")
     password = page.split("password  ")[1].split()[0]
 
@@ -55,7 +55,7 @@ def test_what_is_to_be_flashed_is_shown_with_a_line_to_try(tmp_path):
     assert len(password) == 32
 
 
-def test_what_keeps_a_device_out_is_said(tmp_path):
+def test_add_says_why_a_device_cannot_connect_yet(tmp_path):
     broker = Broker(tmp_path, listen="127.0.0.1:1883", up=False, own=False)
     page = broker.say("add", "croissance")
 
@@ -64,14 +64,14 @@ def test_what_keeps_a_device_out_is_said(tmp_path):
     assert "MQTT_DEVICES=own in .env refuses them" in page
 
 
-def test_several_are_a_table_for_programs(tmp_path):
+def test_several_identities_are_printed_as_csv(tmp_path):
     head, *rows = Broker(tmp_path).say("add", "a", "b", "a").splitlines()
 
     assert head == "module,password"
     assert [row.split(",")[0] for row in rows] == ["a", "b"]
 
 
-def test_programs_get_json(tmp_path):
+def test_identities_are_printed_as_json(tmp_path):
     broker = Broker(tmp_path)
     [made] = json.loads(broker.say("add", "a", "--json"))
     [listed] = json.loads(broker.say("list", "--json"))
@@ -86,7 +86,7 @@ def test_programs_get_json(tmp_path):
     assert {name: listed[name] for name in ("module", "publish")} == {"module": "a", "publish": ["a/#"]}
 
 
-def test_a_change_that_the_broker_does_not_take_is_undone(tmp_path):
+def test_a_change_that_the_broker_refuses_is_undone(tmp_path):
     broker = Broker(tmp_path)
     broker.say("add", "a")
     kept = identities.load(broker.folder)
@@ -98,7 +98,7 @@ def test_a_change_that_the_broker_does_not_take_is_undone(tmp_path):
     assert identities.load(broker.folder) == kept
 
 
-def test_a_removal_that_the_broker_does_not_hear_of_stands(tmp_path):
+def test_a_removal_holds_even_if_the_broker_does_not_answer(tmp_path):
     broker = Broker(tmp_path)
     broker.say("add", "a")
     broker.refuses = "nobody answers"
@@ -123,7 +123,7 @@ def test_a_route_file_adds_its_topics(tmp_path):
         Broker(tmp_path, {"ROUTES_FILE": "missing.toml"})
 
 
-def test_a_user_that_devices_share_is_no_device():
+def test_the_shared_user_cannot_have_an_identity():
     known = {"croissance": Identity("digest", "2026-11-26T12:00:00Z")}
     with pytest.raises(DeviceError, match="MQTT_USERNAME = 'croissance'"):
         identities.check_shared(known, ("croissance", "secret"))
@@ -149,16 +149,16 @@ def configured(rights):
 
 
 def test_no_wildcard_reaches_the_servers_own_subjects():
-    """`+/API/#` would hold `$JS/API/…`."""
+    """`+/API/#` would match `$JS/API/…`."""
     assert "$JS.>" in configured(Rights(["+/API/#"], []))["publish"]["deny"]
     assert configured(Rights(["a/#"], []))["publish"] == {"allow": ["a", "a.>"], "deny": []}
 
 
-def test_no_topic_at_all_is_not_every_topic():
+def test_a_device_without_topics_may_publish_nothing():
     assert configured(Rights([], []))["publish"] == {"deny": [">"]}
 
 
-def test_mosquitto_gives_each_its_own_and_the_others_what_is_left():
+def test_mosquitto_gives_each_device_its_own_rights():
     devices = {"b": Rights(["b/#"], ["cmnd/b/#"])}
     own = mosquitto_acl.text(devices, shared=None, anonymous=False)
     open_to_all = mosquitto_acl.text(devices, shared=None, anonymous=True)
@@ -176,7 +176,7 @@ def test_mosquitto_gives_each_its_own_and_the_others_what_is_left():
     assert shared.splitlines()[4:] == ["user device", "topic write #", "topic read cmnd/#", "topic read +/set/#"]
 
 
-def test_a_place_is_an_address_that_devices_reach():
+def test_the_brokers_address_is_one_that_devices_reach():
     assert broker_address(":1883", NETWORKS) == BrokerAddress("192.168.1.7", 1883)
     assert broker_address("10.0.0.2:1883", NETWORKS) == BrokerAddress("10.0.0.2", 1883)
     assert broker_address("0.0.0.0:1883", []) == BrokerAddress("127.0.0.1", 1883)

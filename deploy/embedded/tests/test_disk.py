@@ -1,4 +1,4 @@
-"""What is said of the room on the disk."""
+"""Warnings about the space on the disk."""
 
 import pytest
 from seve_embedded.shared.disk import FULL, STREAMS, Room, reserved
@@ -21,7 +21,7 @@ GIB = 1 << 30
     ],
 )
 def test_a_warning_comes_before_the_disk_is_full(room, growth, warning):
-    """A large disk is not low at a tenth; what the streams may still take counts as taken."""
+    """A large disk is not low at a tenth; space that the streams may still take counts as taken."""
     said = room.warning(growth)
     assert (said is None) == (warning is None)
     assert warning is None or warning in said
@@ -47,14 +47,14 @@ def test_status_counts_what_every_stream_may_still_take():
     assert report.healthy
 
 
-def test_a_full_disk_is_not_as_it_should_be():
+def test_status_reports_a_full_disk_as_a_fault():
     report = StatusReport(headline="", healthy=True)
     note_room(report, Room(0, GIB))
     assert report.disk.startswith("Disk: WARNING: the disk is full")
     assert not report.healthy
 
 
-def test_the_file_system_is_asked(tmp_path):
+def test_the_room_is_that_of_the_file_system(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_bytes(b"x" * 1000)
     assert size_of(tmp_path) == 1000

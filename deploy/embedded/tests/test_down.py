@@ -1,4 +1,4 @@
-"""A stack can be stopped whatever its settings say by now."""
+"""A stack can be stopped even if its settings have become faulty."""
 
 import pytest
 from seve_embedded.__main__ import main
@@ -9,7 +9,7 @@ BROKEN = "NATS_PORT=abc\nthis is no variable\n"
 
 
 def test_down_works_with_settings_that_cannot_be_used(tmp_path, monkeypatch, capsys):
-    """Every other command names the fault and does nothing."""
+    """Any other command names the fault and does nothing."""
     (tmp_path / ".env").write_text(BROKEN)
     monkeypatch.chdir(tmp_path)
     assert main(["down"]) == 0
@@ -19,7 +19,7 @@ def test_down_works_with_settings_that_cannot_be_used(tmp_path, monkeypatch, cap
 
 
 def test_the_launcher_lets_down_pass_too(tmp_path):
-    """It reads `.env` before either mode does."""
+    """The launcher reads `.env` before a mode does."""
     (tmp_path / ".env").write_text(BROKEN)
     assert "NATS_PORT" not in _environ("down", tmp_path / ".env")
     with pytest.raises(EnvFileError):

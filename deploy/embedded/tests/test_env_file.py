@@ -24,8 +24,8 @@ def test_reads_a_line(line, expected):
     assert env_file.parse(line) == expected
 
 
-def test_names_every_line_that_is_none():
-    """A line that is no assignment is a fault with its number, and its content stays untold: it may be a secret."""
+def test_every_faulty_line_is_named():
+    """A line that is no assignment is reported by its number. Its content is not shown: it may be a secret."""
     with pytest.raises(env_file.EnvFileError) as caught:
         env_file.parse("A=1\nhunter2\nB=2\n1C=3\n")
     assert caught.value.faults == [
@@ -35,7 +35,7 @@ def test_names_every_line_that_is_none():
 
 
 def test_the_environment_wins_over_the_file_unless_it_is_empty():
-    """What is typed before the command counts more than what lies in the folder."""
+    """A variable before the command counts more than the file in the folder."""
     assert env_file.merged({"A": "typed", "B": ""}, "A=file\nB=file\nC=file") == {
         "A": "typed",
         "B": "file",

@@ -1,4 +1,4 @@
-"""Misspelt settings are found by what the checkout names."""
+"""Misspelt settings are found by comparison with the names in the checkout."""
 
 from seve_embedded.shared import known_settings
 
@@ -12,7 +12,7 @@ def test_a_misspelt_setting_is_named_with_the_nearest():
     ]
 
 
-def test_a_name_of_a_persons_own_is_no_fault_and_is_told():
+def test_an_unknown_name_is_mentioned_but_no_fault():
     assert known_settings.faults(["GRAFANA_HOME"], SETTINGS) == []
     assert known_settings.unread(["GRAFANA_HOME", "BATCH_SIZE", "BATCH_SZIE"], SETTINGS) == ["GRAFANA_HOME"]
 
@@ -28,6 +28,6 @@ def test_a_name_in_a_compose_override_is_known(tmp_path):
 
 
 def test_a_setting_of_an_earlier_version_is_refused_with_the_reason():
-    """It would be ignored without a word."""
+    """Otherwise it would be ignored silently."""
     [fault] = known_settings.faults(["HISTORY_MAX_MSGS_PER_SUBJECT"], known_settings.known())
     assert fault.startswith("HISTORY_MAX_MSGS_PER_SUBJECT is no longer a setting: the journal keeps")

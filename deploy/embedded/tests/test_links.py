@@ -1,4 +1,4 @@
-"""Which links speak TLS, and what is found wrong with their certificates before anything starts."""
+"""Which links speak TLS; and faults of their certificates are found before anything starts."""
 
 import pytest
 from seve_embedded.shared.links import faults, links, switched
@@ -8,7 +8,7 @@ from support.certificates import certify
 NAMES = {"mqtt": ["127.0.0.1"], "nats": ["127.0.0.1"], "ws": ["localhost"]}
 
 
-def test_one_setting_turns_all_on_and_each_its_own():
+def test_one_setting_turns_on_every_link_and_each_link_has_its_own():
     assert set(switched({"TLS": "on"})) == {"mqtt", "nats", "postgres", "ws"}
     assert set(switched({"TLS": "on", "NATS_TLS": "off"})) == {"mqtt", "postgres", "ws"}
     assert switched({"NATS_TLS": "on"}) == {"nats": "NATS_TLS"}
@@ -36,24 +36,24 @@ def test_settings_that_clash_are_named(environ, fault):
     assert caught.value.faults == [fault]
 
 
-def test_without_tls_no_file_is_asked_for(tmp_path):
+def test_without_tls_no_file_is_needed(tmp_path):
     assert links({}, tmp_path) == ((None,) * 11)
     assert faults({}, tmp_path, NAMES) == []
 
 
-def test_what_was_made_is_good_on_every_link(tmp_path):
+def test_certificates_made_by_certs_are_accepted_on_every_link(tmp_path):
     certify(tmp_path)
     assert faults({"TLS": "on", "MQTT_TLS_CLIENT_CA_FILE": ".seve/tls/ca.pem"}, tmp_path, NAMES) == []
 
 
-def test_keys_are_for_their_owner_alone(tmp_path):
+def test_only_their_owner_can_read_keys(tmp_path):
     folder = certify(tmp_path, devices=("a",))
     assert {path.stat().st_mode & 0o777 for path in folder.rglob("*.key")} == {0o600}
     assert {path.stat().st_mode & 0o777 for path in (folder, folder / "devices")} == {0o700}
 
 
 def spoil(tmp_path, fault):
-    """Make certificates of which the one of NATS is not good."""
+    """Make certificates, with a fault in that of NATS."""
     folder = certify(tmp_path, days_ago=400 if fault == "expired" else 0)
     other = certify(make(tmp_path / "other"))
     if fault == "missing":
@@ -93,7 +93,7 @@ def test_each_fault_of_a_certificate_is_one_error_that_names_the_setting(tmp_pat
     assert any(word in told for word in words.split("|")), told
 
 
-def test_a_name_that_is_not_in_the_certificate_is_told(tmp_path):
+def test_a_name_that_is_not_in_the_certificate_is_a_fault(tmp_path):
     certify(tmp_path, names=("192.168.1.10",))
     assert faults({"TLS": "on"}, tmp_path, {"mqtt": ["192.168.1.10"]}) == []
     [told] = faults({"TLS": "on"}, tmp_path, {"mqtt": ["192.168.1.11"]})
@@ -102,7 +102,7 @@ def test_a_name_that_is_not_in_the_certificate_is_told(tmp_path):
 
 
 def test_a_certificate_from_elsewhere_may_have_another_name(tmp_path):
-    """By MQTT_SERVER_NAME ingest knows it; without it the error says so."""
+    """MQTT_SERVER_NAME tells ingest that name; without it the error names the setting."""
     certify(tmp_path, names=("mqtt.example.org",))
     own = {"MQTT_TLS_CERT_FILE": ".seve/tls/mqtt.pem", "MQTT_TLS_KEY_FILE": ".seve/tls/mqtt.key"}
     own |= {"MQTT_CA_FILE": ".seve/tls/ca.pem"}
@@ -112,7 +112,7 @@ def test_a_certificate_from_elsewhere_may_have_another_name(tmp_path):
     assert "MQTT_SERVER_NAME" in told
 
 
-def test_ingest_must_have_the_certificate_that_is_asked_of_devices(tmp_path):
+def test_ingest_needs_a_certificate_if_devices_do(tmp_path):
     certify(tmp_path)
     stranger = certify(make(tmp_path / "other")) / "ca.pem"
     [told] = faults({"MQTT_TLS": "on", "MQTT_TLS_CLIENT_CA_FILE": str(stranger)}, tmp_path, NAMES)

@@ -1,4 +1,4 @@
-"""What happens to devices while ingest is away for longer than the broker's disk allows."""
+"""What happens to devices while ingest is down for longer than the broker's bounds allow."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ PAYLOAD = b"x" * 10_000
 
 @pytest.fixture
 def server(tmp_path):
-    """A server with an account that looks after the queue."""
+    """A server with the user that bounds and reads the queue."""
     server = NatsServer(tmp_path, broker_password="look")
     server.start()
     yield server
@@ -47,7 +47,9 @@ class Session:
 
 
 def test_a_full_queue_refuses_and_loses_nothing(server, broker):
-    """A device gets no acknowledgement once it is full; when ingest is back, every message comes, that one too."""
+    """A device gets no acknowledgement once the queue is full. When ingest is back, every message arrives, also that
+    one.
+    """
     ingest = Session(server, "ingest")
     ingest.client.subscribe("#", 1)
     wait_until(lambda: ingest.got == ["subscribed"], "the subscription")
@@ -73,8 +75,8 @@ def test_a_full_queue_refuses_and_loses_nothing(server, broker):
     back.leave()
 
 
-def test_nobody_sees_that_the_queue_is_looked_at(server, broker):
-    """A device that subscribes to everything gets what devices publish, and nothing else."""
+def test_devices_see_nothing_of_the_reading_of_the_queue(server, broker):
+    """A device that subscribes to everything gets only messages of devices."""
     device = Session(server, "device")
     device.client.subscribe("#", 1)
     wait_until(lambda: device.got == ["subscribed"], "the subscription")
@@ -86,8 +88,10 @@ def test_nobody_sees_that_the_queue_is_looked_at(server, broker):
     assert device.got == ["subscribed", "a/b"]
 
 
-def test_a_device_fills_no_more_than_its_share_of_the_broker(server, broker, monkeypatch):
-    """Full of sessions and retained messages, the broker still takes samples of those it knows; ingest gets in."""
+def test_devices_cannot_fill_the_broker_for_others(server, broker, monkeypatch):
+    """Full of sessions and retained messages, the broker still accepts samples of known sessions, and ingest
+    connects.
+    """
     ingest = Session(server, "ingest")
     ingest.client.subscribe("#", 1)
     wait_until(lambda: ingest.got == ["subscribed"], "the subscription")
@@ -116,7 +120,7 @@ def test_a_device_fills_no_more_than_its_share_of_the_broker(server, broker, mon
 
 
 def test_a_client_has_a_thousand_subscriptions_at_most(server):
-    """What more it asks for is refused; it goes on with those it has."""
+    """Further ones are refused; the existing ones continue."""
     with attacking(server.mqtt_url, "greedy") as greedy:
         granted = [greedy.subscribe(f"cmnd/{number}") for number in range(1100)]
         greedy.publish("cmnd/0", b"on")
@@ -125,7 +129,7 @@ def test_a_client_has_a_thousand_subscriptions_at_most(server):
 
 
 async def streams(broker):
-    """Bytes that each stream of the broker holds."""
+    """Return the bytes in each stream of the broker."""
     client = Client()
     await client.connect(broker, inbox_prefix=mqtt_queue.INBOX_PREFIX)
     try:

@@ -1,4 +1,4 @@
-"""What runs, and how its parts find one another."""
+"""The programs of the stack, and how they reach each other."""
 
 import pytest
 from seve_embedded import plan
@@ -15,7 +15,7 @@ def planned(**settings):
 
 
 def test_services_stop_before_the_servers_they_drain_into():
-    """Priorities order the start; the stop goes backwards: intake first, database last."""
+    """Priorities order the start; the stop is in reverse order: ingest first, the database last."""
     _, programs = planned(writers=2)
     assert [program.name for program in sorted(programs, key=lambda program: program.priority)] == [
         "postgres",
@@ -30,27 +30,27 @@ def test_services_stop_before_the_servers_they_drain_into():
 
 
 def test_postgresql_is_stopped_without_waiting_for_its_sessions():
-    """SIGINT ends them; SIGTERM would wait until the last person's psql is closed."""
+    """SIGINT ends sessions; SIGTERM would wait until the last psql is closed."""
     _, programs = planned()
     stops = {program.name: program.stop_signal for program in programs}
     assert (stops.pop("postgres"), set(stops.values())) == ("INT", {"TERM"})
 
 
 def test_writers_count_their_admin_ports_up():
-    """Each is reached by itself."""
+    """Each writer has a port of its own."""
     _, programs = planned(writers=3, writer_admin_port=9111)
     assert [program.admin_port for program in programs if program.name.startswith("writer")] == [9111, 9112, 9113]
 
 
 def test_passwords_are_escaped_in_urls():
-    """A password may hold any character."""
+    """A password may contain any character."""
     found, _ = planned()
     assert found.broker == "nats://broker:broker%2F%40pw@127.0.0.1:4222"
     assert found.database == "postgresql://seve_operator:postgres_operator%2F%40pw@127.0.0.1:5432/seve"
 
 
 def test_a_service_has_its_own_passwords_and_no_other():
-    """Neither the owner's nor another service's."""
+    """It gets neither the owner's nor another service's."""
     _, programs = planned()
     held = {program.name: " ".join(program.environment.values()) for program in programs}
     assert "nats_ingest/" in held["ingest"]
@@ -83,7 +83,7 @@ def test_a_listener_on_every_address_is_reached_on_loopback(listen, url):
 
 
 def test_every_port_is_known_by_its_setting():
-    """So that one that is taken can be named, each writer's too."""
+    """So that the setting of a taken port can be named, also of each writer."""
     assert [(setting, port) for setting, _, port in plan.listeners(StackSettings(writers=2))] == [
         ("MQTT_LISTEN", 1883),
         ("WS_LISTEN", 8080),
@@ -112,6 +112,6 @@ def whole(**settings):
 
 @pytest.mark.parametrize(("had", "wanted"), [(1, 3), (3, 1), (2, 2)])
 def test_a_rescaled_plan_is_that_of_the_start_with_other_writers(had, wanted):
-    """Ports, logins and the digest of `.env` stay those that run, whatever the environment says by now."""
+    """Ports, logins and the digest of `.env` stay as at the start, even if the settings have changed."""
     odd = {"writer_admin_port": 9200, "nats_port": 4300, "ws_listen": "127.0.0.1:8099"}
     assert plan.rescaled(whole(writers=had, **odd), wanted) == whole(writers=wanted, **odd)

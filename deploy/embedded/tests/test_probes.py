@@ -1,4 +1,4 @@
-"""What works, what stands still and what refuses, asked of real servers."""
+"""Probes of real servers that work, are frozen, or refuse."""
 
 import socket
 import threading
@@ -31,8 +31,8 @@ def test_a_nats_server_tells_its_health(watched_nats):
     assert probes.nats(login) == probes.NOT_LISTENING
 
 
-def test_a_database_that_answers_works_whatever_it_answers(postgres_server):
-    """A role that it does not know is nothing that a restart would mend."""
+def test_a_database_that_refuses_still_works(postgres_server):
+    """A restart would not help against an unknown role."""
     wait_until(lambda: probes.postgres(postgres_server.url) is None, "well")
     stranger = postgres_server.url.replace("//postgres@", "//nobody@")
     wait_until(lambda: "does not exist" in probes.postgres(stranger).reason, "refused")
@@ -44,7 +44,7 @@ def test_a_database_that_answers_works_whatever_it_answers(postgres_server):
 
 
 @pytest.mark.parametrize(("status", "reason"), [(200, None), (503, "its event loop stands still")])
-def test_a_service_says_whether_it_lives(status, reason):
+def test_a_service_is_judged_by_its_liveness(status, reason):
     class Live(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(status if self.path == "/health/live" else 404)
@@ -61,7 +61,7 @@ def test_a_service_says_whether_it_lives(status, reason):
     assert (found.reason if found else None) == reason
 
 
-def test_a_port_that_accepts_and_says_nothing_is_silent(monkeypatch):
+def test_a_port_that_accepts_but_does_not_answer_is_a_fault(monkeypatch):
     monkeypatch.setattr(probes, "PATIENCE", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert probes.service(listener.getsockname()[1]) == probes.SILENT

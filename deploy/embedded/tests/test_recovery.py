@@ -1,4 +1,4 @@
-"""The stack comes back without a person: parts that run and do not work, and a disk that was full."""
+"""The stack recovers without a person: from parts that run but do not work, and from a full disk."""
 
 import contextlib
 import os
@@ -12,12 +12,14 @@ from support.conditions import wait_until
 from support.project import Project
 
 DISK = "1g"
-"""Of memory: NATS takes three quarters of a disk for its streams, and needs 600 MiB with the sizes below."""
+"""Size of the file system in memory. NATS uses up to three quarters of a disk, and needs 600 MiB with the sizes
+below.
+"""
 
 
 @pytest.fixture
 def watched(tmp_path):
-    """A project whose state is on a small file system of its own, which this test and what it starts see."""
+    """A project whose state is on a small file system, which only this test and its children see."""
     folder = tmp_path / "project"
     (folder / ".seve").mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=700", "tmpfs", str(folder / ".seve")]
@@ -32,7 +34,7 @@ def watched(tmp_path):
 
 
 def restarted(project, before):
-    """Whether each of these parts has another number now."""
+    """Return whether each of these parts has another pid now."""
     return all(project.pid(name) not in (None, pid) for name, pid in before.items())
 
 
@@ -42,7 +44,7 @@ def works(project, value):
 
 
 @pytest.mark.slow
-def test_what_is_frozen_is_noticed_and_restarted(watched):
+def test_a_frozen_part_is_noticed_and_restarted(watched):
     """Servers with all their children, and a service; each restart is logged, and later messages are stored."""
     watched.say("up")
     names = ("nats", "postgres", "ingest", "broadcaster")
@@ -57,7 +59,7 @@ def test_what_is_frozen_is_noticed_and_restarted(watched):
 
 
 @pytest.mark.slow
-def test_a_disk_that_was_full_is_left_behind_without_a_person(watched):
+def test_the_stack_recovers_from_a_full_disk(watched):
     """NATS refuses to store until it is restarted; the watchdog does that once there is space."""
     watched.say("up")
     works(watched, 1)
@@ -81,13 +83,13 @@ def test_a_disk_that_was_full_is_left_behind_without_a_person(watched):
 
 
 def status(project):
-    """What `status` says of it, well or not."""
+    """Return the output of `status`, whatever its exit code."""
     command = [sys.executable, "-m", "seve_embedded", "status"]
     return subprocess.run(command, check=False, cwd=project.folder, capture_output=True, text=True, timeout=60)
 
 
 def fill(path):
-    """Until nothing more fits."""
+    """Fill the disk."""
     with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(1 << 20))

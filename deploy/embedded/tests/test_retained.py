@@ -1,4 +1,4 @@
-"""Clearing what a broker retains of a module, at both brokers that the stack runs."""
+"""Clearing the messages that a broker retains for a module, with both brokers of the stack."""
 
 import pytest
 from seve_embedded.shared import retained
@@ -13,7 +13,7 @@ SIMULATED = [simulated_name("0a1b2c", number) for number in range(50)]
 
 @pytest.fixture(params=["nats", "mosquitto"])
 def broker(request, tmp_path):
-    """A broker that retains states of some modules."""
+    """A broker that retains states of several modules."""
     if request.param == "mosquitto" and program() is None:
         pytest.skip("Mosquitto is not installed here")
     (tmp_path / "broker").mkdir()
@@ -31,8 +31,8 @@ def broker(request, tmp_path):
     server.stop()
 
 
-def test_what_is_retained_of_a_module_is_cleared_and_nothing_else(broker, tmp_path):
-    """By the topics that the routes read as its own."""
+def test_only_the_retained_messages_of_the_module_are_cleared(broker, tmp_path):
+    """Those on topics that the routes read as its own."""
     filters = Rules.of({"ROUTE_PRESETS": "tasmota"}, tmp_path).rights("croissance").publish
     assert retained.clear(broker, filters, None, None) == 4
     assert retained.clear(broker, filters, None, None) == 0
@@ -40,7 +40,7 @@ def test_what_is_retained_of_a_module_is_cleared_and_nothing_else(broker, tmp_pa
     assert retained.retained(broker, ["#"], None) == sorted(others)
 
 
-def test_what_is_retained_of_simulated_modules_is_cleared(broker):
+def test_retained_messages_of_simulated_modules_are_cleared(broker):
     """However many there were."""
     assert retained.clear(broker, [retained.SIMULATED], None, None) == len(SIMULATED)
     left = [

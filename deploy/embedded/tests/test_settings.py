@@ -13,13 +13,13 @@ def faults(**environ):
 
 
 def test_everything_is_on_loopback_by_default():
-    """A newcomer's stack is reached from this machine alone."""
+    """Without any setting, the stack can only be reached from this machine."""
     settings = load(StackSettings, {})
     assert (settings.mqtt_listen, settings.ws_listen) == ("127.0.0.1:1883", "127.0.0.1:8080")
 
 
 def test_refuses_to_open_mqtt_to_the_network_without_a_password():
-    """The refusal names the setting and both ways out."""
+    """The refusal names the setting and both alternatives."""
     [fault] = faults(MQTT_LISTEN="0.0.0.0:1883")
     assert fault.startswith("MQTT_LISTEN = '0.0.0.0:1883' opens MQTT to the network")
     assert "MQTT_PASSWORD" in fault
@@ -37,14 +37,14 @@ def test_refuses_to_open_mqtt_to_the_network_without_a_password():
         {"MQTT_LISTEN": "[::1]:1883"},
     ],
 )
-def test_opens_mqtt_where_it_is_meant(environ):
-    """With a password and TLS, with the outright words for both, or on loopback."""
+def test_opens_mqtt_if_the_settings_allow_it(environ):
+    """With a password and TLS, with settings that allow both faults explicitly, or on loopback."""
     assert load(StackSettings, environ).mqtt_listen == environ["MQTT_LISTEN"]
 
 
 @pytest.mark.parametrize("more", [{}, {"TLS": "on", "MQTT_TLS": "off"}])
 def test_refuses_to_open_mqtt_to_the_network_in_clear_text(more):
-    """Anybody who reads along would have the password."""
+    """Anybody on the network could read the password."""
     [fault] = faults(MQTT_LISTEN="0.0.0.0:1883", MQTT_USERNAME="device", MQTT_PASSWORD="x", **more)
     assert fault.startswith("MQTT_LISTEN = '0.0.0.0:1883' opens MQTT to the network in clear text")
     assert "MQTT_TLS=on" in fault
@@ -52,13 +52,13 @@ def test_refuses_to_open_mqtt_to_the_network_in_clear_text(more):
 
 
 def test_the_embedded_database_has_no_tls_and_says_so():
-    """It is on loopback, whatever is set."""
+    """It always listens on loopback."""
     [fault] = faults(POSTGRES_TLS="on")
     assert fault.startswith("POSTGRES_TLS = 'on'")
 
 
-def test_devices_with_passwords_of_their_own_share_none():
-    """A shared one that is still in .env lets nobody in; anybody cannot be let in either."""
+def test_devices_with_identities_share_no_password():
+    """A shared password that is still in .env is ignored, and anonymous devices cannot be allowed either."""
     shared = {"MQTT_USERNAME": "device", "MQTT_PASSWORD": "x"}
     assert load(StackSettings, shared).login == ("device", "x")
     assert load(StackSettings, {**shared, "MQTT_DEVICES": "own"}).login is None
@@ -66,13 +66,13 @@ def test_devices_with_passwords_of_their_own_share_none():
     assert "contradict each other" in fault
 
 
-def test_a_name_without_a_password_is_half_a_setting():
+def test_a_user_name_needs_a_password():
     """So is a password without a name."""
     assert faults(MQTT_USERNAME="device") == ["MQTT_USERNAME and MQTT_PASSWORD: set both or neither"]
 
 
 @pytest.mark.parametrize("name", ["pipeline", "broker"])
-def test_devices_cannot_take_a_name_of_the_stack_itself(name):
+def test_devices_cannot_have_a_user_name_of_the_stack(name):
     """NATS would have two users of one name."""
     assert faults(MQTT_USERNAME=name, MQTT_PASSWORD="x") == [
         f"MQTT_USERNAME = {name!r}: that name belongs to the stack itself"
@@ -80,7 +80,7 @@ def test_devices_cannot_take_a_name_of_the_stack_itself(name):
 
 
 @pytest.mark.parametrize("text", ["2", "sometimes", "2 m"])
-def test_an_interval_that_nats_would_not_read_is_a_fault(text):
+def test_a_sync_interval_that_nats_does_not_accept_is_a_fault(text):
     """Found here, not in the log of a server that does not start."""
     [fault] = faults(NATS_SYNC_INTERVAL=text)
     assert fault.startswith("NATS_SYNC_INTERVAL")

@@ -1,4 +1,4 @@
-"""The stack as its owner meets it: the real thing, on free ports, in a folder with a space."""
+"""The real stack as its owner uses it, on free ports, in a folder with a space."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from support.project import Project
 
 @pytest.fixture
 def project(tmp_path):
-    """A project that nothing of runs when the test is over."""
+    """A project of which nothing runs any more when the test is over."""
     folder = tmp_path / "my project"
     folder.mkdir()
     project = Project(folder)
@@ -29,7 +29,7 @@ def project(tmp_path):
 
 
 def test_up_publish_down_up(project):
-    """One command brings it up, a second says that it is; a message becomes a row, which is there after a stop."""
+    """One command starts it, a second says that it runs; a message becomes a row, which is still there after a stop."""
     first = project.say("up")
     assert "Sève is up." in first
     assert f"mqtt://127.0.0.1:{project.ports['MQTT_LISTEN']}" in first
@@ -70,8 +70,8 @@ def test_no_program_shows_a_password_in_its_arguments(project):
     assert [secret for secret in secrets if secret in f"{shown} {running}"] == []
 
 
-def test_what_dies_is_started_again(project):
-    """Services killed hard come back under other numbers, and what was published around that is stored."""
+def test_killed_services_are_started_again(project):
+    """Killed services come back with other pids, and messages that were published around that are stored."""
     project.say("up")
     project.publish(1)
     before = {name: project.kill(name) for name in ("ingest", "writer")}
@@ -81,8 +81,8 @@ def test_what_dies_is_started_again(project):
     wait_until(lambda: project.values() == ["1", "2"], "both rows")
 
 
-def test_down_stops_what_a_killed_supervisor_left(project):
-    """Also then nothing stays; a status in between says what happened."""
+def test_down_stops_the_processes_of_a_killed_supervisor(project):
+    """Nothing stays running; `status` says before that what happened."""
     project.say("up")
     started = processes.alive(project.state.pids)
     project.kill("supervisor")
@@ -102,7 +102,7 @@ def test_up_takes_over_from_a_killed_supervisor(project):
 
 
 def test_writers_come_and_go_while_it_runs(project):
-    """Each answers on a port of its own; one that goes is gone."""
+    """Each answers on a port of its own; a removed one no longer runs."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         second = taken.getsockname()[1]
         env = (project.folder / ".env").read_text()
@@ -119,7 +119,7 @@ def test_writers_come_and_go_while_it_runs(project):
 
 
 def test_a_taken_port_is_named_and_nothing_is_started(project):
-    """With the setting to change; the exit code is that of settings."""
+    """The error names the setting to change; the exit code is that of bad settings."""
     with contextlib.closing(socket.create_server(("127.0.0.1", project.ports["POSTGRES_PORT"]))):
         said = project.say("up", code=2)
     assert f"setting POSTGRES_PORT: 127.0.0.1:{project.ports['POSTGRES_PORT']} is taken" in said
@@ -127,7 +127,7 @@ def test_a_taken_port_is_named_and_nothing_is_started(project):
 
 
 def test_settings_that_cannot_be_used_are_named_together_before_anything_starts(project):
-    """Of the stack and of every service, the files they name included; a misspelt name with the nearest one."""
+    """Settings of the stack and of every service, and files they name; a misspelt name with the nearest setting."""
     env = project.folder / ".env"
     usable = env.read_text()
     faulty = "MQTT_KEEPALIVE=often\nBATCH_SZIE=50\nFLUSH_INTERVAL=9\nWRITERS=0\nROUTES_FILE=./none.toml\n"
@@ -149,7 +149,7 @@ def test_settings_that_cannot_be_used_are_named_together_before_anything_starts(
 
 
 def test_a_start_that_is_late_shows_nothing_of_earlier_starts(project):
-    """The end of a log begins where this start began."""
+    """Only lines of this start are shown."""
     project.state.make()
     for name in ("nats", "postgres"):
         project.state.log(name).write_text("a fault of an earlier start\n")
@@ -166,8 +166,8 @@ def test_logs_and_run_before_the_first_up_say_that_it_is_not_up(project):
         assert "error: Sève is not up: `make up` starts it" in project.say(*words, code=1)
 
 
-def test_who_runs_the_stack_needs_no_token_of_their_own(project):
-    """With the secret in `.env` they are given one; whoever has none is refused."""
+def test_the_owner_of_the_stack_needs_no_token(project):
+    """With the secret in `.env`, commands get a token; clients without one are refused."""
     with (project.folder / ".env").open("a") as env:
         env.write(f"JWT_SECRET={'s' * 32}\n")
     project.say("up")
@@ -182,7 +182,7 @@ def test_who_runs_the_stack_needs_no_token_of_their_own(project):
 
 
 def test_devices_must_know_the_password_once_there_is_one(project):
-    """With the password the whole path works; without it the broker refuses."""
+    """With the password, a sample is stored and seen; without it, the broker refuses the device."""
     with (project.folder / ".env").open("a") as env:
         env.write("MQTT_USERNAME=sensor\nMQTT_PASSWORD='p\"w $1 \\\\'\n")
     project.say("up")
@@ -201,7 +201,7 @@ def test_devices_must_know_the_password_once_there_is_one(project):
 
 
 def test_each_device_has_a_password_of_its_own(project, tmp_path):
-    """Made while nothing runs or while it does; people's commands need none."""
+    """Created while the stack is down or while it runs; people's commands need none."""
     with (project.folder / ".env").open("a") as env:
         env.write("MQTT_DEVICES=own\n")
     assert "holds from its next start" in project.say("device", "add", "croissance")
@@ -219,12 +219,12 @@ def test_each_device_has_a_password_of_its_own(project, tmp_path):
 
 
 def hear_ctrl_c():
-    """As in a terminal, also where the tests run in the background, which ignores it."""
+    """Enable SIGINT as in a terminal, because processes in the background ignore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_top_shows_what_flows_once_or_until_it_is_interrupted(project):
-    """A screen for a pipe has no control characters; on a terminal it ends with Ctrl-C, and leaves that as it was."""
+    """Into a pipe it prints no control characters; on a terminal Ctrl-C ends it, and the terminal is as before."""
     project.say("up")
     for value in range(5):
         project.publish(value)
@@ -253,7 +253,7 @@ def test_top_shows_what_flows_once_or_until_it_is_interrupted(project):
     while shown.count(b"Flow") < 2:
         shown += os.read(screen, 65536)
     process.send_signal(signal.SIGINT)
-    with contextlib.suppress(OSError):  # how the end of a terminal reads
+    with contextlib.suppress(OSError):  # the end of a terminal is an error
         while more := os.read(screen, 65536):
             shown += more
     os.close(screen)
@@ -262,7 +262,7 @@ def test_top_shows_what_flows_once_or_until_it_is_interrupted(project):
 
 
 def tapped(project, *words):
-    """A tap that has begun; its output is read when it ends."""
+    """Start a tap and wait until it has begun; its output is read when it ends."""
     command = [sys.executable, "-m", "seve_embedded", "tap", *words]
     return subprocess.Popen(
         command,
@@ -275,7 +275,7 @@ def tapped(project, *words):
 
 
 def test_simulated_modules_are_forgotten_by_one_command(project):
-    """Their rows, and what the broker retains of them."""
+    """With their rows, and the messages that the broker retains for them."""
     project.say("up")
     assert "./seve forget --simulated" in project.say("simulate", "--modules", "3", "--rate", "30", "--seconds", "1")
     assert "Cleared 12 retained messages" in project.say("forget", "--simulated", "--yes")
@@ -283,7 +283,7 @@ def test_simulated_modules_are_forgotten_by_one_command(project):
 
 
 def test_tap_shows_live_messages_at_each_place_and_ends_with_ctrl_c(project):
-    """As they arrived with the reason of each repair, in the journal, as stored, as refused."""
+    """Arrived messages with their repairs, messages in the journal, stored rows, and refused messages."""
     project.say("up")
     here = ("--module", "croissance", "--count")
     taps = {
@@ -309,7 +309,7 @@ def test_tap_shows_live_messages_at_each_place_and_ends_with_ctrl_c(project):
 
     endless = tapped(project, "--at", "journal")
     wait_until(lambda: project.publish(1) or select.select([endless.stdout], [], [], 0)[0], "a first line")
-    for each in (endless, *psutil.Process(endless.pid).children()):  # as a terminal sends it, to all of them
+    for each in (endless, *psutil.Process(endless.pid).children()):  # to all of them, as a terminal does
         each.send_signal(signal.SIGINT)
     assert "Traceback" not in endless.communicate(timeout=20)[0]
     assert endless.returncode == 0

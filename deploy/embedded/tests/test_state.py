@@ -1,4 +1,4 @@
-"""The state folder and what little lies outside it."""
+"""The state folder, and the few things outside of it."""
 
 import re
 import stat
@@ -9,21 +9,21 @@ from seve_embedded.state import SOCKET_PATH_MAX, State, write_private
 
 @pytest.fixture
 def deep(tmp_path, monkeypatch):
-    """A state folder too deep for a socket; what is temporary goes to a folder of the test's own."""
+    """A state folder whose path is too long for a socket; temporary files go to a folder of the test."""
     temporary = tmp_path / "t"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     return State(tmp_path / ("deep" * 30) / ".seve"), temporary
 
 
-def test_a_socket_lies_in_the_folder_where_its_path_is_short_enough(tmp_path):
+def test_the_socket_is_in_the_state_folder_if_its_path_is_short(tmp_path):
     """Everything of a stack is in one place."""
     state = State("/srv/seve/.seve")
     assert state.socket == state.run / "supervisor.sock"
 
 
-def test_a_socket_of_a_deep_folder_lies_in_a_private_one(deep):
-    """The kernel takes no longer path; the folder is gone with the stack."""
+def test_the_socket_of_a_deep_folder_is_in_a_private_one(deep):
+    """The kernel accepts no longer path; the private folder is removed with the stack's."""
     state, temporary = deep
     state.make()
     assert len(str(state.run / "supervisor.sock")) > SOCKET_PATH_MAX
@@ -40,7 +40,7 @@ def test_two_stacks_never_share_a_socket(deep):
     assert state.socket != State(state.folder.parent / "other" / ".seve").socket
 
 
-def test_a_secret_is_made_once_and_nobody_else_reads_it(tmp_path):
+def test_a_secret_is_created_once_and_only_its_owner_can_read_it(tmp_path):
     """The same at every start, another for each name."""
     state = State(tmp_path / ".seve")
     state.make()
@@ -52,7 +52,7 @@ def test_a_secret_is_made_once_and_nobody_else_reads_it(tmp_path):
 
 
 def test_a_private_file_is_replaced_whole(tmp_path):
-    """What was there is not opened to others meanwhile, and a rest of an interrupted write is no obstacle."""
+    """Others cannot read it meanwhile, and remains of an interrupted write do not matter."""
     path = tmp_path / "plan.json"
     (tmp_path / "plan.json.new").write_text("half")
     write_private(path, "one")
@@ -62,7 +62,7 @@ def test_a_private_file_is_replaced_whole(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["plan.json"]
 
 
-def test_no_device_guesses_the_name_of_ingests_session(tmp_path):
+def test_the_name_of_ingests_session_cannot_be_guessed(tmp_path):
     """It is made once, and another in each installation."""
     first, second = State(tmp_path / "a"), State(tmp_path / "b")
     for state in (first, second):
@@ -72,7 +72,7 @@ def test_no_device_guesses_the_name_of_ingests_session(tmp_path):
 
 
 def test_an_installation_keeps_the_session_that_its_broker_has(tmp_path):
-    """What waits there would be lost under another name."""
+    """Messages that wait there would be lost under another name."""
     state = State(tmp_path)
     state.make()
     state.nats_data.mkdir()

@@ -1,4 +1,4 @@
-"""The whole stack with TLS on every link that has it, as devices, screens and strangers meet it."""
+"""The whole stack with TLS on every link, as devices, WebSocket clients and strangers see it."""
 
 import socket
 import ssl
@@ -20,7 +20,7 @@ HELLO = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A stack that asks devices for certificates; nothing of it runs when the tests are over."""
+    """A stack that requires certificates of devices; nothing of it runs when the tests are over."""
     project = Project(tmp_path_factory.mktemp("secured"))
     with (project.folder / ".env").open("a") as env:
         env.write(SETTINGS)
@@ -39,7 +39,7 @@ def folder(project):
 
 
 def shown(port, *, ca, name="127.0.0.1", client=None):
-    """The certificate that a port shows to a client that trusts `ca`. Raises what TLS raises."""
+    """Return the certificate that a port presents to a client that trusts `ca`. Raises ssl.SSLError."""
     context = ssl.create_default_context(cafile=ca)
     if client:
         context.load_cert_chain(client.with_suffix(".pem"), client.with_suffix(".key"))
@@ -51,7 +51,7 @@ def shown(port, *, ca, name="127.0.0.1", client=None):
 
 
 def admitted(port, folder, client=None):
-    """Whether the broker takes a device in."""
+    """Return whether the broker accepts a device."""
     answers = []
     device = Client(CallbackAPIVersion.VERSION2, "a-device")
     device.tls_set(folder / "ca.pem", *([f"{client}.pem", f"{client}.key"] if client else []))
@@ -70,7 +70,7 @@ def admitted(port, folder, client=None):
     return answers[0]
 
 
-def test_a_fleet_is_stored_and_seen_and_accounted_for(project):
+def test_the_account_of_a_fleet_over_tls_closes(project):
     said = project.say("simulate", "--modules", "10", "--rate", "200", "--seconds", "3")
     assert "samples   sent 600 = acknowledged 600 = stored 600 = seen 600" in said
     assert "the account closes" in said
@@ -83,7 +83,7 @@ def test_a_fleet_is_stored_and_seen_and_accounted_for(project):
 
 
 @pytest.mark.parametrize("port", PORTS)
-def test_a_client_that_trusts_another_ca_is_told_that_this_is_not_it(project, port, tmp_path):
+def test_a_client_that_trusts_another_ca_refuses_the_server(project, port, tmp_path):
     other = certify(tmp_path) / "ca.pem"
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate verify failed"):
         shown(project.ports[port], ca=other)
@@ -98,15 +98,15 @@ def test_a_name_that_is_not_in_the_certificate_is_refused(project, folder, port)
 @pytest.mark.parametrize(
     ("port", "words"), [*((port, HELLO) for port in PORTS), ("WS_LISTEN", b"GET / HTTP/1.1\r\n\r\n")]
 )
-def test_who_speaks_no_tls_gets_no_answer(project, port, words):
-    """NATS would otherwise announce itself, and ask for the password, in clear text."""
+def test_a_client_without_tls_gets_no_answer(project, port, words):
+    """Otherwise NATS would announce itself and ask for the password in clear text."""
     with socket.create_connection(("127.0.0.1", project.ports[port]), timeout=20) as connection:
         connection.sendall(words)
         try:
             answer = connection.recv(1000)
         except ConnectionResetError:
             answer = b""
-    assert answer[:1] in (b"", b"\x15")  # nothing, or an alert of TLS
+    assert answer[:1] in (b"", b"\x15")  # nothing, or a TLS alert
 
 
 def test_a_device_without_its_certificate_is_refused(project, folder, tmp_path):
@@ -117,8 +117,8 @@ def test_a_device_without_its_certificate_is_refused(project, folder, tmp_path):
     assert admitted(port, folder, folder / "devices/greenhouse")
 
 
-def test_a_user_of_nats_does_not_give_its_password_to_who_speaks_no_tls(project):
-    """A server in the place of ours that asks for it in clear text gets no word of it."""
+def test_a_user_of_nats_sends_no_password_in_clear_text(project):
+    """A server that takes the place of ours and asks for it in clear text does not get it."""
     environ = dict(line.split("=", 1) for line in project.say("run", "env").splitlines() if "=" in line)
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         port = stranger.getsockname()[1]
@@ -140,7 +140,7 @@ def test_a_user_of_nats_does_not_give_its_password_to_who_speaks_no_tls(project)
 
 
 def test_renewed_certificates_are_shown_without_a_restart(project, folder):
-    """By all three servers, while the stack runs on."""
+    """By all three servers, while the stack keeps running."""
     client = folder / "devices/greenhouse"
     before = {port: shown(project.ports[port], ca=folder / "ca.pem", client=client) for port in PORTS}
     pids = {process.name: process.pid for process in processes.alive(project.state.pids)}

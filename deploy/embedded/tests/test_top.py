@@ -50,7 +50,7 @@ def test_rates_and_sums_are_those_between_two_looks_over_all_processes():
     assert row(lines, "to screens") == ["to", "screens", "0", "frames", "10", "10"]
 
 
-def test_a_process_that_began_anew_counts_from_zero():
+def test_a_restarted_process_counts_from_zero():
     assert figures.rate(1000, 30, 2) == 15
     assert figures.rate(5, 5, 0) == 0
 
@@ -86,7 +86,7 @@ def test_only_clients_that_lag_are_slow_and_names_steer_no_terminal():
     assert row(lines, "ingest.too_old") == ["ingest.too_old", "2"]
 
 
-def test_what_does_not_answer_is_told_beside_the_rest():
+def test_a_part_that_does_not_answer_is_named_and_the_rest_is_shown():
     silent = {"writer-2": "Connection refused", "nats": "no servers"}
     lines = screen.lines(look(0), look(1, silent=silent, errors=[("ingest", "mqtt: refused")]), "Docker", width=200)
     assert lines[0].endswith("2 parts do not answer")

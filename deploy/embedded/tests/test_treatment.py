@@ -1,4 +1,4 @@
-"""When a part that runs and does not work is restarted."""
+"""When a part that runs but does not work is restarted."""
 
 import itertools
 
@@ -18,7 +18,7 @@ ILL = PartFault("does not answer")
 
 
 def restarts(patient, fault, *, start=0, end=4000, full=range(0)):
-    """The seconds at which it is restarted, asked every second; `full` are those at which the disk is full."""
+    """Return the seconds at which the part is restarted, observed every second; in `full` the disk is full."""
     return [now for now in range(start, end) if patient.observe(fault, now, disk_full=now in full)]
 
 
@@ -35,7 +35,7 @@ def test_a_fault_has_to_last(fault):
     assert restarts(patient, fault, start=1000)[0] == 1000 + fault.patience
 
 
-def test_what_a_restart_cannot_mend_is_never_restarted():
+def test_a_fault_that_a_restart_cannot_cure_causes_none():
     assert restarts(Patient(), PartFault("too many clients", NO_CURE)) == []
 
 
@@ -57,7 +57,9 @@ def test_the_intervals_begin_anew_after_a_while_without_a_fault():
 
 
 def test_a_short_recovery_does_not_begin_the_intervals_anew():
-    """Else a part that works for a moment after each restart would be restarted for ever."""
+    """Otherwise a part that works for a moment after each restart would always be restarted at the shortest
+    interval.
+    """
     patient = Patient()
     first = restarts(patient, ILL, end=51)
     assert first == [PATIENCE, PATIENCE + FIRST_INTERVAL]

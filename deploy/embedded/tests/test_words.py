@@ -1,4 +1,4 @@
-"""What people read: tables, the page that `up` ends with, frames in one line."""
+"""Texts for people: tables, the page at the end of `up`, frames in one line."""
 
 import json
 
@@ -31,7 +31,7 @@ def page(networks=("192.168.1.7",), **settings):
 
 
 def test_the_page_has_lines_to_copy():
-    """One to watch, one to publish, with the ports that are in use."""
+    """One to watch, one to publish, with the actual ports."""
     text = page(mqtt_listen="127.0.0.1:21883")
     assert "./seve watch croissance" in text
     assert """./seve publish croissance/co2 '{"value": 450.5}'""" in text
@@ -39,15 +39,15 @@ def test_the_page_has_lines_to_copy():
 
 
 def test_the_page_shows_no_password():
-    """Terminals are recorded and looked at."""
+    """Terminals are recorded, and others see them."""
     text = page(
         mqtt_listen=":1883", mqtt_allow_unencrypted=True, mqtt_username="device", mqtt_password=Secret("hunter2")
     )
     assert not [word for word in ("hunter2", "nats-pw", "broker-pw", "db-pw") if word in text]
 
 
-def test_the_page_says_how_a_device_connects_once_the_door_is_open():
-    """By the machine's own address."""
+def test_the_page_says_how_a_device_connects_once_mqtt_is_open():
+    """With the machine's own address."""
     text = page(
         mqtt_listen="0.0.0.0:1884", mqtt_allow_unencrypted=True, mqtt_username="device", mqtt_password=Secret("x")
     )
@@ -66,7 +66,7 @@ def test_a_table_aligns_its_columns():
 
 
 def test_a_table_without_rows_is_nothing():
-    """Its title would be noise."""
+    """Not even its title is shown."""
     assert table("Dead letters", ["subject", "messages"], []) == ""
 
 
@@ -83,7 +83,7 @@ def test_durations_for_people(seconds, text):
 
 
 def test_a_frame_is_one_line():
-    """A measurement shows its value, anything else its body, what is no message itself."""
+    """A measurement with its value, other messages with their body, other frames unchanged."""
     data = {"topic": "a/co2", "time": "T", "kind": "measurement", "value": 450.5, "metadata": None}
     status = {"topic": "a/system", "time": "T", "kind": "system.status", "value": None, "metadata": {"rssi": -45}}
     assert pubsub.line(json.dumps({"event": "mqtt-message", "seq": "1", "data": data})) == "T  a/co2  450.5"
@@ -93,7 +93,7 @@ def test_a_frame_is_one_line():
     assert pubsub.line('{"event":"live"}') == '{"event": "live"}'
 
 
-def test_what_a_device_says_does_not_steer_the_terminal():
+def test_text_of_a_device_sends_no_control_characters_to_the_terminal():
     """In topics, values and names of a frame."""
     data = {"topic": "odd\x1b[31m/co2\n", "time": "T", "kind": "log", "value": None, "metadata": {"text": "\x9b31m"}}
     frame = json.dumps({"event": "mqtt-message", "seq": "1", "data": data})
