@@ -12,10 +12,11 @@ CONTAINERS = "docker"
 
 LONGEST_FIRST = (
     CONTAINERS,
-    "deploy/embedded/tests/test_stack.py",
     "tests/bench/test_bench.py",
+    "deploy/embedded/tests/test_stack.py",
     "services/ingest/tests/test_faults.py",
     "deploy/embedded/tests/test_backup.py",
+    "deploy/embedded/tests/test_running_stack.py",
     "deploy/embedded/tests/test_recovery.py",
     "tests/integration/test_restarts.py",
     "services/writer/tests/test_audit.py",

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 from seve_embedded.state import State
 from seve_embedded.supervision import processes, readiness
@@ -13,6 +14,16 @@ from support.conditions import free_port, wait_until
 LISTENS = ("MQTT_LISTEN", "WS_LISTEN")
 SERVICES = ("INGEST", "WRITER", "HISTORY", "BROADCASTER")
 PORTS = ("NATS_PORT", "POSTGRES_PORT", *(f"{service}_ADMIN_PORT" for service in SERVICES))
+
+
+@contextmanager
+def project_in(folder):
+    """A project in a folder that is made; nothing of it runs in the end."""
+    folder.mkdir()
+    project = Project(folder)
+    yield project
+    project.say("down")
+    assert processes.alive(project.state.pids) == []
 
 
 class Project:

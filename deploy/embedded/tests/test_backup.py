@@ -6,36 +6,33 @@ import sys
 import tarfile
 
 import pytest
-from seve_embedded.supervision import processes
 from support.conditions import wait_until
-from support.project import Project
+from support.project import project_in
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def make_project(tmp_path):
-    """Makes projects; stops everything of them at the end of the test."""
-    made = []
+def source(tmp_path):
+    """The project that is backed up."""
+    with project_in(tmp_path / "source") as project:
+        yield project
 
-    def make(name):
-        (tmp_path / name).mkdir()
-        made.append(Project(tmp_path / name))
-        return made[-1]
 
-    yield make
-    for project in made:
-        project.say("down")
-        assert processes.alive(project.state.pids) == []
+@pytest.fixture(scope="module")
+def target(tmp_path_factory):
+    """The project that is restored into."""
+    with project_in(tmp_path_factory.mktemp("restored") / "target") as project:
+        yield project
 
 
 def count(project):
     return int(project.say("psql", "-Atc", "SELECT count(*) FROM measurements"))
 
 
-def test_a_backup_taken_under_load_is_restored_whole_in_another_folder(make_project, tmp_path):
+def test_a_backup_taken_under_load_is_restored_whole_in_another_folder(source, target, tmp_path):
     """Every message that was acknowledged before the backup began is there; the journal goes on where it ended."""
-    source, target, file = make_project("source"), make_project("target"), tmp_path / "seve.backup"
+    file = tmp_path / "seve.backup"
     source.say("up")
     source.publish(450.5)
     source.say("publish", "croissance/co2", "warm")
@@ -74,12 +71,13 @@ def test_a_backup_taken_under_load_is_restored_whole_in_another_folder(make_proj
     assert f"sequences 1 to {last + 1}" in target.say("audit")
 
 
-def test_a_file_that_is_no_backup_changes_nothing(make_project, tmp_path):
-    project, file = make_project("one"), tmp_path / "other.tar"
-    project.say("up")
-    project.publish(7)
-    wait_until(lambda: project.values() == ["7"], "the row")
+def test_a_file_that_is_no_backup_changes_nothing(target, tmp_path):
+    file = tmp_path / "other.tar"
+    target.say("up")
+    target.publish(7)
+    wait_until(lambda: "7" in target.values(), "the row")
+    before = target.values()
     file.write_bytes(b"not a tar")
-    assert "is no backup" in project.say("restore", str(file), "--yes", code=1)
-    assert project.values() == ["7"]
-    project.say("status")
+    assert "is no backup" in target.say("restore", str(file), "--yes", code=1)
+    assert target.values() == before
+    target.say("status")
