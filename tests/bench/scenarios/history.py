@@ -1,4 +1,4 @@
-"""`history`: how long questions of history take, of one dense series among many others, over hours to a year."""
+"""`history`: how long history queries take for one dense series among many others, over hours to a year."""
 
 import time
 import urllib.request
@@ -109,7 +109,7 @@ def seconds(options: Options) -> float:
 
 
 SCENARIO = Scenario(
-    about="questions of a series with a sample per EVERY s, beside OTHERS with one per OTHERS_EVERY s",
+    about="queries for a series with a sample per EVERY s, beside OTHERS with one per OTHERS_EVERY s",
     defaults={
         "DAYS": 90,
         "EVERY": 10,
