@@ -49,8 +49,8 @@ bench: $(VENV)/dev ## what it carries and what that costs, on this machine, in s
 soak: $(VENV)/dev ## a fleet of 2,000 devices for HOURS (1), with days, kills and screens: what grows, and the account (SEED=)
 	@$(MAKE) --no-print-directory bench SCENARIO=soak $(if $(HOURS),HOURS=$(HOURS)) $(if $(SEED),SEED=$(SEED))
 
-faults: $(VENV)/dev ## the crash matrix: parts killed and frozen, disks full, files damaged, networks cut under load, and the account (PARTS= FAULTS= SEED=)
-	@$(BIN)/python tests/faults/crash_matrix.py --results faults-results $(if $(PARTS),--parts $(PARTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))
+faults: $(VENV)/dev ## the crash matrix: parts killed and frozen, disks full, files damaged, networks cut under load, and the account (MODE=docker or cluster, PARTS= FAULTS= SEED=)
+	@$(BIN)/python tests/faults/crash_matrix.py --results faults-results $(if $(MODE),--mode $(MODE)) $(if $(PARTS),--parts $(PARTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))
 
 upgrade: $(VENV)/dev ## replace the services of the newest release by these under load, one by one, and back (BEFORE= SEED=)
 	@$(BIN)/python tests/faults/upgrade.py $(if $(BEFORE),--before $(BEFORE)) $(if $(SEED),--seed $(SEED))

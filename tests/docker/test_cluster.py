@@ -1,15 +1,11 @@
 """Three NATS servers, two ingests, three writers, two broadcasters behind one port; one server is killed under load."""
 
-import json
-
 import pytest
+from support.cluster import leader, whole
 from support.compose import numbers
 from support.conditions import wait_until
 
 pytestmark = pytest.mark.docker
-
-SERVERS = ("nats-1", "nats-2", "nats-3")
-STREAMS = {"TELEMETRY", "LATEST", "DEADLETTER"}
 
 
 @pytest.fixture(scope="module")
@@ -17,23 +13,6 @@ def up(cluster):
     """The cluster, started by `up`."""
     cluster.run("up", seconds=300)
     return cluster
-
-
-def streams(up, server):
-    """What a server says of the streams it has: its leader, and which copies are current."""
-    url = "http://127.0.0.1:8222/jsz?accounts=true&streams=true"
-    found = json.loads(up.compose("exec", "-T", server, "wget", "-q", "-O", "-", url))
-    return {stream["name"]: stream["cluster"] for stream in found["account_details"][0]["stream_detail"]}
-
-
-def whole(up):
-    """Whether every stream has a leader that says that both other copies are current."""
-    views = {server: streams(up, server) for server in SERVERS}
-    leaders = {name: cluster.get("leader") for name, cluster in views["nats-1"].items()}
-    return set(leaders) == STREAMS and all(
-        leader and sum(copy["current"] for copy in views[leader].get(name, {}).get("replicas", [])) == 2
-        for name, leader in leaders.items()
-    )
 
 
 def test_every_service_of_the_picture_is_there(up):
@@ -57,9 +36,9 @@ def test_two_ingests_share_the_topics_without_overlap(up, tmp_path):
 def test_a_nats_server_is_killed_and_nothing_is_lost(up, tmp_path):
     """The journal's own leader dies while devices publish: what they were acknowledged is stored, once."""
     wait_until(lambda: whole(up), "three current copies of each stream", 60)
-    leader = streams(up, "nats-1")["TELEMETRY"]["leader"]
+    server = leader(up)
     with up.load(tmp_path, rate=300, seconds=15) as account:
-        up.compose("kill", leader)
+        up.compose("kill", server)
         _, text = account()
     sent, acknowledged, stored, seen = numbers(text)
     assert (sent, acknowledged, stored) == (4500, 4500, 4500), text
@@ -67,5 +46,5 @@ def test_a_nats_server_is_killed_and_nothing_is_lost(up, tmp_path):
     assert up.sql("SELECT count(*) FROM (SELECT DISTINCT * FROM measurements) AS one") == up.sql(
         "SELECT count(*) FROM measurements"
     )
-    up.compose("start", leader)
+    up.compose("start", server)
     wait_until(lambda: whole(up), "the server that was killed has its copies again", 90)

@@ -1,10 +1,12 @@
 """The crash matrix: every part of a pipeline, every fault, and the account of what each cost.
 
     make faults        or        .venv/bin/python tests/faults/crash_matrix.py [--parts writer nats] [--faults killed]
+    make faults MODE=docker        containers: Compose with Mosquitto
+    make faults MODE=cluster       containers: one of three NATS servers suffers, the journal's leader or a follower
 
 It starts a pipeline of its own (two writers, PostgreSQL with fsync, NATS' own broker or Mosquitto), lets a simulated
 fleet publish at QoS 1 while a part suffers, and asks the fleet, the journal, the table and the ledger what became of
-each sample. What is killed are processes that it started, by pid.
+each sample. What is killed are processes that it started, by pid, or containers of a project of its own.
 
     killed         SIGKILL to the part and all its children; started again at once
     stopped        SIGTERM, its end awaited; started again at once
@@ -13,6 +15,8 @@ each sample. What is killed are processes that it started, by pid.
     midway         killed while the part that it hands its messages to is frozen
     killed-untimed, frozen-untimed, midway-untimed
                    as these, while samples without a time come too, at QoS 1: each is to be one row
+    cut-off, cut-off-untimed
+                   the part's container taken from its network for 7 s
     behind         away, while the journal keeps 64 KiB of history: screens must be told what they missed
     slow           every byte from and to the database takes 0.1 s longer, for 4 s
     cut            every connection to NATS broken every 0.4 s, for 4 s
@@ -54,6 +58,7 @@ import sys
 import tempfile
 import time
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -61,7 +66,7 @@ import msgspec
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "deploy/docker/src")]
 
 from faults import isolation, report
-from faults.injection import FAULTS, FILLING, PARTS
+from faults.injection import FAULTS, FILLING, MODES, PARTS
 from faults.journal import carried, ends, heard
 from faults.pipeline import KINDS, Pipeline, pipeline
 from faults.untimed import untimed
@@ -80,10 +85,10 @@ def run_cell(stack: Pipeline, part: str, fault: str, options: argparse.Namespace
     """The fault under load, and what became of everything."""
     injection, file = FAULTS[fault], Path(tempfile.mkdtemp(dir=stack.folder)) / "account.json"
     before, lacking = asyncio.run(ends(stack)), unaccounted(stack)
-    victim = dice.choice(["writer", "writer-2"]) if part == "writer" and injection.stack != "clocked" else part
+    victim = stack.victim(part, dice)
     stack.before_harm, stack.vanished, named = [], [], audit(stack).findings[-1].lost
     lasts = injection.lasts(options.seconds)
-    load = LEAD + lasts + TAIL + (FILLING if fault == "full" or part == "everything" else 0)
+    load = LEAD + lasts + TAIL + stack.slack + (FILLING if fault == "full" or part == "everything" else 0)
     shape = ("--modules=20", f"--rate={options.rate:g}", f"--seconds={load:g}", "--report-every=2")
     with (
         heard(stack) if injection.stack == "forgetful" else nullcontext() as live,
@@ -117,7 +122,7 @@ def run_cell(stack: Pipeline, part: str, fault: str, options: argparse.Namespace
         troubles=troubles,
         first=first,
         longest=longest,
-        broker_may_lose=part == "broker" and fault in ("killed", "away"),
+        broker_may_lose=part == "broker" and fault in ("killed", "killed-untimed", "away"),
         gone=gone,
         named=sequences(audit(stack).findings[-1].lost) - sequences(named),
         untimed=numbered.account(at if fault == "killed-untimed" and part == "nats" else None)
@@ -144,23 +149,24 @@ def settle(stack: Pipeline, lacking: int) -> None:
 
 def plan(options: argparse.Namespace) -> list[tuple[str, str]]:
     """The cells, those that need a pipeline of another kind last."""
-    parts = [part for part in options.parts if part != "broker" or options.broker == "mosquitto"]
-    cells = [(part, fault) for part in parts for fault in options.faults if part in FAULTS[fault].parts]
-    return sorted(cells, key=lambda cell: list(KINDS).index(kind(cell)))
+    mosquitto = options.mode != "embedded" or options.broker == "mosquitto"
+    parts = [part for part in options.parts if part != "broker" or mosquitto]
+    cells = [(part, fault) for part in parts for fault in options.faults if part in MODES[options.mode].get(fault, ())]
+    return sorted(cells, key=lambda cell: list(KINDS).index(kind(cell, options.mode)))
 
 
-def kind(cell: tuple[str, str]) -> str:
+def kind(cell: tuple[str, str], mode: str) -> str:
     """Which pipeline a cell needs."""
-    return FAULTS[cell[1]].stack
+    return FAULTS[cell[1]].stack if mode == "embedded" else mode
 
 
 def run(options: argparse.Namespace, folder: Path, denied: str | None, done: list[Row]) -> None:
     """All cells, added to `done` and told one by one. Raises AssertionError where the pipeline did not come back."""
     began, dice = time.monotonic(), random.Random(options.seed)
-    cells = plan(options)
-    obstacles = {cell: why for cell in cells if (why := isolation.obstacle(kind(cell), cell[0], denied))}
+    cells, of = plan(options), partial(kind, mode=options.mode)
+    obstacles = {cell: why for cell in cells if (why := isolation.obstacle(of(cell), cell[0], denied))}
     possible = [cell for cell in cells if cell not in obstacles]
-    for name, group in itertools.groupby(possible, key=kind):
+    for name, group in itertools.groupby(possible, key=of):
         with pipeline(name, folder / name, options.broker, options.rate, options.seed) as stack:
             for part, fault in group:
                 print(
@@ -175,6 +181,7 @@ def run(options: argparse.Namespace, folder: Path, denied: str | None, done: lis
 
 def parse_options() -> argparse.Namespace:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--mode", choices=MODES, default="embedded", help="where the pipeline runs (embedded)")
     words.add_argument("--parts", nargs="+", choices=PARTS, help="who suffers (all)")
     words.add_argument("--faults", nargs="+", choices=FAULTS, help="what is done (the usual)")
     words.add_argument("--seconds", type=float, default=3, help="how long `away`; longer also freezes longer (3)")
@@ -192,12 +199,18 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
+def about_mode(options: argparse.Namespace) -> str:
+    """Where the pipeline runs, and its broker."""
+    return f"broker: {options.broker}" if options.mode == "embedded" else f"mode: {options.mode}"
+
+
 def main() -> int:
     options = parse_options()
-    kinds = {kind(cell) for cell in plan(options)}
+    kinds = {kind(cell, options.mode) for cell in plan(options)}
     denied = isolation.enter() if isolation.needed(kinds) and not isolation.isolated() else None
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever ends it, nothing of it goes on
-    print(f"--seed {options.seed}, {options.rate:g} samples a second, broker: {options.broker}")
+    about = f"seed {options.seed}, {options.rate:g} samples a second, {about_mode(options)}"
+    print(f"--{about}")
     done: list[Row] = []
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -208,7 +221,7 @@ def main() -> int:
     finally:
         print(f"\n{table(done)}")
         if options.results and done:
-            report.write(options.results, done, f"seed {options.seed}, {options.rate:g} samples a second")
+            report.write(options.results, done, about)
     return 1 if any(row.complaints for row in done) else 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from faults import disks
+from faults.containers import ContainerPipeline
 from faults.damage import flip, truncate
 from faults.journal import Ends, carried
 from faults.pipeline import CLOCKED, PAIRS, Pipeline
@@ -51,7 +52,7 @@ class Injection(NamedTuple):
 
 def killed(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
     for one in stack.processes(part):
-        faults.kill_hard(stack.part(one))
+        stack.kill(one)
     return away(stack, part, seconds), []
 
 
@@ -72,7 +73,7 @@ def away(stack: Pipeline, part: str, seconds: float) -> int:
 def frozen(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
     with ExitStack() as held:
         for one in stack.processes(part):
-            held.enter_context(faults.frozen(stack.part(one)))
+            held.enter_context(stack.frozen(one))
         at = now()
         time.sleep(seconds)
     return at, []
@@ -80,11 +81,18 @@ def frozen(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
 
 def midway(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]:
     """What the part took and the next hop never held is in no hands but the hop's before."""
-    with faults.frozen(stack.part("nats" if part == "ingest" else "postgres")):
+    with stack.frozen("nats" if part == "ingest" else "postgres"):
         at = now()
         time.sleep(seconds)
-        faults.kill_hard(stack.part(part))
+        stack.kill(part)
     stack.launch(part)
+    return at, []
+
+
+def cut_off(stack: ContainerPipeline, part: str, seconds: float) -> tuple[int, list[str]]:
+    with stack.cut_off(part):
+        at = now()
+        time.sleep(seconds)
     return at, []
 
 
@@ -270,7 +278,12 @@ def starved(stack: Pipeline, part: str, seconds: float) -> tuple[int, list[str]]
 STORM = 500
 """Modules that connect at once, with five messages each."""
 
-PARTS = ("ingest", "broadcaster", "writer", "nats", "postgres", "broker", "everything", "journal", "devices", *PAIRS)
+NODES = ("leader", "follower")
+PARTS = (
+    *("ingest", "broadcaster", "writer", "nats", "postgres", "broker", "everything", "journal", "devices"),
+    *PAIRS,
+    *NODES,
+)
 LOST, LOSSY, FAR = Fate(loss=1.0), Fate(loss=0.3), Fate(delay=0.2)
 PROCESSES = PARTS[:7]
 UNTIMED = ("ingest", "writer", "nats")
@@ -283,6 +296,8 @@ FAULTS = {
     "killed-untimed": Injection(UNTIMED, lambda _: 0, killed, untimed=True),
     "frozen-untimed": Injection(UNTIMED, lambda seconds: max(FROZEN, seconds), frozen, untimed=True),
     "midway-untimed": Injection(("ingest", "writer"), lambda _: 1, midway, untimed=True),
+    "cut-off": Injection(NODES, lambda seconds: max(FROZEN, seconds), cut_off, stack="cluster"),
+    "cut-off-untimed": Injection(NODES, lambda seconds: max(FROZEN, seconds), cut_off, stack="cluster", untimed=True),
     "behind": Injection(("broadcaster",), lambda seconds: seconds, killed, stack="forgetful"),
     "slow": Injection(("postgres",), lambda seconds: max(4, seconds), slow, stack="wired"),
     "cut": Injection(("nats",), lambda seconds: max(4, seconds), cut, stack="wired"),
@@ -316,3 +331,15 @@ FAULTS = {
         (*CLOCKED, "nats"), lambda seconds: max(4, seconds), clock_moved("-5m"), stack="clocked", usual=False
     ),
 }
+
+
+SUFFERING = ("killed", "stopped", "away", "frozen", "killed-untimed", "frozen-untimed")
+MODES = {
+    "embedded": {name: fault.parts for name, fault in FAULTS.items() if fault.stack != "cluster"},
+    "docker": {
+        **dict.fromkeys(SUFFERING, PROCESSES[:6]),
+        **dict.fromkeys(("midway", "midway-untimed"), ("ingest", "writer")),
+    },
+    "cluster": dict.fromkeys((*SUFFERING, "cut-off", "cut-off-untimed"), NODES),
+}
+"""The faults of each mode, and the parts that they are done to."""

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from typing import Final, NoReturn
 
 from faults import disks
+from faults.containers import FILES
 from faults.pipeline import FAKETIME, KINDS
 from support import mosquitto
+from support.containers import impossible
 
 MARK: Final = "SEVE_FAULTS_ISOLATED"
 NAMESPACES: Final = ("unshare", *(() if os.geteuid() == 0 else ("--map-root-user",)), "--mount", "--net")
@@ -38,17 +40,22 @@ def _again(command: list[str]) -> NoReturn:
 def obstacle(kind: str, part: str, denied: str | None) -> str | None:
     """Return why a cell cannot be done on this machine; None where it can. `denied` is what `enter` returned."""
     wanted = KINDS[kind]
+    if kind in FILES:
+        return impossible()
     if wanted.isolation and not isolated():
         return f"no namespaces: {denied}"
     if wanted.synced and not mosquitto.program():
         return "Mosquitto is not installed"
     if wanted.disks is disks.failing and (why := disks.obstacle()):
         return f"no disk that can fail: {why}"
-    if kind == "clocked" and part == "nats":
+    return _no_clock(part) if kind == "clocked" else None
+
+
+def _no_clock(part: str) -> str | None:
+    """Return why the clock of a part cannot be moved; None where it can."""
+    if part == "nats":
         return "nats-server is linked statically: no library changes its clock"
-    if kind == "clocked" and not FAKETIME:
-        return "libfaketime is not installed (Debian's package faketime)"
-    return None
+    return None if FAKETIME else "libfaketime is not installed (Debian's package faketime)"
 
 
 def needed(kinds: Iterable[str]) -> bool:

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Final, NamedTuple
+from random import Random
+from typing import ClassVar, Final, NamedTuple
 
 from faults import disks
+from faults.containers import FILES, ContainerPipeline
+from support import faults
 from support.broker_stack import BrokerStack
-from support.faults import Wire, wires
 from support.link import SELF, Network, network
 from support.stack import LOGINS
 
@@ -55,13 +57,17 @@ KINDS: Final = {
     "synced": Kind(SMALL_STREAMS, isolation=True, disks=disks.failing, synced=True),
     "linked": Kind({}, isolation=True),
     "clocked": Kind({}),
+    **dict.fromkeys(FILES, Kind({})),
 }
 
 
 class Pipeline(BrokerStack):
     """The stack, with a broker, and with wires between where they are given."""
 
-    def __init__(self, folder: Path, broker: str, wires: list[Wire], **environment: str) -> None:
+    slack: ClassVar = 0.0
+    """Seconds that a fault takes to come."""
+
+    def __init__(self, folder: Path, broker: str, wires: list[faults.Wire], **environment: str) -> None:
         self.wires = wires
         if wires:
             environment["DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{wires[1].proxy.port}/seve"
@@ -88,6 +94,17 @@ class Pipeline(BrokerStack):
     def give(self, part: str, **environment: str) -> None:
         """Change the environment of a service before its start."""
         self._processes[part].environment.update(environment)
+
+    def victim(self, part: str, dice: Random) -> str:
+        """Who suffers for a part: of the writers one, by chance."""
+        return dice.choice(["writer", "writer-2"]) if part == "writer" else part
+
+    def kill(self, part: str) -> None:
+        faults.kill_hard(self.part(part))
+
+    def frozen(self, part: str) -> AbstractContextManager[None]:
+        """While the context lasts a part does nothing, and its connections stay."""
+        return faults.frozen(self.part(part))
 
     def processes(self, part: str) -> list[str]:
         """The part itself; of `everything` all, those that hand on before those that they hand to."""
@@ -145,7 +162,7 @@ class ClockedPipeline(Pipeline):
 
 
 @contextmanager
-def pipeline(kind: str, folder: Path, broker: str, rate: float, seed: int) -> Iterator[Pipeline]:
+def pipeline(kind: str, folder: Path, broker: str, rate: float, seed: int) -> Iterator[Pipeline | ContainerPipeline]:
     """A pipeline of a kind, started, and stopped when the context ends."""
     wanted = KINDS[kind]
     settings = dict(wanted.settings)
@@ -154,8 +171,10 @@ def pipeline(kind: str, folder: Path, broker: str, rate: float, seed: int) -> It
             yield from _started(LinkedPipeline(folder, broker, net, **settings))
     elif kind == "wired":
         settings["JOURNAL_MAX_BYTES"] = f"{round(rate)}KiB"
-        with wires(2) as laid:
+        with faults.wires(2) as laid:
             yield from _started(Pipeline(folder, broker, laid, **settings))
+    elif kind in FILES:
+        yield from _started(ContainerPipeline(folder, kind))
     elif kind == "clocked":
         yield from _started(ClockedPipeline(folder, broker, **settings))
     else:
@@ -166,7 +185,7 @@ def pipeline(kind: str, folder: Path, broker: str, rate: float, seed: int) -> It
             yield from _started(stack)
 
 
-def _started(stack: Pipeline) -> Iterator[Pipeline]:
+def _started(stack: Pipeline | ContainerPipeline) -> Iterator[Pipeline | ContainerPipeline]:
     try:
         stack.start()
         yield stack

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from faults.crash_matrix import parse_options, plan
 from faults.verdict import Carried, Cell, Untimed, table, times
 from seve_fleet.simulate.result import Outcome
 from seve_fleet.simulate.ws import Missed
@@ -135,6 +136,29 @@ def test_the_table_has_a_line_a_cell():
     head, line = table([cell()]).splitlines()
     assert " ".join(head.split()) == "part fault sent stored twice lost seen gaps first row slowest verdict"
     assert " ".join(line.split()) == "writer killed 2 2 0 0 2 0 never never kept"
+
+
+def planned(monkeypatch, *chosen):
+    """The faults of each part."""
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *chosen])
+    found = {}
+    for part, fault in plan(parse_options()):
+        found.setdefault(part, set()).add(fault)
+    return found
+
+
+def test_every_container_is_killed_and_frozen_with_samples_of_both_kinds(monkeypatch):
+    both = {"killed", "frozen", "killed-untimed", "frozen-untimed"}
+    docker = planned(monkeypatch, "--mode", "docker")
+    assert docker.keys() == {"broker", "nats", "ingest", "writer", "broadcaster", "postgres"}
+    assert all(faults >= both for faults in docker.values())
+    cluster = planned(monkeypatch, "--mode", "cluster")
+    assert cluster.keys() == {"leader", "follower"}
+    assert all(faults >= both | {"cut-off", "cut-off-untimed"} for faults in cluster.values())
+
+
+def test_what_containers_alone_have_is_no_row_without_them(monkeypatch):
+    assert not planned(monkeypatch).keys() & {"leader", "follower", "broker"}
 
 
 def ran(*chosen):
