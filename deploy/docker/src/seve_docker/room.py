@@ -54,9 +54,8 @@ def _measured(compose: Compose, server: str) -> tuple[str, Room, int] | None:
     image = f"seve/nats:{compose.environ.get('SEVE_TAG') or 'latest'}"
     if not output("image", "inspect", image):
         return None
-    labels = (f"label=com.docker.compose.project={project}", f"label=com.docker.compose.volume={server}")
-    volume = output("volume", "ls", "--quiet", *(word for label in labels for word in ("--filter", label))).split()
-    mount = [f"--volume={volume[0]}:/data:ro"] if volume else []
+    volume = f"{project}_{server}"
+    mount = [f"--volume={volume}:/data:ro"] if output("volume", "inspect", volume) else []
     said = output("run", "--rm", "--network=none", *mount, "--entrypoint=sh", image, "-c", _PROBE)
     return parsed(said)
 
