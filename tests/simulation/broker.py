@@ -117,7 +117,7 @@ class Mosquitto:
         for mid in mids:
             if message := self.in_flight.get(mid):
                 message.acknowledged = True
-            self.link.there(lambda mid=mid: self._taken(mid))
+            self.link.there(self._taken, mid)
 
     def _taken(self, mid: int) -> None:
         message = self.in_flight.pop(mid, None)
@@ -142,7 +142,7 @@ class Mosquitto:
         session = self._session
         if session is not None:
             arrival = Arrival(message.topic, message.payload, mid, QOS1 | (DUP if dup else 0))
-            self.link.back(lambda: session.arrived(arrival))
+            self.link.back(session.arrived, arrival)
 
     def save(self) -> None:
         """Write the session down."""

@@ -4,7 +4,6 @@ While it is disconnected, it keeps what is published and sends it over the next 
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from random import Random
@@ -18,8 +17,9 @@ from seve_runtime.nats.direct import Handler, NatsMessage
 from seve_schema.times import MICROS
 
 from simulation.clock import VirtualLoop
-from simulation.jetstream import Server, Stored
+from simulation.jetstream import Server
 from simulation.link import Link
+from simulation.stream import Stored
 
 PATIENCE = 5.0
 """Seconds that nats-py waits for an answer of JetStream."""
@@ -48,9 +48,7 @@ class Client:
         self._inboxes = 0
         self._name = name
         self._outbox: list[tuple[str, bytes, str, bytes]] = []
-        self._inbox: deque[tuple[Handler, NatsMessage]] = deque()
-        self._came = asyncio.Event()
-        self._reader: asyncio.Task | None = None
+        self._connected = asyncio.Event()
         self.handlers: dict[str, Handler] = {}
         self.link = Link(loop, rng)
         self.dead = False
@@ -62,17 +60,16 @@ class Client:
 
     async def connect(self) -> None:
         """Connect, and again whenever the connection is lost."""
-        self._reader = asyncio.ensure_future(self._read())
         self._open()
         if not self.is_connected:
             self._retry()
-        while not self.is_connected:
-            await asyncio.sleep(0.1)
+            await self._connected.wait()
 
     def _open(self) -> None:
         if self._server.alive and self.reachable and not self.dead:
             self.link.open()
             self.is_connected = True
+            self._connected.set()
 
     def _retry(self) -> None:
         self._loop.call_later(0.1 + self._rng.random(), self._try_again)
@@ -99,7 +96,6 @@ class Client:
     def _lost(self, generation: int) -> None:
         if generation == self.link.generation and not self.dead:
             self.is_connected = False
-            self._inbox.clear()
             self._retry()
 
     def kill(self) -> None:
@@ -107,16 +103,6 @@ class Client:
         self.dead = True
         self.is_connected = False
         self.handlers.clear()
-        if self._reader is not None:
-            self._reader.cancel()
-
-    async def _read(self) -> None:
-        while True:
-            await self._came.wait()
-            self._came.clear()
-            while self._inbox:
-                handler, message = self._inbox.popleft()
-                handler(message)
 
     # what services use
 
@@ -134,7 +120,7 @@ class Client:
         if not self.is_connected:
             self._outbox.append((subject, data, reply, headers))
             return
-        self.link.there(lambda: self._arrived(subject, data, reply, headers, self.link.generation))
+        self.link.there(self._arrived, subject, data, reply, headers, self.link.generation)
 
     def _arrived(self, subject: str, data: bytes, reply: str, headers: bytes, generation: int) -> None:
         """At the server."""
@@ -166,21 +152,19 @@ class Client:
         """What sends to an inbox: messages of a stream come there under their own subject."""
 
         def send(subject: str, reply: str, data: bytes, headers: bytes) -> None:
-            message = NatsMessage(subject, reply, data, headers)
-            self.link.back(lambda: self._receive(inbox, message))
+            self.link.back(self._receive, inbox, NatsMessage(subject, reply, data, headers))
 
         return send
 
     def _answer(self, subject: str, reply: str, data: bytes, headers: bytes) -> None:
-        self.link.back(lambda: self._receive(subject, NatsMessage(subject, reply, data, headers)))
+        self.link.back(self._receive, subject, NatsMessage(subject, reply, data, headers))
 
     def _receive(self, inbox: str, message: NatsMessage) -> None:
         if self.dead:
             return
         handler = self.handlers.get(inbox) or self.handlers.get(inbox.rpartition(".")[0] + ".*")
         if handler is not None:
-            self._inbox.append((handler, message))
-            self._came.set()
+            handler(message)
 
     async def call(self, work: Callable[[], Any], patience: float = PATIENCE) -> Any:
         """Have the server do something, and return its answer. Raises what it raises, and nats' TimeoutError."""
@@ -192,16 +176,16 @@ class Client:
             try:
                 result = work()
             except (APIError, NotFoundError) as error:
-                self.link.back(lambda error=error: answered.done() or answered.set_exception(error))
+                self.link.back(_unless_done, answered, answered.set_exception, error)
             else:
-                self.link.back(lambda: answered.done() or answered.set_result(result))
+                self.link.back(_unless_done, answered, answered.set_result, result)
 
         self.link.there(at_server)
+        late = self._loop.call_later(patience, _unless_done, answered, answered.set_exception, NatsTimeoutError())
         try:
-            async with asyncio.timeout(patience):
-                return await answered
-        except TimeoutError as error:
-            raise NatsTimeoutError from error
+            return await answered
+        finally:
+            late.cancel()
 
     async def request(self, subject: str, _data: bytes, timeout: float = PATIENCE) -> Any:  # noqa: ASYNC109
         *_, name = subject.split(".")
@@ -209,6 +193,11 @@ class Client:
 
     def jetstream(self) -> "JetStream":
         return JetStream(self, self._server)
+
+
+def _unless_done(answered: asyncio.Future, settle: Callable[[Any], None], with_what: Any) -> None:
+    if not answered.done():
+        settle(with_what)
 
 
 class JetStream:

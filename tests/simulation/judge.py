@@ -1,5 +1,6 @@
 """What has to hold when a story is over: what is stored and was seen, against what was published. Changes nothing."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,7 +10,7 @@ from simulation.broker import Message
 from simulation.screen import Screen
 
 if TYPE_CHECKING:
-    from simulation.story import World
+    from simulation.world import World
 
 
 class Broken(AssertionError):
@@ -31,6 +32,9 @@ class Judge:
 
     def __init__(self, world: "World") -> None:
         self.world = world
+        self._rows = Counter(value for value, _ in world.tables.rows.values())
+        states = world.tables.states.items()
+        self._lines = Counter(row["message"] for (table, _), row in states if table == "device_logs")
 
     def judge(self) -> None:
         """Hold what is stored and what was seen against what was published. Raises Broken."""
@@ -63,7 +67,7 @@ class Judge:
                 self._judge_lines(message, number, entered)
 
     def _judge_lines(self, message: Message, number: int, entered: int) -> None:
-        lines = self._lines(number)
+        lines = self._lines[f'{{"msg":{number}}}']
         if not entered - message.unanswered <= lines <= entered:
             raise Broken(f"{number} entered the journal {entered} times and is {lines} lines of the log")
 
@@ -73,7 +77,7 @@ class Judge:
         return token.position in self.world.purged or journal is None or token.position.journal != journal.created
 
     def _judge_sample(self, message: Message, number: int, entered: int) -> None:
-        rows = sum(value == number for value, _ in self.world.tables.rows.values())
+        rows = self._rows[float(number)]
         if float(number) in self.world.poison:
             if rows or not self.world.letters[number]:
                 raise Broken(
@@ -83,10 +87,6 @@ class Judge:
         least, most = (1, 1) if message.timed else (entered - message.unanswered, entered)
         if not least <= rows <= most:
             raise Broken(f"{number} entered the journal {entered} times and is stored {rows} times")
-
-    def _lines(self, number: int) -> int:
-        logs = (row for (table, _), row in self.world.tables.states.items() if table == "device_logs")
-        return sum(row["message"] == f'{{"msg":{number}}}' for row in logs)
 
     def _judge_ledger(self) -> None:
         tables, journal = self.world.tables, self.world.journal

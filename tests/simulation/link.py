@@ -4,6 +4,7 @@ when it breaks is lost.
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 from simulation.clock import VirtualLoop
 
@@ -30,21 +31,21 @@ class Link:
         self.generation += 1
         self.up = False
 
-    def there(self, arrive: Callable[[], None]) -> None:
-        """Have something arrive at the far end, behind what was sent there before."""
-        self._send(0, arrive)
+    def there(self, arrive: Callable[..., None], *args: Any) -> None:
+        """Call `arrive` at the far end, behind what was sent there before."""
+        self._send(0, arrive, args)
 
-    def back(self, arrive: Callable[[], None]) -> None:
-        """Have something arrive at the near end."""
-        self._send(1, arrive)
+    def back(self, arrive: Callable[..., None], *args: Any) -> None:
+        """Call `arrive` at the near end."""
+        self._send(1, arrive, args)
 
-    def _send(self, direction: int, arrive: Callable[[], None]) -> None:
+    def _send(self, direction: int, arrive: Callable[..., None], args: tuple) -> None:
         if not self.up:
             return
         at = self._loop.time() + self._rng.random() ** 3 * 0.02 + self.slow
         at = self._free[direction] = max(at, self._free[direction] + 1e-6)
-        self._loop.call_at(at, self._arrived, self.generation, arrive)
+        self._loop.call_at(at, self._arrived, self.generation, arrive, args)
 
-    def _arrived(self, generation: int, arrive: Callable[[], None]) -> None:
+    def _arrived(self, generation: int, arrive: Callable[..., None], args: tuple) -> None:
         if generation == self.generation:
-            arrive()
+            arrive(*args)

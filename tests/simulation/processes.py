@@ -14,7 +14,6 @@ from seve_broadcaster.snapshot.snapshot import NEVER, LatestValues
 from seve_broadcaster.snapshot_store import SnapshotStore
 from seve_broadcaster.stream.replay_buffer import ReplayBuffer
 from seve_broadcaster.websocket.journal_replay import JournalReplay
-from seve_ingest.mqtt.framing import Arrival
 from seve_ingest.normalise.normaliser import Normaliser
 from seve_ingest.pipeline import Pipeline
 from seve_ingest.publish.recovery import published_before
@@ -24,7 +23,7 @@ from seve_ingest.publisher import Publisher
 from seve_ingest.routing.routes import NATIVE, RouteTable
 from seve_runtime.errors import Stopped
 from seve_runtime.health import Health
-from seve_runtime.lifecycle import Stop, first_of
+from seve_runtime.lifecycle import Stop
 from seve_runtime.rate_limit import Quota
 from seve_schema.subjects import ingest_name
 from seve_writer.database.batch_writer import BatchWriter
@@ -40,10 +39,10 @@ from simulation.client import Client
 from simulation.clock import VirtualLoop
 from simulation.database import ModelStore, Tables
 from simulation.jetstream import Server
+from simulation.session import GRACE, Session
 
 CLIENT_ID = "ingest"
 RULES = Normaliser(RouteTable(("native", route) for route in NATIVE), retention=10_000 * 86400.0)
-GRACE = 5.0
 
 Main = Callable[[Client, Stop], Awaitable[None]]
 
@@ -127,92 +126,6 @@ async def together(stop: Stop, *workers: Awaitable[Any]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-
-
-class Session:
-    """What `MqttSession` does, over the model of the broker: read while there is room, acknowledge what is held."""
-
-    def __init__(self, loop: VirtualLoop, rng: Random, broker: Mosquitto, pipeline: Pipeline, publisher: Publisher):
-        self._loop = loop
-        self._rng = rng
-        self._broker = broker
-        self._pipeline = pipeline
-        self._publisher = publisher
-        self._arrived: list[Arrival] = []
-        self._connected = False
-        self._reading = False
-        self._paused = False
-        self._leaving = False
-        self._lost = asyncio.Event()
-        self.dead = False
-        self.finished = asyncio.Event()
-
-    async def run(self, stop: Stop) -> None:
-        while not stop.is_set():
-            self._lost.clear()
-            if self._broker.connect(self):
-                await first_of(stop, self._lost)
-                if self._lost.is_set():
-                    self._arrived.clear()
-                    self._pipeline.connection_lost()
-            if not stop.is_set():
-                await asyncio.sleep(0.2 + self._rng.random())
-        self._paused = self._leaving = True
-        try:
-            async with asyncio.timeout(0.8 * GRACE):
-                while self._pipeline.queues.envelopes:
-                    await self._pipeline.progress.wait()
-                    await asyncio.sleep(0)
-        except TimeoutError:
-            pass
-        self._acknowledge()
-        self.dead = True
-        self.finished.set()
-        self._pipeline.progress.set()
-
-    async def acknowledge(self) -> None:
-        while not self.finished.is_set():
-            await self._pipeline.progress.wait()
-            self._pipeline.progress.clear()
-            self._acknowledge()
-
-    def _acknowledge(self) -> None:
-        if self._connected and not self.dead and (done := self._pipeline.acknowledgeable()):
-            self._broker.acknowledge([each.mid for each in done])
-        if self._paused and self._pipeline.eased and not self._leaving:
-            self._paused = False
-            self._read_soon()
-
-    # what the broker tells
-
-    def connected(self, *, session_present: bool) -> None:
-        self._connected = True
-        self._pipeline.progress.set()
-        if not session_present:
-            self._pipeline.session_lost()
-
-    def arrived(self, arrival: Arrival) -> None:
-        if not self.dead:
-            self._arrived.append(arrival)
-            self._read_soon()
-
-    def lost(self) -> None:
-        self._connected = False
-        self._lost.set()
-
-    def _read_soon(self) -> None:
-        if not self._reading and self._arrived:
-            self._reading = True
-            self._loop.call_later(self._rng.random() * 0.005, self._read)
-
-    def _read(self) -> None:
-        self._reading = False
-        if self.dead or self._paused or not self._connected:
-            return
-        arrived, self._arrived = self._arrived, []
-        self._pipeline.take(arrived)
-        self._publisher.send()
-        self._paused = self._pipeline.full
 
 
 def ingest(loop: VirtualLoop, rng: Random, broker: Mosquitto, *, max_inflight: int) -> Main:

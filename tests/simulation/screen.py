@@ -187,10 +187,10 @@ class Screen:
                 number, series, taken = number_of(envelope), series_of(envelope), taken_of(envelope)
                 if series not in self.held or taken >= self.held[series][0]:
                     self.held[series] = taken, number
-                if "snapshot" not in frame:
-                    self.news.append((Token.parse(frame["seq"]), number))
             if "seq" in frame:
                 self.since = Token.parse(frame["seq"])
+                if event == "mqtt-message" and "snapshot" not in frame:
+                    self.news.append((self.since, number))
 
 
 def _frames(data: bytes) -> Iterator[dict]:
