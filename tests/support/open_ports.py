@@ -1,5 +1,5 @@
-"""Finds the TCP ports of this machine that answer, by connecting to each. Does not count servers of others: ports that
-listened before, ports that by the kernel belong to programs other than Docker's or to other containers, and ports that
+"""Finds the TCP ports of this machine that answer, by connecting to each. Leaves out servers of others: ports that
+listened before, ports that the kernel attributes to other containers or to programs other than Docker's, and ports that
 are closed again a moment later.
 """
 
