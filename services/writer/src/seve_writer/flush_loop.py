@@ -103,9 +103,9 @@ class FlushLoop:
         """Return the units that the ledger may count for the monitor's journal.
 
         If the journal was recreated, leave the new journal's messages to the next writer: here their sequences would be
-        taken for sequences of the old one. While NATS does not answer, only messages received before a recreation became
-        possible are known to belong to the monitor's journal. A batch with other messages waits for an answer; at a
-        stop, return the known ones, and leave the others in the journal.
+        taken for sequences of the old one. While NATS does not answer, only messages received before a recreation
+        became possible are known to belong to the monitor's journal. A batch with other messages waits for an answer;
+        at a stop, return the known ones, and leave the others in the journal.
         """
         while (created := await self._verify_journal(consumer)) is None:
             certain = [unit for unit in units if unit.message.recreations <= self._certain]
