@@ -27,6 +27,7 @@ class Session:
         self._pipeline = pipeline
         self._publisher = publisher
         self._arrived: list[Arrival] = []
+        self._unread_since = 0.0
         self._connected = False
         self._reading = False
         self._paused = False
@@ -81,6 +82,7 @@ class Session:
 
     def arrived(self, arrival: Arrival) -> None:
         if not self.dead:
+            self._unread_since = self._unread_since if self._arrived else self._loop.time()
             self._arrived.append(arrival)
             self._read_soon()
 
@@ -98,6 +100,6 @@ class Session:
         if self.dead or self._paused or not self._connected:
             return
         arrived, self._arrived = self._arrived, []
-        self._pipeline.take(arrived)
+        self._pipeline.take(arrived, self._loop.time() - self._unread_since)
         self._publisher.send()
         self._paused = self._pipeline.full

@@ -54,22 +54,22 @@ def test_the_newest_of_an_identifier_is_known_whatever_came_after_it(memory):
     memory.add(first)
     for number in range(2, 50_000):
         memory.add(delivery(number, f"{number}"))
-    assert memory.recall(1, "first", 1, dup=True) is first
+    assert memory.recall(1, "first", dup=True, now=0) is first
 
 
 def test_a_reused_identifier_forgets_its_old_message(memory):
     """The broker took the acknowledgement before it used the identifier again."""
     memory.add(delivery(1, "old"))
     memory.add(delivery(1, "new"))
-    assert memory.recall(1, "old", 2, dup=True) is None
+    assert memory.recall(1, "old", dup=True, now=0) is None
 
 
 def test_the_journal_tells_which_parts_of_a_message_are_held(memory):
     """A message of three envelopes of which two were published before the end; an older message is passed over."""
     memory.load([KnownKey(1, "new", 2), KnownKey(2, "two", 0), KnownKey(1, "new", 0), KnownKey(1, "old", 1)])
-    assert memory.recall(1, "new", 0, dup=True).held == frozenset({0, 2})
-    assert memory.recall(2, "two", 0, dup=True).held == frozenset({0})
-    assert memory.recall(1, "old", 0, dup=True) is None
+    assert memory.recall(1, "new", dup=True, now=0).held == frozenset({0, 2})
+    assert memory.recall(2, "two", dup=True, now=0).held == frozenset({0})
+    assert memory.recall(1, "old", dup=True, now=0) is None
 
 
 def test_a_lost_session_is_forgotten(memory):
@@ -77,7 +77,7 @@ def test_a_lost_session_is_forgotten(memory):
     assert memory.session_lost() is False
     memory.add(delivery(1))
     assert memory.session_lost() is True
-    assert memory.recall(1, "c", 1, dup=True) is None
+    assert memory.recall(1, "c", dup=True, now=0) is None
 
 
 def test_a_lost_connection_keeps_unacknowledged_messages_and_forgets_the_oldest_others(memory):
@@ -87,10 +87,10 @@ def test_a_lost_connection_keeps_unacknowledged_messages_and_forgets_the_oldest_
     for mid in range(2, IDENTIFIERS + 1):
         memory.add(delivery(mid, received_at=mid, acknowledged=True))
     memory.connection_lost([owed])
-    assert memory.recall(1, "owed", 2, dup=True) is owed
+    assert memory.recall(1, "owed", dup=True, now=0) is owed
     oldest_known = IDENTIFIERS - REMEMBERED + 1
-    assert memory.recall(oldest_known - 1, "c", 2, dup=True) is None
-    assert memory.recall(oldest_known, "c", 2, dup=True) is not None
+    assert memory.recall(oldest_known - 1, "c", dup=True, now=0) is None
+    assert memory.recall(oldest_known, "c", dup=True, now=0) is not None
 
 
 @pytest.mark.parametrize("dup", [True, False])
@@ -101,29 +101,43 @@ def test_an_unacknowledged_message_is_known_once_under_another_identifier(memory
     owed = delivery(500, "owed")
     memory.add(owed)
     memory.connection_lost([owed])
-    assert memory.recall(1, "owed", 2, dup=dup) is owed
+    assert memory.recall(1, "owed", dup=dup, now=0) is owed
     assert owed.mid == 1
-    assert memory.recall(2, "owed", 2, dup=True) is None
-    assert memory.recall(500, "owed", 2, dup=True) is None
+    assert memory.recall(2, "owed", dup=True, now=0) is None
+    assert memory.recall(500, "owed", dup=True, now=0) is None
 
 
-def test_a_message_whose_acknowledgement_crossed_its_redelivery_is_known_under_its_next_identifier(memory):
-    """nats-server, within a connection; the identifier that it gives is ahead of the newest."""
+def test_a_message_is_known_under_another_identifier_if_its_late_acknowledgement_crossed_its_redelivery(memory):
+    """nats-server, within a connection. It comes once."""
     first = delivery(7, "crossed", acknowledged=True)
-    memory.add(first)
-    memory.add(delivery(8, "newer"))
-    assert memory.recall(9, "crossed", 1, dup=True) is first
+    memory.add(first, delivery(8, "newer"))
+    memory.add_late([first], now=0)
+    assert memory.recall(9, "newer", dup=True, now=0) is None
+    assert memory.recall(9, "crossed", dup=False, now=0) is None
+    assert memory.recall(9, "crossed", dup=True, now=0) is first
     assert first.mid == 7
-    memory.add(delivery(9, "later"))
-    assert memory.recall(10, "later", 1, dup=True).mid == 9, "also what came after the contents were first asked for"
+    assert memory.recall(10, "crossed", dup=True, now=0) is None
 
 
-@pytest.mark.parametrize(("mid", "connection"), [(7, 1), (9, 2)])
-def test_an_equal_message_after_a_lost_one_is_new(memory, mid, connection):
-    """Its identifier lies before the newest one, or the equal message came over another connection."""
-    memory.add(delivery(6, "equal", acknowledged=True))
-    memory.add(delivery(8, "newer"))
-    assert memory.recall(mid, "equal", connection, dup=True) is None
+@pytest.mark.parametrize(("seconds", "known"), [(9.9, True), (10, False)])
+def test_a_redelivery_follows_the_acknowledgement_that_it_crossed(memory, seconds, known):
+    """Later an equal message is a new one."""
+    memory.add_late([delivery(7)], now=5)
+    assert bool(memory.recall(9, "c", dup=True, now=5 + round(seconds * 1_000_000))) == known
+
+
+def test_an_acknowledgement_of_a_lost_connection_crosses_nothing(memory):
+    """What comes again then keeps its identifier, or was unanswered."""
+    memory.add_late([delivery(7)], now=0)
+    memory.connection_lost([])
+    assert memory.recall(9, "c", dup=True, now=0) is None
+
+
+def test_late_acknowledgements_are_remembered_within_bounds():
+    """The newest of them, in the time of their latest acknowledgement."""
+    memory = RedeliveryMemory(identifiers=3, window=1)
+    memory.add_late([delivery(1, "a"), delivery(2, "b"), delivery(3, "c"), delivery(1, "a"), delivery(2, "d")], now=0)
+    assert [content for content in "abcd" if memory.recall(3, content, dup=True, now=0)] == ["a", "c", "d"]
 
 
 class Broker(RuleBasedStateMachine):
@@ -174,20 +188,17 @@ class Broker(RuleBasedStateMachine):
         self.clock += 1
         new = delivery(mid, content, connection=self.connection, received_at=self.clock)
         new.open = 1
-        known = self.memory.recall(mid, content, self.connection, dup=dup)
+        known = self.memory.recall(mid, content, dup=dup, now=0)
         if known:
             assert known.mid == mid
             if known.acknowledged and known.connection != self.connection:
                 new.open = 0
-                self.memory.add_repeated(new)
+                self.memory.add(new)
                 self.acks.add(new)
             else:
                 known.connection = self.connection
             return
-        if dup:
-            self.memory.add_repeated(new)
-        else:
-            self.memory.add(new)
+        self.memory.add(new)
         self.acks.add(new)
         self.published[content] += 1
 

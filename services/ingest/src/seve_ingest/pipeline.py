@@ -22,8 +22,7 @@ from seve_ingest.normalise.fast_path import TIME_MISSING
 from seve_ingest.normalise.normaliser import Normaliser, Rejection, Verdict
 from seve_ingest.publish.deliveries import DUPLICATE, PUBLISHED, AckQueue, Delivery
 from seve_ingest.publish.redelivery import (
-    BROKER_ACK_WAIT,
-    LATEST_CROSSING,
+    LATE,
     KnownKey,
     RedeliveryMemory,
     client_digest,
@@ -87,12 +86,12 @@ class Pipeline:
         self.queues = queues
         self.acks = AckQueue()
         self.connection = 0
-        self._connected_at = 0
+        self._unread_until = 0
         self.progress = asyncio.Event()
 
-    def take(self, arrivals: list[Arrived]) -> None:
-        """Take everything that one read brought. Times of receipt strictly increase: no two samples of a series share
-        one. A message that cannot be worked on costs itself only.
+    def take(self, arrivals: list[Arrived], unread: float = 0.0) -> None:
+        """Take everything that one read brought; it may have lain in the socket for `unread` seconds. Times of receipt
+        strictly increase: no two samples of a series share one. A message that cannot be worked on costs itself only.
 
         Plain samples that arrive for the first time, not retained, are worked on here and queued together; each other
         message alone, and all while messages of a lost connection may come again. Runs for every message: flat on
@@ -126,12 +125,10 @@ class Pipeline:
             now += 1
         self._queue_plain(encoded, deliveries)
         self._last = now
+        if unread >= LATE:
+            self._unread_until = now
         self._totals.received += len(arrivals)
         self._totals.repairs[TIME_MISSING] += timeless
-
-    def connected(self) -> None:
-        """Note that the broker has accepted the current connection."""
-        self._connected_at = self._clock()
 
     def connection_lost(self) -> None:
         """Drop the acknowledgements due on the lost connection: the broker will send those messages again."""
@@ -190,7 +187,11 @@ class Pipeline:
 
     def acknowledgeable(self) -> list[Delivery]:
         """Return, once, the deliveries of the current connection that can be acknowledged now, in their order."""
-        return self.acks.take(self.connection)
+        done, now = self.acks.take(self.connection), self._clock()
+        late = max(self._unread_until, now - round(LATE * MICROS))
+        if done and done[0].received_at <= late:
+            self._memory.add_late((each for each in done if each.received_at <= late), now)
+        return done
 
     @property
     def full(self) -> bool:
@@ -216,7 +217,7 @@ class Pipeline:
         """Queue the envelopes of new plain samples, one of each delivery, and begin the lists anew."""
         if encoded:
             acknowledged = [delivery for delivery in deliveries if delivery.qos]
-            self._memory.add_all(acknowledged)
+            self._memory.add(*acknowledged)
             self.acks.add_all(acknowledged)
             self.queues.add_all(self._subjects["measurement"], encoded, deliveries)
             encoded.clear()
@@ -237,16 +238,12 @@ class Pipeline:
             key = f"{self._client}{mid:04x}{content}"
             dup = head & DUP != 0
             if dup or self._memory.unanswered:
-                since = self._crossing_since(delivery.received_at)
-                known = self._memory.recall(mid, content, self.connection, dup=dup, crossing_since=since)
+                known = self._memory.recall(mid, content, dup=dup, now=delivery.received_at)
                 if known and known.held is None:
                     self._repeated(known, delivery)
                     return
                 held = known.held if known else None
-            if dup:
-                self._memory.add_repeated(delivery)
-            else:
-                self._memory.add(delivery)
+            self._memory.add(delivery)
             self.acks.add(delivery)
         retained = head & RETAIN != 0
         verdict = self._normalise(topic, payload, received_at=delivery.received_at, retained=retained, key=key)
@@ -265,11 +262,6 @@ class Pipeline:
         if not delivery.open or verdict.rejection:
             self._settle(arrival, delivery, verdict, key)
 
-    def _crossing_since(self, now: int) -> int | None:
-        """Return since when a message may have been received whose redelivery comes now under another identifier."""
-        young = now - self._connected_at < BROKER_ACK_WAIT * MICROS
-        return None if young else now - round(LATEST_CROSSING * MICROS)
-
     def _holds(self, part: bytes, held: frozenset[int]) -> bool:
         known = _known_key(part, self._client)
         return known is not None and known.index in held
@@ -281,7 +273,7 @@ class Pipeline:
         self._totals.outcomes[DUPLICATE] += 1
         self.progress.set()
         if known.mid != repeat.mid or (known.acknowledged and known.connection != self.connection):
-            self._memory.add_repeated(repeat)
+            self._memory.add(repeat)
             self.acks.add(repeat)
         else:
             known.connection = self.connection

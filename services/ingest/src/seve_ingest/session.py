@@ -23,6 +23,7 @@ from seve_ingest.mqtt import connect
 from seve_ingest.mqtt.client import FastClient
 from seve_ingest.mqtt.reconnect import Retries
 from seve_ingest.pipeline import DROPPED, Pipeline
+from seve_ingest.publish.redelivery import LATE
 from seve_ingest.publisher import Publisher
 from seve_ingest.settings import BrokerSettings
 
@@ -66,6 +67,7 @@ class MqttSession:
         self._paused = False
         self._next_read: asyncio.TimerHandle | None = None
         self._last_read = -math.inf
+        self._emptied = 0.0
         self._leaving = False
         self._had_session = False
         self._since: float | None = None
@@ -126,6 +128,7 @@ class MqttSession:
             else:
                 self._client.loop_misc()
             await first_of(self._lost, patience=1.0)
+            self._note_empty()
         self._pipeline.connection_lost()
 
     async def _leave(self) -> None:
@@ -177,6 +180,7 @@ class MqttSession:
 
     def _opened(self, _client: Any, _data: Any, sock: Any) -> None:
         self._reader = sock.fileno()
+        self._emptied = self._loop.time()
         self._resume()
 
     def _closed(self, _client: Any, _data: Any, _sock: Any) -> None:
@@ -198,13 +202,14 @@ class MqttSession:
         """
         client = self._client
         client.loop_read()
-        while client.pending():
-            client.loop_read()
+        now, emptied = self._loop.time(), self._emptied
+        if client.emptied:
+            self._emptied = now
         if client.arrived:
             arrived, client.arrived = client.arrived, []
-            self._pipeline.take(arrived)
+            self._pipeline.take(arrived, now - emptied)
             self._publisher.send()
-            last, self._last_read = self._last_read, self._loop.time()
+            last, self._last_read = self._last_read, now
             if self._pipeline.full:
                 self._pause()
             elif self._last_read - last < 2 * READ_PACE:
@@ -212,6 +217,12 @@ class MqttSession:
                 return
         if self._next_read is not None:
             self._look()
+
+    def _note_empty(self) -> None:
+        """Note that the socket is empty: else it would have been read. A turn that comes late proves nothing."""
+        now = self._loop.time()
+        if self._client.emptied and not self._paused and now - self._emptied < LATE:
+            self._emptied = now
 
     def _look(self) -> None:
         """Read as soon as bytes arrive."""
@@ -257,7 +268,6 @@ class MqttSession:
             return
         metrics.connections.inc()
         self._since = self._loop.time()
-        self._pipeline.connected()
         self._accepted.set()
         self._pipeline.progress.set()
         log.info("mqtt connected", session_present=flags.session_present)

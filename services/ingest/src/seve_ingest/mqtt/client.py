@@ -33,11 +33,14 @@ _PUBCOMP: Final = 0x70020000
 
 
 class FastClient(Client):
-    """A paho client driven by an event loop: `loop_read` fills `arrived`, which the caller empties."""
+    """A paho client driven by an event loop: `loop_read` fills `arrived`, which the caller empties. `emptied` says
+    whether the last read left nothing in the socket.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.arrived: list[Arrived] = []
+        self.emptied = True
         self._prepared: socket.socket | None = None
         self._framing = Framing(version5=False)
 
@@ -50,12 +53,6 @@ class FastClient(Client):
     def acknowledge(self, messages: Sequence[Delivery]) -> None:
         """Send PUBACK or PUBREC for each message of QoS 1 or 2, in order."""
         self._send([(_PUBACK if each.qos == 1 else _PUBREC) | each.mid for each in messages])
-
-    def pending(self) -> bool:
-        """Return whether TLS holds decrypted bytes that were not read: the event loop does not see them at the
-        socket.
-        """
-        return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
     def close(self) -> None:
         """Drop the connection without DISCONNECT, like a lost network."""
@@ -77,13 +74,15 @@ class FastClient(Client):
     def _packet_read(self) -> MQTTErrorCode:
         """Read all packets that one `recv` completes, instead of one packet."""
         try:
-            data = self._sock_recv(READ_BYTES)
+            data = self._receive()
         except BlockingIOError:
+            self.emptied = True
             return MQTTErrorCode.MQTT_ERR_AGAIN
         except OSError:
             return MQTTErrorCode.MQTT_ERR_CONN_LOST
         if not data:
             return MQTTErrorCode.MQTT_ERR_CONN_LOST
+        self.emptied = len(data) < READ_BYTES
         self._last_bytes_received = time.monotonic()
         try:
             others = self._framing.receive(data, self.arrived)
@@ -93,6 +92,17 @@ class FastClient(Client):
             if code := self._handle(packet):
                 return code
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _receive(self) -> bytes:
+        """Receive what the socket has, up to READ_BYTES. TLS gives a record at a time, and the socket does not say what
+        is decrypted already. Raises OSError, and BlockingIOError if there is nothing.
+        """
+        data: bytes = self._sock_recv(READ_BYTES)
+        if isinstance(self._sock, ssl.SSLSocket):
+            with suppress(BlockingIOError):
+                while data and len(data) < READ_BYTES and (more := self._sock_recv(READ_BYTES - len(data))):
+                    data += more
+        return data
 
     def _handle(self, packet: Packet) -> MQTTErrorCode:
         """Answer PUBREL; let paho handle any other packet as if it had read it."""

@@ -6,11 +6,13 @@ the rule twice: a message whose acknowledgement crossed its redelivery comes und
 of the server all do. See decision 0109.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 
 import msgspec
+from seve_schema.times import MICROS
 
 from seve_ingest.publish.deliveries import Delivery
 
@@ -20,15 +22,13 @@ IDENTIFIERS: Final = 65_535
 LARGEST_WINDOW: Final = 16_384
 """How many messages a broker may have in flight at most, and so the largest `MAX_INFLIGHT`."""
 
-BROKER_ACK_WAIT: Final = 3.0
-"""Seconds after which NATS' MQTT listener sends again what was not acknowledged, in our configuration. No redelivery of
-a connection comes earlier.
+LATE: Final = 1.25
+"""Seconds that a message lay unread, or waited for its acknowledgement, from which on the acknowledgement may cross a
+redelivery. NATS' MQTT listener sends again after 3 s, in our configuration: what was faster in both reaches it before.
 """
 
-LATEST_CROSSING: Final = 10.0
-"""Seconds after a message in which a redelivery comes whose timer its acknowledgement crossed: the ack wait, and what
-both copies waited to be read.
-"""
+CROSSING: Final = 10.0
+"""Seconds after a late acknowledgement in which the redelivery is read that it crossed."""
 
 REMEMBERED: Final = IDENTIFIERS - LARGEST_WINDOW
 """Acknowledged messages that are remembered over a lost connection. Identifiers come round: a message that was lost
@@ -85,9 +85,8 @@ class RedeliveryMemory:
     """The newest delivery of each of `identifiers` packet identifiers; a broker has at most `window` in flight.
 
     `unanswered` are messages, by content, that were unacknowledged when a connection was lost: each comes again once.
-    `_contents` are the messages of this connection by content, built at their first use. `_newest_mid` is the
-    identifier of the newest message that arrived over this connection for the first time. `end` is the last sequence of
-    the journal when it was read back.
+    `_late` are messages of this connection, by content, with the time of their late acknowledgement, oldest first; the
+    newest `identifiers` of them. `end` is the last sequence of the journal when it was read back.
     """
 
     def __init__(self, identifiers: int = IDENTIFIERS, window: int = LARGEST_WINDOW) -> None:
@@ -95,33 +94,22 @@ class RedeliveryMemory:
         self._remembered = identifiers - window
         self._newest: list[Delivery | None] = [None] * (identifiers + 1)
         self.unanswered: dict[str, list[Delivery]] = {}
-        self._contents: dict[str, Delivery] | None = None
-        self._newest_mid: int | None = None
+        self._late: dict[str, tuple[Delivery, int]] = {}
         self.end = 0
 
-    def add(self, delivery: Delivery) -> None:
-        """Remember a new message as the newest of its identifier."""
-        self._newest[delivery.mid] = delivery
-        self._newest_mid = delivery.mid
-        if self._contents is not None:
-            self._contents[delivery.content] = delivery
-            if len(self._contents) > 2 * self._identifiers:
-                self._contents = None
+    def add(self, *deliveries: Delivery) -> None:
+        """Remember each message as the newest of its identifier."""
+        newest = self._newest
+        for delivery in deliveries:
+            newest[delivery.mid] = delivery
 
-    def add_all(self, deliveries: Sequence[Delivery]) -> None:
-        """Remember new messages in their order, like `add`."""
-        if self._contents is not None:
-            for delivery in deliveries:
-                self.add(delivery)
-        elif deliveries:
-            newest = self._newest
-            for delivery in deliveries:
-                newest[delivery.mid] = delivery
-            self._newest_mid = deliveries[-1].mid
-
-    def add_repeated(self, delivery: Delivery) -> None:
-        """Remember a message that arrived with DUP."""
-        self._newest[delivery.mid] = delivery
+    def add_late(self, deliveries: Iterable[Delivery], now: int) -> None:
+        """Remember messages whose acknowledgements are sent `now` (microseconds since 1970), and late."""
+        for delivery in deliveries:
+            self._late.pop(delivery.content, None)
+            self._late[delivery.content] = delivery, now
+        for content in list(islice(self._late, max(len(self._late) - self._identifiers, 0))):
+            del self._late[content]
 
     def load(self, keys: Iterable[KnownKey], end: int = 0) -> None:
         """Add the messages that an earlier process published, from keys of the journal, newest first, up to `end`."""
@@ -151,7 +139,7 @@ class RedeliveryMemory:
             repeats = self.unanswered.setdefault(delivery.content, [])
             if delivery not in repeats:
                 repeats.append(delivery)
-        self._contents = self._newest_mid = None
+        self._late.clear()
         acknowledged = [each for each in self._newest if each is not None and each.acknowledged]
         acknowledged.sort(key=lambda each: each.received_at)
         for delivery in acknowledged[: max(len(acknowledged) - self._remembered, 0)]:
@@ -164,12 +152,10 @@ class RedeliveryMemory:
         self.unanswered.clear()
         return known
 
-    def recall(
-        self, mid: int, content: str, connection: int, *, dup: bool, crossing_since: int | None = 0
-    ) -> Delivery | None:
-        """Return the delivery that a message repeats, or None for one that never came before. Without DUP only what is
-        unanswered can be repeated. The delivery has another `mid` if the broker has taken its acknowledgement already:
-        that takes one received at `crossing_since` or later (microseconds since 1970); None where there can be none.
+    def recall(self, mid: int, content: str, *, dup: bool, now: int) -> Delivery | None:
+        """Return the delivery that a message read at `now` (microseconds since 1970) repeats, or None for one that
+        never came before. Without DUP only what is unanswered can be repeated. The delivery has another `mid` if its
+        acknowledgement crossed this redelivery.
         """
         known = self._newest[mid]
         if dup and known is not None and known.content == content:
@@ -178,12 +164,10 @@ class RedeliveryMemory:
             return known
         if content in self.unanswered:
             return self._renumbered(mid, content)
-        if not dup or crossing_since is None:
-            return None
-        if self._newest_mid is None or (mid - self._newest_mid) % self._identifiers >= self._identifiers // 2:
-            return None  # not numbered after the newest message: it was lost with an earlier connection
-        equal = self._of_this_connection(connection).get(content)
-        return equal if equal is not None and equal.received_at >= crossing_since else None
+        if dup and content in self._late:
+            late, acknowledged_at = self._late.pop(content)
+            return late if now - acknowledged_at < CROSSING * MICROS else None
+        return None
 
     def _renumbered(self, mid: int, content: str) -> Delivery:
         """Give an unanswered message of this content the identifier under which the broker sends it now."""
@@ -194,12 +178,6 @@ class RedeliveryMemory:
         known.mid = mid
         self._newest[mid] = known
         return known
-
-    def _of_this_connection(self, connection: int) -> dict[str, Delivery]:
-        if self._contents is None:
-            newest = (each for each in self._newest if each is not None and each.connection == connection)
-            self._contents = {each.content: each for each in newest}
-        return self._contents
 
     def _answered(self, delivery: Delivery) -> None:
         """Note that a message has come again."""
