@@ -87,7 +87,7 @@ def one_port_twice(project):
 
 def a_small_disk(project):
     project.settings["JOURNAL_MAX_BYTES"] = "9000TiB"
-    return "disk", "streams may grow by", "lower JOURNAL_MAX_BYTES"
+    return "disk", "for streams, which may grow by", "lower JOURNAL_MAX_BYTES"
 
 
 def a_clock_set_back(project):

@@ -15,6 +15,8 @@ GIB = 1 << 30
         (Room(50 * GIB, 100 * GIB), 5 * GIB, None),
         (Room(500 * GIB, 8000 * GIB), 5 * GIB, None),
         (Room(5 * GIB, 100 * GIB), 5 * GIB, "the streams may still take 5.0 GiB"),
+        (Room(20 * GIB, 100 * GIB), 15 * GIB, None),
+        (Room(20 * GIB, 100 * GIB), 16 * GIB, "20.0 GiB free, three quarters of it for streams"),
         (Room(9 * GIB, 100 * GIB), 5 * GIB, "nearly full: 9.0 GiB of 100.0 GiB"),
         (Room(FULL - 1, 100 * GIB), 0, "the disk is full: 64.0 MiB free"),
         (Room(FULL, 2 * FULL), 0, None),

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from seve_embedded.checks.finding import WARNING, Finding
+from seve_embedded.shared.disk import STREAMS_SHARE
 
 AREA: Final = "disk"
 SLOW_SECONDS: Final = 0.02
@@ -53,9 +54,9 @@ def check(disk: Disk, *, where: object, reserved: int, held: int, sync_interval:
     NATS_SYNC_INTERVAL.
     """
     found = []
-    needed = max(reserved - held, 0) + LEAST_FREE
-    if disk.free < needed:
-        what = f"{where} has {_gib(disk.free)} free, and streams may grow by {_gib(needed - LEAST_FREE)}"
+    growth = max(reserved - held, 0)
+    if disk.free < growth + LEAST_FREE or disk.free * STREAMS_SHARE < growth:
+        what = f"{where} has {_gib(disk.free)} free, three quarters of it for streams, which may grow by {_gib(growth)}"
         found.append(Finding(AREA, what, "free some, or lower JOURNAL_MAX_BYTES and HISTORY_MAX_BYTES in .env"))
     if disk.sync is not None and disk.sync > SLOW_SECONDS:
         each = f"an fsync takes {disk.sync * 1000:.0f} ms"

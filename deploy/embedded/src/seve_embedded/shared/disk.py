@@ -15,6 +15,9 @@ LOW_MOST: Final = 10 << 30
 """Room is low below a tenth of the disk, or below 10 GiB if that is less."""
 
 
+STREAMS_SHARE: Final = 0.75
+"""NATS reserves the sizes of streams out of this share of what is free when it starts (Max Storage in its log)."""
+
 STREAMS: Final = {
     "JOURNAL_MAX_BYTES": 2 << 30,
     "HISTORY_MAX_BYTES": 1 << 30,
@@ -52,10 +55,10 @@ class Room(NamedTuple):
         """Return the fault in one line, or None; the streams may grow by `growth` bytes."""
         if self.full:
             return f"the disk is full: {size(self.free)} free; what is acknowledged stays, nothing new is stored"
-        if self.free < growth + FULL:
+        if self.free * STREAMS_SHARE < growth:
             return (
-                f"the disk has {size(self.free)} free, the streams may still take {size(growth)}: "
-                "make room, or lower JOURNAL_MAX_BYTES and HISTORY_MAX_BYTES"
+                f"the disk has {size(self.free)} free, three quarters of it for streams, the streams may still take "
+                f"{size(growth)}: make room, or lower JOURNAL_MAX_BYTES and HISTORY_MAX_BYTES"
             )
         if self.free < min(LOW_SHARE * self.total, LOW_MOST):
             return f"the disk is nearly full: {size(self.free)} of {size(self.total)} free"
