@@ -58,7 +58,7 @@ upgrade: $(VENV)/dev ## replace the services of the newest release by these unde
 fuzz: $(VENV)/dev ## a million arbitrary messages through the normalisation (INPUTS= SEED=)
 	@$(BIN)/python services/ingest/tests/fuzz.py $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
-simulation: $(VENV)/dev ## ten thousand stories of failing parts on virtual time, in about a minute (STORIES= FIRST=; SEED=n tells one)
+simulation: $(VENV)/dev ## ten thousand stories of failing parts on virtual time, in a minute or two (STORIES= FIRST=; SEED=n tells one)
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(STORIES),--stories $(STORIES)) $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED))
 
 mutants: $(VENV)/dev ## break one guarantee after another in a copy, and show which test notices (NAMES=)
