@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from seve_fleet.load.samples import SENSORS
+
 from bench.pipeline import SERVICES, Pipeline
 from bench.rows import accounted, commit_times, verdict, wait_stored
 from bench.usage import Usage
@@ -18,6 +20,8 @@ from bench.usage import Usage
 KEPT_PACE = 1.02
 """A load held its rate if it took no longer than this share of the time planned."""
 MICROS = 1e6
+INTRODUCING = 5000
+"""Samples per second at which series are introduced."""
 LAST_BATCHES = 200
 """Samples whose commit is left out: nothing follows that fills their batch, so they wait for FLUSH_INTERVAL."""
 
@@ -120,6 +124,18 @@ def observed(pipeline: Pipeline, spec: LoadSpec) -> Run:
             verdict(pipeline, first, count, load),
             usage,
         )
+
+
+def introduce(pipeline: Pipeline, modules: int) -> None:
+    """Publish each series once, and wait until it is stored. The first sample of a series costs several times as
+    much as the others; what is measured after this is a fleet that has been seen.
+    """
+    observed(pipeline, LoadSpec(INTRODUCING, introducing_seconds(modules), modules))
+
+
+def introducing_seconds(modules: int) -> float:
+    """How long `introduce` publishes."""
+    return modules * len(SENSORS) / INTRODUCING
 
 
 @contextmanager

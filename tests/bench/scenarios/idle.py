@@ -1,38 +1,31 @@
 """`idle`: what each part spends on nothing and on a trickle: CPU as percent of one core, wake-ups per second."""
 
 import time
-from pathlib import Path
 
-from bench.measure import LoadSpec, publish
+from bench.measure import LoadSpec, introduce, introducing_seconds, publish
 from bench.options import Options
 from bench.plot import Axis
-from bench.scenario import PARTS, START_SECONDS, Bench, Plot, Scenario
+from bench.scenario import PARTS, START_SECONDS, STEP_SECONDS, Bench, Plot, Scenario
 from bench.table import Column
 from bench.usage import Usage
-
-WARM_SAMPLES = 200
 
 
 def run(bench: Bench) -> list[dict]:
     options, rows = bench.options, []
     log = bench.folder / "sent"
     with bench.pipeline(broker=options.broker) as pipeline:
-        _publish(pipeline, WARM_SAMPLES, 1, options.modules, log)
+        introduce(pipeline, options.modules)
         for rate in options.rates:
             bench.say(f"{rate:,} samples per second for {options.seconds} s")
             began = time.monotonic()
             with Usage(pipeline.processes) as usage:
                 if rate:
-                    _publish(pipeline, rate, options.seconds, options.modules, log)
+                    first = pipeline.number(round(rate * options.seconds))
+                    publish(pipeline.mqtt_url, LoadSpec(rate, options.seconds, options.modules), log, first)
                 else:
                     time.sleep(options.seconds)
             rows.append({"rate": str(rate)} | shares(usage, time.monotonic() - began))
     return rows
-
-
-def _publish(pipeline, rate: float, seconds: float, modules: int, log: Path) -> None:
-    first = pipeline.number(round(rate * seconds))
-    publish(pipeline.mqtt_url, LoadSpec(rate, seconds, modules), log, first)
 
 
 def shares(usage: Usage, seconds: float) -> dict:
@@ -46,7 +39,9 @@ def shares(usage: Usage, seconds: float) -> dict:
 
 
 def seconds(options: Options) -> float:
-    return START_SECONDS + len(options.rates) * (options.seconds + 1)
+    return (
+        START_SECONDS + introducing_seconds(options.modules) + STEP_SECONDS + len(options.rates) * (options.seconds + 1)
+    )
 
 
 SCENARIO = Scenario(

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from support.raw_client import deaf
 
-from bench.measure import LoadSpec, measured
+from bench.measure import LoadSpec, introduce, introducing_seconds, measured
 from bench.options import Options
 from bench.plot import Axis
 from bench.scenario import CEILING, COMMIT, COSTS, FRAME, RUN, START_SECONDS, STEP_SECONDS, Bench, Plot, Scenario
@@ -14,6 +14,7 @@ from bench.table import Column
 def run(bench: Bench) -> list[dict]:
     options, rows = bench.options, []
     with bench.pipeline(broker=options.broker) as pipeline, ExitStack() as held:
+        introduce(pipeline, options.modules)
         for _ in range(options.stuck):
             held.enter_context(deaf(pipeline.ws_url, "*"))
         for rate in options.rates:
@@ -24,7 +25,12 @@ def run(bench: Bench) -> list[dict]:
 
 
 def seconds(options: Options) -> float:
-    return START_SECONDS + len(options.rates) * (options.seconds + STEP_SECONDS)
+    return (
+        START_SECONDS
+        + introducing_seconds(options.modules)
+        + STEP_SECONDS
+        + len(options.rates) * (options.seconds + STEP_SECONDS)
+    )
 
 
 SCENARIO = Scenario(
