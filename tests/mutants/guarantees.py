@@ -248,10 +248,10 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a device may publish what an earlier route gives to another",
-        f"{INGEST}/routing/rights.py",
+        f"{INGEST}/routing/device_topics.py",
         "        and not any(_of_another(earlier, filled, module) for earlier in table[:place])\n",
         "",
-        (f"{INGEST_TESTS}/test_rights.py",),
+        (f"{INGEST_TESTS}/test_device_topics.py",),
     ),
     Mutant(
         "a wildcard of a device reaches the server's own subjects",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from seve_embedded.shared.identities import Rights
-from seve_ingest.routing.rights import ALL_COMMANDS
+from seve_ingest.routing.device_topics import ALL_COMMANDS
 
 PIPELINE: Final = "pipeline"
 ANY_DEVICE: Final = Rights(["#"], list(ALL_COMMANDS))

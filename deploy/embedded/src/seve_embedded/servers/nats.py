@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from seve_ingest.routing.rights import ALL_COMMANDS
+from seve_ingest.routing.device_topics import ALL_COMMANDS
 from seve_runtime.tls import Pair
 
 from seve_embedded.durable import sync

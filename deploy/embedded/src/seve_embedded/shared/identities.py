@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
-from seve_ingest.routing import rights as topics_of
+from seve_ingest.routing import device_topics
 from seve_runtime.errors import SeveError
 
 FILE: Final = "devices.json"
@@ -39,34 +39,36 @@ class Rights(NamedTuple):
 class Rules(NamedTuple):
     """The rules from which rights follow: the routes in their order, and the levels before every topic."""
 
-    routes: list[topics_of.Layout]
+    routes: list[device_topics.Layout]
     prefix: str
 
     @classmethod
     def of(cls, environ: Mapping[str, str], root: Path) -> Self:
         """Return the rules of the settings; ROUTES_FILE is relative to `root`. Raises DeviceError."""
-        own: list[topics_of.Layout] = []
+        own: list[device_topics.Layout] = []
         try:
             if file := environ.get("ROUTES_FILE"):
                 own = [_layout(one) for one in tomllib.loads((root / file).read_text("utf-8")).get("route", [])]
-            return cls(topics_of.routes(environ.get("ROUTE_PRESETS", ""), own), environ.get("MQTT_TOPIC_PREFIX", ""))
+            return cls(
+                device_topics.routes(environ.get("ROUTE_PRESETS", ""), own), environ.get("MQTT_TOPIC_PREFIX", "")
+            )
         except (OSError, ValueError) as error:
             raise DeviceError(f"the topics of devices cannot be told: {error}") from error
 
     def rights(self, module: str, topics: Iterable[str] = ()) -> Rights:
         """Return the rights of a module with these further topics."""
-        return Rights([*topics_of.publish(self.routes, module, self.prefix), *topics], topics_of.read(module))
+        return Rights([*device_topics.publish(self.routes, module, self.prefix), *topics], device_topics.read(module))
 
     def faults(self, modules: Iterable[str], topics: Iterable[str], taken: Iterable[str]) -> list[str]:
         """Return why these modules cannot have an identity; `taken` are names of other users at the broker."""
         found = [
             f"{topic!r} is no filter for a gateway: it begins with a word, such as zigbee2mqtt/#"
             for topic in topics
-            if not topics_of.usable_filter(topic)
+            if not device_topics.usable_filter(topic)
         ]
         others = set(taken)
         for module in modules:
-            if not topics_of.usable_name(module):
+            if not device_topics.usable_name(module):
                 found.append(
                     f"{module!r} cannot be a device: letters, digits and _ . - make a name, a letter or digit first"
                 )
@@ -77,11 +79,11 @@ class Rules(NamedTuple):
         return found
 
 
-def _layout(route: Any) -> topics_of.Layout:
+def _layout(route: Any) -> device_topics.Layout:
     """Return the parts of a route that decide whose its topics are. Raises ValueError for anything but a route."""
     match route:
         case {"topic": str(topic), "kind": str(kind)}:
-            return topics_of.Layout(topic, kind, str(route.get("module", "")))
+            return device_topics.Layout(topic, kind, str(route.get("module", "")))
     raise ValueError("ROUTES_FILE has a route without topic or kind: ./seve explain says which")
 
 

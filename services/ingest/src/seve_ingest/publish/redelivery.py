@@ -23,12 +23,12 @@ LARGEST_WINDOW: Final = 16_384
 """How many messages a broker may have in flight at most, and so the largest `MAX_INFLIGHT`."""
 
 LATE: Final = 1.25
-"""Seconds that a message lay unread, or waited for its acknowledgement, from which on the acknowledgement may cross a
-redelivery. NATS' MQTT listener sends again after 3 s, in our configuration: what was faster in both reaches it before.
+"""If a message waits this many seconds, unread or unacknowledged, NATS' MQTT listener may already be sending it again
+when the acknowledgement arrives. It does so 3 s after the first sending, in our configuration.
 """
 
 CROSSING: Final = 10.0
-"""Seconds after a late acknowledgement in which the redelivery is read that it crossed."""
+"""For this many seconds after a late acknowledgement, an equal message with DUP is taken for its redelivery."""
 
 REMEMBERED: Final = IDENTIFIERS - LARGEST_WINDOW
 """Acknowledged messages that are remembered over a lost connection. Identifiers come round: a message that was lost

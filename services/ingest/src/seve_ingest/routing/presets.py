@@ -1,6 +1,6 @@
-"""The presets: the topics that each firmware publishes by default. A new firmware is a new entry here. Only data, and
-only the standard library: the rights of devices at the broker are derived from it on a Python without packages.
-`routes.PRESETS` has the routes built from it.
+"""The presets: the topics that each firmware publishes by default. A new firmware is a new entry here, and its name in
+`settings.RuleSettings.route_presets`. Only data, and only the standard library: the topics that a device may use at the
+broker are derived from it on a Python without packages. `routes.PRESETS` has the routes built from it.
 """
 
 from typing import Final, Required, TypedDict

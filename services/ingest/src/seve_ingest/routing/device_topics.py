@@ -60,7 +60,7 @@ def usable_filter(topic: str) -> bool:
 def publish(table: Sequence[Layout], module: str, prefix: str = "") -> list[str]:
     """Return the topic filters under which a module may publish. None matches a topic of another module.
 
-    The filter of a route is left out if an earlier route reads some of its topics as those of another module.
+    Leaves out a route's filter if an earlier route would read a topic under it as another module's.
     """
     routes = tuple(table)
     before = [prefix.strip("/")] if prefix.strip("/") else []
