@@ -1,4 +1,4 @@
-"""What a tap shows is bounded in width and in messages per second, and what is left out is told."""
+"""The output of a tap is bounded in width and in messages per second, and has the number of messages left out."""
 
 import argparse
 
@@ -13,44 +13,44 @@ def options(*words):
 
 
 def screen(now, *words):
-    said = []
-    return tap.Printer(options(*words), said.append, lambda: now[0]), said
+    output = []
+    return tap.Printer(options(*words), output.append, lambda: now[0]), output
 
 
-def test_it_is_put_at_the_first_place_unless_another_is_named():
+def test_a_tap_is_at_the_first_place_unless_another_is_named():
     assert (options().at, options("--at", "dead").at) == ("mqtt", "dead")
     assert options("--module", "a", "--module", "b").module == ["a", "b"]
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "many", "1e9"])
-def test_a_rate_that_is_none_is_refused(rate, capsys):
+def test_a_rate_that_is_no_number_or_out_of_range_is_refused(rate, capsys):
     with pytest.raises(SystemExit):
         options("--rate", rate)
-    assert "messages per second" in capsys.readouterr().err
+    assert "messages per second, more than 0 and at most 10000" in capsys.readouterr().err
 
 
-def test_lines_are_cut_and_steer_no_terminal():
-    shown, said = screen([0.0], "--width", "12")
-    shown.show(["a\x1b[2J", "something long"])
-    assert said == ["a\\u001b[2J", "    somethi…"]
+def test_lines_are_cut_and_have_no_control_characters():
+    printer, output = screen([0.0], "--width", "12")
+    printer.show(["a\x1b[2J", "something long"])
+    assert output == ["a\\u001b[2J", "    somethi…"]
 
 
-def test_what_comes_too_fast_is_counted_and_told():
+def test_messages_above_the_rate_are_counted_and_the_number_is_shown():
     now = [0.0]
-    shown, said = screen(now, "--rate", "2")
+    printer, output = screen(now, "--rate", "2")
     for number in range(10):
-        if shown.room():
-            shown.show([str(number)])
-    shown.missed(3)
+        if printer.room():
+            printer.show([str(number)])
+    printer.missed(3)
     now[0] = 0.5
-    assert shown.room()
-    shown.show(["later"])
-    assert said == ["0", "1", "… 11 more, not shown (at most 2 per second: --rate)", "later"]
+    assert printer.room()
+    printer.show(["later"])
+    assert output == ["0", "1", "… 11 more, not shown (at most 2 per second: --rate)", "later"]
 
 
-def test_it_ends_after_as_many_as_were_asked_for():
-    shown, said = screen([0.0], "--count", "2")
-    shown.show(["one"])
+def test_a_tap_ends_after_the_requested_number_of_messages():
+    printer, output = screen([0.0], "--count", "2")
+    printer.show(["one"])
     with pytest.raises(tap.Enough):
-        shown.show(["two"])
-    assert said == ["one", "two"]
+        printer.show(["two"])
+    assert output == ["one", "two"]

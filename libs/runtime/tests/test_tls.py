@@ -1,4 +1,4 @@
-"""TLS of clients: whom they trust, which name they expect, and which setting a fault names."""
+"""TLS of clients: the CA that they trust, the name that they expect, and the setting that a fault names."""
 
 import socket
 import ssl
@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 
 def handshake(folder, context, name):
-    """A handshake of a client that connected to `name` with the server of MQTT. Raises what the client raises."""
+    """Let a client connect to an MQTT server as `name`; return the TLS version. Raises the client's error."""
     server = server_context(Pair(folder / "mqtt.pem", folder / "mqtt.key"))
     ours, theirs = socket.socketpair()
 
@@ -36,17 +36,17 @@ def handshake(folder, context, name):
         thread.join()
 
 
-def test_a_client_expects_the_name_it_connected_to_unless_it_is_told_another(folder):
-    """A certificate from elsewhere has the name of a host, and not an address of this machine's."""
+def test_a_client_expects_the_name_it_connects_to_unless_another_is_set(folder):
+    """A certificate from elsewhere has the name of a host, and no address of this machine."""
     ca = str(folder / "ca.pem")
     assert handshake(folder, client_context("MQTT", ca), "mqtt.example.org") == "TLSv1.3"
     with pytest.raises(ssl.SSLCertVerificationError, match=r"not valid for '192\.0\.2\.1'"):
         handshake(folder, client_context("MQTT", ca), "192.0.2.1")
-    told = client_context("MQTT", ca, server_name="mqtt.example.org")
-    assert handshake(folder, told, "192.0.2.1") == "TLSv1.3"
+    with_name = client_context("MQTT", ca, server_name="mqtt.example.org")
+    assert handshake(folder, with_name, "192.0.2.1") == "TLSv1.3"
 
 
-def test_without_a_ca_of_its_own_a_client_trusts_the_system_s(folder):
+def test_a_client_without_a_ca_file_trusts_the_system_s_certificates(folder):
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate verify failed"):
         handshake(folder, client_context("MQTT", None), "localhost")
 
@@ -62,16 +62,16 @@ def test_a_fault_names_the_setting_of_the_file(folder, tmp_path):
 @pytest.mark.parametrize(
     ("environ", "fault"),
     [
-        ({"NATS_CA_FILE": "ca.pem"}, "NATS_CA_FILE and the like need NATS_URL=tls://"),
+        ({"NATS_CA_FILE": "ca.pem"}, "NATS_CA_FILE, NATS_CERT_FILE and NATS_KEY_FILE need NATS_URL=tls://"),
         ({"NATS_URL": "tls://a:1,nats://b:1"}, "NATS_URL: either all servers are tls:// or none is"),
         ({"NATS_URL": "tls://a:1", "NATS_KEY_FILE": "a.key"}, "NATS_KEY_FILE needs NATS_CERT_FILE"),
     ],
 )
-def test_settings_of_nats_that_clash_are_named(environ, fault):
+def test_a_fault_names_the_nats_settings_that_contradict_each_other(environ, fault):
     with pytest.raises(SettingsError) as caught:
         load(NatsSettings, environ)
     assert caught.value.faults == [fault]
 
 
-def test_a_nats_client_without_tls_in_its_address_speaks_none():
+def test_a_nats_client_uses_no_tls_without_tls_in_its_url():
     assert tls_options(load(NatsSettings, {})) == {}

@@ -1,9 +1,9 @@
-"""The admin port: `/health/live`, `/health/ready`, `/metrics`, and what else a service tells of itself as JSON. Serves
-no data of a service.
+"""The admin port: `/health/live`, `/health/ready`, `/metrics`, and further pages of a service as JSON. Serves no
+telemetry.
 
 It uses threads, so that it answers even while the event loop is stuck (and then reports that). Bound: 32 requests at
-once; overflow rule: a further one disconnects the oldest, so that held connections lock nobody out. A request with an
-unknown `Host` is refused, against DNS rebinding.
+once; overflow rule: a further one disconnects the oldest, so that idle connections cannot block the port. A request
+with an unknown `Host` is refused, as a guard against DNS rebinding.
 """
 
 import asyncio
@@ -33,7 +33,9 @@ MAX_REQUESTS: Final = 32
 
 
 class Pages(dict[str, Callable[[], object]]):
-    """Further paths, each with what gives its JSON: called in a thread of the port, while the event loop goes on."""
+    """Maps a path to the function that returns its content, to be encoded as JSON. The function runs in a thread of the
+    admin port, at the same time as the event loop.
+    """
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -43,7 +45,7 @@ class _Server(ThreadingMixIn, WSGIServer):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._lock = threading.Lock()
-        self._served: dict[socket.socket, None] = {}  # in the order in which they began
+        self._served: dict[socket.socket, None] = {}  # in order of arrival
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
@@ -80,8 +82,8 @@ async def admin(
 ) -> AsyncIterator[int]:
     """Serve health and metrics on `listen` within the context; yield the port.
 
-    `hosts` are names that a request may use besides literal addresses and `localhost`. Raises SettingsError if the port
-    is taken.
+    `hosts` are names that a request may use besides IP addresses and `localhost`. Raises SettingsError if the service
+    cannot listen there, as when the port is taken.
     """
     host, port = split_listen(listen)
     try:

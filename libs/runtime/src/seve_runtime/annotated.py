@@ -1,4 +1,4 @@
-"""Reading the type annotations of settings: the plain type and the constraints around it. Pure."""
+"""Reads the type annotations of settings: the plain type and the constraints around it. Pure."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -36,7 +36,7 @@ def unit(kind: Any) -> str | None:
 
 
 def expected(kind: Any) -> str | None:
-    """Return what a value of this type looks like, for an error text; None where the type does not say it."""
+    """Return the form of a value of this type, for an error text; None if the type does not tell it."""
     base = plain(kind)
     if get_origin(base) is Literal:
         return f"one of {_choices(base)}"

@@ -1,8 +1,8 @@
-"""The time of day in the unit of envelopes and positions."""
+"""Reads the clock in the unit of envelopes and positions."""
 
 import time
 
 
 def micros() -> int:
-    """Return the time of day in microseconds since 1970."""
+    """Return the current time in microseconds since 1970."""
     return time.time_ns() // 1000

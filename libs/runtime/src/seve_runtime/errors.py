@@ -11,7 +11,7 @@ class SeveError(Exception):
 
 
 class SettingsError(SeveError):
-    """Settings that cannot be used. `faults` has a line for each fault, naming the variable."""
+    """Settings that cannot be used. `faults` has one line per fault, which names the variable."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -31,7 +31,9 @@ class ShutdownTimeout(SeveError):
 
 
 class TopologyError(SeveError):
-    """A stream or consumer that is missing or differs; `name` says which, `fault` how."""
+    """A stream or consumer that is missing, or that `setup` cannot create or update. `name` is its name, `fault` the
+    reason.
+    """
 
     def __init__(self, name: str, fault: str) -> None:
         super().__init__(f"{name}: {fault}")

@@ -1,4 +1,4 @@
-"""Readiness as named conditions, liveness as the event loop's heartbeat. Decides; serves nothing (`admin` does)."""
+"""Readiness as named conditions, liveness as the event loop's heartbeat. Keeps both; `admin` serves them."""
 
 import time
 from collections.abc import Callable
@@ -8,10 +8,10 @@ STALLED_SECONDS = 30.0
 
 
 class Health:
-    """The conditions of a service. Ready if every condition holds; live while its event loop runs.
+    """The conditions of a service. It is ready if every condition holds, and live while its event loop runs.
 
-    A condition is a name and, while it does not hold, the reason. Services set conditions as they gain and lose what
-    they depend on; liveness never asks a dependency.
+    A condition has a name and, while it does not hold, a reason. A service sets a condition when it gains or loses a
+    dependency; liveness never asks one.
     """
 
     def __init__(self, *conditions: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,10 +38,10 @@ class Health:
         return {condition: reason for condition, reason in self._reasons.items() if reason is not None}
 
     def beat(self) -> None:
-        """The event loop turned."""
+        """Record that the event loop runs."""
         self._beat = self._clock()
 
     @property
     def live(self) -> bool:
-        """Whether the event loop turned within the last 30 seconds."""
+        """Whether the event loop ran within the last 30 seconds."""
         return self._clock() - self._beat < STALLED_SECONDS

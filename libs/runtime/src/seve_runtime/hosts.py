@@ -1,4 +1,4 @@
-"""The `Host` header: whether a request names this server, or a name that was made to point here (DNS rebinding)."""
+"""Checks the `Host` header of a request, as a guard against DNS rebinding. Resolves no names."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 
 
 def host_allowed(host: str | None, allowed: Iterable[str]) -> bool:
-    """Tell whether a `Host` header names this server: a literal address, `localhost`, or one of the names allowed.
+    """Return whether a `Host` header names this server: an IP address, `localhost`, or one of the names in `allowed`.
 
-    Any other name may be a foreign page's, made to point here (DNS rebinding); a literal address cannot be.
+    Any other name may belong to a foreign page whose owner lets the name resolve to this server; the browser then lets
+    that page read this server's answers (DNS rebinding). An IP address cannot be redirected.
     """
     name = _name_of(host)
     return name is not None and (name == "localhost" or _is_address(name) or name in {one.lower() for one in allowed})

@@ -11,7 +11,7 @@ Format = Literal["auto", "json", "console"]
 
 
 def configure(service: str, level: Level, form: Format, stream: TextIO = sys.stderr) -> None:
-    """Send the logs of `service`, and what libraries log through the standard library, to `stream`."""
+    """Write the logs of `service` to `stream`, and those of libraries that use the standard library's `logging`."""
     pretty = form == "console" or (form == "auto" and stream.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -1,4 +1,4 @@
-"""Points in time as people write them: a time, or how long ago. No clock of its own."""
+"""Reads points in time as people write them: a time, or a duration before now. Reads no clock."""
 
 from typing import Final
 
@@ -9,11 +9,13 @@ from seve_runtime import units
 EXPECTED: Final = "a time such as 2025-11-30T19:00:00Z, or a duration before now such as 24h"
 EARLIEST: Final = to_micros(parse_time("1970-01-01T00:00:00+00:00"))
 LATEST: Final = to_micros(parse_time("2262-01-01T00:00:00+00:00"))
-"""What a database and a browser can both count in."""
+"""The range that the database and a browser can both represent."""
 
 
 def moment(text: str, now: int) -> int:
-    """Return the time that `text` means, in microseconds since 1970, as `now` is; `0` is now. Raises ValueError."""
+    """Return the time that `text` means. It and `now` are in microseconds since 1970; the text `0` means now. Raises
+    ValueError.
+    """
     try:
         return _within(now - int(units.seconds(text) * MICROS))
     except (ValueError, OverflowError):

@@ -1,10 +1,10 @@
-"""Three rate limits: one per interval, a quota per key and second, and a token bucket. Pure: the caller passes the time
-in seconds.
+"""Three rate limits: one event per interval, a quota per key and second, and a token bucket. Pure: the caller passes
+the time in seconds.
 """
 
 
 class Throttle:
-    """At most one in `interval` seconds, counting those held back: for log lines that would repeat."""
+    """Allows one event per `interval` seconds and counts the others: for log lines that would repeat."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -12,7 +12,7 @@ class Throttle:
         self._held_back = 0
 
     def allows(self, now: float) -> bool:
-        """Whether one may pass at `now`."""
+        """Return whether an event may pass at `now`; count it if not."""
         if now < self._next:
             self._held_back += 1
             return False
@@ -20,13 +20,13 @@ class Throttle:
         return True
 
     def held_back(self) -> int:
-        """Return how many were held back since the last call."""
+        """Return the number of events held back since the last call."""
         held_back, self._held_back = self._held_back, 0
         return held_back
 
 
 class Quota:
-    """At most `most` of each key in one second of the caller's clock. Bound: the keys asked about in one second."""
+    """Allows `most` events per key and second of the caller's clock. Bound: the keys seen in one second."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -34,7 +34,7 @@ class Quota:
         self._used: dict[str, int] = {}
 
     def allows(self, key: str, now: float) -> bool:
-        """Whether one more of `key` may pass within the second of `now`."""
+        """Count an event of `key`; return whether it may pass in the second of `now`."""
         if int(now) != self._second:
             self._second = int(now)
             self._used.clear()
@@ -44,7 +44,7 @@ class Quota:
 
 
 class TokenBucket:
-    """`rate` per second on average, at most `burst` saved up."""
+    """Allows `rate` events per second on average, and up to `burst` at once after a pause."""
 
     __slots__ = ("_burst", "_left", "_rate", "_then")
 
@@ -55,7 +55,7 @@ class TokenBucket:
         self._then = now
 
     def allows(self, now: float) -> bool:
-        """Whether one more may pass at `now`; takes a token if so."""
+        """Return whether one more event may pass at `now`; take a token if so."""
         self._left = min(self._burst, self._left + (now - self._then) * self._rate)
         self._then = now
         if self._left < 1:

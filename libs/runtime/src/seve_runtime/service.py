@@ -1,6 +1,7 @@
 """The entry point of every service: `--help`, settings and their faults, logs, uvloop, exit code.
 
-0: stopped as asked. 1: failed, with the error logged. 2: settings that cannot be used, each named on stderr.
+Exit code 0: stopped by a signal. 1: failed; the error is in the log. 2: settings cannot be used; each is named on
+stderr.
 """
 
 import argparse
@@ -69,7 +70,7 @@ def parser(prog: str, summary: str, cls: type[msgspec.Struct]) -> argparse.Argum
 
 
 def load_or_exit(cls: type[T]) -> T:
-    """Return the settings of this process; with faults, print each on stderr and exit with 2."""
+    """Return the settings of this process. If there are faults, print each on stderr and exit with 2."""
     try:
         return load(cls, os.environ)
     except SettingsError as error:
@@ -77,10 +78,10 @@ def load_or_exit(cls: type[T]) -> T:
 
 
 def check(cls: type[msgspec.Struct], uses: Mapping[type[Any], Callable[[Any], object]]) -> int:
-    """Load the settings `cls` and open what they name, such as key files; start nothing. Return the exit code 0.
+    """Load the settings `cls` and open the files that they name, such as keys; start nothing. Return the exit code 0.
 
-    `uses` has a function per group of settings, which runs even if another group has faults. With faults, prints each
-    and exits with 2.
+    `uses` has a function per group of settings, which runs even if another group has faults. If there are faults, print
+    each on stderr and exit with 2.
     """
     faults: list[str] = []
     for group in (cls, *uses):
@@ -133,7 +134,7 @@ def serve(
     *,
     uses: Mapping[type[Any], Callable[[Any], object]],
 ) -> int:
-    """Run a service without subcommands; `cls` has a field `service: ServiceSettings`, and `uses` is for `--check`."""
+    """Run a service without subcommands. `cls` has a field `service: ServiceSettings`; `uses` is that of `check`."""
     if parser(prog, summary, cls).parse_args(argv).check:
         return check(cls, uses)
     settings = load_or_exit(cls)

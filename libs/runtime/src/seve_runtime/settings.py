@@ -1,8 +1,8 @@
 """Reads settings from the environment, once, into frozen structs; reports all faults together.
 
-A field `flush_interval: Seconds` is the variable `FLUSH_INTERVAL`. A field whose type is a struct is a group whose
-fields are variables themselves. A secret may come from a file named by `NAME_FILE`. Reads only the mapping and those
-files, and never puts a secret's value into a message.
+A field `flush_interval: Seconds` is the variable `FLUSH_INTERVAL`. A field whose type is a struct is a group; its
+fields are variables themselves. A secret `NAME` may come from the file that `NAME_FILE` names. Reads only the mapping
+and those files, and never puts a secret's value into a message.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 class Secret:
     """Text that no conversion shows; `reveal()` returns it.
 
-    Not a `str`: `str()`, `%s`, concatenation and JSON encoders take a str's text past any method of its subclass.
+    Not a subclass of `str`: concatenation and JSON encoders read the text of a `str` without calling its methods.
     """
 
     __slots__ = ("_text",)
@@ -82,7 +82,7 @@ def load(cls: type[T], environ: Mapping[str, str]) -> T:
 
 
 def describe(cls: type[msgspec.Struct]) -> list[Setting]:
-    """Return every variable of `cls`, in the order of its fields: what `--help` and the README's table show."""
+    """Return every variable of `cls` in the order of its fields, for `--help` and the README's table."""
     return [
         Setting(field.name.upper(), _shown(field), description(field.type), plain(field.type) is Secret)
         for field in _fields(cls)

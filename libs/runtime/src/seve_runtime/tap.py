@@ -1,6 +1,6 @@
-"""What every `tap` has in common: its options, and a screen that is bounded in width and in messages per second.
+"""The options of every `tap`, and its output, which is bounded in width and in messages per second. Reads no messages.
 
-Reads nothing. Not shown: bound `--rate` per second; overflow rule: drop; counter: told with the next that is shown.
+Bound: `--rate` messages per second; overflow rule: drop; counter: the number is shown before the next message.
 """
 
 import argparse
@@ -14,24 +14,24 @@ from seve_runtime.terminal import visible
 
 RATE: Final = 20.0
 WIDE: Final = 200
-"""Columns where nobody has a terminal."""
+"""Columns of a line if stdout is no terminal."""
 
 
 def arguments(parser: argparse.ArgumentParser, places: Sequence[str]) -> None:
-    """Add the options of a tap that can be put at `places`, the first unless another is named."""
+    """Add the options of a tap that can look at `places`; the first is the default."""
     parser.add_argument("--at", choices=places, default=places[0], help=f"where to look [{places[0]}]")
-    parser.add_argument("--module", action="append", default=[], help="only this module; may be said several times")
+    parser.add_argument("--module", action="append", default=[], help="only this module; can be repeated")
     parser.add_argument("--rate", type=_rate, default=RATE, help=f"most messages per second that are shown [{RATE:g}]")
     parser.add_argument("--width", type=int, default=0, help="columns to cut lines to [the terminal's]")
     parser.add_argument("--count", type=int, default=0, help="end after so many messages [never]")
 
 
 class Enough(Exception):
-    """As many messages as were asked for are shown."""
+    """The number of messages that `--count` names has been shown."""
 
 
 class Printer:
-    """Shows messages, each a block of lines, through `say`: ask `room` for each before working out what to show."""
+    """Prints messages, each a block of lines, through `say`. Ask `room` before formatting a message."""
 
     def __init__(
         self,
@@ -48,14 +48,14 @@ class Printer:
         self._missed = 0
 
     def room(self) -> bool:
-        """Tell whether one more message may be shown now; if not, it is counted."""
+        """Return whether one more message may be shown now; count it if not."""
         allowed = self._bucket.allows(self._clock())
         self._missed += not allowed
         return allowed
 
     def show(self, lines: Sequence[str]) -> None:
-        """Show a message, its first line with the others below it. Raises Enough after as many as were asked for."""
-        self._tell_missed()
+        """Print a message: its first line, and the others indented below. Raises Enough after `--count` messages."""
+        self._show_missed()
         first, *rest = lines
         for line in (first, *(f"    {each}" for each in rest)):
             self._say(self._cut(visible(line)))
@@ -64,10 +64,10 @@ class Printer:
             raise Enough
 
     def missed(self, number: int) -> None:
-        """Count messages that were passed over before they came here."""
+        """Count messages that the reader has skipped."""
         self._missed += number
 
-    def _tell_missed(self) -> None:
+    def _show_missed(self) -> None:
         if self._missed:
             self._say(f"… {self._missed:,} more, not shown (at most {self._rate:g} per second: --rate)")
             self._missed = 0
@@ -82,5 +82,5 @@ def _rate(text: str) -> float:
     except ValueError:
         rate = 0.0
     if not 0 < rate <= 10_000:
-        raise argparse.ArgumentTypeError("a number of messages per second, above 0")
+        raise argparse.ArgumentTypeError("expected messages per second, more than 0 and at most 10000")
     return rate

@@ -1,4 +1,4 @@
-"""TLS contexts from files, and the faults of those files, found by a handshake in memory: what a peer would object to.
+"""Builds TLS contexts from files, and checks such files by a handshake in memory, which fails as one with a peer would.
 
 Imports the standard library only: the container side of the stack runs on a bare Python. Opens no connection.
 """
@@ -13,23 +13,23 @@ from typing import Final, NamedTuple
 from seve_runtime.errors import SettingsError
 
 ROUNDS: Final = 4
-"""A handshake takes two of each side; one that is refused ends sooner."""
+"""Rounds in which each side of a handshake takes a step. A handshake takes two; one that is refused ends earlier."""
 
 _REASONS: Final = {
     "KEY_VALUES_MISMATCH": "the key does not fit the certificate",
-    "NO_CERTIFICATE_OR_CRL_FOUND": "there is no certificate in it",
+    "NO_CERTIFICATE_OR_CRL_FOUND": "the file has no certificate",
 }
 
 
 class Pair(NamedTuple):
-    """Files of a certificate chain and its key, both PEM; the key may be in the certificate's file."""
+    """Files of a certificate chain and its key, both PEM; they may be one file."""
 
     cert: Path
     key: Path
 
 
 class _Named(ssl.SSLContext):
-    """A client's context that expects one name in the server's certificate, whatever name was connected to."""
+    """A client's context that expects `server_name` in the server's certificate, whatever host it connects to."""
 
     server_name: str | None = None
 
@@ -65,8 +65,8 @@ def client_context(
     key_file: str | None = None,
     server_name: str | None = None,
 ) -> ssl.SSLContext:
-    """Return a client's context, which verifies the server by `ca_file`, or by the system's certificates, and expects
-    `server_name` in its certificate, or the name that was connected to.
+    """Return a client's context. It trusts `ca_file` (default: the system's certificates) and expects `server_name` in
+    the server's certificate (default: the host it connects to).
 
     Raises SettingsError, which names PREFIX_CA_FILE, or PREFIX_CERT_FILE and PREFIX_KEY_FILE.
     """
@@ -74,7 +74,7 @@ def client_context(
     context.server_name = server_name
     with _naming(f"{prefix}_CA_FILE = {ca_file!r}"):
         if ca_file:
-            Path(ca_file).read_bytes()  # its error has the file's name
+            Path(ca_file).read_bytes()  # its error names the file, OpenSSL's does not
             context.load_verify_locations(ca_file)
         else:
             context.load_default_certs()
@@ -86,8 +86,8 @@ def client_context(
 
 
 def environment_context(prefix: str, environ: Mapping[str, str]) -> ssl.SSLContext:
-    """Return a client's context by PREFIX_CA_FILE, PREFIX_CERT_FILE, PREFIX_KEY_FILE and PREFIX_SERVER_NAME of an
-    environment. Raises SettingsError.
+    """Return a client's context from PREFIX_CA_FILE, PREFIX_CERT_FILE, PREFIX_KEY_FILE and PREFIX_SERVER_NAME in
+    `environ`. Raises SettingsError.
     """
     parts = [environ.get(f"{prefix}_{part}") or None for part in ("CA_FILE", "CERT_FILE", "KEY_FILE", "SERVER_NAME")]
     return client_context(prefix, *parts)
@@ -102,10 +102,10 @@ def server_context(pair: Pair) -> ssl.SSLContext:
 
 
 def check_server(setting: str, pair: Pair, *, ca: Path | None = None, names: Iterable[str] = ()) -> None:
-    """Raise SettingsError, whose text begins with `setting`, where a client would not accept this certificate.
+    """Raise SettingsError, whose text begins with `setting`, if a client would not accept this certificate.
 
-    The client trusts `ca`; without one it trusts the certificate itself, and looks at its dates only. `names` are the
-    host names and addresses under which clients connect.
+    The client trusts `ca`; without `ca` it trusts the certificate itself, and checks only its dates. `names` are the
+    host names and addresses to which clients connect.
     """
     with _naming(setting):
         server = server_context(pair)
@@ -121,8 +121,8 @@ def check_server(setting: str, pair: Pair, *, ca: Path | None = None, names: Ite
 
 
 def check_client(setting: str, pair: Pair, anchor: Pair, client_ca: Path) -> None:
-    """Raise SettingsError, whose text begins with `setting`, where a server that trusts `client_ca` would not accept
-    this client certificate. `anchor` is any certificate for the server's side.
+    """Raise SettingsError, whose text begins with `setting`, if a server that trusts `client_ca` would not accept this
+    client certificate. `anchor` is the certificate of that server; any will do.
     """
     with _naming(setting):
         server = server_context(anchor)
@@ -137,7 +137,7 @@ def check_client(setting: str, pair: Pair, anchor: Pair, client_ca: Path) -> Non
 def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
     """Load a certificate and its key. Raises OSError, or ValueError for a key with a password."""
     for file in pair:
-        file.read_bytes()  # its error has the file's name
+        file.read_bytes()  # its error names the file, OpenSSL's does not
     context.load_cert_chain(pair.cert, pair.key, password=_no_password)
 
 
@@ -165,7 +165,7 @@ def _naming(setting: str) -> Iterator[None]:
 
 
 def reason(error: OSError | ValueError) -> str:
-    """Return what is wrong with a certificate or key, in one line, without a place in OpenSSL's source."""
+    """Return the fault of a certificate or key in one line, without the line of OpenSSL's source."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message.rstrip(".")
     if isinstance(error, ssl.SSLError):

@@ -1,6 +1,6 @@
-"""Durations and sizes as settings write them, and listen addresses.
+"""Durations, sizes and listen addresses as settings write them.
 
-Imports the standard library only: the container side of the stack runs on a bare Python and reads settings by it.
+Imports the standard library only: the container side of the stack runs on a bare Python and reads settings with it.
 """
 
 import re
@@ -20,12 +20,12 @@ _LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):([0-9]{1,5})")
 
 
 def seconds(text: str) -> float:
-    """Return the seconds of a duration such as `10m`. Raises ValueError, also for a number without a unit, 0 aside."""
+    """Return the seconds of a duration such as `10m`. Raises ValueError, also for a number without a unit except 0."""
     return _quantity(text, _SECONDS_OF, DURATION)
 
 
 def size(text: str) -> int:
-    """Return the bytes of a size such as `64MiB`. Raises ValueError, also for a number without a unit, 0 aside."""
+    """Return the bytes of a size such as `64MiB`. Raises ValueError, also for a number without a unit except 0."""
     return int(_quantity(text.lower(), {unit.lower(): factor for unit, factor in _BYTES_OF.items()}, SIZE))
 
 
@@ -48,22 +48,22 @@ def listen(text: str) -> str:
 
 
 def split_listen(text: str) -> tuple[str, int]:
-    """Return host and port of a listen address; an empty host is every address."""
+    """Return host and port of a listen address; an empty host means every address."""
     host, _, port = text.rpartition(":")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104  (asked for by name)
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104  (an empty host asks for it)
 
 
 def is_loopback(text: str) -> bool:
-    """Return whether a listen address is reachable from this machine alone."""
+    """Return whether a listen address is reachable only from this machine; False for any name but `localhost`."""
     host, _ = split_listen(text)
     try:
         return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:  # a name: who knows where it leads
+    except ValueError:  # a name may resolve to any address
         return False
 
 
 def reachable(host: str) -> str:
-    """Return the address at which a listener on `host` is reached from this machine, as it stands in a URL."""
+    """Return the address at which this machine reaches a listener on `host`, in the form of URLs."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (recognised, not listened on)
     return f"[{host}]" if ":" in host else host
 

@@ -1,7 +1,8 @@
 """Bodies of the kinds that describe a device rather than a sample, as `Envelope.metadata` holds them.
 
-Every field may be absent (`UNSET`), which leaves what is known untouched, or null, which says the device does not know.
-Unknown keys stay in the metadata for screens and are not read here. Integers fit their columns; ingest holds that.
+Every field may be absent (`UNSET`), which leaves the stored value as it is, or null: the device does not know the
+value. Unknown keys are not decoded here; they stay in the metadata for screens. Integers fit their columns; ingest
+ensures that.
 """
 
 from typing import Annotated
@@ -47,10 +48,10 @@ class ConfigMemory(Struct, frozen=True, rename="camel"):
 
 
 class SystemConfig(Struct, frozen=True, rename="camel"):
-    """`{module}/system/config`; uptime_start is the origin of the firmware's uptime (seconds since 1970, usually).
+    """`{module}/system/config`; `uptime_start` is the origin of the firmware's uptime (usually in seconds since 1970).
 
-    chip_id is the serial number of the chip, as the firmware writes it. Another one under the same module is a second
-    device, or a new board.
+    `chip_id` is the serial number of the chip, as the firmware writes it. A different one under the same module means a
+    second device, or a new board.
     """
 
     chip_id: Text = UNSET

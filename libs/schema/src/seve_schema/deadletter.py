@@ -11,7 +11,7 @@ IngestReason = Literal["malformed", "bad_topic", "too_large", "out_of_range", "t
 
 class IngestDeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True, tag_field="service", tag="ingest"):
     """An MQTT message that ingest refused. `payload` is base64 on the wire, cut at 256 KiB; `size` (bytes) and
-    `digest` (BLAKE2b of 16 bytes, hex) are of the whole.
+    `digest` (BLAKE2b of 16 bytes, hex) are of the whole payload.
     """
 
     topic: str
@@ -26,7 +26,9 @@ class IngestDeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True
 
 
 class WriterDeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True, tag_field="service", tag="writer"):
-    """An envelope whose row the database refused, with SQLSTATE and journal position (`seve_schema.position`)."""
+    """An envelope whose row the database refused, with its SQLSTATE and journal position (`seve_schema.position`);
+    `index` is the envelope's place in its NATS message.
+    """
 
     envelope: Envelope
     position: str
@@ -37,9 +39,9 @@ class WriterDeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True
 
 
 class JournalDeadLetter(msgspec.Struct, frozen=True, rename="camel", kw_only=True, tag_field="service", tag="journal"):
-    """Bytes in the journal that no part of Sève writes, found by a writer; `index` is their place in the message.
+    """Bytes in the journal that no part of Sève writes, found by a writer; `index` is their place in the NATS message.
 
-    `payload` is base64 on the wire, cut at 256 KiB; `size` (bytes) is of the whole. There is nothing to retry.
+    `payload` is base64 on the wire, cut at 256 KiB; `size` (bytes) is of the whole payload. It cannot be retried.
     """
 
     subject: str
@@ -56,5 +58,5 @@ _decoder: Final[msgspec.json.Decoder[DeadLetter]] = msgspec.json.Decoder(DeadLet
 
 
 def decode_deadletter(message: bytes) -> DeadLetter:
-    """A dead letter of any sort, by its `service` tag. Raises msgspec.DecodeError."""
+    """Return a dead letter of any of the three types, by its `service` tag. Raises msgspec.DecodeError."""
     return _decoder.decode(message)

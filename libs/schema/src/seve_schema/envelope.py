@@ -18,7 +18,7 @@ Kind = Literal[
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 IGNORED_BY_THE_WRITER: Final[frozenset[Kind]] = frozenset({"other"})
-"""Kinds that have no table: they live in the journal and on screens."""
+"""Kinds that have no table: only the journal and the screens have them."""
 
 Clock = Literal["device", "server"]
 
@@ -27,9 +27,9 @@ class Envelope(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """One normalised message. Times are RFC 3339 in UTC with six decimals, so they sort as text (`seve_schema.times`).
 
     `value`, `sensor_type` and `hardware_id` belong to measurements and are null for every other kind, whose normalised
-    body is in `metadata`; there, a key that is absent and a key that is null differ. `clock` tells whether `time` is
-    the device's or the time of receipt. `delivery_key` (`digest:index`) recognises a redelivery by the broker; null at
-    QoS 0.
+    body is in `metadata`; there, an absent key and a key that is null differ. `clock` says whether `time` is the
+    device's or the time of receipt. `delivery_key` (`digest:index`) recognises a redelivery by the broker; it is null
+    at QoS 0.
     """
 
     topic: str

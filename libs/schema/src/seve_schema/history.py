@@ -1,7 +1,7 @@
-"""What the broadcaster asks the history service over NATS request/reply, and where.
+"""Requests of the broadcaster to the history service over NATS request/reply, and their subjects.
 
-An answer is the JSON that a client is given, with the header `POSITION`. A refusal has no body and the two headers that
-services on NATS use for errors: the code is an HTTP status, the text says why in one line.
+An answer is the JSON for the client, with the header `POSITION`. A refusal has no body and the two headers that NATS
+services use for errors: the code is an HTTP status, the text gives the reason in one line.
 """
 
 from typing import Final
@@ -12,20 +12,22 @@ SERIES_SUBJECT: Final = "history.series"
 MODULE_SUBJECT: Final = "history.module"
 LOGS_SUBJECT: Final = "history.logs"
 QUEUE: Final = "history"
-"""The queue group: each question goes to one of the services that run."""
+"""The queue group: each request goes to one of the running history services."""
 
 POSITION: Final = "Seve-Position"
-"""The journal position up to which every message is contained in the answer."""
+"""The journal position up to which the answer contains every message."""
 ERROR_CODE: Final = "Nats-Service-Error-Code"
 ERROR_TEXT: Final = "Nats-Service-Error"
 
 
 class SeriesRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The samples of a module in [`start`, `end`), microseconds since 1970, in at most `points` points a series.
+    """Asks for the samples of a module in [`start`, `end`), microseconds since 1970, as at most `points` points per
+    series.
 
-    With `open` it ends where the database does: samples that came since `end`, or whose device's clock is ahead, belong
-    to it. `sensor` and `hardware` None are all; `hardware` "" is none. `journal` is when the journal that the asker
-    follows was created: the answer's position is in that one.
+    With `open` the range extends to the newest sample in the database, at most an hour past `end`: it includes samples
+    that arrived after `end`, and samples of devices whose clock is ahead. None as `sensor` or `hardware` selects all;
+    "" as `hardware` selects samples without one. `journal` is the creation time of the journal that the broadcaster
+    follows; the answer's position is one in that journal.
     """
 
     module: str
@@ -39,16 +41,17 @@ class SeriesRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModuleRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a module; `journal` as above."""
+    """Asks for the states and the series of a module; `journal` as above."""
 
     module: str
     journal: int
 
 
 class LogsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest `most` lines of a module's log in [`start`, `end`), microseconds since 1970; `journal` as above.
+    """Asks for the newest `most` lines of a module's log in [`start`, `end`), microseconds since 1970; `journal` as
+    above.
 
-    `level` is that of the lines; `text` is what their text contains, whatever its case. None is any.
+    Only lines of `level` that contain `text`, in upper or lower case; None selects all.
     """
 
     module: str

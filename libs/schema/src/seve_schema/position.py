@@ -3,10 +3,12 @@
 from typing import Final, NamedTuple, Self
 
 WHOLE: Final = 0xFFFF
-"""The place in a token that stands behind every envelope of its message."""
+"""The place in a token that comes after every envelope of its message."""
 
 SEQUENCE_BITS: Final = 48
-"""Of a row's position as one number: the sequence; above it, the number that the database gave the journal."""
+"""A row's position is one number: these lower bits are the sequence, the higher ones the number that the database gave
+the journal.
+"""
 
 
 class PositionError(ValueError):
@@ -14,9 +16,9 @@ class PositionError(ValueError):
 
 
 class Position(NamedTuple):
-    """A journal position: when the journal was created (microseconds since 1970) and a sequence in it.
+    """A journal position: the journal's creation time (microseconds since 1970) and a sequence in it.
 
-    Positions order as tuples: a recreated journal comes after the one it replaces.
+    Positions are ordered as tuples: a recreated journal comes after the one it replaces.
     """
 
     journal: int
@@ -27,7 +29,7 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the position that `str()` wrote. Raises PositionError."""
+        """Return the position of a text that `str()` wrote. Raises PositionError."""
         journal, _, sequence = text.partition("-")
         return cls(_natural(journal, text), _natural(sequence, text))
 
@@ -43,13 +45,13 @@ class Token(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The token `str()` wrote. Raises PositionError."""
+        """Return the token of a text that `str()` wrote. Raises PositionError."""
         position, _, place = text.rpartition("-")
         return cls(Position.parse(position), _natural(place, text))
 
 
 def end_of(position: Position) -> Token:
-    """Return the token of one who has everything up to and including a position."""
+    """Return the token of a client that has every message up to and including the one at `position`."""
     return Token(position, WHOLE)
 
 

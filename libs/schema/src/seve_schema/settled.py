@@ -1,6 +1,7 @@
-"""SQL that writers and history share: which samples lie up to a position of the journal, and which came after one.
+"""SQL that writers and history share: it selects samples up to a position of the journal, or after one.
 
-A row's position is one number: the number of its journal in the table `journals`, above `SEQUENCE_BITS` of sequence.
+A row's position is one number: its lower `SEQUENCE_BITS` are the sequence, the higher ones the number of the journal in
+the table `journals`.
 """
 
 from typing import Final
@@ -12,13 +13,13 @@ SELECT upper(part) - 1 FROM (
     SELECT unnest(range_agg(sequences)) AS part FROM ledger WHERE journal = %(journal)s AND upper(sequences) > %(next)s
 ) AS parts WHERE part @> %(next)s::bigint
 """
-"""How far every sequence from `next` on is in the ledger; nothing where that is not. Writers commit out of order, so
-there may be holes, and more behind them.
+"""Returns the last sequence up to which the ledger has every sequence from `next` on; no row if it does not have `next`
+itself. Writers commit out of order, so the ledger may have sequences behind a hole.
 """
 
 SETTLED: Final = "(position IS NULL OR position <= %(settled)s OR position > %(last)s)"
-"""Restricts rows of `measurements`: rows of one journal behind `settled`, up to `last`, are left out; rows of other
-journals, and those of earlier versions, which have no position, are not.
+"""A condition on rows of `measurements`. It leaves out the rows after `settled` up to `last`, two positions in one
+journal. It keeps rows of other journals, and rows without a position, which earlier versions wrote.
 """
 
 EARLIEST_AFTER: Final = """
@@ -27,4 +28,4 @@ SELECT min(earliest) FROM journals AS j, LATERAL (
     WHERE journal = j.created AND upper(sequences) > greatest(%(position)s - (j.number::bigint << 48), 0)
 ) AS found WHERE j.number >= %(position)s::bigint >> 48
 """
-"""The earliest time of the samples that lie behind a position; no later than that, and null where there are none."""
+"""Returns a time that no sample after a position is earlier than; null if there is no such sample."""

@@ -1,8 +1,8 @@
 """NATS subjects: `telemetry.{ingest}.{kind}` in the journal, `latest.{module}`, `forget.{module}` and
 `deadletter.{service}.{reason}`.
 
-A token writes every byte outside `[A-Za-z0-9_-]` as `%XX`, which is reversible. Bounds belong to ingest: a module name
-is at most 128 bytes, hence a token at most 384 (NATS drops a connection at 4 KiB).
+In a token, every byte outside `[A-Za-z0-9_-]` is written as `%XX`, which is reversible. Ingest enforces the bound: a
+module name has at most 128 bytes, so a token has at most 384 (NATS closes a connection at 4 KiB).
 """
 
 from functools import lru_cache
@@ -27,7 +27,7 @@ class SubjectError(ValueError):
 
 @lru_cache(maxsize=65536)
 def module_token(module_id: str) -> str:
-    """Return a module name as one token of a subject. Raises SubjectError for the empty name, which has no token."""
+    """Return a module name as one token of a subject. Raises SubjectError for the empty name."""
     if not module_id:
         raise SubjectError("an empty module name has no token")
     return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in module_id.encode())
@@ -35,32 +35,32 @@ def module_token(module_id: str) -> str:
 
 @lru_cache(maxsize=65536)
 def module_of_token(token: str) -> str:
-    """Return the module name that `module_token` wrote. Raises UnicodeDecodeError for a token it never writes."""
+    """Return the module name of a token that `module_token` wrote. Raises UnicodeDecodeError if it is not UTF-8."""
     return unquote_to_bytes(token).decode()
 
 
 def ingest_name(client_id: str) -> str:
-    """Return the name of an ingest in subjects: 8 hex digits of its MQTT client id, which itself may be a secret."""
+    """Return the name of an ingest in subjects: 8 hex digits of a hash of its MQTT client id, which may be secret."""
     return blake2b(client_id.encode(), digest_size=4).hexdigest()
 
 
 def telemetry_subject(ingest: str, kind: Kind) -> str:
-    """Return where the ingest named `ingest` (`ingest_name`) publishes envelopes of one kind, of all modules."""
+    """Return the subject of all envelopes of one kind from one ingest, named by `ingest_name`."""
     return f"{JOURNAL_PREFIX}.{ingest}.{kind}"
 
 
 def latest_subject(module_id: str) -> str:
-    """Return where the newest envelope of each series of a module is kept."""
+    """Return the subject that keeps the newest envelope of each series of a module."""
     return f"{LATEST_PREFIX}.{module_token(module_id)}"
 
 
 def forget_subject(module_id: str) -> str:
-    """Return where broadcasters are told to forget a module. The message has no body, and no stream keeps it."""
+    """Return the subject that tells broadcasters to forget a module. The message has no body; no stream keeps it."""
     return f"{FORGET_PREFIX}.{module_token(module_id)}"
 
 
 def deadletter_subject(service: str, reason: str) -> str:
-    """Return where a service publishes its dead letters; both parts are plain tokens."""
+    """Return the subject of a service's dead letters with one reason; both are tokens as they are."""
     return f"{DEADLETTER_PREFIX}.{service}.{reason}"
 
 

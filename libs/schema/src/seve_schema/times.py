@@ -1,4 +1,6 @@
-"""Timestamps on the wire: RFC 3339, UTC, six decimals, of fixed width. Takes and gives integers of microseconds."""
+"""Timestamps on the wire: RFC 3339, UTC, six decimals, of fixed width. In memory, a time is an integer of microseconds
+since 1970.
+"""
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -15,16 +17,16 @@ def _whole_second(seconds: int) -> str:
 
 
 def format_time(micros: int) -> str:
-    """Microseconds since 1970 in UTC as `2025-11-30T19:00:00.000000Z`. Seconds are cached: clocks repeat."""
+    """Return microseconds since 1970 as `2025-11-30T19:00:00.000000Z`. Whole seconds are cached: most are repeated."""
     seconds, rest = divmod(micros, MICROS)
     return f"{_whole_second(seconds)}{rest:06d}Z"
 
 
 def to_micros(moment: datetime) -> int:
-    """An aware datetime as microseconds since 1970 in UTC."""
+    """Return an aware datetime as microseconds since 1970."""
     return (moment - EPOCH) // MICRO
 
 
 def parse_time(text: str) -> datetime:
-    """The aware datetime of a timestamp that `format_time` wrote. Raises ValueError for anything it cannot read."""
+    """Return the datetime of an ISO 8601 timestamp, aware if the text has an offset. Raises ValueError."""
     return datetime.fromisoformat(text)

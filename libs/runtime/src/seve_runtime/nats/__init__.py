@@ -1,1 +1,1 @@
-"""NATS: the connection, a client without detours for the hot path, streams and how they are read."""
+"""NATS: the connection, a client with a short path for each message, and the streams with their readers."""

@@ -1,7 +1,7 @@
-"""Follows the end of a stream for a person who looks on: asks twice a second for what is new, and falls behind nothing.
+"""Follows the end of a stream for a person who watches: asks for new messages twice per second, and never falls behind.
 
-Acknowledges nothing. What comes faster than a chunk per look is passed over and counted, so that looking on costs the
-server the same whatever flows.
+Acknowledges nothing. Of the new messages it reads at most one chunk, the newest. It skips and counts the others, so the
+cost for the server is bounded at any rate of messages.
 """
 
 import asyncio
@@ -15,26 +15,27 @@ from seve_runtime.nats.stream_info import StreamState, stream_info
 from seve_runtime.nats.stream_reader import CHUNK, StoredMessage, reading
 
 EVERY: Final = 0.5
-"""Seconds between two looks."""
+"""Seconds between two requests for new messages."""
 
 _PATIENCE: Final = 5.0
+"""Seconds that the server may take to answer."""
 
 
 class News(NamedTuple):
-    """Messages that came since the last look, and how many before them were passed over."""
+    """The newest messages since the last request, and the number of those before them that were skipped."""
 
     messages: list[StoredMessage]
     passed_over: int
 
 
 async def follow(client: DirectClient, stream: str) -> AsyncGenerator[News, None]:
-    """Yield what comes into a stream from now on, without end. Raises nats errors and TimeoutError."""
+    """Yield the messages that a stream stores from now on, without end. Raises nats errors and TimeoutError."""
     after = (await _state(client, stream)).last_seq
     while True:
         await asyncio.sleep(EVERY)
         last = (await _state(client, stream)).last_seq
         if last <= after:
-            after = last  # less: the stream was recreated
+            after = last  # if lower: the stream was recreated
             continue
         start = max(after, last - CHUNK) + 1
         async with reading(client, stream, start=start) as stored:

@@ -1,5 +1,5 @@
-"""The pull protocol of a JetStream consumer: requests, what ends them, and what a message's reply subject says of the
-message. The one parser of that subject. Sends nothing itself.
+"""The pull protocol of a JetStream consumer: requests, the status messages that end them, and the reply subject of a
+message, which has its sequence and time. The only parser of that subject. Sends nothing itself.
 """
 
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from seve_runtime.nats.direct import NatsMessage
 
 End = Literal["completed", "expired", "heartbeat", "too_big", "refused"]
-"""What a status message says of a request: nothing more comes within it, or (`heartbeat`) the server still serves it;
-`too_big` tells that the next message exceeds what was left of `max_bytes`.
+"""The meaning of a status message. `heartbeat`: the server still serves the request. Any other: the request is over.
+`too_big`: it ended because the next message exceeds the rest of `max_bytes`.
 """
 
 _EXPIRED: Final = ("404", "408")
 
 _SHORT: Final = 9
-"""Tokens of `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<consumer sequence>.<ns>.<pending>`. The form of later
-servers has a domain and a hash of the account after `ACK`, and possibly one more token at the end.
+"""Number of tokens of `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<consumer sequence>.<ns>.<pending>`. Later
+servers write a domain and a hash of the account after `ACK`, and may write one more token at the end.
 https://github.com/nats-io/nats-architecture-and-design, ADR-15.
 """
 
 
 class PullRequest(msgspec.Struct, omit_defaults=True):
-    """Ask for `batch` messages and at most `max_bytes` bytes; `expires` and `idle_heartbeat` are nanoseconds,
-    0 for none. With `no_wait` the server ends the request as soon as nothing more is there.
+    """Asks for at most `batch` messages and `max_bytes` bytes; `expires` and `idle_heartbeat` are in nanoseconds, 0 for
+    none. With `no_wait` the server ends the request as soon as the stream has no more messages for it.
     """
 
     batch: int
@@ -39,12 +39,12 @@ encode_request: Final = msgspec.json.Encoder().encode
 
 
 def request_subject(stream: str, consumer: str) -> str:
-    """Return where requests to a consumer are published; the reply subject of a request gets the messages."""
+    """Return the subject of requests to a consumer. The server sends the messages to the request's reply subject."""
     return f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
 
 
 def end_of(message: "NatsMessage") -> End | None:
-    """Return what a status message says, or None for a message of the stream."""
+    """Return the meaning of a status message, or None for a message of the stream."""
     if message.reply or not message.headers.startswith(b"NATS/1.0 "):
         return None
     code, description = message.status
@@ -58,8 +58,9 @@ def end_of(message: "NatsMessage") -> End | None:
 
 
 class AckSubject(NamedTuple):
-    """`sequence` is the stream's; `delivered` counts from 1; `stored_ns` is when the stream took the message, in
-    nanoseconds since 1970; `pending` is how many messages the consumer has yet to deliver after this one.
+    """The contents of an ack subject. `sequence` is the stream's; `delivered` counts deliveries from 1; `stored_ns` is
+    the time at which the stream stored the message, in nanoseconds since 1970; `pending` is the number of messages that
+    the consumer has yet to deliver after this one.
     """
 
     sequence: int
@@ -69,7 +70,7 @@ class AckSubject(NamedTuple):
 
 
 def parse_ack_subject(reply: str) -> AckSubject:
-    """Read the reply subject of a message that a consumer delivered. Raises ValueError for any other subject."""
+    """Parse the reply subject of a message that a consumer delivered. Raises ValueError for any other subject."""
     tokens = reply.split(".")
     if len(tokens) < _SHORT or tokens[1] != "ACK":
         raise ValueError(f"not delivered by a consumer: {reply[:64]!r}")

@@ -1,7 +1,7 @@
-"""Copies a stream out of JetStream, and back in: the server's own snapshot, in chunks. Reads no message of it.
+"""Saves a stream from JetStream and restores it, as the server's own snapshot, in chunks. Reads no messages.
 
-A stream that is restored has its messages and their sequences again, and is created anew: its time of creation is
-another. Consumers are left out: a new one delivers everything anew.
+A restored stream has the same messages and sequences, and a new creation time. Consumers are not saved: a new consumer
+delivers everything again.
 """
 
 import json
@@ -13,11 +13,11 @@ from nats.errors import Error as NatsError
 
 CHUNK: Final = 128 * 1024
 _PATIENCE: Final = 30.0
-"""Seconds that the server may take for one chunk, or to put a restored stream in order."""
+"""Seconds that the server may take for one chunk, or to recover a restored stream."""
 
 
 class SnapshotError(NatsError):
-    """The server refused a snapshot, or broke it off."""
+    """The server refused or aborted a snapshot or a restore."""
 
     def __init__(self, stream: str, reason: str) -> None:
         super().__init__(f"{stream}: {reason}")
@@ -28,28 +28,30 @@ class SnapshotError(NatsError):
 
 
 async def snapshot(client: Client, stream: str, write: Callable[[bytes], object]) -> dict[str, Any]:
-    """Give the chunks of a stream to `write`; return its configuration and state, which `restore` needs.
+    """Pass the chunks of a stream's snapshot to `write`; return its configuration and state, which `restore` needs.
 
-    Raises SnapshotError, and nats errors.
+    Raises SnapshotError and nats errors.
     """
     inbox = client.new_inbox()
     subscription = await client.subscribe(inbox)
     try:
-        asked = {"deliver_subject": inbox, "no_consumers": True, "chunk_size": CHUNK}
-        about = await _ask(client, f"$JS.API.STREAM.SNAPSHOT.{stream}", asked, stream)
+        request = {"deliver_subject": inbox, "no_consumers": True, "chunk_size": CHUNK}
+        about = await _ask(client, f"$JS.API.STREAM.SNAPSHOT.{stream}", request, stream)
         while (chunk := await subscription.next_msg(timeout=_PATIENCE)).data:
             write(chunk.data)
             if chunk.reply:
-                await chunk.respond(b"")  # the server sends on
+                await chunk.respond(b"")  # flow control: the server waits for it
         if chunk.headers and (status := chunk.headers.get("Status", "204")) != "204":
-            raise SnapshotError(stream, f"broken off: {status} {chunk.headers.get('Description', '')}")
+            raise SnapshotError(stream, f"snapshot aborted: {status} {chunk.headers.get('Description', '')}")
     finally:
         await subscription.unsubscribe()
     return {"config": about["config"], "state": about["state"]}
 
 
 async def restore(client: Client, stream: str, about: dict[str, Any], chunks: Iterable[bytes]) -> None:
-    """Make a stream of what `snapshot` returned and wrote. It must not be there. Raises SnapshotError, nats errors."""
+    """Create a stream, which must not exist, from the result and the chunks of `snapshot`. Raises SnapshotError and
+    nats errors.
+    """
     answer = await _ask(client, f"$JS.API.STREAM.RESTORE.{stream}", about, stream)
     for chunk in chunks:
         reply = await client.request(answer["deliver_subject"], chunk, timeout=_PATIENCE)
@@ -58,8 +60,8 @@ async def restore(client: Client, stream: str, about: dict[str, Any], chunks: It
     _checked(await client.request(answer["deliver_subject"], b"", timeout=_PATIENCE), stream)
 
 
-async def _ask(client: Client, subject: str, asked: dict[str, Any], stream: str) -> dict[str, Any]:
-    return _checked(await client.request(subject, json.dumps(asked).encode(), timeout=_PATIENCE), stream)
+async def _ask(client: Client, subject: str, request: dict[str, Any], stream: str) -> dict[str, Any]:
+    return _checked(await client.request(subject, json.dumps(request).encode(), timeout=_PATIENCE), stream)
 
 
 def _checked(answer: Any, stream: str) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """Requests STREAM.INFO, with fields that nats-py leaves out: the time of the oldest message, and deleted sequences.
-Requests once and interprets nothing.
+Sends one request and does not interpret the answer.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ class Lost(msgspec.Struct):
 
 
 class StreamState(msgspec.Struct):
-    """The stream's contents; `deleted` and `subjects` only if they were requested. `bytes` is the size on disk."""
+    """The stream's contents. `deleted` and `subjects` are empty unless requested. `bytes` is the size on disk."""
 
     messages: int
     first_seq: int
@@ -31,7 +31,7 @@ class StreamState(msgspec.Struct):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Part of the configuration; `max_age` in nanoseconds, 0 for no limit; `max_bytes` is -1 without a limit."""
+    """Part of the configuration. Without a limit, `max_age` (nanoseconds) is 0 and `max_bytes` is -1."""
 
     max_age: int = 0
     max_bytes: int = -1
@@ -44,8 +44,8 @@ class ApiError(msgspec.Struct, frozen=True):
 
 
 class StreamInfo(msgspec.Struct):
-    """The server's answer. `created` is text, since it has nanoseconds (`created_at` is cut to microseconds). Without
-    the stream it is empty, and `state` is None.
+    """The server's answer. `created` is text, because it has nanoseconds (`created_at` is cut to microseconds). If
+    there is no such stream, `created` is empty and `state` is None.
     """
 
     created: str = ""
@@ -55,7 +55,7 @@ class StreamInfo(msgspec.Struct):
 
     @property
     def created_at(self) -> int:
-        """Return when the stream was created, microseconds since 1970. Raises ValueError without a stream."""
+        """The stream's creation time, microseconds since 1970. Raises ValueError if there is no such stream."""
         return to_micros(parse_time(self.created))
 
 

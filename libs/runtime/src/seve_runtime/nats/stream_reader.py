@@ -1,4 +1,4 @@
-"""Reads the messages that a stream holds once, in chunks, through an ephemeral consumer that NATS keeps in memory.
+"""Reads the messages of a stream once, in chunks, through an ephemeral consumer that NATS keeps in memory.
 
 Acknowledges nothing, removes nothing, and does not wait for new messages.
 """
@@ -20,15 +20,17 @@ from seve_runtime.nats.pull import End, PullRequest, encode_request, end_of, par
 log = structlog.get_logger()
 
 CHUNK: Final = 500
-"""Messages per request, held until they are used."""
+"""Most messages per request. They are held in memory until the next request."""
 
 CHUNK_BYTES: Final = 16 << 20
-"""Bytes per request, more than NATS accepts in one message."""
+"""Most bytes per request. It exceeds NATS' limit for one message, so every message fits."""
 
 CHUNK_SECONDS: Final = 5.0
+"""Seconds that the server may take for a chunk."""
+
 _LATE: Final = ("heartbeat", "completed")
-"""Statuses that end no chunk. The server says `completed` after the last message of a request, so that it may come
-within the next one.
+"""Statuses that end no chunk. The server sends `completed` after the last message of a request, so it may arrive during
+the next request.
 """
 
 IDLE_SECONDS: Final = 60.0
@@ -36,7 +38,7 @@ IDLE_SECONDS: Final = 60.0
 
 
 class StoredMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message with its sequence in the stream and the time of its storing, nanoseconds since 1970."""
+    """A message with its sequence in the stream and the time at which it was stored, nanoseconds since 1970."""
 
     subject: str
     data: bytes
@@ -58,7 +60,9 @@ class Pass:
         self._done = asyncio.Event()
 
     async def chunk(self) -> list[StoredMessage]:
-        """Return the next messages in order, none at the end. nats.errors.Error and TimeoutError end the pass."""
+        """Return the next messages in order; an empty list is the end. Raises nats.errors.Error and TimeoutError, which
+        end the pass.
+        """
         if not self.pending:
             return []
         self._chunk, self._fault = [], ""
@@ -73,7 +77,7 @@ class Pass:
         return self._chunk
 
     def take(self, message: NatsMessage) -> None:
-        """Take an answer of the server: a message, or the early end of the request."""
+        """Handle a message from the server: one of the stream, or the early end of the request."""
         end = end_of(message)
         if end is None:
             ack = parse_ack_subject(message.reply)

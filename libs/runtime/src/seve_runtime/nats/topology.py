@@ -1,5 +1,5 @@
-"""The streams and the consumer that services share, declared once. `apply` is for `setup`. Services call `verify` and
-create nothing: a service with narrow credentials starts only if the topology exists.
+"""The streams and the consumer that services share, declared once. `setup` calls `apply`. Services call `wait_for` and
+create nothing, so that their credentials can be narrow; they wait until the topology exists.
 """
 
 from contextlib import suppress
@@ -34,7 +34,7 @@ WRITER: Final = "writer"
 
 
 class TopologySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Sizes of the streams. Every part of the stack that reads them needs the same values."""
+    """Sizes of the streams. Every program that reads these settings needs the same values."""
 
     nats_replicas: Annotated[Literal[1, 3], Meta(description="copies of each stream: 1, or 3 on a cluster")] = 1
     journal_max_bytes: Annotated[
@@ -61,7 +61,7 @@ SHORTEST_WINDOW: Final = 0.1
 
 
 def streams(settings: TopologySettings) -> tuple[StreamConfig, ...]:
-    """Return the three streams. The journal keeps stored messages until a writer purges them; when full, it refuses."""
+    """Return the three streams. The journal keeps messages until a writer purges them. A full journal refuses more."""
     common: dict[str, Any] = {"storage": StorageType.FILE, "num_replicas": settings.nats_replicas}
     return (
         StreamConfig(
@@ -109,8 +109,8 @@ def writer_consumer(settings: TopologySettings) -> ConsumerConfig:
 
 
 async def apply(js: JetStreamContext, settings: TopologySettings) -> list[str]:
-    """Create missing streams, update differing ones, return the changes. Raises TopologyError if NATS refuses one or if
-    a journal of an earlier version is not empty.
+    """Create missing streams and update those that differ; return a line per change. Raises TopologyError if NATS
+    refuses one, or if a journal of an earlier version is not empty.
     """
     changes = await _replace_earlier(js)
     changes += [change for config in streams(settings) if (change := await _apply_stream(js, config))]
@@ -144,16 +144,16 @@ async def _replace_earlier(js: JetStreamContext) -> list[str]:
 async def _apply_stream(js: JetStreamContext, config: StreamConfig) -> str | None:
     name = str(config.name)
     try:
-        there = (await js.stream_info(name)).config
+        current = (await js.stream_info(name)).config
     except NotFoundError:
-        there = None
+        current = None
     try:
-        if there is None:
+        if current is None:
             await js.add_stream(config)
             return f"{name} created"
-        if differences(there, config):
+        if differences(current, config):
             await js.update_stream(config)
-            return f"{name} updated: {', '.join(differences(there, config))}"
+            return f"{name} updated: {', '.join(differences(current, config))}"
     except APIError as error:
         raise TopologyError(name, error.description or describe(error)) from error
     return None
@@ -173,7 +173,7 @@ async def verify(js: JetStreamContext) -> None:
 
 
 async def wait_for(js: JetStreamContext, stop: Stop, *, poll: float = 1.0) -> None:
-    """Wait until `verify` passes or `stop` is set, with one log line per change of reason."""
+    """Wait until `verify` passes or `stop` is set. Log a line whenever the reason changes; try every `poll` seconds."""
     logged = ""
     while not stop.is_set():
         try:
@@ -188,8 +188,8 @@ async def wait_for(js: JetStreamContext, stop: Stop, *, poll: float = 1.0) -> No
             return
 
 
-def differences(there: StreamConfig, wanted: StreamConfig) -> list[str]:
-    """Return the names of what a stream has otherwise than it is wanted."""
+def differences(current: StreamConfig, wanted: StreamConfig) -> list[str]:
+    """Return the names of the fields in which a stream's configuration differs from the wanted one."""
     keys = (
         "subjects",
         "retention",
@@ -205,4 +205,4 @@ def differences(there: StreamConfig, wanted: StreamConfig) -> list[str]:
     def value(config: StreamConfig, key: str) -> Any:
         return getattr(config, key) or defaults.get(key)
 
-    return [key for key in keys if value(wanted, key) is not None and value(there, key) != value(wanted, key)]
+    return [key for key in keys if value(wanted, key) is not None and value(current, key) != value(wanted, key)]
