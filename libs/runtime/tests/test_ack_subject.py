@@ -1,4 +1,4 @@
-"""Both forms of JetStream's ack subjects say the same."""
+"""Ack subjects are parsed in the forms of earlier and of later NATS servers."""
 
 import pytest
 from seve_runtime.nats.pull import AckSubject, parse_ack_subject
@@ -12,7 +12,7 @@ from seve_runtime.nats.pull import AckSubject, parse_ack_subject
         "$JS.ACK.leaf.4Xd0qbGL.TELEMETRY.writer.2.7001.9000.1764500000000000000.41.RaNd0m",
     ],
 )
-def test_an_ack_subject_says_sequence_deliveries_time_and_pending(subject):
+def test_an_ack_subject_has_sequence_deliveries_time_and_pending(subject):
     assert parse_ack_subject(subject) == AckSubject(7001, 2, 1764500000000000000, 41)
 
 

@@ -24,7 +24,7 @@ def get(port, path):
 
 
 async def test_readiness_names_the_conditions_that_do_not_hold():
-    """A probe that fails says why."""
+    """A failing probe has the reason in its answer."""
     health = Health("nats")
     async with admin("127.0.0.1:0", health) as port:
         status, body = await asyncio.to_thread(get, port, "/health/ready")
@@ -34,8 +34,8 @@ async def test_readiness_names_the_conditions_that_do_not_hold():
         assert (status, json.loads(body)) == (200, {"ready": True, "waiting": {}})
 
 
-async def test_a_service_tells_more_of_itself_as_json():
-    """By the pages that it gives; any other path names what there is."""
+async def test_pages_of_a_service_are_served_as_json():
+    """The answer to any other path lists the paths."""
     async with admin("127.0.0.1:0", Health(), pages=Pages({"/clients": lambda: [{"address": "::1"}]})) as port:
         assert await asyncio.to_thread(get, port, "/clients") == (200, b'[{"address": "::1"}]\n')
         status, body = await asyncio.to_thread(get, port, "/secrets")
@@ -49,7 +49,7 @@ async def test_liveness_asks_no_dependency():
 
 
 def test_a_stalled_loop_is_not_live():
-    """Thirty seconds without a turn of the loop is a process worth restarting."""
+    """A process whose event loop did not run for 30 seconds should be restarted."""
     now = [0.0]
     health = Health(clock=lambda: now[0])
     assert health.live
@@ -67,7 +67,7 @@ async def test_metrics_are_served_and_anything_else_is_not_found():
 
 
 async def test_a_taken_port_names_the_setting():
-    """The error says what to change."""
+    """The error names the setting to change."""
     async with admin("127.0.0.1:0", Health()) as port:
         with pytest.raises(SettingsError, match="ADMIN_LISTEN"):
             async with admin(f"127.0.0.1:{port}", Health()):
@@ -79,7 +79,7 @@ async def test_a_taken_port_names_the_setting():
     [("evil.example", 421), ("ingest:9000", 200), ("localhost", 200), ("[::1]:9000", 200), (None, 200)],
 )
 async def test_a_request_that_names_another_host_is_refused(host, status):
-    """A page may make its own name point here; names that are meant are listed, and HTTP/1.0 needs none."""
+    """The name of a foreign page may resolve to this server. Allowed names are listed; HTTP/1.0 needs no `Host`."""
     async with admin("127.0.0.1:0", Health(), hosts=["ingest"]) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         line = f"Host: {host}\r\n" if host else ""
@@ -90,7 +90,7 @@ async def test_a_request_that_names_another_host_is_refused(host, status):
 
 @pytest.mark.slow
 async def test_idle_connections_do_not_block_the_admin_port():
-    """Two hundred of them, and the next request is answered; there are never more threads than requests allowed."""
+    """With 200 idle connections the next request is answered, and there is at most one thread per allowed request."""
     async with admin("127.0.0.1:0", Health()) as port:
         idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
         try:

@@ -1,4 +1,4 @@
-"""The connection outlives the server."""
+"""The NATS connection survives the loss of its server."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ async def test_the_client_reconnects_after_a_lost_server(nats_server):
         assert (await subscription.next_msg(timeout=10)).data == b"still"
 
 
-async def test_leaving_while_the_server_is_gone_is_quick_and_quiet(nats_server):
+async def test_a_connection_can_be_closed_without_its_server(nats_server):
     """A service can stop during an outage."""
     health, stop = Health("nats"), asyncio.Event()
     async with asyncio.timeout(20):
@@ -35,7 +35,7 @@ async def test_leaving_while_the_server_is_gone_is_quick_and_quiet(nats_server):
 
 
 async def test_waiting_for_a_server_ends_with_the_stop():
-    """No server yet: wait, say so in readiness, and obey a stop."""
+    """Without a server the service waits, is not ready, and can be stopped."""
     health, stop = Health("nats"), asyncio.Event()
     asyncio.get_running_loop().call_later(0.2, stop.set)
     with pytest.raises(Stopped):

@@ -1,4 +1,6 @@
-"""The direct way gives what nats-py gives, in order, whatever the bytes come in; and survives what nats-py survives."""
+"""The direct client delivers the same messages as nats-py in the same order, however the bytes are split, and survives
+the same failures.
+"""
 
 import asyncio
 import random
@@ -15,7 +17,7 @@ HEADERS = b"NATS/1.0\r\nNats-Msg-Id: a:0\r\nNats-Sequence: 17\r\n\r\n"
 
 
 class Recorder:
-    """What a parser tells its client."""
+    """A client that records the parser's calls."""
 
     is_connected = False
 
@@ -39,7 +41,7 @@ class Recorder:
 
 
 def lines(chance):
-    """Some of everything that a server says."""
+    """Return one protocol line of a random type, with its body if it has one."""
     body = chance.randbytes(chance.choice([0, 1, 30, 3000])).replace(b"\0", CONTROL)
     return chance.choice(
         [
@@ -62,7 +64,7 @@ CONTROL = b"\r\nPING\r\nMSG a 1 2\r\n"
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("longest", [1, 7, 200, 32768])
 async def test_any_chunks_are_parsed_as_nats_py_parses_them(seed, longest):
-    """Bodies hold line ends and commands; reads end anywhere, and come from the socket or from nats-py's reader."""
+    """Bodies contain line ends and commands; a chunk ends anywhere, and comes from the socket or nats-py's reader."""
     chance = random.Random(seed)
     stream = b"".join(lines(chance) for _ in range(12))
     theirs, ours = Recorder(), Recorder()
@@ -82,13 +84,13 @@ async def test_any_chunks_are_parsed_as_nats_py_parses_them(seed, longest):
 
 @pytest.mark.parametrize("line", [b"MSG here 1 x\r\n", b"MSG 1\r\n", b"HMSG a 3\r\n", b"hello\r\n"])
 async def test_an_unknown_line_is_a_protocol_error(line):
-    """nats-py then connects again."""
+    """On this error nats-py reconnects."""
     with pytest.raises(ProtocolError):
         await _DirectParser(Recorder(), {}).parse(line)
 
 
 async def test_a_new_connection_resets_the_parser():
-    """Half a message of the old one is forgotten."""
+    """The first half of a message from the old connection is dropped."""
     recorder = Recorder()
     parser = _DirectParser(recorder, {})
     await parser.parse(b"MSG a 1 100\r\nhalf")
@@ -99,7 +101,7 @@ async def test_a_new_connection_resets_the_parser():
 
 @pytest.mark.parametrize(("name", "value"), [("Nats-Sequence", "17"), ("Nats-Msg-Id", "a:0"), ("Sequence", None)])
 def test_a_header_is_read_by_its_whole_name(name, value):
-    """And not as the end of another's."""
+    """A name that ends with the requested one is another header."""
     assert NatsMessage("a", "", b"", HEADERS).header(name) == value
     assert NatsMessage("a", "", b"").header(name) is None
 
@@ -113,14 +115,14 @@ def test_a_header_is_read_by_its_whole_name(name, value):
         (b"", ("", "")),
     ],
 )
-def test_a_status_is_no_message(headers, status):
-    """What the server answers in place of messages."""
+def test_a_status_is_read_from_the_headers(headers, status):
+    """The server sends a status instead of a message; a message has none."""
     assert NatsMessage("a", "", b"", headers).status == status
 
 
 @pytest.fixture(params=[0.0, 0.005], ids=["reading at once", "reading at a pace"])
 async def client(request, nats_server):
-    """A direct client of a real server."""
+    """A direct client, connected to a real server."""
     stop = asyncio.Event()
     settings = NatsSettings(nats_url=(nats_server.url,))
     async with connected(settings, "test", Health("nats"), stop) as client:
@@ -129,7 +131,7 @@ async def client(request, nats_server):
 
 
 async def test_messages_come_in_order_between_other_subscriptions(client):
-    """Those go nats-py's way, and see the same."""
+    """The other subscriptions are nats-py's, and get the same messages."""
     assert isinstance(client, DirectClient)
     taken = []
 
@@ -146,7 +148,7 @@ async def test_messages_come_in_order_between_other_subscriptions(client):
 
 
 async def test_large_messages_come_in_order_among_small_ones(client):
-    """Reads of more than 64 KiB, which let the loop turn, alternate with small ones, which do not."""
+    """Reads of more than 64 KiB, which yield to the event loop, alternate with small ones, which do not."""
     taken, sizes = [], [7, 200_000, 20_000, 0, 70_000] * 8
 
     def take(message):
@@ -161,8 +163,8 @@ async def test_large_messages_come_in_order_among_small_ones(client):
     assert seen == taken == sizes
 
 
-async def test_a_failing_handler_costs_one_message(client):
-    """It is reported by nats-py's own error callback."""
+async def test_a_failing_handler_loses_one_message(client):
+    """nats-py's error callback reports the failure; the connection stays open."""
     taken = []
 
     def take(message):
@@ -177,7 +179,7 @@ async def test_a_failing_handler_costs_one_message(client):
 
 
 async def test_a_subscription_survives_the_server(client, nats_server):
-    """Messages published meanwhile are sent afterwards, as far as nats-py's buffer reaches."""
+    """A message published during the outage is sent after it, if nats-py's buffer has room for it."""
     taken = []
 
     def take(message):
@@ -192,7 +194,7 @@ async def test_a_subscription_survives_the_server(client, nats_server):
 
 
 async def test_a_publish_that_cannot_be_sent_raises(client):
-    """As nats-py refuses it."""
+    """With the errors that nats-py raises."""
     with pytest.raises(MaxPayloadError):
         client.publish_direct("here", bytes(client.max_payload + 1))
     await client.close()

@@ -1,4 +1,4 @@
-"""A stop drains; a failure ends the service and is told."""
+"""A stop lets the workers drain; a failure ends the service with an error."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from seve_runtime.lifecycle import supervise, unless
 
 
 async def test_workers_finish_their_step_on_stop():
-    """Draining is the worker's own business; supervise waits for it."""
+    """Each worker drains itself; `supervise` waits for it."""
     stop, drained = asyncio.Event(), []
 
     async def worker(stop):
@@ -22,7 +22,7 @@ async def test_workers_finish_their_step_on_stop():
 
 
 async def test_a_failing_worker_stops_the_others_and_is_raised():
-    """No half-dead service: one failure drains the rest and ends the process with an error."""
+    """The others drain, and the process ends with an error: a service never runs without one of its workers."""
     stop, drained = asyncio.Event(), []
 
     async def failing(stop):
@@ -39,7 +39,7 @@ async def test_a_failing_worker_stops_the_others_and_is_raised():
 
 
 async def test_a_worker_that_does_not_drain_in_time_is_cancelled_and_named():
-    """A hard end is never silent."""
+    """The error names every worker that was cancelled."""
     stop = asyncio.Event()
     stop.set()
 
@@ -51,7 +51,7 @@ async def test_a_worker_that_does_not_drain_in_time_is_cancelled_and_named():
 
 
 async def test_waiting_for_a_dependency_ends_with_the_stop():
-    """A service that still waits for its broker stops at once when asked."""
+    """A service that waits for its broker stops as soon as it is told to."""
     stop = asyncio.Event()
     asyncio.get_running_loop().call_soon(stop.set)
     with pytest.raises(Stopped):

@@ -1,4 +1,4 @@
-"""Rates are bounded, and what is held back is counted."""
+"""Rates are bounded, and events that are held back are counted."""
 
 from seve_runtime.backoff import backoff, jittered
 from seve_runtime.rate_limit import Quota, Throttle, TokenBucket
@@ -18,7 +18,7 @@ def test_a_quota_is_for_each_key_and_second():
 
 
 def test_a_bucket_saves_no_more_than_its_burst():
-    """An idle caller may burst so far and no further."""
+    """After any pause, at most `burst` events pass at once."""
     bucket = TokenBucket(rate=10, burst=5, now=0.0)
     assert [bucket.allows(3600.0) for _ in range(6)] == [True] * 5 + [False]
     assert not bucket.allows(3600.05)

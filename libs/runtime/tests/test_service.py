@@ -1,4 +1,4 @@
-"""What a service does before and after its work, seen from outside: help, faults, exit codes, logs."""
+"""The command of a service as a user sees it: help, faults of settings, exit codes, logs."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def start(*arguments, **environ):
 
 
 def test_help_lists_every_setting():
-    """A newcomer reads the settings where the program is."""
+    """`--help` is enough to find a setting."""
     process = start("--help")
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 0
@@ -57,7 +57,7 @@ def test_help_lists_every_setting():
 
 
 def test_faults_of_settings_end_with_2_and_are_all_named():
-    """Supervisors and people alike learn that a restart will not help."""
+    """The exit code tells a supervisor that a restart will not help."""
     process = start(LOG_LEVEL="loud")
     _, err = process.communicate(timeout=30)
     assert process.returncode == 2
@@ -65,8 +65,8 @@ def test_faults_of_settings_end_with_2_and_are_all_named():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_cleanly(number):
-    """Exit 0, and the log says so in JSON."""
+def test_a_signal_stops_a_service_cleanly(number):
+    """The exit code is 0, and the last log line, in JSON, is `stopped`."""
     process = start(COLOR="blue")
     first = json.loads(process.stderr.readline())
     assert (first["event"], first["service"]) == ("ready", "seve-example")
@@ -77,7 +77,7 @@ def test_a_signal_stops_it_cleanly(number):
 
 
 def test_a_failure_ends_with_1_and_is_logged():
-    """No failure looks like a clean stop."""
+    """A failure can be told from a clean stop."""
     process = start(COLOR="red")
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
@@ -85,14 +85,14 @@ def test_a_failure_ends_with_1_and_is_logged():
 
 
 def test_a_traceback_carries_no_values():
-    """Local variables hold passwords; logs do not."""
+    """Local variables may contain passwords, so they are not logged."""
     process = start(COLOR="red")
     _, err = process.communicate(timeout=30)
     assert "hush" not in err
 
 
-def test_an_admin_port_is_opened_to_the_network_only_where_that_is_said():
-    """It has neither TLS nor credentials."""
+def test_an_admin_port_is_opened_to_the_network_only_if_that_is_allowed():
+    """The port has neither TLS nor credentials."""
     opened = {"ADMIN_LISTEN": ":9000"}
     with pytest.raises(SettingsError, match=r"ADMIN_LISTEN = ':9000'.*ADMIN_ALLOW_UNAUTHENTICATED=true"):
         load(ServiceSettings, opened)

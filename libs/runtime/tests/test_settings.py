@@ -1,4 +1,4 @@
-"""Settings come from the environment, and every fault is told at once."""
+"""Settings are read from the environment, and all faults are reported together."""
 
 import json
 import subprocess
@@ -48,15 +48,15 @@ def test_defaults_apply_to_unset_variables():
 
 def test_values_are_read_with_their_units():
     """Durations, sizes, numbers and lists as people write them."""
-    said = {**GOOD, "FLUSH_INTERVAL": "500ms", "SIZE": "64MiB", "BATCH": "7", "TOPICS": "a/#, b/#", "MODE": "b"}
-    settings = load(Example, said)
+    environ = {**GOOD, "FLUSH_INTERVAL": "500ms", "SIZE": "64MiB", "BATCH": "7", "TOPICS": "a/#, b/#", "MODE": "b"}
+    settings = load(Example, environ)
     assert (settings.flush_interval, settings.size, settings.batch) == (0.5, 64 << 20, 7)
     assert Group(topics=("a/#", "b/#"), mode="b") == settings.group
 
 
 @pytest.mark.parametrize("text", ["90", "0.5", "1h30m", "5 sec", "10M"])
 def test_a_duration_needs_its_unit(text):
-    """`RETENTION=90` would mean ninety seconds to some and ninety days to others."""
+    """Some would read `RETENTION=90` as 90 seconds, others as 90 days."""
     with pytest.raises(SettingsError) as raised:
         load(Example, {**GOOD, "FLUSH_INTERVAL": text})
     assert raised.value.faults == [
@@ -100,7 +100,7 @@ def test_a_fault_says_what_to_write(name, text, expected):
 
 
 def test_all_faults_are_reported_together():
-    """An operator mends the environment once."""
+    """An operator corrects all of them at once."""
     wrong = {"FLUSH_INTERVAL": "soon", "BATCH": "0", "MODE": "c", "LISTEN": "nowhere", "SIZE": "-1"}
     with pytest.raises(SettingsError) as raised:
         load(Example, wrong)
@@ -108,8 +108,8 @@ def test_all_faults_are_reported_together():
     assert {"DATABASE_URL", "FLUSH_INTERVAL", "BATCH", "MODE", "LISTEN", "SIZE"} == named
 
 
-def test_a_secret_comes_from_a_file_and_shows_itself_nowhere(tmp_path):
-    """`PASSWORD_FILE` is how containers hand over secrets."""
+def test_a_secret_is_read_from_a_file_and_not_shown(tmp_path):
+    """`PASSWORD_FILE` is the way in which containers get secrets."""
     (tmp_path / "password").write_text("hush\n")
     settings = load(Example, {**GOOD, "PASSWORD_FILE": str(tmp_path / "password")})
     assert settings.password.reveal() == "hush"
@@ -117,7 +117,7 @@ def test_a_secret_comes_from_a_file_and_shows_itself_nowhere(tmp_path):
 
 
 def test_no_conversion_shows_a_secret():
-    """A `str` in disguise would show itself to `str()`, `%s`, `+` and to the encoder of JSON logs."""
+    """`str()`, `%s`, `+` and JSON encoders do not get the text; `+` and JSON would get that of a subclass of `str`."""
     secret = Secret("hush")
     assert not isinstance(secret, str)
     assert "hush" not in str(secret) + f"{secret}" + "%s" % secret + repr({"password": secret})  # noqa: UP031
@@ -128,7 +128,7 @@ def test_no_conversion_shows_a_secret():
 
 
 def test_a_secret_never_reaches_a_log_line():
-    """By the logging of a service, as JSON."""
+    """With the logging of a service, as JSON."""
     program = (
         "import structlog; from seve_runtime import logs; from seve_runtime.settings import Secret; "
         "logs.configure('example', 'info', 'json'); structlog.get_logger().info('connected', password=Secret('hush'))"
@@ -139,7 +139,7 @@ def test_a_secret_never_reaches_a_log_line():
 
 
 def test_a_secret_given_twice_is_a_fault_without_its_value(tmp_path):
-    """Which of two would win is nothing to guess."""
+    """Neither of the two values takes precedence."""
     with pytest.raises(SettingsError) as raised:
         load(Example, {**GOOD, "PASSWORD": "hush", "PASSWORD_FILE": str(tmp_path / "missing")})
     assert "PASSWORD_FILE" in str(raised.value)
@@ -147,7 +147,7 @@ def test_a_secret_given_twice_is_a_fault_without_its_value(tmp_path):
 
 
 def test_every_setting_is_described_with_its_default():
-    """What `--help` and the README show comes from the struct."""
+    """`--help` and the README's table are made from the struct."""
     rows = {row.name: row for row in describe(Example)}
     assert list(rows) == [
         "TOPICS",
@@ -186,6 +186,6 @@ def test_every_setting_is_described_with_its_default():
     ],
 )
 def test_listen_addresses(listen, address, loopback):
-    """Only loopback is served without a word."""
+    """Only loopback addresses need no permission to be served."""
     assert address == split_listen(listen)
     assert loopback == is_loopback(listen)

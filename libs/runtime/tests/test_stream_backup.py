@@ -1,4 +1,4 @@
-"""A stream that is copied out and back in has the same messages under the same sequences."""
+"""A stream that is saved and restored has the same messages with the same sequences."""
 
 import pytest
 from nats.aio.client import Client
@@ -15,7 +15,7 @@ async def client(nats_server):
 
 
 @pytest.mark.parametrize("size", [10, 3000], ids=["less than a chunk", "many chunks"])
-async def test_a_restored_stream_has_its_messages_and_their_sequences(client, size):
+async def test_a_restored_stream_has_the_same_messages_and_sequences(client, size):
     js = client.jetstream()
     await js.add_stream(name="S", subjects=["s.>"])
     for number in range(500):
@@ -32,7 +32,7 @@ async def test_a_restored_stream_has_its_messages_and_their_sequences(client, si
     assert (await js.get_msg("S", 500)).data == b"499" * size
 
 
-async def test_what_the_server_refuses_is_told(client):
+async def test_a_refusal_of_the_server_is_an_error_with_its_reason(client):
     with pytest.raises(SnapshotError, match="NONE: stream not found"):
         await snapshot(client, "NONE", print)
     await client.jetstream().add_stream(name="S", subjects=["s.>"])

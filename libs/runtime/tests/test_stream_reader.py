@@ -1,4 +1,4 @@
-"""A pass over a real stream: all that is there, in order, in chunks; and an end where the end is."""
+"""A pass over a real stream returns every message, in order and in chunks, and ends after the last one."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from support.proxy import proxied
 
 @pytest.fixture
 async def client(nats_server):
-    """Connected, with a stream `S` on `s.>`."""
+    """A connected client; the server has a stream `S` on `s.>`."""
     client = DirectClient()
     await client.connect(nats_server.url)
     await client.jetstream().add_stream(name="S", subjects=["s.>"])
@@ -22,7 +22,7 @@ async def client(nats_server):
 
 
 async def fill(client, count, size=1):
-    """Messages with a number at the end of their subject, alternately of `s.even` and `s.odd`."""
+    """Publish numbered messages, alternately on `s.even.<number>` and `s.odd.<number>`."""
     for number in range(count):
         client.publish_direct(f"s.{('even', 'odd')[number % 2]}.{number}", b"x" * size)
 
@@ -33,7 +33,7 @@ async def fill(client, count, size=1):
 
 
 async def read(client, **which):
-    """The numbers of every chunk."""
+    """Return the numbers of the messages, by chunk."""
     chunks = []
     async with reading(client, "S", **which) as stored:
         while chunk := await stored.chunk():
@@ -44,26 +44,26 @@ async def read(client, **which):
 
 
 async def test_an_empty_stream_ends_at_once(client):
-    """Nothing is waited for that may still come."""
+    """The pass does not wait for new messages."""
     assert await read(client) == []
 
 
-async def test_everything_comes_in_order_in_chunks(client):
-    """Only one chunk is held at a time."""
+async def test_every_message_is_read_in_order_and_in_chunks(client):
+    """A chunk has at most `CHUNK` messages."""
     await fill(client, 2 * CHUNK + 3)
     chunks = await read(client)
     assert [len(chunk) for chunk in chunks] == [CHUNK, CHUNK, 3]
     assert [number for chunk in chunks for number in chunk] == list(range(2 * CHUNK + 3))
 
 
-async def test_some_subjects_from_a_sequence_on(client):
-    """Sequences are the stream's."""
+async def test_a_pass_may_have_some_subjects_from_a_sequence_on(client):
+    """The messages have the sequences of the stream."""
     await fill(client, 10)
     assert await read(client, start=4, subjects=["s.odd.>"]) == [[3, 5, 7, 9]]
 
 
 async def test_messages_deleted_meanwhile_end_the_pass(client):
-    """The server reports it, so the pass does not wait."""
+    """The server reports that no message is left, so the pass does not wait."""
     await fill(client, CHUNK + 10)
     async with reading(client, "S") as stored:
         assert len(await stored.chunk()) == CHUNK
@@ -73,7 +73,7 @@ async def test_messages_deleted_meanwhile_end_the_pass(client):
 
 
 async def test_a_chunk_is_bounded_in_bytes(client, monkeypatch):
-    """As many as fit; the rest comes with the next."""
+    """Messages that do not fit are read with the next chunk."""
     monkeypatch.setattr(reading_module, "CHUNK_BYTES", 100_000)
     await fill(client, 25, size=9_000)
     chunks = await read(client)
@@ -82,7 +82,7 @@ async def test_a_chunk_is_bounded_in_bytes(client, monkeypatch):
 
 
 class LateServer:
-    """Answers a request with the end of the one before, and then with its message."""
+    """Answers a request with the end of the previous request, and then with a message."""
 
     def publish_direct(self, _subject, _request, _inbox):
         completed = b"NATS/1.0 409 Batch Completed\r\nNats-Pending-Messages: 0\r\n\r\n"
@@ -91,7 +91,7 @@ class LateServer:
 
 
 async def test_the_late_end_of_a_request_ends_no_other_chunk():
-    """The server says that a request is completed after its last message."""
+    """The server sends the status `completed` after the last message of a request."""
     server = LateServer()
     stored = Pass(server, "requests", "inbox", 1)
     chunk = asyncio.ensure_future(stored.chunk())
@@ -102,7 +102,7 @@ async def test_the_late_end_of_a_request_ends_no_other_chunk():
 
 
 async def test_a_consumer_that_is_gone_is_an_error(client):
-    """Not an end: there was more."""
+    """It does not look like the end of the stream, which has more messages."""
     await fill(client, CHUNK + 1)
     js = client.jetstream()
     async with reading(client, "S") as stored:
@@ -114,7 +114,7 @@ async def test_a_consumer_that_is_gone_is_an_error(client):
 
 
 async def test_a_silent_server_is_an_error(client, nats_server, monkeypatch):
-    """So that the caller tries another time."""
+    """The caller can then retry."""
     monkeypatch.setattr(reading_module, "CHUNK_SECONDS", 0.3)
     await fill(client, CHUNK + 1)
     async with proxied(nats_server.port) as proxy:
@@ -130,7 +130,7 @@ async def test_a_silent_server_is_an_error(client, nats_server, monkeypatch):
 
 
 async def test_a_pass_leaves_nothing_behind(client):
-    """No consumer in the server, no handler in the client."""
+    """The server has no consumer left, and the client no handler."""
     await fill(client, 3)
     for _ in range(3):
         await read(client)

@@ -1,4 +1,4 @@
-"""Nothing that a device named steers the terminal of the person who reads it."""
+"""Text of a device cannot control the terminal of the person who reads it."""
 
 import unicodedata
 
@@ -20,12 +20,12 @@ from seve_runtime.terminal import visible
         ("\udc9b", "\\udc9b"),
     ],
 )
-def test_what_steers_a_terminal_is_shown_as_its_code(text, shown):
+def test_a_control_character_is_shown_as_its_code(text, shown):
     assert visible(text) == shown
 
 
 @given(st.text())
-def test_nothing_else_is_left_and_nothing_else_changes(text):
+def test_no_control_character_is_left_in_any_text(text):
     shown = visible(text)
     assert not [each for each in shown if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
     if shown == text:

@@ -45,15 +45,15 @@ async def test_a_changed_size_is_applied_in_place(nats_server):
         ("duplicate_window", 10.0),
     ],
 )
-def test_each_part_of_a_streams_contract_is_compared(key, changed):
+def test_each_field_of_a_stream_s_configuration_is_compared(key, changed):
     """`setup` finds and corrects manual changes."""
     wanted = streams(SMALL)[-1]
     assert differences(wanted, wanted) == []
     assert differences(wanted.evolve(**{key: changed}), wanted) == [key]
 
 
-async def test_a_rule_that_was_changed_by_hand_is_put_right(nats_server):
-    """A journal that drops the oldest when it is full loses what is not stored."""
+async def test_a_configuration_that_was_changed_by_hand_is_corrected(nats_server):
+    """A journal that drops its oldest messages when it is full loses some that are not stored."""
     client = await nats.connect(nats_server.url)
     js = client.jetstream()
     await apply(js, SMALL)
@@ -78,7 +78,7 @@ async def test_a_service_names_a_missing_stream_and_waits_for_it(nats_server):
 
 
 async def test_the_journal_keeps_acknowledged_messages_and_refuses_when_full(nats_server):
-    """It is journal and history in one: limits retention, discard new, every message until an explicit ack."""
+    """The stream has both: retention `limits` keeps acknowledged messages, discard `new` refuses when it is full."""
     client = await nats.connect(nats_server.url)
     js = client.jetstream()
     await apply(js, SMALL)
@@ -98,7 +98,7 @@ async def _earlier_layout(js, messages):
 
 
 async def test_an_empty_journal_of_an_earlier_version_is_replaced(nats_server):
-    """Nothing in it waits to be stored, so nothing is lost with it."""
+    """No message in it waits to be stored, so none is lost."""
     client = await nats.connect(nats_server.url)
     js = client.jetstream()
     await _earlier_layout(js, 0)
@@ -114,7 +114,7 @@ async def test_an_empty_journal_of_an_earlier_version_is_replaced(nats_server):
 
 
 async def test_a_journal_of_an_earlier_version_that_holds_messages_is_refused(nats_server):
-    """The message says how to drain it; nothing is deleted."""
+    """The error says how to drain it; nothing is deleted."""
     client = await nats.connect(nats_server.url)
     js = client.jetstream()
     await _earlier_layout(js, 2)

@@ -1,4 +1,4 @@
-"""The bytes on the wire are the contract."""
+"""The wire format is fixed to the byte, and its texts can be read back."""
 
 import json
 
@@ -24,8 +24,8 @@ CO2 = Envelope(
 )
 
 
-def test_an_envelope_on_the_wire():
-    """camelCase, every field present, in the order a reader expects."""
+def test_an_envelope_is_encoded_with_every_field_in_order():
+    """Names are camelCase; null fields are present."""
     expected = (
         '{"topic":"croissance/co2","moduleId":"croissance","kind":"measurement","sensorType":"co2","hardwareId":null,'
         '"value":450.5,"time":"2025-11-30T19:00:00.000000Z","clock":"device","receivedAt":"2025-11-30T19:00:00.012345Z",'
@@ -35,21 +35,21 @@ def test_an_envelope_on_the_wire():
 
 
 def test_a_message_is_an_array_of_envelopes():
-    """Joined from bytes, read back as structs or as bytes."""
+    """It is joined from encoded envelopes, and read back as structs or as bytes."""
     message = join([encode(CO2), encode(CO2)])
     assert decode_envelopes(message) == [CO2, CO2]
     assert [encode(CO2), encode(CO2)] == [bytes(part) for part in split(message)]
 
 
-def test_an_unknown_field_is_passed_over():
-    """A newer ingest may say more than an older reader knows."""
+def test_an_unknown_field_is_ignored():
+    """A newer ingest may send fields that an older reader does not know."""
     newer = json.dumps([{**json.loads(encode(CO2)), "newField": 1}]).encode()
     assert decode_envelopes(newer) == [CO2]
 
 
 @given(st.integers(0, 4_000_000_000_000_000))
 def test_a_time_survives_the_wire(micros):
-    """Fixed width, so times sort as text; microseconds, so nothing is lost."""
+    """The width is fixed, so times sort as text; microseconds are kept."""
     text = format_time(micros)
     assert len("2025-11-30T19:00:00.000000Z") == len(text)
     assert micros == to_micros(parse_time(text))
@@ -57,20 +57,20 @@ def test_a_time_survives_the_wire(micros):
 
 @given(st.integers(0, 2**62), st.integers(0, 2**62), st.integers(0, 255))
 def test_a_resume_token_is_reversible(journal, sequence, index):
-    """A client hands back what it was given."""
+    """A client sends back the token that it got."""
     token = Token(Position(journal, sequence), index)
     assert token == Token.parse(str(token))
 
 
 @pytest.mark.parametrize("text", ["", "-", "1", "1-2", "1-2-", "1--2", "x-1-2", "1-2-3-4", "1-2-" + "f" * 17, "-1-2-3"])
 def test_a_forged_token_is_refused(text):
-    """Tokens come from clients: anything may arrive."""
+    """Clients send tokens, so any text may arrive."""
     with pytest.raises(PositionError):
         Token.parse(text)
 
 
-def test_dead_letters_tell_their_service():
-    """One stream, two kinds of letter, one decoder."""
+def test_a_dead_letter_is_decoded_by_its_service():
+    """One decoder reads every type of dead letter in the stream."""
     refused = IngestDeadLetter(
         topic="a/b", payload=b"\xff{", size=2, digest="00", reason="malformed", error="not JSON", received_at=CO2.time
     )

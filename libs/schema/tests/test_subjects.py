@@ -1,4 +1,4 @@
-"""Any module name makes a subject and comes back unchanged."""
+"""Any module name can be written as a token of a subject and read back unchanged."""
 
 import pytest
 from hypothesis import given
@@ -17,16 +17,16 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
 
 
 @given(names)
-def test_a_module_token_is_reversible_and_one_plain_token(name):
-    """A token holds no dot, wildcard or space, so a name cannot escape its place in a subject."""
+def test_a_module_token_is_reversible_and_a_single_token(name):
+    """A token has no dot, wildcard or space, so a name cannot change the structure of a subject."""
     token = module_token(name)
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-%")
     assert name == module_of_token(token)
 
 
 @given(names, st.sampled_from(KINDS))
-def test_a_subject_tells_ingest_and_kind(client_id, kind):
-    """What publishes a subject and what consumes it agree; the client id itself is not in it."""
+def test_a_subject_has_ingest_and_kind(client_id, kind):
+    """They are read back as they were written; the ingest's name is a hash, not the client id."""
     name = ingest_name(client_id)
     assert (name, kind) == parse_subject(telemetry_subject(name, kind))
     assert len(name) == 8
@@ -41,12 +41,12 @@ def test_two_client_ids_have_two_names():
     "subject", ["telemetry", "telemetry.a", "telemetry..log", "telemetry.a.b", "latest.a", "x.a.log"]
 )
 def test_a_foreign_subject_is_refused(subject):
-    """Nothing is guessed from a subject Sève does not write."""
+    """A subject that Sève does not write is not interpreted."""
     with pytest.raises(SubjectError):
         parse_subject(subject)
 
 
 def test_the_empty_name_has_no_token():
-    """NATS knows no empty token."""
+    """NATS allows no empty token."""
     with pytest.raises(SubjectError):
         module_token("")
