@@ -44,6 +44,20 @@ def test_a_page_names_metrics_that_are_there(page):
     assert {name for name in named if not (ROOT / "services" / name.split("_")[1] / "src" / name).exists()} <= NAMES
 
 
+@pytest.mark.parametrize("service", ["writer", "broadcaster", "history"])
+def test_a_readme_s_bounds_have_metrics_of_the_service(service):
+    """Each bound names its metric in full, with labels that the metric has: it can be pasted into a query."""
+    labels = {row.name: row.labels for owner, row in ROWS if owner == service}
+    text = (ROOT / "services" / service / "README.md").read_text(encoding="utf-8")
+    [bounds] = re.findall(r"^\|.*\| counted \|\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+    selectors = re.findall("`([^`]+)`", " ".join(line.split("|")[-2] for line in bounds.splitlines()))
+    assert selectors
+    for selector in selectors:
+        name, _, matchers = selector.partition("{")
+        assert name in labels, selector
+        assert set(re.findall(r"(\w+)=", matchers)) <= set(labels[name]), selector
+
+
 def test_promtool_finds_nothing_to_say():
     """Prometheus' own linter of names, units and help."""
     if not shutil.which("promtool"):
