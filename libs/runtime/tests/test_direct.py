@@ -22,22 +22,22 @@ class Recorder:
     is_connected = False
 
     def __init__(self):
-        self.told = []
+        self.calls = []
 
     async def _process_msg(self, *message):
-        self.told.append(message)
+        self.calls.append(message)
 
     async def _process_ping(self):
-        self.told.append("ping")
+        self.calls.append("ping")
 
     async def _process_pong(self):
-        self.told.append("pong")
+        self.calls.append("pong")
 
     async def _process_err(self, text):
-        self.told.append(text)
+        self.calls.append(text)
 
     async def _process_info(self, info):
-        self.told.append(info)
+        self.calls.append(info)
 
 
 def lines(chance):
@@ -71,7 +71,7 @@ async def test_any_chunks_are_parsed_as_nats_py_parses_them(seed, longest):
     await Parser(theirs).parse(stream)
 
     def one(message):
-        ours.told.append((1, message.subject.encode(), message.reply.encode(), message.data, message.headers or None))
+        ours.calls.append((1, message.subject.encode(), message.reply.encode(), message.data, message.headers or None))
 
     parser = _DirectParser(ours, {b"1": one})
     while stream:
@@ -79,7 +79,7 @@ async def test_any_chunks_are_parsed_as_nats_py_parses_them(seed, longest):
         behind = stream[:size] if chance.random() < 0.3 else parser.take(stream[:size])
         await parser.parse(behind)
         stream = stream[size:]
-    assert ours.told == theirs.told
+    assert ours.calls == theirs.calls
 
 
 @pytest.mark.parametrize("line", [b"MSG here 1 x\r\n", b"MSG 1\r\n", b"HMSG a 3\r\n", b"hello\r\n"])
@@ -96,7 +96,7 @@ async def test_a_new_connection_resets_the_parser():
     await parser.parse(b"MSG a 1 100\r\nhalf")
     parser.reset()
     await parser.parse(b"PING\r\n")
-    assert recorder.told == ["ping"]
+    assert recorder.calls == ["ping"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("Nats-Sequence", "17"), ("Nats-Msg-Id", "a:0"), ("Sequence", None)])
