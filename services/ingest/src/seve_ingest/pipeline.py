@@ -23,6 +23,7 @@ from seve_ingest.normalise.normaliser import Normaliser, Rejection, Verdict
 from seve_ingest.publish.deliveries import DUPLICATE, PUBLISHED, AckQueue, Delivery
 from seve_ingest.publish.redelivery import (
     LATE,
+    UNREAD,
     KnownKey,
     RedeliveryMemory,
     client_digest,
@@ -125,7 +126,7 @@ class Pipeline:
             now += 1
         self._queue_plain(encoded, deliveries)
         self._last = now
-        if unread >= LATE:
+        if unread >= UNREAD:
             self._unread_until = now
         self._totals.received += len(arrivals)
         self._totals.repairs[TIME_MISSING] += timeless

@@ -23,7 +23,7 @@ from seve_ingest.mqtt import connect
 from seve_ingest.mqtt.client import FastClient
 from seve_ingest.mqtt.reconnect import Retries
 from seve_ingest.pipeline import DROPPED, Pipeline
-from seve_ingest.publish.redelivery import LATE
+from seve_ingest.publish.redelivery import UNREAD
 from seve_ingest.publisher import Publisher
 from seve_ingest.settings import BrokerSettings
 
@@ -221,7 +221,7 @@ class MqttSession:
     def _note_empty(self) -> None:
         """Note that the socket is empty: else it would have been read. A turn that comes late proves nothing."""
         now = self._loop.time()
-        if self._client.emptied and not self._paused and now - self._emptied < LATE:
+        if self._client.emptied and not self._paused and now - self._emptied < UNREAD:
             self._emptied = now
 
     def _look(self) -> None:

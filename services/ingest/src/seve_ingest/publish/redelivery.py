@@ -22,9 +22,11 @@ IDENTIFIERS: Final = 65_535
 LARGEST_WINDOW: Final = 16_384
 """How many messages a broker may have in flight at most, and so the largest `MAX_INFLIGHT`."""
 
-LATE: Final = 1.25
-"""If a message waits this many seconds, unread or unacknowledged, NATS' MQTT listener may already be sending it again
-when the acknowledgement arrives. It does so 3 s after the first sending, in our configuration.
+UNREAD: Final = 1.25
+LATE: Final = 0.5
+"""If a message lies unread for `UNREAD` seconds, or is acknowledged `LATE` seconds after it was read, NATS' MQTT
+listener may be sending it again when it takes the acknowledgement. It does so 3 s after the first sending, in our
+configuration, and if it is overloaded an acknowledgement waits there for seconds.
 """
 
 CROSSING: Final = 10.0
