@@ -1,6 +1,6 @@
 """When a batch is due and what it holds, with plain values."""
 
-from seve_schema.bodies import SensorStatus
+from seve_schema.device_reports import SensorStatus
 from seve_writer.decode import Ignored, JournalMessage, Report, Unit
 from seve_writer.flush_rule import Waiting
 

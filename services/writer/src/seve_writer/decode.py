@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 from seve_runtime.nats.pull import parse_ack_subject
-from seve_schema.bodies import HardwareConfig, Presence, SensorConfig, SensorStatus, SystemConfig, SystemStatus
 from seve_schema.codec import split
+from seve_schema.device_reports import HardwareConfig, Presence, SensorConfig, SensorStatus, SystemConfig, SystemStatus
 from seve_schema.envelope import IGNORED_BY_THE_WRITER, Kind
 from seve_schema.subjects import SubjectError, parse_subject
 from seve_schema.times import EPOCH, MICRO, parse_time, to_micros

@@ -1,4 +1,4 @@
-"""Normalises reports about a device: converts each field of `seve_schema.bodies` to its type, and keeps other keys.
+"""Normalises reports about a device: converts each field of `seve_schema.device_reports` to its type, and keeps others.
 
 It reads the structs themselves, so a field added there is normalised here. Adds no key: absent fields stay absent.
 """
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
-from seve_schema import bodies
+from seve_schema import device_reports
 
 from seve_ingest.normalise import coerce, lenient_json
 from seve_ingest.normalise.coerce import Notes, clean
@@ -21,21 +21,21 @@ MAX_SENSORS: Final = 256
 Convert = Callable[[Any, Notes], Any]
 
 BODIES: Final[dict[str, type[msgspec.Struct]]] = {
-    "system.status": bodies.SystemStatus,
-    "system.config": bodies.SystemConfig,
-    "hardware.config": bodies.HardwareConfig,
-    "presence": bodies.Presence,
+    "system.status": device_reports.SystemStatus,
+    "system.config": device_reports.SystemConfig,
+    "hardware.config": device_reports.HardwareConfig,
+    "presence": device_reports.Presence,
 }
 PER_SENSOR: Final[dict[str, type[msgspec.Struct]]] = {
-    "sensors.status": bodies.SensorStatus,
-    "sensors.config": bodies.SensorConfig,
+    "sensors.status": device_reports.SensorStatus,
+    "sensors.config": device_reports.SensorConfig,
 }
 
 
 def read(route: Route, payload: bytes, notes: Notes) -> Any:
     """Return the normalised body of a message of any kind but measurement. Raises lenient_json.Malformed."""
     if route.kind == "presence":
-        return _convert(bodies.Presence, _presence(payload, notes), notes)
+        return _convert(device_reports.Presence, _presence(payload, notes), notes)
     if route.kind in ("log", "other"):
         return _free(route, payload, notes)
     value = lenient_json.decode(payload, notes)

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET
-from seve_schema.bodies import HardwareConfig, Presence, SensorConfig, SensorStatus, SystemConfig, SystemStatus
 from seve_schema.codec import encode
+from seve_schema.device_reports import HardwareConfig, Presence, SensorConfig, SensorStatus, SystemConfig, SystemStatus
 
 from seve_writer.decode import LogLine, Report
 
