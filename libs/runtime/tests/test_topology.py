@@ -32,6 +32,14 @@ async def test_a_changed_size_is_applied_in_place(nats_server):
     await client.close()
 
 
+async def test_a_stream_larger_than_the_disk_is_refused_with_its_setting(nats_server):
+    """NATS says only that resources are insufficient."""
+    client = await nats.connect(nats_server.url)
+    with pytest.raises(TopologyError, match=r"TELEMETRY: insufficient .* lower JOURNAL_MAX_BYTES or HISTORY_MAX_BYTES"):
+        await apply(client.jetstream(), TopologySettings(journal_max_bytes=1 << 60))
+    await client.close()
+
+
 @pytest.mark.parametrize(
     ("key", "changed"),
     [

@@ -15,8 +15,8 @@ import structlog
 import uvloop
 from msgspec import Meta
 
-from seve_runtime import logs
-from seve_runtime.errors import SettingsError, Stopped
+from seve_runtime import errors, logs
+from seve_runtime.errors import SettingsError, SeveError, Stopped
 from seve_runtime.lifecycle import Stop, stop_on_signals
 from seve_runtime.settings import Listen, Seconds, describe, load
 from seve_runtime.units import is_loopback
@@ -117,6 +117,9 @@ def run(name: str, settings: ServiceSettings, app: Callable[[Stop], Awaitable[No
         log.info("stopped before it was ready")
     except SettingsError as error:
         report_faults(error)
+    except SeveError as error:
+        log.error("failed", reason=errors.describe(error))  # noqa: TRY400  (it says all; a traceback would hide it)
+        return 1
     except Exception:
         log.exception("failed")
         return 1

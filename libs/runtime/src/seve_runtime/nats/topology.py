@@ -56,6 +56,15 @@ class TopologySettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 20_000
 
 
+SIZE_SETTINGS: Final = {
+    JOURNAL: "JOURNAL_MAX_BYTES or HISTORY_MAX_BYTES",
+    LATEST: "LATEST_MAX_BYTES",
+    DEADLETTER: "DEADLETTER_MAX_BYTES",
+}
+
+NO_ROOM: Final = (10023, 10047)
+"""NATS' error codes where it cannot reserve a stream's size."""
+
 SHORTEST_WINDOW: Final = 0.1
 """Seconds: the shortest duplicate window that NATS allows. The journal needs none (`seve_ingest.publish`)."""
 
@@ -155,8 +164,16 @@ async def _apply_stream(js: JetStreamContext, config: StreamConfig) -> str | Non
             await js.update_stream(config)
             return f"{name} updated: {', '.join(differences(current, config))}"
     except APIError as error:
-        raise TopologyError(name, error.description or describe(error)) from error
+        raise _refusal(config, error) from error
     return None
+
+
+def _refusal(config: StreamConfig, error: APIError) -> TopologyError:
+    """Return why NATS refuses a stream. It reserves the whole of a stream's size on its disk."""
+    name, reason = str(config.name), error.description or describe(error)
+    if error.err_code in NO_ROOM:
+        reason += f": NATS reserves {config.max_bytes:,} bytes; make room on its disk, or lower {SIZE_SETTINGS[name]}"
+    return TopologyError(name, reason)
 
 
 async def verify(js: JetStreamContext) -> None:
