@@ -65,7 +65,7 @@ async def _one(opened: ConsistentRead, asked: SeriesRequest, series: Series, poi
 
 async def of_module(opened: ConsistentRead, asked: ModuleRequest, bounds: AnswerBounds) -> Answer:
     """Answer with the states and series of a module. Raises Refused and psycopg.Error."""
-    states = await opened.states(asked.module)
+    states = await opened.states(asked.module, bounds.points)
     series = [await _extent(opened, asked.module, one) for one in await opened.series(asked.module, bounds.points)]
     if not series and not any(states.values()):
         raise Refused(404, "nothing is known of that module")

@@ -97,9 +97,12 @@ class ConsistentRead:
         found = await self._one(sql.LAST, **_of(module, series), **self._settled)
         return 0 if found is None else to_micros(found)
 
-    async def states(self, module: str) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows of each table of states, by kind; they may be newer than the position."""
-        return {name: [row for (row,) in await self._rows(query, module=module)] for name, query in sql.STATES.items()}
+    async def states(self, module: str, most: int) -> dict[str, list[dict[str, Any]]]:
+        """Return the rows of each table of states, by kind, of `most` sensors; they may be newer than the position."""
+        return {
+            name: [row for (row,) in await self._rows(query, module=module, most=most)]
+            for name, query in sql.STATES.items()
+        }
 
     async def _hours(self, module: str, series: Series) -> dict[str, Any]:
         """Return the end of the usable part of the hourly aggregate, and its hours that cannot be used."""

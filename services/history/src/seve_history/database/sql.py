@@ -113,8 +113,12 @@ STATES: Final = {
     "system": "SELECT to_jsonb(t) FROM device_system_status AS t WHERE module_id = %(module)s",
     "hardware": "SELECT to_jsonb(t) FROM device_hardware AS t WHERE module_id = %(module)s",
     "presence": "SELECT to_jsonb(t) FROM device_presence AS t WHERE module_id = %(module)s",
-    "sensorStatus": "SELECT to_jsonb(t) FROM sensor_status AS t WHERE module_id = %(module)s ORDER BY sensor_type",
-    "sensorConfig": "SELECT to_jsonb(t) FROM sensor_config AS t WHERE module_id = %(module)s ORDER BY sensor_type",
+    "sensorStatus": """
+        SELECT to_jsonb(t) FROM sensor_status AS t WHERE module_id = %(module)s ORDER BY sensor_type LIMIT %(most)s
+    """,
+    "sensorConfig": """
+        SELECT to_jsonb(t) FROM sensor_config AS t WHERE module_id = %(module)s ORDER BY sensor_type LIMIT %(most)s
+    """,
 }
 
 LOGS: Final = """
