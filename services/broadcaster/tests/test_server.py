@@ -152,7 +152,8 @@ async def test_a_dead_peer_is_disconnected(nats_server, journal):
             await screen.until("live")
             metric = url.broadcaster.metric
             await eventually(lambda: metric("disconnected_clients_total", reason="ping") == 1, "the dead peer let go")
-            assert metric("clients", pace="live") == 1
+            await eventually(lambda: metric("clients", pace="live") == 1, "it is no client any more")
+            assert metric("disconnected_clients_total", reason="ping") == 1
 
 
 async def test_a_stop_says_when_to_come_back_and_closes_with_1001(nats_server, journal):
