@@ -27,14 +27,29 @@ def test_a_resuming_client_gets_messages_instead_of_a_snapshot():
     assert (events(second)[0], values(second), events(second)[-1]) == ("subscribed", [2.0, 3.0, 4.0], "live")
 
 
-def test_a_token_ahead_of_the_stream_cannot_be_resumed_from():
-    """It belongs to another journal, or the journal was set back: the client gets a gap and the snapshot."""
+@pytest.mark.parametrize("since", [Position(JOURNAL + 1, 5), Position(JOURNAL, 5)], ids=["restored", "set back"])
+def test_a_client_ahead_of_the_stream_may_lack_anything_of_it(since):
+    """An old copy of another journal was restored, or this one was set back: the client gets a gap that has every
+    message there is, and the snapshot.
+    """
     hub = a_hub()
     say(hub, envelope("a", 1.0))
     client = a_client(hub)
-    subscriptions.subscribe(hub, client, Subscribe(modules=frozenset({"a"}), since=Token(Position(JOURNAL + 1, 5), 0)))
+    subscriptions.subscribe(hub, client, Subscribe(modules=frozenset({"a"}), since=Token(since, 0)))
     assert advance(hub, client, 1 << 20) is Step.DONE
     assert events(client) == ["gap", "subscribed", "mqtt-message", "live"]
+    gap = client.sink.frames[0]
+    assert Token.parse(gap["from"]) < Token(Position(JOURNAL, 1), 0) <= Token.parse(gap["to"]) == end_of(hub.head)
+
+
+def test_a_gap_begins_at_a_token_of_an_earlier_journal():
+    """The client may know where its own journal ended."""
+    hub = a_hub()
+    client = a_client(hub)
+    since = Token(Position(JOURNAL - 1, 5), 0)
+    subscriptions.subscribe(hub, client, Subscribe(modules=frozenset({"a"}), since=since))
+    assert advance(hub, client, 1 << 20) is Step.DONE
+    assert client.sink.frames[0]["from"] == str(since)
 
 
 def test_a_replay_sends_nothing_ahead_of_the_hub():

@@ -7,7 +7,7 @@ Each call is one turn of the loop. Sends no message of the stream itself.
 from collections import deque
 from collections.abc import Iterable
 
-from seve_schema.position import Token, end_of
+from seve_schema.position import Position, Token, end_of
 
 from seve_broadcaster.fanout import slow_client
 from seve_broadcaster.fanout.hub import Hub
@@ -33,8 +33,10 @@ def subscribe(hub: Hub, client: Subscriber, asked: Subscribe) -> None:
     if since is None:
         at = frames.snapshot_at(hub.head)
         if asked.since is not None:  # a token of another journal, or of one that was set back
+            # where a journal was set back is not known: the client may lack anything of it
+            start = min(asked.since, end_of(Position(hub.head.journal, 0)))
             # the gap precedes the new token: a client that disconnects in between is told of the gap again
-            client.pending.append(frames.gap(asked.since, stand))
+            client.pending.append(frames.gap(start, stand))
         client.pending.append(frames.subscribed(granted, at))
         hub.show(client, granted, at, until=stand)
     else:
