@@ -101,6 +101,13 @@ def test_a_sample_sent_twice_by_the_device_may_be_seen_twice():
     assert cell([sample(1, A), sample(2, B), sample(3, A)], repeated=1).verdict == "kept"
 
 
+def test_a_sample_that_a_damaged_journal_lost_and_the_broker_sent_again_may_be_seen_twice():
+    """The screen had it before the damage."""
+    again = cell([sample(2, B), sample(3, A)], repeated=1)
+    assert again.repeated == 1
+    assert again._replace(gone=[sample(1, A)]).repeated == 0
+
+
 @pytest.mark.parametrize(
     ("gap", "undeclared"),
     [

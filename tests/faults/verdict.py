@@ -122,8 +122,10 @@ class Cell(NamedTuple):
 
     @property
     def repeated(self) -> int:
-        """Frames that came twice, although the sample is in the journal once (a device may send it twice)."""
-        copies = Counter(one.key for one in self.carried if one.key)
+        """Frames that came twice, although the journal had the sample once: a device may send it twice, and a broker
+        sends again what a damaged journal lost before it was acknowledged.
+        """
+        copies = Counter(one.key for one in (*self.carried, *self.gone) if one.key)
         return max(0, self.outcome.repeated - sum(times - 1 for times in copies.values()))
 
     @property
