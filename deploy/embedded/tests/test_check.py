@@ -201,7 +201,7 @@ def test_check_makes_nothing(planted, tmp_path):
 def test_a_slow_disk_is_a_warning_that_says_what_it_costs(tmp_path):
     slow = disk.Disk(free=1 << 40, sync=0.05)
     for interval, words in (("always", "20 messages of a kind per second"), ("1s", "20 batches per second")):
-        [found] = disk.check(slow, where=tmp_path, reserved=0, held=0, sync_interval=interval)
+        [found] = disk.check(slow, where=tmp_path, growth=0, sync_interval=interval)
         assert found.weight == WARNING
         assert words in found.what
     assert disk.measure(tmp_path / "not" / "there").sync > 0

@@ -70,7 +70,6 @@ def _disk(compose: Compose) -> tuple[list[Finding], str]:
     found: list[Finding] = []
     for one in disks:
         measured = disk.Disk(one.room.free, sync)
-        limits = {"reserved": one.reserved, "held": one.held}
-        found += disk.check(measured, where=one.where, **limits, sync_interval=interval)
+        found += disk.check(measured, where=one.where, growth=one.growth, sync_interval=interval)
     least = min(one.room.free for one in disks)
     return list(dict.fromkeys(found)), disk.described(disk.Disk(least, sync))

@@ -52,12 +52,10 @@ def _measured(compose: Compose, server: str) -> tuple[str, Room, int] | None:
     """Return the device of a server's volume, its room, and the bytes in the volume."""
     project = compose.environ.get("SEVE_PROJECT") or "seve"
     image = f"seve/nats:{compose.environ.get('SEVE_TAG') or 'latest'}"
-    if not output("image", "inspect", image):
-        return None
     volume = f"{project}_{server}"
     mount = [f"--volume={volume}:/data:ro"] if output("volume", "inspect", volume) else []
-    said = output("run", "--rm", "--network=none", *mount, "--entrypoint=sh", image, "-c", _PROBE)
-    return parsed(said)
+    probe = ("--rm", "--pull=never", "--network=none", *mount, "--entrypoint=sh", image, "-c", _PROBE)
+    return parsed(output("run", *probe))
 
 
 def parsed(said: str) -> tuple[str, Room, int] | None:

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from seve_embedded.checks.finding import WARNING, Finding
-from seve_embedded.shared.disk import STREAMS_SHARE
+from seve_embedded.shared.disk import fits
 
 AREA: Final = "disk"
 SLOW_SECONDS: Final = 0.02
@@ -49,13 +49,10 @@ def _sync(folder: Path) -> float:
     return median(taken)
 
 
-def check(disk: Disk, *, where: object, reserved: int, held: int, sync_interval: str) -> list[Finding]:
-    """Judge a disk. The streams may grow to `reserved` bytes and hold `held` of them already; `sync_interval` is
-    NATS_SYNC_INTERVAL.
-    """
+def check(disk: Disk, *, where: object, growth: int, sync_interval: str) -> list[Finding]:
+    """Judge a disk. The streams may grow by `growth` bytes; `sync_interval` is NATS_SYNC_INTERVAL."""
     found = []
-    growth = max(reserved - held, 0)
-    if disk.free < growth + LEAST_FREE or disk.free * STREAMS_SHARE < growth:
+    if disk.free < growth + LEAST_FREE or not fits(growth, disk.free):
         what = f"{where} has {_gib(disk.free)} free, three quarters of it for streams, which may grow by {_gib(growth)}"
         found.append(Finding(AREA, what, "free some, or lower JOURNAL_MAX_BYTES and HISTORY_MAX_BYTES in .env"))
     if disk.sync is not None and disk.sync > SLOW_SECONDS:

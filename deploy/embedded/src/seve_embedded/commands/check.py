@@ -82,8 +82,7 @@ def _of_stack(stack: Stack) -> tuple[list[Finding], str]:
     found += disk.check(
         measured,
         where=state.data,
-        reserved=stack.stream_bytes,
-        held=size_of(state.nats_data),
+        growth=max(0, stack.stream_bytes - size_of(state.nats_data)),
         sync_interval=stack.settings.nats_sync_interval,
     )
     found += versions.check(state.postgres_data)

@@ -40,6 +40,11 @@ def reserved(environ: Mapping[str, str]) -> int:
     return total
 
 
+def fits(growth: int, free: int) -> bool:
+    """Return whether NATS can reserve `growth` more bytes for its streams on a disk with `free` bytes."""
+    return growth <= free * STREAMS_SHARE
+
+
 class Room(NamedTuple):
     """Free and total size of the file system that has the data."""
 
@@ -55,7 +60,7 @@ class Room(NamedTuple):
         """Return the fault in one line, or None; the streams may grow by `growth` bytes."""
         if self.full:
             return f"the disk is full: {size(self.free)} free; what is acknowledged stays, nothing new is stored"
-        if self.free * STREAMS_SHARE < growth:
+        if not fits(growth, self.free):
             return (
                 f"the disk has {size(self.free)} free, three quarters of it for streams, the streams may still take "
                 f"{size(growth)}: make room, or lower JOURNAL_MAX_BYTES and HISTORY_MAX_BYTES"
