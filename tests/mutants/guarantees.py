@@ -66,8 +66,8 @@ MUTANTS: Final = (
     Mutant(
         "an equal message taken for a redelivery after an acknowledgement in time",
         f"{INGEST}/pipeline.py",
-        "        if done and done[0].received_at <= late:",
-        "        if done and (late := now):",
+        "            if done[0].received_at <= late:",
+        "            if late := now:",
         (f"{INGEST_TESTS}/test_pipeline.py",),
     ),
     Mutant(

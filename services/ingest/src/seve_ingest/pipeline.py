@@ -188,10 +188,11 @@ class Pipeline:
 
     def acknowledgeable(self) -> list[Delivery]:
         """Return, once, the deliveries of the current connection that can be acknowledged now, in their order."""
-        done, now = self.acks.take(self.connection), self._clock()
-        late = max(self._unread_until, now - round(LATE * MICROS))
-        if done and done[0].received_at <= late:
-            self._memory.add_late((each for each in done if each.received_at <= late), now)
+        if done := self.acks.take(self.connection):
+            now = self._clock()
+            late = max(self._unread_until, now - round(LATE * MICROS))
+            if done[0].received_at <= late:
+                self._memory.add_late((each for each in done if each.received_at <= late), now)
         return done
 
     @property
