@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from support.broker_stack import BrokerStack
-from support.faults import Wire, kill_hard
+from support.faults import Wire
 
 SERVICES = ("nats", "ingest", "writer", "broadcaster")
 """The parts whose CPU time is the pipeline's."""
@@ -50,7 +50,3 @@ class Pipeline(BrokerStack):
         parts = ["nats", *self.services, "postgres"]
         found = {part: self.pid(part) for part in parts if self.part(part).process and not self.gone(part)}
         return found | ({"mosquitto": self.broker.process.pid} if self.broker else {})
-
-    def kill(self, part: str) -> None:
-        """SIGKILL to a part and all that it started."""
-        kill_hard(self.part(part))

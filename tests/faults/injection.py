@@ -111,7 +111,7 @@ def cut(stack: Pipeline, _part: str, seconds: float) -> tuple[int, list[str]]:
 def full(stack: Pipeline, _part: str, seconds: float) -> tuple[int, list[str]]:
     """The database goes until the journal refuses, and stays away."""
     before = refusals(stack)
-    faults.kill_hard(stack.postgres)
+    stack.kill("postgres")
     wait_until(lambda: refusals(stack) > before, "the journal full", FILLING * 3)
     return away(stack, "postgres", seconds), []
 
@@ -173,7 +173,7 @@ def disk_gone(written: int) -> Callable[[Pipeline, str, float], tuple[int, list[
         at = now()
         time.sleep(seconds)
         if not stack.gone(part):
-            faults.kill_hard(stack.part(part))
+            stack.kill(part)
         disks.mend(stack, part)
         stack.launch(part)
         return at, []
@@ -196,9 +196,9 @@ def damaged(harm: Callable[[Path], None]) -> Callable[[Pipeline, str, float], tu
         at = now()
         writers = [one for one in stack.services if one.startswith("writer")]
         for one in (*writers, "postgres"):
-            faults.kill_hard(stack.part(one))
+            stack.kill(one)
         time.sleep(seconds)
-        faults.kill_hard(stack.part("ingest"))
+        stack.kill("ingest")
         stack.before_harm = asyncio.run(carried(stack, Ends(0, 0)))
         stack.terminate("nats")
         harm(stack.nats.folder)

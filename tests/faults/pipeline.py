@@ -99,9 +99,6 @@ class Pipeline(BrokerStack):
         """Who suffers for a part: of the writers one, by chance."""
         return dice.choice(["writer", "writer-2"]) if part == "writer" else part
 
-    def kill(self, part: str) -> None:
-        faults.kill_hard(self.part(part))
-
     def frozen(self, part: str) -> AbstractContextManager[None]:
         """While the context lasts a part does nothing, and its connections stay."""
         return faults.frozen(self.part(part))

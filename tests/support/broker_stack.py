@@ -5,6 +5,7 @@ which not every command has on its path.
 from pathlib import Path
 
 from support.embedded import Server
+from support.faults import kill_hard
 from support.mosquitto import Mosquitto
 from support.stack import EmbeddedStack
 
@@ -25,6 +26,10 @@ class BrokerStack(EmbeddedStack):
 
     def part(self, part: str) -> Server:
         return self.broker if part == "broker" else super().part(part)
+
+    def kill(self, part: str) -> None:
+        """SIGKILL to a part and all that it started."""
+        kill_hard(self.part(part))
 
     def start(self) -> None:
         if self.broker:
