@@ -14,6 +14,7 @@ from seve_broadcaster.fanout import subscriptions
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Pace, Subscriber
 from seve_broadcaster.protocol.requests import Subscribe
+from seve_broadcaster.websocket.catchup_tasks import CatchupTasks
 from seve_broadcaster.websocket.journal_replay import JournalReplay
 from seve_broadcaster.websocket.server import Gateway
 from seve_schema.position import Token, end_of
@@ -30,15 +31,13 @@ _decode = msgspec.json.decode
 class Served:
     """The part of the gateway that brings a client on."""
 
-    advance = Gateway._advance
     full = Gateway.full
     drained = Gateway.drained
-    _advance = Gateway._advance
-    _pump = Gateway._pump
 
     def __init__(self, hub: Hub, replay: JournalReplay) -> None:
         self.hub = hub
-        self._replay = replay
+        self._catchup = CatchupTasks(hub, replay)
+        self.advance = self._catchup.advance
 
 
 class Numbered(Subscriber):

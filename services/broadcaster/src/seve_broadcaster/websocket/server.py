@@ -27,7 +27,7 @@ from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
 from seve_broadcaster.auth.jwt import SUBPROTOCOL
-from seve_broadcaster.fanout import catchup, slow_client, subscriptions
+from seve_broadcaster.fanout import slow_client, subscriptions
 from seve_broadcaster.fanout.hub import Hub
 from seve_broadcaster.fanout.subscriber import Pace, Subscriber
 from seve_broadcaster.protocol import frames
@@ -35,6 +35,7 @@ from seve_broadcaster.protocol.close_codes import GOING_AWAY, POLICY, TRY_AGAIN
 from seve_broadcaster.protocol.requests import Refusal, Subscribe, parse, parse_query
 from seve_broadcaster.settings import Settings
 from seve_broadcaster.snapshot.silence import Silence
+from seve_broadcaster.websocket.catchup_tasks import CatchupTasks
 from seve_broadcaster.websocket.connection import CLOSE_SECONDS, OPEN_SECONDS, Peer
 from seve_broadcaster.websocket.descriptors import reserve
 from seve_broadcaster.websocket.journal_replay import JournalReplay
@@ -58,9 +59,6 @@ BURST_SECONDS: Final = 10
 BESIDE: Final = 32
 """Sockets that an address may have besides its clients': for handshakes, the page and its files."""
 
-BUDGET: Final = 64 * 1024
-"""Bytes sent per turn of the loop to a client that is BEHIND."""
-
 MIN_RETRY_MS: Final = 250
 RETRY_MS_A_CLIENT: Final = 2
 """Milliseconds per client over which reconnects spread after a stop: 500 clients per second return."""
@@ -77,7 +75,7 @@ class Gateway:
         self.ended: Counter[str] = Counter()
         self.port = 0
         self._health = health
-        self._replay = replay
+        self._catchup = CatchupTasks(hub, replay)
         self._keys = router.keys
         self._silence = Silence(hub.latest, settings.module_silent_after)
         self._settings = settings
@@ -182,7 +180,7 @@ class Gateway:
         except Refusal as refusal:
             self.refused[refusal.code] += 1
             peer.write(frames.error(refusal.code, refusal.explanation))
-        self._advance(peer)
+        self._catchup.advance(peer)
         self._bound(peer)
 
     def _bound(self, peer: Peer) -> None:
@@ -190,28 +188,6 @@ class Gateway:
         pending = sum(len(owed) for owed in peer.client.pending if isinstance(owed, bytes))
         if pending > self._settings.ws_buffer_bytes:
             self._end(peer, TRY_AGAIN, "pending", "too many answers are pending")
-
-    # catching up
-
-    def _advance(self, peer: Peer) -> None:
-        """Bring a client that is BEHIND to the head: at once if little is missing, else in a task."""
-        client = peer.client
-        if client.pace is not Pace.BEHIND or peer.pump is not None:
-            return
-        if not peer.paused and catchup.advance(self.hub, client, BUDGET) is catchup.Step.DONE:
-            return
-        peer.pump = asyncio.create_task(self._pump(peer), name="pump")
-
-    async def _pump(self, peer: Peer) -> None:
-        client = peer.client
-        try:
-            while client.pace is Pace.BEHIND and peer.open:
-                await peer.room()
-                if catchup.advance(self.hub, client, BUDGET) is catchup.Step.ELSEWHERE:
-                    await self._replay.bring(peer)
-                await asyncio.sleep(0)
-        finally:
-            peer.pump = None
 
     # callbacks of connections
 
@@ -252,7 +228,7 @@ class Gateway:
     def drained(self, peer: Peer) -> None:
         """Let a client whose buffer drained catch up."""
         slow_client.relieve(self.hub, peer.client)
-        self._advance(peer)
+        self._catchup.advance(peer)
 
     # ending connections
 
