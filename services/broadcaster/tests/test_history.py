@@ -24,8 +24,8 @@ from seve_schema.position import Position
 from support.broadcasting import broadcasting, envelope
 from support.conditions import eventually
 
-from .test_auth import SECRET, token
 from .test_http import ask, unread
+from .tokens import SECRET, token
 
 NOW = 1_764_529_200_000_000
 """2025-11-30T19:00:00Z."""
