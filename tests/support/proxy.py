@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from support.conditions import eventually
+
 
 class Proxy:
     """Forwards `port` of 127.0.0.1 to `target`. `latency` is added each way, in seconds; it holds bytes back without
@@ -128,6 +130,5 @@ async def proxied(target: int, **options) -> AsyncIterator[Proxy]:
     finally:
         server.close()
         proxy.cut()
-        while proxy._tasks:
-            await asyncio.sleep(0.001)
+        await eventually(lambda: not proxy._tasks, "the connections of the proxy closed")
         await server.wait_closed()

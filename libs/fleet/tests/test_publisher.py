@@ -10,6 +10,7 @@ import pytest
 from seve_fleet.load import arrival
 from seve_fleet.load.publisher import Load, LoadPublisher
 from seve_fleet.load.samples import Samples
+from support.conditions import eventually
 
 COMMAND = [sys.executable, "-m", "seve_fleet.load.publisher"]
 
@@ -137,8 +138,6 @@ async def test_samples_wait_while_most_devices_are_disconnected():
     assert fleet.ready
     for _, connection in fleet.here[:2]:
         connection.lost.set_result(None)
-    async with asyncio.timeout(10):
-        while len(fleet.here) > 1:
-            await asyncio.sleep(0)
+    await eventually(lambda: len(fleet.here) == 1, "one device left", 10)
     assert not fleet.ready
     await fleet.close()

@@ -16,6 +16,7 @@ from seve_schema.position import SEQUENCE_BITS, Position
 from seve_schema.times import format_time
 from seve_writer.schema.layout import lay_out
 from seve_writer.schema.migrate import migrate
+from support.conditions import eventually
 
 BASE = 1_764_529_200_000_000
 """2025-11-30T19:00:00Z."""
@@ -143,11 +144,12 @@ async def service(nats_server, laid_out, asker):
 
 async def answers(asker, **question):
     """Wait until a service answers. Raises Refusal."""
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                await asker.series(**question)
-            except nats.errors.NoRespondersError:
-                await asyncio.sleep(0.02)
-            else:
-                return
+
+    async def answered():
+        try:
+            await asker.series(**question)
+        except nats.errors.NoRespondersError:
+            return False
+        return True
+
+    await eventually(answered, "an answer of the service", 20)
