@@ -7,7 +7,7 @@ is taken to be empty, on the disk of the engine's own folder.
 
 from typing import Final, NamedTuple
 
-from seve_embedded.shared.disk import Room, reserved
+from seve_embedded.shared.disk import Room, remaining, reserved
 
 from seve_docker.compose import Compose, output
 
@@ -31,7 +31,7 @@ class NatsDisk(NamedTuple):
     @property
     def growth(self) -> int:
         """Bytes that the streams may still take."""
-        return max(0, self.reserved - self.held)
+        return remaining(self.reserved, self.held)
 
 
 def disks(compose: Compose) -> list[NatsDisk]:

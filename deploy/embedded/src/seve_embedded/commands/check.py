@@ -16,6 +16,7 @@ from seve_embedded import plan
 from seve_embedded.checks import certificates, clock, disk, permissions, settings, versions
 from seve_embedded.checks.finding import WARNING, Finding
 from seve_embedded.shared import env_file, known_settings, links
+from seve_embedded.shared.disk import remaining
 from seve_embedded.stack import Stack
 from seve_embedded.supervision import ports
 from seve_embedded.supervision.disk_usage import size_of
@@ -82,7 +83,7 @@ def _of_stack(stack: Stack) -> tuple[list[Finding], str]:
     found += disk.check(
         measured,
         where=state.data,
-        growth=max(0, stack.stream_bytes - size_of(state.nats_data)),
+        growth=remaining(stack.stream_bytes, size_of(state.nats_data)),
         sync_interval=stack.settings.nats_sync_interval,
     )
     found += versions.check(state.postgres_data)

@@ -15,6 +15,7 @@ from seve_runtime.units import is_loopback, reachable
 from seve_embedded.commands import down
 from seve_embedded.logins import PERSON, READER, WRITER
 from seve_embedded.servers import mqtt_queue, nats, postgres
+from seve_embedded.shared.disk import remaining
 from seve_embedded.shared.logfile import tail
 from seve_embedded.stack import SUPERVISOR, Stack
 from seve_embedded.state import KNOWN_SESSION, WELL_KNOWN_CLIENT_ID
@@ -92,7 +93,7 @@ def _finish(stack: Stack, say: Say, began: float) -> None:
 def _check_room(stack: Stack, say: Say) -> None:
     """Warn if the disk is too small for the streams' largest size."""
     room, stored = room_at(stack.state.data, stack.state.postgres_data), size_of(stack.state.nats_data)
-    if warning := room.warning(max(0, stack.stream_bytes - stored)):
+    if warning := room.warning(remaining(stack.stream_bytes, stored)):
         say(f"  warning: {warning}")
 
 

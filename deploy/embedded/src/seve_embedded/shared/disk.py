@@ -40,6 +40,11 @@ def reserved(environ: Mapping[str, str]) -> int:
     return total
 
 
+def remaining(limit: int, held: int) -> int:
+    """Return the bytes that streams with `held` bytes may still take; a lowered `limit` may be below that."""
+    return max(0, limit - held)
+
+
 def fits(growth: int, free: int) -> bool:
     """Return whether NATS can reserve `growth` more bytes for its streams on a disk with `free` bytes."""
     return growth <= free * STREAMS_SHARE

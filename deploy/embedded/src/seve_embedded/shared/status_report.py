@@ -12,7 +12,7 @@ from seve_runtime.nats.connection import NatsSettings, connected_once
 from seve_runtime.nats.topology import DEADLETTER, JOURNAL, LATEST, WRITER
 from seve_runtime.settings import load
 
-from seve_embedded.shared.disk import Room
+from seve_embedded.shared.disk import Room, remaining
 from seve_embedded.shared.tables import size, table
 
 PATIENCE: Final = 2
@@ -123,7 +123,7 @@ def add_stream(report: StatusReport, name: str, messages: int, held: int, *, lim
     """Add a line to the table of streams; sizes in bytes; a limit of 0 or less means none."""
     shown = [size(limit), f"{100 * held / limit:.0f} %"] if limit > 0 else ["-", "-"]
     report.streams.append([name, f"{messages:,}", size(held), *shown, purpose])
-    report.growth += max(0, limit - held)
+    report.growth += remaining(limit, held)
 
 
 def note_room(report: StatusReport, room: Room) -> None:

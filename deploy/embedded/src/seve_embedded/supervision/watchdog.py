@@ -17,7 +17,7 @@ import structlog
 from seve_runtime import logs
 
 from seve_embedded.plan import WATCHDOG, Plan, Program
-from seve_embedded.shared.disk import Room
+from seve_embedded.shared.disk import Room, remaining
 from seve_embedded.state import State
 from seve_embedded.supervision import probes, processes
 from seve_embedded.supervision.config import STATE_VARIABLE
@@ -70,7 +70,7 @@ class Watchdog:
                 log.info("a part works again", part=name)
 
     def _warn(self, room: Room, limit: int) -> None:
-        warning = room.warning(max(0, limit - size_of(self._state.nats_data)))
+        warning = room.warning(remaining(limit, size_of(self._state.nats_data)))
         kind = "full" if room.full else "low"
         if warning and time.monotonic() - self._warned_at.get(kind, -WARN_AGAIN) >= WARN_AGAIN:
             self._warned_at[kind] = time.monotonic()
