@@ -256,9 +256,16 @@ MUTANTS: Final = (
     Mutant(
         "a wildcard of a device reaches the server's own subjects",
         "deploy/embedded/src/seve_embedded/servers/nats.py",
-        'if any(one.startswith(("*", ">")) for one in allowed) else []',
-        "if False else []",
+        'if any(one.startswith(("*", ">")) for one in allowed) else ()',
+        "if False else ()",
         ("deploy/embedded/tests/test_device.py",),
+    ),
+    Mutant(
+        "a device subscribes at QoS 1",
+        "deploy/embedded/src/seve_embedded/servers/nats.py",
+        "_only(subjects(ALL_COMMANDS), [MQTT_SUBJECTS])",
+        "_only(subjects(ALL_COMMANDS), ())",
+        ("tests/hostile/test_server_subjects.py",),
     ),
     Mutant(
         "a removed device stays",

@@ -3,8 +3,8 @@ their own, so that a device that subscribes to `#` does not see the pipeline's s
 only through its own listener.
 
 An MQTT topic is a NATS subject: publishing to `$JS/API/STREAM/PURGE/$MQTT_msgs` would empty the queue of acknowledged
-messages. So devices may neither publish nor subscribe to the server's own subjects. Ingest has an MQTT user of its own,
-which may read but not publish.
+messages. So devices may not publish to the server's own subjects, and subscribe to commands only. Ingest has an MQTT
+user of its own, which may read but not publish.
 """
 
 import json
@@ -62,15 +62,16 @@ mqtt {{
 USERS_FILE: Final = Path(__file__).parents[4] / "docker/nats/users.conf"
 ANYBODY: Final = "users: [{ user: anybody, password: anybody, allowed_connection_types: [STANDARD] }]"
 
-SERVER_SUBJECTS: Final = (
-    *(f"${name}.>" for name in ("JS", "JSC", "SYS", "SEVE", "SRV", "KV", "O", "OBJ", "NRG", "GR", "ACC")),
-    *(f"{name}.>" for name in ("_INBOX", "_R_", "_GR_")),
-)
-"""Subjects of JetStream's commands and answers, of the server's own messages, and of its clients' inboxes."""
-
 MQTT_SUBJECTS: Final = "$MQTT.>"
-"""Subjects on which the MQTT listener keeps sessions and messages. A subscription at QoS 1 subscribes to `$MQTT.sub.…`.
-So a user without a right to that can subscribe only at QoS 0, and leaves no consumer behind that would keep messages.
+"""Subjects on which the MQTT listener keeps sessions and messages. NATS checks no allow list for a subscription to
+`$MQTT.sub.…`, which is what one at QoS 1 makes; only this deny refuses it. So a user without a right to that can
+subscribe only at QoS 0, and leaves no consumer behind that would keep messages.
+"""
+
+SERVER_SUBJECTS: Final = ("$JS.>", MQTT_SUBJECTS, "$SEVE.>", "$SYS.>")
+"""All subjects on which something other than ingest and devices listens in the devices' account: JetStream, the MQTT
+listener, the answers to the user `broker`, and the server. Each connection has a copy of its lists, so that a subject
+more takes some 0.8 KB per device; tests/hostile/test_server_subjects.py fails if these do not suffice.
 """
 
 IDENTITIES: Final = "# identities of devices"
@@ -174,10 +175,10 @@ def _users() -> str:
 
 def _device_rights(*, may_queue: bool) -> str:
     """Return the permissions of a device; `may_queue` lets it read everything, also at QoS 1."""
-    closed = [*SERVER_SUBJECTS, MQTT_SUBJECTS]
-    commands = subjects(ALL_COMMANDS)
-    read = {"allow": [">"], "deny": SERVER_SUBJECTS} if may_queue else {"allow": commands, "deny": closed}
-    return json.dumps({"publish": {"allow": [">"], "deny": closed}, "subscribe": read})
+    publish = {"deny": SERVER_SUBJECTS}
+    if may_queue:
+        return json.dumps({"publish": publish})
+    return json.dumps({"publish": publish, "subscribe": _only(subjects(ALL_COMMANDS), [MQTT_SUBJECTS])})
 
 
 def _ingest(password: str) -> str:
@@ -185,7 +186,7 @@ def _ingest(password: str) -> str:
 
 
 def _operator(password: str) -> str:
-    rights = {"publish": {"allow": [">"], "deny": [*SERVER_SUBJECTS, MQTT_SUBJECTS]}, "subscribe": {"deny": [">"]}}
+    rights = {"publish": {"deny": SERVER_SUBJECTS}, "subscribe": {"deny": [">"]}}
     return USER.format(user=quoted(MQTT_OPERATOR), password=quoted(password), rights=json.dumps(rights))
 
 
@@ -199,16 +200,17 @@ def with_identities(text: str, devices: Iterable[tuple[str, str, Rights]]) -> st
 
 
 def _own_rights(rights: Rights) -> dict[str, dict[str, list[str]]]:
-    """Return the permissions of a device with an identity.
-
-    A filter that begins with a wildcard would match `$JS.API` too, and an empty list would allow every subject.
+    """Return the permissions of a device with an identity. A filter that begins with a wildcard would match `$JS.API`
+    too.
     """
     allowed = subjects(rights.publish)
-    closed = [*SERVER_SUBJECTS, MQTT_SUBJECTS] if any(one.startswith(("*", ">")) for one in allowed) else []
-    return {
-        "publish": {"allow": allowed, "deny": closed} if allowed else {"deny": [">"]},
-        "subscribe": {"allow": subjects(rights.read), "deny": [MQTT_SUBJECTS]},
-    }
+    closed = SERVER_SUBJECTS if any(one.startswith(("*", ">")) for one in allowed) else ()
+    return {"publish": _only(allowed, closed), "subscribe": _only(subjects(rights.read), [MQTT_SUBJECTS])}
+
+
+def _only(allowed: list[str], closed: Iterable[str]) -> dict[str, list[str]]:
+    """Return the permission of these subjects but the closed ones. To NATS an empty list would allow every subject."""
+    return {"allow": allowed, "deny": list(closed)} if allowed else {"deny": [">"]}
 
 
 def subjects(filters: Iterable[str]) -> list[str]:
