@@ -1,6 +1,6 @@
 /**
- * The way in: the token, and what the server knows already. A token comes with the address (`#token=…`, which no server
- * sees, and which leaves the address bar at once) or is asked for; it is kept for this tab alone.
+ * Gets a token, and the values that the server has already. The token comes from the address (`#token=…`, which browsers
+ * send to no server, and which is removed from the address bar at once) or from a dialog. It is stored for this tab only.
  */
 
 const KEY = "seve.token";
@@ -9,15 +9,15 @@ class Access {
   token = null;
   #dialog = document.getElementById("access");
 
-  /** Known modules and where to resume from: `{ since, heard }`. Asks for a token where the server wants one. */
+  /** Return the known values and where to resume from: `{ since, heard }`. Ask for a token if the server requires one. */
   async enter(refused) {
     const response = await this.ask("api/modules");
     if (response?.ok) return read(await response.json());
     if (response) refused(`The server answered ${response.status}.`);
-    return { since: null, heard: [] }; // the WebSocket tries on by itself
+    return { since: null, heard: [] }; // the WebSocket client retries by itself
   }
 
-  /** The answer to a GET; null where the server cannot be reached. Asks for a token where the server wants one. */
+  /** Return the answer to a GET, or null if the server cannot be reached. Ask for a token if the server requires one. */
   async ask(path) {
     this.token ??= this.#given() ?? this.#kept();
     let response = await this.#fetch(path);
@@ -28,12 +28,12 @@ class Access {
     return response;
   }
 
-  /** Whether the server refuses the token now: a browser does not say why a WebSocket was not opened. */
+  /** Return whether the server now refuses the token: a browser does not tell why it could not open a WebSocket. */
   async refused() {
     return this.token !== null && (await this.#fetch("ws"))?.status === 401;
   }
 
-  /** Ask for another token, saying why; resolves when there is one. */
+  /** Ask for another token and show the reason; resolves when one is entered. */
   again(reason) {
     document.getElementById("access-reason").textContent = reason;
     const input = document.getElementById("token");
@@ -80,7 +80,7 @@ class Access {
     try {
       sessionStorage.setItem(KEY, token);
     } catch {
-      // as above: the token lives as long as the page
+      // as above: the token is kept until the page is closed
     }
   }
 }

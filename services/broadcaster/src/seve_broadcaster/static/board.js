@@ -1,6 +1,6 @@
 /**
- * The cards in their order, which of them are shown, and when each is painted: at most five times a second, only those
- * in sight, within a budget a frame. However much arrives, the cost of painting stays the same.
+ * Orders the cards, filters them, and paints each at most five times per second: only visible cards, and only within a
+ * time budget per frame. So the cost of painting does not depend on the message rate.
  */
 
 import { Card } from "./card.js";
@@ -14,7 +14,7 @@ const SPANS = Array.from({ length: SPAN_MS / 60_000 }, (_, at) => (at + 1) * 60_
 
 const natural = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
-/** Problems first and offline modules last; then those that arrived while the page was open, newest first; then by name. */
+/** Problems first, offline modules last; then those that appeared while the page is open, newest first; then by name. */
 function inOrder(one, other) {
   return (
     one.rank - other.rank ||
@@ -50,13 +50,13 @@ export class Board {
     this.#resized = new ResizeObserver((entries) => this.#resize(entries));
   }
 
-  /** A module has news. */
+  /** Schedule a module to be painted, because it has changed. */
   touch(name) {
     this.#dirty.add(name);
     this.#schedule();
   }
 
-  /** Once a second: ages and the axis of time move on; what is filtered by presence may come or go. */
+  /** Once per second: repaint ages and time axes, sort the cards, and filter again, since presence may have changed. */
   tick() {
     if (this.#frozen !== null) return;
     const now = this.#clock();
@@ -81,7 +81,7 @@ export class Board {
     }
   }
 
-  /** While frozen nothing moves; what arrives is kept and shown on thawing. */
+  /** Stop painting until `thaw`. Messages that arrive meanwhile are kept, and shown then. */
   freeze() {
     for (const card of this.#cards.values()) card.paint(this.#view());
     this.#frozen = this.#clock();
@@ -142,7 +142,7 @@ export class Board {
     }
   }
 
-  /** Once a second cards move to where they belong now, but never while one of them has the focus. */
+  /** Sort the cards, unless one of them has the focus. */
   #arrange() {
     for (const card of this.#order) card.rank = this.#fleet.modules.get(card.name).rank;
     const order = [...this.#order].sort(inOrder);
@@ -165,7 +165,7 @@ export class Board {
     return low;
   }
 
-  // ---- what is in sight
+  // ---- visibility
 
   #sight(entries) {
     for (const { target, isIntersecting } of entries) {
@@ -196,7 +196,7 @@ export class Board {
     return words.every((word) => text.includes(word));
   }
 
-  /** The window grows with what there is to show, and never shrinks. */
+  /** Widen the time window to the oldest sample of the visible cards. It never shrinks. */
   #widen(now) {
     for (const card of this.#cards.values()) {
       if (this.span === SPAN_MS) return;

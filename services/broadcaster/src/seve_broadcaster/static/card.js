@@ -1,6 +1,6 @@
 /**
- * One module on the page: its presence, freshness, sensors and device. Builds its own elements from the templates and
- * writes what devices sent as text only, never as markup. Touches the document only where something changed.
+ * The card of one module: presence, time of the last message, sensors and device. Builds its elements from templates.
+ * Writes text of devices as text only, never as markup. Changes the document only where a value changed.
  */
 
 import { draw } from "./sparkline.js";
@@ -67,8 +67,8 @@ class SensorRow {
 
 export class Card {
   visible = false;
-  rank = 1; // of its module, when the cards were last put in order
-  due = 0; // not painted before this time of the frame clock
+  rank = 1; // rank of the module when the cards were last sorted
+  due = 0; // earliest next painting, as the frame clock counts
   #module;
   #rows = new Map();
   #parts = {};
@@ -97,12 +97,12 @@ export class Card {
     return this.#module.arrived;
   }
 
-  /** The oldest time not before `from` that a sensor here has a sample of; Infinity where there is none. */
+  /** Return the time of the oldest sample since `from` of any sensor of the card, or Infinity if there is none. */
   oldest(from) {
     return Math.min(...[...this.#module.sensors.values()].map(({ series }) => series.oldest(from)));
   }
 
-  /** Everything, as of `view.to`. */
+  /** Paint the whole card as of `view.to`. */
   paint(view) {
     this.#fitRows();
     this.#writePresence(view.to);
@@ -111,7 +111,7 @@ export class Card {
     this.#writeDevice();
   }
 
-  /** The trends alone. */
+  /** Paint the trends only. */
   trace(view) {
     const mine = { ...view, offline: this.#module.presence === "offline" };
     for (const row of this.#rows.values()) row.trace(mine);
@@ -138,7 +138,7 @@ export class Card {
   #writePresence(now) {
     const { presence, word, heard } = this.#module;
     this.element.dataset.presence = presence;
-    const said = presence === "online" && word === null ? "seen" : presence; // it sends, and never spoke of its presence
+    const said = presence === "online" && word === null ? "seen" : presence; // it sends, but never reported its presence
     write(this.#parts.word, presence === "online" && word && !WORDS.has(word) ? visible(word) : said);
     const since = age(now - heard);
     write(this.#parts.heard, heard ? (since === "now" ? "heard just now" : `heard ${since} ago`) : "not heard yet");

@@ -1,4 +1,4 @@
-/** Draws one recorded series on a canvas: axes, the band between lowest and highest, the mean, what the cursor reads. */
+/** Draws one recorded series on a canvas: axes, the band from minimum to maximum, the mean, and the cursor. */
 
 import { timeMarks, valueMarks } from "./timeline.js";
 import { number } from "./units.js";
@@ -7,10 +7,10 @@ const TOP = 8;
 const BOTTOM = 22;
 const LEFT = 52;
 const RIGHT = 10;
-const MARK_WIDTH = 84; // CSS pixels that a mark of the time axis needs
+const MARK_WIDTH = 84; // CSS pixels per mark of the time axis
 const MARK_HEIGHT = 28;
 
-/** Colours of a chart as the style sheet has them now. */
+/** Return the colours of a chart, as the style sheet defines them now. */
 export function readInk(element) {
   const style = getComputedStyle(element);
   const names = ["trend", "trend-soft", "band", "faint", "muted", "ink", "sap"];
@@ -18,7 +18,7 @@ export function readInk(element) {
   return { ...ink, font: `12px ${style.fontFamily}` };
 }
 
-/** The time under a place of the canvas, CSS pixels from its left edge. */
+/** Return the time at `x`, in CSS pixels from the left edge of the canvas. */
 export function timeAt(x, width, { from, to }) {
   const share = (x - LEFT) / Math.max(1, width - LEFT - RIGHT);
   return from + Math.min(1, Math.max(0, share)) * (to - from);
@@ -26,7 +26,7 @@ export function timeAt(x, width, { from, to }) {
 
 /**
  * Draw `series` on `canvas`. `view` is { from, to, ink, cursor, selection, digits }: times in milliseconds, `cursor` the
- * time that is read off or null, `selection` a stretch that is being chosen or null.
+ * time of the cursor or null, `selection` the range that is being selected or null.
  */
 export function draw(canvas, series, view) {
   const scale = devicePixelRatio;

@@ -1,4 +1,4 @@
-/** The log of one module: lines of the stretch of time that is shown, found by text and level, the newest first. */
+/** The log of one module: its lines of the time range shown, filtered by text and level, newest first. */
 
 import { access } from "./access.js";
 import { visible } from "./units.js";
@@ -11,7 +11,7 @@ export class Log {
   #stretch;
   #asked = 0;
 
-  /** `stretch` gives the words for the stretch of time that is shown. */
+  /** `stretch` is a function that returns the time range shown, as parameters of a query. */
   constructor(module, stretch) {
     this.#module = module;
     this.#stretch = stretch;
@@ -22,7 +22,7 @@ export class Log {
     });
   }
 
-  /** Ask, if the log is open. */
+  /** Query the server, if the log is open. */
   async load() {
     if (!element("log").open) return;
     const mine = ++this.#asked;

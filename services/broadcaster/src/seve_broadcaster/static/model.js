@@ -1,8 +1,8 @@
 /**
- * What is known of the fleet: modules, their sensors, presence and logs, made from envelopes in the order they arrive.
- * Bounded: what finds no room is left out, and counted.
- * No DOM and no clock of its own; times are milliseconds since 1970. Names come from devices: they are keys of Maps,
- * never of objects, and nothing here trusts them.
+ * The state of the fleet: modules with their sensors, presence and logs, updated by envelopes in the order they arrive.
+ * Bounded: envelopes of modules and sensors above the bounds are ignored, and counted.
+ * Uses no DOM and reads no clock; times are milliseconds since 1970. Names come from devices and are not trusted: they
+ * are keys of Maps, never of objects.
  */
 
 import { SPAN_MS, Series } from "./series.js";
@@ -12,14 +12,14 @@ export const MOST_SENSORS = 5000; // of all modules together: 16.5 KiB each
 export const MOST_TEXT = 2000; // characters of any text that a device sent
 const LOGS = 20;
 const MARKS = 50;
-const AFTER_THE_WILL_MS = 2000; // a last will may overtake, by this much, what its device said before
+const AFTER_THE_WILL_MS = 2000; // a last will may arrive earlier, by this much, than messages that its device sent before
 
 class Sensor {
   value = null;
   status = null;
   config = null;
-  taken = ""; // when the current value was taken, as text of microseconds
-  at = 0; // the same in milliseconds; 0: there is no value
+  taken = ""; // time of the current value, as text with microseconds
+  at = 0; // the same in milliseconds; 0 if there is no value
   pace = null; // smoothed milliseconds between samples
   series = new Series();
 
@@ -28,7 +28,7 @@ class Sensor {
     this.hardware = hardware;
   }
 
-  /** A sample. The current value is the latest, of equal times the last that came: as in the server's snapshots. */
+  /** Add a sample. As in snapshots, the current value is the latest by time, or the last to arrive among equal times. */
   sample(value, taken) {
     const at = Date.parse(taken);
     this.series.add(at, value);
@@ -42,13 +42,13 @@ class Sensor {
     this.value = value;
   }
 
-  /** What a person should know of the sensor: that it is disabled, or a status that is not "ok"; else nothing. */
+  /** Return "disabled", or a status other than "ok"; else an empty text. */
   get flag() {
     if (this.config?.enabled === false) return "disabled";
     return this.status && this.status.toLowerCase() !== "ok" ? this.status : "";
   }
 
-  /** Whether the sensor is overdue: several times its own pace, or its configured interval, has passed in silence. */
+  /** Return whether the sensor was silent for several times its interval: the configured one, or else the usual one. */
   stale(now) {
     const usual = this.config?.interval ? this.config.interval * 1000 : (this.pace ?? SPAN_MS / 4);
     return this.at > 0 && now - this.at > Math.max(10_000, 4 * usual);
@@ -57,17 +57,17 @@ class Sensor {
 
 class Module {
   heard = 0;
-  arrived = 0; // when it was first heard, if that was after the page had caught up
-  word = null; // what the device itself said of its presence
+  arrived = 0; // time of its first message, if that came after the page had caught up
+  word = null; // presence that the device itself reported
   wordAt = 0;
-  spokeAt = 0; // newest message of another kind than presence
+  spokeAt = 0; // time of the newest message of another kind than presence
   silent = false;
-  told = new Set(); // kinds of which something came
+  told = new Set(); // kinds that were received
   system = {};
   chip = {};
   logs = [];
   sensors = new Map();
-  #types = new Map(); // the sensors of each type: a status may name thousands of types at once
+  #types = new Map(); // sensors by type: one status message may name thousands of types
   #room;
 
   constructor(name, room) {
@@ -75,13 +75,13 @@ class Module {
     this.#room = room;
   }
 
-  /** "online", "silent" or "offline". What a device says after its last will outweighs the will. */
+  /** Return "online", "silent" or "offline". Messages sent after the last will outweigh it. */
   get presence() {
     if (this.word === "offline" && this.spokeAt <= this.wordAt + AFTER_THE_WILL_MS) return "offline";
     return this.silent ? "silent" : "online";
   }
 
-  /** 0: something is wrong here, as far as is known; 1: online; 2: offline. */
+  /** Return the rank on the page: 0 with a known problem, 1 online, 2 offline. */
   get rank() {
     const { presence } = this;
     if (presence !== "online") return presence === "silent" ? 0 : 2;
@@ -89,7 +89,7 @@ class Module {
     return 1;
   }
 
-  /** The sensor that samples come from, null where there is no room for one. It takes the place of one only spoken of. */
+  /** Return the sensor, or null if there is no room for it. It replaces one known only from status or config. */
   sensor(type, hardware) {
     const key = keyOf(type, hardware);
     if (!this.sensors.has(key)) {
@@ -112,12 +112,12 @@ class Module {
     return this.sensors.get(key);
   }
 
-  /** Sensors of a type whatever their hardware, since status and config name the type alone. */
+  /** Return the sensors of a type with any hardware: status and config name only the type. */
   ofType(type) {
     return [...(this.#types.get(type) ?? [])];
   }
 
-  /** Hear of the sensors of a type: its status, or its configuration. */
+  /** Set the status or the configuration of all sensors of a type. */
   tell(type, news) {
     const known = this.ofType(type);
     for (const sensor of known.length ? known : [this.sensor(type, null)]) if (sensor) Object.assign(sensor, news);
@@ -128,19 +128,19 @@ function keyOf(type, hardware) {
   return `${type}\n${hardware ?? ""}`;
 }
 
-/** A text as it is kept: cut where it is longer than anybody reads. Anything but a text stays as it is. */
+/** Shorten a text to MOST_TEXT characters. Return anything but a text unchanged. */
 function cut(text) {
   return typeof text === "string" && text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}…` : text;
 }
 
 const isObject = (body) => body !== null && typeof body === "object" && !Array.isArray(body);
 
-/** Take over the fields of a body that are known here and present there. */
+/** Copy the named fields that the body has. */
 function update(target, body, names) {
   if (isObject(body)) for (const name of names) if (name in body) target[name] = typeof body[name] === "object" ? null : cut(body[name]);
 }
 
-/** Of a sensor's configuration what is used here: nothing else of it is kept. */
+/** Return the fields of a sensor's configuration that the page uses. */
 function configured(body) {
   return isObject(body) ? { interval: Number(body.interval) || null, enabled: body.enabled } : null;
 }
@@ -188,19 +188,22 @@ const APPLY = {
 export class Fleet {
   modules = new Map();
   messages = 0;
-  gaps = []; // { from, to }: times between which messages are missing
-  thinned = []; // { from, to, count }: times between which only the newest of each series came
-  heard = 0; // newest time of receipt seen
+  gaps = []; // { from, to }: time ranges in which messages are missing
+  thinned = []; // { from, to, count }: time ranges of which only the newest message of each series arrived
+  heard = 0; // newest time of receipt so far
   #ahead = null; // how far this machine's clock is ahead of the server's
   #room = { sensors: MOST_SENSORS, refused: 0 };
-  #open = []; // beginnings of gaps whose end is still to come
+  #open = []; // beginnings of gaps that have no end yet
 
-  /** Envelopes, in part or as a whole, that found no room. */
+  /** The number of envelopes that were ignored, in part or as a whole, because of a bound. */
   get refused() {
     return this.#room.refused;
   }
 
-  /** Take in one envelope; gives the module it belongs to, or null. `local` is this machine's clock, for news only. */
+  /**
+   * Apply an envelope; return its module, or null if there is no room. `local` is this machine's time for a live message,
+   * and null for one of a snapshot or replay.
+   */
   apply(envelope, local = null) {
     const heard = Date.parse(envelope.receivedAt);
     this.messages++;
@@ -216,24 +219,24 @@ export class Fleet {
       if (kind !== "presence") module.spokeAt = Math.max(module.spokeAt, heard);
     }
     if (local !== null) this.#align(local - heard);
-    if (retained && kind !== "measurement" && module.told.has(kind)) return module; // replayed by the broker: old news
+    if (retained && kind !== "measurement" && module.told.has(kind)) return module; // retained by the broker: old
     module.told.add(kind);
     APPLY[kind]?.(module, envelope, heard);
     return module;
   }
 
-  /** The module of a name, null where there is no room for one more. */
+  /** Return the module of a name, or null if there is no room for another one. */
   module(name) {
     if (!this.modules.has(name) && this.modules.size < MOST_MODULES) this.modules.set(name, new Module(name, this.#room));
     return this.modules.get(name) ?? null;
   }
 
-  /** The server's clock, as near as this side can know it. */
+  /** Return the estimated time of the server's clock. */
   now(local) {
     return Math.max(local - (this.#ahead ?? 0), this.heard);
   }
 
-  /** Messages are missing, from the newest received until `closeGaps`. */
+  /** Begin a gap at the newest time of receipt; `closeGaps` ends it. */
   openGap() {
     if (this.heard) this.#open.push(this.heard);
   }

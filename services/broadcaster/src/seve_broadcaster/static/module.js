@@ -1,6 +1,6 @@
 /**
- * The page of one module: what the server recorded, then what comes, in one chart for each series and without a hole or
- * a double between them: the answer's token is where the stream goes on.
+ * The page of one module: one chart per series, with the recorded samples and then the live ones. None is missing or
+ * there twice: the stream resumes at the token of the history answer.
  */
 
 import { access } from "./access.js";
@@ -11,8 +11,8 @@ import { Seve } from "./seve.js";
 import { LEAST_MS, edges, milliseconds, viewOf, wordsOf, zoomed } from "./timeline.js";
 import { describe, number, visible } from "./units.js";
 
-const AGAIN_MS = 5000; // after an answer that did not come
-const SETTLE_MS = 1000; // after something was missed
+const AGAIN_MS = 5000; // before a failed query is repeated
+const SETTLE_MS = 1000; // before the query that fetches missed messages
 const DRAG_PX = 6;
 const MOST_CHARTS = 200;
 
@@ -120,7 +120,7 @@ class Chart {
   }
 }
 
-/** Read every chart at one time, or none. */
+/** Set the cursor of all charts to `time`, or remove it with null. */
 function point(time) {
   cursor = time;
   repaint();
@@ -136,7 +136,7 @@ function repaint() {
   });
 }
 
-/** Show another stretch of time, which the address then names. */
+/** Show another time range, and put it into the address. */
 function show(wanted) {
   view = wanted;
   history.pushState(null, "", `?${new URLSearchParams({ module: name, ...wordsOf(view) })}`);
@@ -150,7 +150,7 @@ function tell() {
   element("span").textContent = moment.formatRange(from, to);
 }
 
-/** Ask for what was recorded; then follow what comes after it. Tries again where there is no answer. */
+/** Query the recorded samples, then follow the stream from there. Retries if there is no answer. */
 async function load() {
   const mine = ++loading;
   clearTimeout(again);
@@ -202,7 +202,7 @@ function remove(key, chart) {
   charts.delete(key);
 }
 
-/** Take what comes after `token`. What was missed is asked of the history again: it has it by then, or soon. */
+/** Follow the stream after `token`. If messages are missed, query the history again: it has them, or will soon. */
 function follow(token) {
   seve?.close();
   seve = new Seve({ modules: [name], batch: true, since: token, token: () => access.token });
@@ -227,7 +227,7 @@ function add({ sensorType, hardwareId, value, time }) {
   if (at < from || (!view.last && at >= to)) return;
   const key = keyOf({ sensor: sensorType, hardware: hardwareId });
   if (charts.has(key)) charts.get(key).series.add(at, value);
-  else loadSoon(); // a series that the answer did not have
+  else loadSoon(); // a series that is not in the answer
 }
 
 function loadSoon() {
@@ -246,7 +246,7 @@ function connection({ state }) {
   element("connection-text").textContent = words[state] ?? "Not connected";
 }
 
-/** A view that goes on moves with the clock; once a quarter of it is new, it is asked for again, in fitting buckets. */
+/** Move a view that ends now. Once a quarter of it is new, query it again, so that its buckets fit. */
 function tick() {
   if (!view.last) return;
   tell();

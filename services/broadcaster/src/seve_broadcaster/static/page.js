@@ -1,4 +1,4 @@
-/** The page: wires the client, the fleet, the board and the controls. The only file that knows them all. */
+/** The page: wires the client, the fleet, the board and the controls. No other file knows them all. */
 
 import { access } from "./access.js";
 import { Board } from "./board.js";
@@ -19,7 +19,7 @@ board.filter(element("filter").value, "all");
 const { since, heard } = await access.enter((reason) => status.refused(reason));
 const seve = new Seve({ modules: ["*"], batch: true, since, token: () => access.token });
 let wasLive = false;
-let silent = new Set(); // what the server tells while this page catches up: all that is silent, and nothing else
+let silent = new Set(); // the silent modules: the server names all of them while the page catches up
 
 for (const envelope of heard) take(envelope, null);
 
@@ -95,7 +95,7 @@ element("host").textContent = location.hostname;
 
 const tools = document.querySelector("form.tools");
 
-/** The filter stands in the address, so that a bookmark or a tablet on a wall shows what it is meant for. */
+/** Apply the filter and put it into the address, so that a bookmark keeps it. */
 function filter() {
   const words = element("filter").value.trim();
   board.filter(words, tools.elements.presence.value);

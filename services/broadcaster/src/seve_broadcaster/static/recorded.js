@@ -1,18 +1,18 @@
 /**
- * One series as the server recorded it, and what came since. A point is `{ time, low, high, mean, count }`: a sample, or
- * a bucket of `width` milliseconds that begins at `time`. Where there was no number, `count` is 0. Pure.
+ * One series: the recorded points, and the samples since. A point is `{ time, low, high, mean, count }`: a sample, or a
+ * bucket of `width` milliseconds that begins at `time`. `count` is 0 if it has no number. Pure.
  *
- * Bounded: MOST points; overflow rule: the oldest go.
+ * Bounded: MOST points; overflow rule: drop the oldest.
  */
 
 export const MOST = 20_000;
-const ORIGIN = 978_307_200_000; // 1 January 2001, a Monday: where the server's buckets are counted from
+const ORIGIN = 978_307_200_000; // 1 January 2001, a Monday: the origin of the server's buckets
 
 export class Recorded {
   points;
   #spacing = null;
 
-  /** `series` as `/api/history` answers. */
+  /** `series` is one of an answer of `/api/history`. */
   constructor(series) {
     this.sensor = series.sensor;
     this.hardware = series.hardware;
@@ -20,7 +20,7 @@ export class Recorded {
     this.points = series.points.map(this.width ? bucket : sample);
   }
 
-  /** Take in a sample that came after the answer, or instead of one. */
+  /** Add a live sample: merge it into its bucket; without buckets, replace a sample of the same time. */
   add(time, value) {
     const begin = this.width ? beginOf(time, this.width) : time;
     const at = this.#place(begin);
@@ -32,12 +32,12 @@ export class Recorded {
     this.#spacing = null;
   }
 
-  /** The points of a stretch of time, and one beyond each of its ends, so that lines run to the edge. */
+  /** Return the points of a time range, and one beyond each end, so that lines reach the edges. */
   between(from, to) {
     return this.points.slice(Math.max(0, this.#place(from) - 1), this.#place(to) + 1);
   }
 
-  /** Runs of points that a line may join: none over a missing number, none over a silence of several usual distances. */
+  /** Return runs of points to be joined by a line. A missing number, or a silence longer than `patience`, ends a run. */
   runs(from, to) {
     const longest = this.patience;
     const runs = [];
@@ -53,7 +53,7 @@ export class Recorded {
     return runs;
   }
 
-  /** Milliseconds of silence after which a line ends. */
+  /** The milliseconds of silence after which a line ends. */
   get patience() {
     if (this.#spacing === null) {
       const apart = this.points.slice(1).map(({ time }, at) => time - this.points[at].time);
@@ -62,7 +62,7 @@ export class Recorded {
     return this.width ? Math.max(this.width, this.#spacing) * 1.5 : Math.max(this.#spacing * 4, 1000);
   }
 
-  /** The point that is nearest to `time`; null where the nearest is further off than a line would reach. */
+  /** Return the point nearest to `time`, or null if it is further away than `patience`. */
   nearest(time) {
     const at = this.#place(time);
     const [before, after] = [this.points[at - 1], this.points[at]];
@@ -72,14 +72,14 @@ export class Recorded {
     return off(found) <= this.patience ? found : null;
   }
 
-  /** The time of the next point before (`step` -1) or behind (1) `time`, its middle if it is a bucket; null if none. */
+  /** Return the time of the next point (of a bucket, its middle) before (`step` -1) or after (1) `time`, or null. */
   next(time, step) {
     const begin = time - this.width / 2;
     const found = this.points[step > 0 ? this.#place(begin + 1) : this.#place(begin) - 1];
     return found ? found.time + this.width / 2 : null;
   }
 
-  /** The place of the first point that is not before `time`. */
+  /** Return the index of the first point that is not before `time`. */
   #place(time) {
     let [low, high] = [0, this.points.length];
     while (low < high) {
@@ -106,12 +106,12 @@ function joined(one, other) {
   return { time: one.time, low: Math.min(one.low, other.low), high: Math.max(one.high, other.high), mean, count };
 }
 
-/** Where the bucket of a time begins: as the server's, on full units of UTC; weeks begin on Mondays. */
+/** Return the beginning of the bucket of a time: as on the server, a full unit of UTC; weeks begin on Mondays. */
 export function beginOf(time, width) {
   return Math.floor((time - ORIGIN) / width) * width + ORIGIN;
 }
 
-/** What is shown of several series, as CSV (RFC 4180). Names come from devices: none may begin like a formula. */
+/** Return the points of several series as CSV (RFC 4180). Names come from devices: none may begin like a formula. */
 export function csv(module, all, from, to) {
   const rows = [["time", "module", "sensor", "hardware", "average", "minimum", "maximum", "samples", "seconds"]];
   for (const series of all) {

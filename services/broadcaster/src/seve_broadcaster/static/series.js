@@ -1,6 +1,6 @@
 /**
- * The last ten minutes of one sensor in seconds: lowest, highest and newest value of each. Fixed in size whatever the
- * rate; samples may come late and out of order. Knows neither screen nor clock; times are milliseconds since 1970.
+ * The last ten minutes of one sensor: the lowest, highest and newest value of each second. Its size is fixed at any
+ * rate; samples may arrive late and out of order. Uses no DOM and reads no clock; times are milliseconds since 1970.
  */
 
 export const SPAN_MS = 600_000;
@@ -13,7 +13,7 @@ export class Series {
   #high = new Float64Array(COUNT);
   #last = new Float64Array(COUNT);
 
-  /** A sample; a value of null says that the sensor had none, which breaks the line. */
+  /** Add a sample. A value of null means that the sensor had none, and breaks the line. */
   add(time, value) {
     const second = Math.floor(time / WIDTH_MS);
     const at = second % COUNT;
@@ -29,7 +29,7 @@ export class Series {
     }
   }
 
-  /** The oldest second not before `from` that holds a sample; Infinity where none does. */
+  /** Return the time of the oldest second since `from` with a sample, or Infinity if there is none. */
   oldest(from) {
     let oldest = Infinity;
     for (const second of this.#second) {
@@ -39,7 +39,7 @@ export class Series {
     return oldest;
   }
 
-  /** The seconds between two times that hold a sample, oldest first: `{ time, low, high, last }`, NaN for null. */
+  /** Return the seconds of a time range with a sample, oldest first: `{ time, low, high, last }`, NaN for null. */
   between(from, to) {
     const points = [];
     for (let second = Math.ceil(from / WIDTH_MS); second * WIDTH_MS <= to; second++) {
@@ -51,7 +51,7 @@ export class Series {
   }
 }
 
-/** Points cut into runs that may be joined by a line: nowhere across a null, a break, or one of `gaps` ({ from, to }). */
+/** Divide points into runs to be joined by a line. A null, or one of `gaps` ({ from, to }), ends a run. */
 export function runs(points, gaps) {
   const cut = [];
   let run = [];
@@ -70,7 +70,7 @@ export function runs(points, gaps) {
   return run.length ? [...cut, run] : cut;
 }
 
-/** Lowest and highest value of points, or null where there is none. */
+/** Return the lowest and highest value of points, or null if there is none. */
 export function extent(points) {
   let low = Infinity;
   let high = -Infinity;

@@ -9,37 +9,37 @@
  *     seve.connect();
  *
  * Options, all optional:
- *   url      where the WebSocket is; by default `/ws` beside the page
- *   modules  names to subscribe to; `["*"]`, the default, is all that the token allows; `[]` waits for `subscribe()`
- *   sensors  sensor types to keep; filters measurements only
+ *   url      address of the WebSocket; by default `/ws` on the server of the page
+ *   modules  modules to subscribe to; `["*"]`, the default: all that the token allows; `[]`: none until `subscribe()`
+ *   sensors  sensor types to receive; filters measurements only
  *   slow     "conflate" (the server's default: a slow client gets the newest of each series) or "disconnect"
- *   batch    true (default): what arrived together comes in one frame; false: one frame a message
- *   since    a `seq` kept from earlier: later messages are sent instead of a snapshot
- *   token    a JWT, or a function (may be async) that is asked for one before every connection
+ *   batch    true (default): one frame for all envelopes that arrived together; false: one frame per envelope
+ *   since    an earlier `seq`: the server sends later messages instead of a snapshot
+ *   token    a JWT, or a function (may be async) that returns one, called before every connection
  *
- * Methods:  on(type, listener) → a function that removes it;  connect();  reconnect(), at once;  close(), for good;
+ * Methods:  on(type, listener) → a function that removes it;  connect();  reconnect() at once;  close() for good;
  *           subscribe(...modules);  unsubscribe(...modules)
- * Fields:   seq, the newest resume token (keep it, and hand it in as `since`);  state
+ * Fields:   seq, the newest resume token (store it, and pass it as `since`);  state
  *
  * Events, each with one object:
- *   message  { envelope, seq, snapshot }       every envelope by itself
- *   batch    { envelopes, seq, snapshot }      the same, a frame at a time; costs less when much arrives
- *   gap      { from, to }                      messages of this range of the journal will not come, of any module
- *   skipped  { from, to, count }               this client was slow and got only the newest of each series
- *   silence  { module, silent }                a module fell silent or is heard again
- *   live     { modules }                       snapshot or replay of these is complete; what follows is news
- *   error    { code, message }                 the server refused a request; the connection stands
+ *   message  { envelope, seq, snapshot }       one envelope
+ *   batch    { envelopes, seq, snapshot }      all envelopes of a frame; costs less at high rates
+ *   gap      { from, to }                      messages of this range of the journal are lost, of all modules
+ *   skipped  { from, to, count }               this client was slow, and got only the newest of each series
+ *   silence  { module, silent }                a module fell silent, or sends again
+ *   live     { modules }                       snapshot or replay of these is complete; live messages follow
+ *   error    { code, message }                 the server refused a request; the connection stays open
  *   state    { state, retryInMs, code, reason } "connecting", "catching up", "live", "waiting", "closed"
  *
- * It promises what the server promises: on reconnecting it resumes where it was cut off, within a snapshot too, so that
- * the union of messages, gaps and skips is the stream. It never looks into a `seq`, stores nothing, and gives up only
- * where coming back cannot help (close code 1008).
+ * It guarantees what the server guarantees: after a reconnect it resumes where the connection broke, also within a
+ * snapshot, so that messages, gaps and skipped ranges together are the whole stream. It does not interpret `seq`, stores
+ * nothing, and gives up only if a reconnect cannot help (close code 1008).
  */
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 
-/** Milliseconds to wait before attempt `attempt` (from 0): doubling, half of it random; at least what the server asked for. */
+/** Return the milliseconds before an attempt (from 0): doubling, half of it random, and at least `retryAfterMs`. */
 export function backoff(attempt, random, retryAfterMs = 0) {
   const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt, 16));
   return Math.round(Math.max(retryAfterMs, ceiling / 2 + (random * ceiling) / 2));
@@ -62,15 +62,15 @@ export class Seve {
 
   #options;
   #listeners = new Map();
-  #held = new Set(); // modules that were granted: what they said since `seq` is asked for
-  #fresh = new Set(); // modules that were not yet: their present is
+  #held = new Set(); // granted modules: after a reconnect their messages since `seq` are requested
+  #fresh = new Set(); // modules not granted yet: their snapshot is requested
   #asked = []; // modules of requests without an answer, oldest first
-  #answered = []; // those whose snapshot or replay is arriving: one "live" completes them all
+  #answered = []; // modules whose snapshot or replay is arriving: one "live" completes all of them
   #socket = null;
   #timer = null;
   #attempt = 0;
   #retryAfterMs = 0;
-  #round = 0; // a connection in the making is void once this has moved on
+  #round = 0; // changes when a connection that is being opened is no longer wanted
 
   constructor({ url = besideThePage(), modules = ["*"], batch = true, since = null, ...rest } = {}) {
     this.#options = { url, batch, random: Math.random, WebSocket: globalThis.WebSocket, ...rest };
@@ -136,7 +136,7 @@ export class Seve {
   #greet() {
     this.#become("catching up");
     if (this.#held.size) this.#ask([...this.#held], this.seq);
-    else if (this.#fresh.size) this.#askForFresh(); // or when the held ones are live, since `seq` is one for all
+    else if (this.#fresh.size) this.#askForFresh(); // else once the held modules are live, because all share one `seq`
     else this.#caughtUp();
   }
 
@@ -184,7 +184,7 @@ export class Seve {
     socket.close();
   }
 
-  // ---- what arrives
+  // ---- frames
 
   #receive(frame) {
     const { event } = frame;
@@ -206,7 +206,7 @@ export class Seve {
     for (const envelope of envelopes) this.#emit("message", { envelope, seq, snapshot });
   }
 
-  /** The answer to the oldest request it fits; older ones were refused. A token may allow fewer modules than asked for. */
+  /** Match an answer to the oldest request it fits; earlier ones were refused. A token may allow fewer modules. */
   #granted({ modules }) {
     const fits = (asked) => asked.includes("*") || modules.every((module) => asked.includes(module));
     const at = this.#asked.findIndex(fits);
@@ -225,7 +225,7 @@ export class Seve {
     if (first) this.#askForFresh();
   }
 
-  // ---- what is told
+  // ---- events
 
   #become(state, detail = {}) {
     if (state === this.state && !Object.keys(detail).length) return;

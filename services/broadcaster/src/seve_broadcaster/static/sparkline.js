@@ -1,10 +1,10 @@
-/** Draws one series on a canvas: runs of samples as lines, what is missing as hatching. Paints, and measures nothing. */
+/** Draws one series on a canvas: runs of samples as lines, gaps as hatching. Does not measure the canvas. */
 
 import { extent, runs } from "./series.js";
 
-const INSET = 4; // room for the line's width and the dot, CSS pixels
+const INSET = 4; // CSS pixels, for the width of the line and the dot
 
-/** Colours of the trends as the style sheet has them now, and the hatching made from them. */
+/** Return the colours of the trends, as the style sheet defines them now, and the hatching made from them. */
 export function readInk(element) {
   const style = getComputedStyle(element);
   const ink = Object.fromEntries(
@@ -26,7 +26,7 @@ function hatching(colour) {
   return context.createPattern(tile, "repeat");
 }
 
-/** `view` is { from, to, gaps, thinned, ink, stale, least }: the window, its marks, and the least span of values shown. */
+/** `view` is { from, to, gaps, thinned, ink, stale, least }; `least` is the smallest range of values shown. */
 export function draw(canvas, points, view) {
   const context = canvas.getContext("2d");
   const scale = Number(canvas.dataset.scale ?? 1);

@@ -1,4 +1,4 @@
-/** What the page says of itself: connection, counts, rate, what was missed, and spoken announcements, sparingly. */
+/** Shows the state of the page: connection, counts, rate, missed messages; and announces changes to screen readers. */
 
 import { MOST_MODULES, MOST_SENSORS } from "./model.js";
 import { age, count, visible } from "./units.js";
@@ -51,7 +51,7 @@ export class Status {
     write("notice", text);
   }
 
-  /** Messages were missed: a line in the list, newest first, and the sum above it. */
+  /** Note missed messages: add a line at the top of the list, and update the totals above it. */
   missed(kind, amount) {
     this.#missed[kind] += amount;
     const { gap, skipped } = this.#missed;
@@ -65,7 +65,7 @@ export class Status {
     if (element("missed-list").children.length > 50) element("missed-list").lastChild.remove();
   }
 
-  /** A module's presence changed: spoken soon, together with others that change meanwhile. */
+  /** Note a change of presence: it is announced soon, together with others that happen meanwhile. */
   changed(module) {
     this.#changes.set(module.name, module.presence);
   }

@@ -1,7 +1,7 @@
 /**
- * Light or dark as the system says, or as chosen here: `data-theme` of the root, which colours.css goes by. A classic
- * script that runs before the first paint, so that no theme flashes by in the other. Tells the page by the event
- * "themechange" on `document`.
+ * Sets the theme, light or dark, as chosen on the page or else by the system: the attribute `data-theme` of the root,
+ * which colours.css reads. A classic script, not a module: it runs before the first paint, so that the other theme does
+ * not flash. Each change is an event "themechange" on `document`.
  */
 (() => {
   const KEY = "seve.theme";
@@ -13,7 +13,7 @@
       const theme = localStorage.getItem(KEY);
       return theme in NEXT ? theme : "automatic";
     } catch {
-      return "automatic"; // storage may be forbidden; then the choice lasts as long as the page
+      return "automatic"; // storage may be forbidden: the choice is kept until the page is closed
     }
   }
 

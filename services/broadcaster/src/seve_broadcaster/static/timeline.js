@@ -1,7 +1,7 @@
 /**
- * Which stretch of time is shown, how the address and the server are told of it, and where its axis has marks. Pure.
+ * The time range shown: as parameters of the address and of queries, and as marks of an axis. Pure.
  *
- * A view is `{ last: "24h" }`, which ends now and goes on, or `{ from, to }`, milliseconds since 1970.
+ * A view is `{ last: "24h" }`, which always ends now, or `{ from, to }`, milliseconds since 1970.
  */
 
 export const SPANS = ["1h", "24h", "7d", "30d", "365d"];
@@ -18,14 +18,14 @@ const MONTHS = [1, 2, 3, 6, 12, 24, 60, 120];
 export const LEAST_MS = 5 * SECOND;
 export const LONGEST_MS = 3660 * DAY;
 
-/** Milliseconds of a duration such as "24h"; null for anything else. */
+/** Return the milliseconds of a duration such as "24h", or null for anything else. */
 export function milliseconds(text) {
   const [, count, unit] = /^(\d{1,6})([smhdw])$/u.exec(text ?? "") ?? [];
   const found = Number(count) * UNITS[unit];
   return found > 0 && found <= LONGEST_MS ? found : null;
 }
 
-/** The view that an address asks for; the last day where it asks for none that can be shown. */
+/** Return the view that an address names; the last 24 hours if it names none, or an invalid one. */
 export function viewOf(search) {
   const words = new URLSearchParams(search);
   const [from, to] = [Date.parse(words.get("from")), Date.parse(words.get("to"))];
@@ -33,25 +33,25 @@ export function viewOf(search) {
   return { last: milliseconds(words.get("last")) === null ? "24h" : words.get("last") };
 }
 
-/** The words for a view, in the address of the page and in a question to the server, which knows "last" as `from`. */
+/** Return a view as parameters of the address. Queries to the server use them too, with `last` passed as `from`. */
 export function wordsOf(view) {
   if (view.last) return { last: view.last };
   return { from: new Date(view.from).toISOString(), to: new Date(view.to).toISOString() };
 }
 
-/** Beginning and end of a view, as of now. */
+/** Return the beginning and end of a view. */
 export function edges(view, now) {
   return view.last ? { from: now - milliseconds(view.last), to: now } : view;
 }
 
-/** A view around `centre`, `factor` times as long. */
+/** Return a view `factor` times as long, which keeps `centre` in place. */
 export function zoomed({ from, to }, centre, factor) {
   const length = Math.min(LONGEST_MS, Math.max(LEAST_MS, (to - from) * factor));
   const begin = centre - ((centre - from) / (to - from)) * length;
   return { from: Math.round(begin), to: Math.round(begin + length) };
 }
 
-/** Marks of the time axis, at most `most`: `{ time, text, strong }`, on full units of local time; strong on a new day or year. */
+/** Return about `most` marks `{ time, text, strong }` at full units of local time; a strong one begins a larger unit. */
 export function timeMarks({ from, to }, most) {
   const least = (to - from) / Math.max(1, most);
   const step = STEPS.find((each) => each >= least);
@@ -105,7 +105,7 @@ function monthly(from, to, months) {
   return marks;
 }
 
-/** Round values between `low` and `high`, about `most` of them. */
+/** Return about `most` round values between `low` and `high`. */
 export function valueMarks(low, high, most) {
   const rough = (high - low) / Math.max(1, most);
   const power = 10 ** Math.floor(Math.log10(rough));

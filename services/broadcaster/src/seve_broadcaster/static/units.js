@@ -1,4 +1,4 @@
-/** Names, units and digits of well-known sensor types, and numbers and ages as people read them. Pure. */
+/** Names, units and digits of well-known sensor types; numbers and ages as text. Pure. */
 
 export const NOTHING = "–";
 
@@ -52,7 +52,7 @@ function format(least, most, notation = "standard") {
   return formats.get(key);
 }
 
-/** `{ label, unit, digits }` of a sensor type, also of one that ends in a known word; digits is null if unknown. */
+/** Return `{ label, unit, digits }` of a sensor type; it may end in a known word. `digits` is null if unknown. */
 export function describe(type) {
   const words = type.toLowerCase().split(/[\s_.-]+/u).filter(Boolean);
   const exact = KNOWN.get(words.join(""));
@@ -63,7 +63,7 @@ export function describe(type) {
   return { label: label[0].toUpperCase() + label.slice(1), unit: family[1], digits: family[2] };
 }
 
-/** A value for reading: fixed digits where the type is known, about four significant ones elsewhere, "–" for null. */
+/** Return a value as text: with fixed digits, or about four significant ones if `digits` is null; "–" for null. */
 export function number(value, digits = null) {
   if (value === null || value === undefined || Number.isNaN(value)) return NOTHING;
   const size = Math.abs(value);
@@ -78,8 +78,8 @@ export function count(value) {
 }
 
 /**
- * Text of a device with what would act on the reader rather than be read made visible: controls, and the marks that
- * turn the direction of writing round, by which one name can look like another.
+ * Return text of a device with invisible characters replaced by visible codes: control characters, and marks of the
+ * writing direction, which can make one name look like another.
  */
 export function visible(text) {
   return text.replace(/[\p{Cc}\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu, (sign) => {
@@ -87,7 +87,7 @@ export function visible(text) {
   });
 }
 
-/** Milliseconds as a short age: "now", "12 s", "4 min", "3 h", "2 d". */
+/** Return milliseconds as a short age: "now", "12 s", "4 min", "3 h", "2 d". */
 export function age(milliseconds) {
   const seconds = Math.max(0, milliseconds) / 1000;
   if (seconds < 2) return "now";
