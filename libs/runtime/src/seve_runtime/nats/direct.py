@@ -1,10 +1,10 @@
-"""Receives and publishes NATS messages without nats-py's queues, for subscriptions at the pipeline's rate.
+"""Receives and publishes NATS messages without nats-py's queues, at the rate of the pipeline.
 
-For each read nats-py fills a buffer and wakes a task; for each received message it creates a dictionary of headers, an
-object, a queue entry and a turn of a task; for each published one it builds the header block again. Here a message goes
-from the socket's bytes to its handler, and from the publisher to the next write. Connecting, authentication, TLS,
-reconnecting, requests and all other subscriptions stay with nats-py. Only this file uses its private names (decisions
-0801 and 0803).
+nats-py fills a buffer and wakes a task for each read. For each received message it creates a dictionary of headers, an
+object and a queue entry, and wakes another task; for each published message it builds the header block again. Here a
+handler gets each message directly from the bytes of the socket, and a published message goes into the next write.
+nats-py still does everything else: connecting, authentication, TLS, reconnecting, requests, other subscriptions. Only
+this file uses its private names (decisions 0801 and 0803).
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _MESSAGE: Final = (b"MSG", b"HMSG")
 
 
 class NatsMessage(msgspec.Struct, gc=False):
-    """A message as it arrived. `headers` is the whole block, beginning with `NATS/1.0`; empty if there is none."""
+    """A received message. `headers` is the whole header block, which begins with `NATS/1.0`, or empty."""
 
     subject: str
     reply: str
@@ -46,24 +46,24 @@ class NatsMessage(msgspec.Struct, gc=False):
 
     @property
     def status(self) -> tuple[str, str]:
-        """Return code and description of a status message of the server; both empty for a published message."""
+        """The code and description of a status message of the server; both are empty for a published message."""
         _, _, status = self.headers[: self.headers.find(CRLF)].decode().partition(" ")
         code, _, description = status.partition(" ")
         return code, description
 
 
 Handler = Callable[[NatsMessage], None]
-"""Handles one message. It runs while the socket is read: what takes long belongs into a task."""
+"""Handles one message. It runs while the socket is read, so slow work belongs into a task."""
 
 TURN_BYTES: Final = 64 << 10
-"""Most bytes whose messages are handled in one turn of the loop: transports empty their buffers between turns."""
+"""Most bytes handled in one turn of the event loop: transports write their buffers between turns."""
 
 
 class DirectClient(Client):
     """nats-py's client with direct subscriptions and publishes.
 
-    With `read_pace` (seconds) it reads at most that often while little comes, and so wakes up once for many messages.
-    Everything that it receives may be late by so much.
+    `read_pace` is the time between two reads in seconds, while the rate is low: one wake-up then serves many messages.
+    Each message may arrive later by that time. With 0 the socket is read as soon as it has data.
     """
 
     def __init__(self) -> None:
@@ -90,8 +90,8 @@ class DirectClient(Client):
     def publish_direct(self, subject: str, data: bytes, reply: str = "", headers: bytes = b"") -> None:
         """Publish with the next write. `headers` is a block as in `NatsMessage`; its names are not checked.
 
-        If nothing else waits, the command goes to the transport at once: nats-py's flusher costs a turn of a task.
-        Never blocks: the caller has to bound what it has in flight. Raises as nats-py's `publish`.
+        If no other command is pending, this one is written to the transport at once: nats-py's flusher costs a turn of
+        a task. Never blocks: the caller has to bound its messages in flight. Raises the errors of nats-py's `publish`.
         """
         if self.is_closed:
             raise ConnectionClosedError
@@ -109,7 +109,7 @@ class DirectClient(Client):
             line = f"PUB {subject} {reply} {size}\r\n".encode()
         command = b"".join((line, headers, data, CRLF))
         if connected and not self._pending_data_size:
-            with suppress(RuntimeError):  # uvloop's transport was closed, and nats-py does not know it yet
+            with suppress(RuntimeError):  # uvloop's transport is closed, and nats-py has not noticed it yet
                 self._transport.write(command)  # type: ignore[union-attr]  # not None while it is connected
                 return
         self._pending.append(command)
@@ -121,8 +121,9 @@ class DirectClient(Client):
 class _DirectParser(Parser):
     """Parses messages of direct subscriptions; passes every other line to nats-py. `handlers` are by subscription.
 
-    Bytes come by `take`, as the socket brings them. nats-py's reader and its task get a large read, and whatever begins
-    with another line, until both are empty again (`_behind`): they may wait, so order and back-pressure hold.
+    `take` gets the bytes of each read of the socket. A large read, and any read from another line on, goes to nats-py's
+    reader, whose task calls `parse`. Until that has handled these bytes (`_behind`), all further reads go there too:
+    this keeps the order, and the back-pressure of the reader.
     """
 
     def __init__(self, client: DirectClient, handlers: dict[bytes, Handler]) -> None:
@@ -131,7 +132,7 @@ class _DirectParser(Parser):
         super().__init__(client)
 
     def reset(self) -> None:
-        """Begin with a new connection."""
+        """Reset the state for a new connection."""
         super().reset()
         self._parts: list[bytes] = []
         self._lacking = 0
@@ -140,7 +141,7 @@ class _DirectParser(Parser):
         self.socket: _Socket | None = None
 
     def take(self, data: bytes) -> bytes:
-        """Handle the messages that `data` completes, and return what nats-py's reader has to get."""
+        """Handle the messages that `data` completes, and return the bytes for nats-py's reader."""
         rest = b""
         if self._behind or len(data) > TURN_BYTES:
             rest = data
@@ -151,8 +152,8 @@ class _DirectParser(Parser):
         return rest
 
     async def parse(self, data: bytes = b"") -> None:
-        """Handle the messages that `data`, from nats-py's reader, completes. Raises ProtocolError."""
-        if self.socket is None and self.nc.is_connected and len(data) < DEFAULT_BUFFER_SIZE:  # its reader is empty
+        """Handle the messages that `data`, read from nats-py's reader, completes. Raises ProtocolError."""
+        if self.socket is None and self.nc.is_connected and len(data) < DEFAULT_BUFFER_SIZE:  # the reader is empty
             self.socket, self._behind = _Socket(self), len(data)
         if whole := self._whole(data):
             at, length = self._consume(whole, 0)
@@ -171,14 +172,14 @@ class _DirectParser(Parser):
             self.socket.pace(len(data))
 
     def _whole(self, data: bytes) -> bytes:
-        """Return what is not handled yet, if `data` completes something in it."""
+        """Return all bytes that are not handled yet, or nothing if `data` cannot complete a line or message."""
         self._parts.append(data)
         self._lacking -= len(data)
         return b"" if self._lacking > 0 else b"".join(self._parts)
 
     def _consume(self, data: bytes, at: int) -> tuple[int, int]:
-        """Handle messages from offset `at` on. Return the offset of the rest, and the length of the line or message at
-        its beginning that nats-py has to get: 0 if it is incomplete, and lacks `_lacking` bytes at least.
+        """Handle messages from offset `at` on. Return the offset of the rest, and the length of its first line or
+        message, which is one for nats-py. The length is 0 if that is incomplete: at least `_lacking` bytes are missing.
         """
         while (end := data.find(CRLF, at)) >= 0:
             words = data[at:end].split()
@@ -189,7 +190,7 @@ class _DirectParser(Parser):
                 try:
                     after, number = body + int(words[-1]) + 2, words[2]
                     head = body + (int(words[-2]) if headed else 0)
-                except (ValueError, IndexError):  # nats-py says what is wrong
+                except (ValueError, IndexError):  # nats-py reports the error
                     return at, body - at
                 if len(data) < after:
                     self._lacking = after - len(data)
@@ -200,7 +201,7 @@ class _DirectParser(Parser):
             reply = words[3].decode() if len(words) == 5 + headed else ""
             try:
                 handler(NatsMessage(words[1].decode(), reply, data[head : after - 2], data[body:head]))
-            except Exception as error:  # as nats-py treats its callbacks: report it, continue with the next message
+            except Exception as error:  # like nats-py with its callbacks: report it, continue with the next message
                 self._report(error)
             at = after
         self._lacking = 1
@@ -213,7 +214,7 @@ class _DirectParser(Parser):
 
 
 class _Socket(asyncio.Protocol):
-    """Stands before nats-py's own protocol, and gives it what the parser does not take."""
+    """Replaces nats-py's protocol at the transport, and passes on to it the bytes that the parser does not handle."""
 
     def __init__(self, parser: _DirectParser) -> None:
         self._parser = parser
@@ -223,7 +224,7 @@ class _Socket(asyncio.Protocol):
         self._transport.set_protocol(self)
 
     def data_received(self, data: bytes) -> None:
-        """The socket brought something."""
+        """Give received bytes to the parser, and the rest to nats-py."""
         rest = self._parser.take(data) if self._parser.socket is self else data
         if rest:
             self._reader.data_received(rest)
@@ -231,30 +232,30 @@ class _Socket(asyncio.Protocol):
             self.pace(len(data))
 
     def pace(self, size: int) -> None:
-        """Leave what comes to the socket for a while, if a read brought so little that it emptied it."""
+        """Pause reading for `read_pace`, if the last read was so short that it emptied the socket."""
         pace = self._parser.nc.read_pace
         if pace and size < DEFAULT_BUFFER_SIZE:
             self._read_or_not(self._transport.pause_reading)
             self._loop.call_later(pace, self._read_or_not, self._transport.resume_reading)
 
     def _read_or_not(self, change: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # uvloop's transport was closed, which nats-py is about to find
+        with suppress(RuntimeError):  # uvloop's transport is closed, which nats-py will notice soon
             change()
 
     def eof_received(self) -> bool | None:
-        """The server ended the connection."""
+        """Pass on that the server ended the connection."""
         return bool(self._reader.eof_received())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is closed."""
+        """Pass on that the connection is closed."""
         self._reader.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """The transport's buffer is full."""
+        """Pass on that the transport's buffer is full."""
         self._reader.pause_writing()
 
     def resume_writing(self) -> None:
-        """The transport's buffer has room."""
+        """Pass on that the transport's buffer has room again."""
         self._reader.resume_writing()
 
 
