@@ -21,6 +21,7 @@ from seve_runtime.lifecycle import Stop, first_of, pause, unless
 from seve_ingest import metrics
 from seve_ingest.mqtt import connect
 from seve_ingest.mqtt.client import FastClient
+from seve_ingest.mqtt.read_pace import until_next_read
 from seve_ingest.mqtt.reconnect import Retries
 from seve_ingest.pipeline import DROPPED, Pipeline
 from seve_ingest.publish.redelivery import UNREAD
@@ -31,9 +32,6 @@ log = structlog.get_logger()
 
 CONDITION: Final = "mqtt"
 """The readiness condition: connected, with every subscription granted."""
-
-READ_PACE: Final = 0.002
-"""Seconds between two reads while messages come: at 1,000 per second two share each step to the screens."""
 
 NEVER: Final = 0xFFFFFFFF
 """MQTT 5: the session does not expire while ingest is away."""
@@ -197,9 +195,7 @@ class MqttSession:
         self._client.loop_write()
 
     def _read(self) -> None:
-        """Read what has come. Where messages follow each other closely, look again READ_PACE later, else when there is
-        something to read.
-        """
+        """Read what has come. Read again at the pace that this read asks for, or when bytes arrive."""
         client = self._client
         client.loop_read()
         now, emptied = self._loop.time(), self._emptied
@@ -212,8 +208,8 @@ class MqttSession:
             last, self._last_read = self._last_read, now
             if self._pipeline.full:
                 self._pause()
-            elif self._last_read - last < 2 * READ_PACE:
-                self._look_later()
+            elif pace := until_next_read(len(arrived), now - last):
+                self._look_later(pace)
                 return
         if self._next_read is not None:
             self._look()
@@ -230,12 +226,12 @@ class MqttSession:
         if self._reader is not None:
             self._loop.add_reader(self._reader, self._read)
 
-    def _look_later(self) -> None:
-        """Read after READ_PACE, whatever arrives until then."""
+    def _look_later(self, pace: float) -> None:
+        """Read after `pace` seconds, whatever arrives until then."""
         if self._reader is not None:
             if self._next_read is None:
                 self._loop.remove_reader(self._reader)
-            self._next_read = self._loop.call_later(READ_PACE, self._read)
+            self._next_read = self._loop.call_later(pace, self._read)
 
     def _look_away(self) -> None:
         """Stop reading."""

@@ -78,7 +78,7 @@ class FlushLoop:
                 continue
 
     async def _flush(self, consumer: Consumer, *, stopping: bool) -> None:
-        batch = self._waiting.take(stopping=stopping)
+        batch = self._waiting.take(self._loop.time(), stopping=stopping)
         try:
             began = time.monotonic()
             units = await self._of_current_journal(batch.units, consumer)

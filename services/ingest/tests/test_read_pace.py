@@ -1,0 +1,19 @@
+"""When the session reads again: at once, or at a pace that grows with what comes."""
+
+from seve_ingest.mqtt.read_pace import BUSY, BUSY_PACE, PACE, until_next_read
+
+
+def test_a_message_that_comes_alone_is_read_as_soon_as_it_arrives():
+    """So is the first one after it: a slow fleet waits for nothing."""
+    assert until_next_read(1, since=60.0) == 0
+    assert until_next_read(BUSY, since=2 * PACE) == 0
+
+
+def test_messages_that_follow_each_other_closely_are_read_together():
+    """They share a message of the journal, and each wake-up behind it."""
+    assert until_next_read(1, since=PACE) == PACE
+
+
+def test_where_many_come_they_are_read_less_often():
+    """Also after a burst, whose end is not known: the rest of it is 5 ms late at most."""
+    assert until_next_read(BUSY + 1, since=PACE) == until_next_read(BUSY + 1, since=60.0) == BUSY_PACE
