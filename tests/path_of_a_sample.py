@@ -60,7 +60,6 @@ def _publish(stack: EmbeddedStack) -> list[float]:
     with clients.device(stack.mqtt_url) as publish, clients.screen(stack.ws_url, "m") as watched:
         publish("m/co2", "400")
         wait_until(lambda: watched.envelopes, "the first frame")
-        time.sleep(2)  # what a start still does is over
         for number in range(SAMPLES):
             times.append(time.monotonic())
             publish("m/co2", str(number))
