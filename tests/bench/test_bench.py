@@ -25,7 +25,7 @@ TINY = {
     "history": ("DAYS=1", "OTHERS=10", "QUESTIONS=1", "RANGES=1d"),
     "idle": ("SECONDS=1",),
     "sync": ("INTERVALS=always", "RATES=200", "SECONDS=1"),
-    "neighbours": ("TIMES=0 2", "RATE=200", "MODULES=5", "SECONDS=1"),
+    "neighbours": ("TIMES=0 2", "INVENT=1", "STUCK=1", "RATE=200", "MODULES=5", "SECONDS=1"),
     "hostile": ("NAMES=200", "CLIENTS=5", "CONNECTIONS=20", "RATE=200", "SECONDS=1"),
     "soak": ("HOURS=0.001", "RATE=200", "MODULES=20", "DAYS=1", "KILL_EVERY=2", "VISITORS=1", "SEED=6"),
 }

@@ -10,7 +10,7 @@ from seve_schema.times import format_time
 SENSORS: Final = ("temperature", "humidity", "co2", "pressure", "light")
 FORMS: Final = ("bare", "value", "timed", "mixed")
 """`42` · `{"value":42}` · `{"value":42,"time":"…"}`: the most common payloads of devices, in that order. `mixed` takes
-`bare` and `timed` in turn.
+the three in turn.
 """
 
 
@@ -37,9 +37,10 @@ class Samples:
     def payload(self, number: int, now: int) -> bytes:
         """Return the payload of sample `number`, sent at `now` (microseconds since 1970)."""
         value = self._first + number
-        if self._form == "bare" or (self._form == "mixed" and number % 2):
+        form = FORMS[number % 3] if self._form == "mixed" else self._form
+        if form == "bare":
             return b"%d" % value
-        if self._form == "value":
+        if form == "value":
             return b'{"value":%d}' % value
         self._last = max(now, self._last + 1)
         return b'{"value":%d,"time":"%b"}' % (value, format_time(self._last).encode())
