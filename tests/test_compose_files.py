@@ -20,7 +20,7 @@ OF_THE_IMAGE = {"ADMIN_LISTEN", "ADMIN_ALLOW_UNAUTHENTICATED", "LOG_FORMAT"}
 OF_FILES = {"NATS_CERT_FILE", "NATS_KEY_FILE"}
 """For NATS elsewhere that asks for certificates: files that a compose.override.yaml has to mount."""
 
-INNER = {"MQTT_ACCESS", "REVISION", "JWT_KEYS_FOLDER", "JWT_KEYS_NAME"}
+INNER = {"MQTT_ACCESS", "REVISION", "JWT_KEYS_FOLDER", "JWT_KEYS_NAME", "NATS_CONTAINER_BYTES"}
 INNER |= {"MQTT_SCHEME", "NATS_SCHEME", "WS_SCHEME", "PROXY_MODE", "POSTGRES_SSLMODE"}
 """Found out by `./seve`, set by nobody."""
 

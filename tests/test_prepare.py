@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from seve_embedded.shared import nats_memory
+from seve_runtime.units import size_text
 from support.certificates import certify
 
 ROOT = Path(__file__).parents[1]
@@ -101,6 +103,15 @@ def test_a_file_without_secrets_may_be_read(tmp_path):
     assert prepared(tmp_path)[1] == ""
 
 
+def test_nats_and_its_container_get_as_much_memory_as_is_asked_for(tmp_path):
+    """In a form that Go reads too; what is printed is read again without a fault."""
+    settings, _ = prepared(tmp_path, NATS_MEMORY_BYTES="1.5gib")
+    assert settings["NATS_MEMORY_BYTES"] == f"{3 << 29}B"
+    assert settings["NATS_CONTAINER_BYTES"] == f"{3 << 30}b"
+    assert prepared(tmp_path, NATS_MEMORY_BYTES=settings["NATS_MEMORY_BYTES"])[0] == settings
+    assert f"${{NATS_MEMORY_BYTES:-{size_text(nats_memory.DEFAULT)}}}" in (ROOT / "compose.yaml").read_text()
+
+
 @pytest.mark.parametrize(
     ("environ", "fault"),
     [
@@ -111,9 +122,11 @@ def test_a_file_without_secrets_may_be_read(tmp_path):
         ({"SEVE_PROJECT": "../../elsewhere"}, "SEVE_PROJECT = '../../elsewhere': expected lower-case letters"),
         ({"SEVE_PROJECT": "a/b"}, "SEVE_PROJECT = 'a/b': expected lower-case letters"),
         ({"JWT_SECRET": "short"}, "JWT_SECRET is shorter than 32 bytes"),
+        ({"NATS_MEMORY_BYTES": "450"}, "NATS_MEMORY_BYTES = '450': expected a size with its unit"),
+        ({"NATS_MEMORY_BYTES": "63MiB"}, "NATS_MEMORY_BYTES = '63MiB': expected at least 64MiB"),
     ],
 )
-def test_a_name_that_would_leave_its_line_or_its_folder_is_refused(tmp_path, environ, fault):
+def test_a_setting_that_no_container_would_refuse_is_refused(tmp_path, environ, fault):
     """Nothing is written before it."""
     inner = tmp_path / "project"
     inner.mkdir()

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import psycopg
-from seve_embedded.plan import NATS_ENVIRONMENT
 from seve_embedded.servers import nats, postgres
 from seve_embedded.servers.unprivileged import own_folder
+from seve_embedded.shared import nats_memory
 
 from support.conditions import accepts, free_port, wait_until
 
@@ -57,7 +57,7 @@ class Server:
 class NatsServer(Server):
     """nats-server with JetStream and an MQTT listener."""
 
-    variables = NATS_ENVIRONMENT
+    variables = nats_memory.environment(nats_memory.DEFAULT)
 
     def __init__(self, folder: Path, **options) -> None:
         super().__init__(folder)

@@ -42,6 +42,12 @@ def test_writers_count_their_admin_ports_up():
     assert [program.admin_port for program in programs if program.name.startswith("writer")] == [9111, 9112, 9113]
 
 
+def test_nats_is_told_how_much_memory_to_keep_to():
+    _, programs = planned(nats_memory_bytes=900 << 20)
+    [nats] = [program for program in programs if program.name == "nats"]
+    assert nats.environment["GOMEMLIMIT"] == f"{900 << 20}B"
+
+
 def test_passwords_are_escaped_in_urls():
     """A password may contain any character."""
     found, _ = planned()

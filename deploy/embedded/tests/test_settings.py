@@ -84,3 +84,10 @@ def test_a_sync_interval_that_nats_does_not_accept_is_a_fault(text):
     """Found here, not in the log of a server that does not start."""
     [fault] = faults(NATS_SYNC_INTERVAL=text)
     assert fault.startswith("NATS_SYNC_INTERVAL")
+
+
+@pytest.mark.parametrize("text", ["450", "much", "63MiB", "0"])
+def test_memory_that_nats_cannot_keep_to_is_a_fault(text):
+    """A number without a unit, and less than a server needs that nobody uses."""
+    [fault] = faults(NATS_MEMORY_BYTES=text)
+    assert fault.startswith(f"NATS_MEMORY_BYTES = {text!r}: expected")

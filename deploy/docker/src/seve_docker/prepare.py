@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from seve_embedded.shared import identities, known_settings
+from seve_embedded.shared import identities, known_settings, nats_memory
 from seve_embedded.shared.identities import DeviceError
 from seve_embedded.shared.links import links, switched
 from seve_embedded.state import KNOWN_SESSION
@@ -71,6 +71,7 @@ def prepare(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     if found := faults(root, environ):
         raise BadSettings(found)
     settings = listeners(environ)[1] | key_files(root, environ)[0] | tls.settings(root, environ)
+    settings |= memory(environ)
     folder = secrets_folder(root, environ)
     shared = shared_login(environ)
     try:
@@ -99,7 +100,17 @@ def faults(root: Path, environ: Mapping[str, str]) -> list[str]:
         patience(environ)
     except ValueError as error:
         found.append(f"START_TIMEOUT = {environ['START_TIMEOUT']!r}: {error}")
+    try:
+        nats_memory.limit(environ)
+    except ValueError as error:
+        found.append(f"NATS_MEMORY_BYTES = {environ['NATS_MEMORY_BYTES']!r}: {error}")
     return found
+
+
+def memory(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the memory of NATS and of its container, in bytes: Go reads fewer forms of a size than `./seve`."""
+    limit = nats_memory.limit(environ)
+    return {"NATS_MEMORY_BYTES": f"{limit}B", "NATS_CONTAINER_BYTES": f"{nats_memory.container(limit)}b"}
 
 
 def names(environ: Mapping[str, str]) -> list[str]:

@@ -10,17 +10,12 @@ from seve_runtime.units import reachable, split_listen
 
 from seve_embedded.logins import OWNER, PERSON, READER, WRITER, Logins
 from seve_embedded.settings import StackSettings
+from seve_embedded.shared import nats_memory
 from seve_embedded.shared.links import Links, mqtt_variables, ws_variables
 
 SERVERS: Final = ("postgres", "nats")
 EXIT_BAD_SETTINGS: Final = 2
 """The exit code of settings that cannot be used: a restart would change nothing."""
-
-NATS_ENVIRONMENT: Final = {"GOGC": "400", "GOMEMLIMIT": "850MiB"}
-"""Settings of Go's garbage collector: a collection delays messages by some 20 ms, and by default there are several per
-second.
-"""
-
 
 WRITER_LISTENER: Final = "WRITER_ADMIN_PORT"
 
@@ -176,10 +171,11 @@ def programs(
         )
 
     session = {**logins.mqtt_environment(), **broker_environment(settings, links)}
+    memory = nats_memory.environment(settings.nats_memory_bytes)
     screens = {"WS_LISTEN": settings.ws_listen, **screens_environment(links)}
     return [
         Program(name="postgres", command=tuple(postgres), priority=10, stop_signal="INT", stop_seconds=60),
-        Program(name="nats", command=tuple(nats), environment=NATS_ENVIRONMENT, priority=20),
+        Program(name="nats", command=tuple(nats), environment=memory, priority=20),
         *(
             service(writer_name(n), "writer", settings.writer_admin_port + n - 1, 30, DATABASE_URL=database)
             for n in range(1, settings.writers + 1)

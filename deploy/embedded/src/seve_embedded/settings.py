@@ -8,6 +8,7 @@ from seve_runtime.settings import Bytes, Count, Listen, Seconds, Secret
 from seve_runtime.units import is_loopback
 
 from seve_embedded.logins import RESERVED
+from seve_embedded.shared import nats_memory
 from seve_embedded.shared.links import FOLDER
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -76,6 +77,13 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="how often JetStream calls fsync: what a power loss may take; `always`: before each ack",
         ),
     ] = "1s"
+    nats_memory_bytes: Annotated[
+        Bytes,
+        Meta(
+            ge=nats_memory.LEAST,
+            description="memory that NATS is to keep to (GOMEMLIMIT); more than some 8,000 devices need more",
+        ),
+    ] = nats_memory.DEFAULT
     postgres_port: Annotated[Port, Meta(description="PostgreSQL, on loopback only")] = 5432
     ingest_admin_port: Annotated[Port, Meta(description="health and metrics of ingest, on loopback only")] = 9101
     broadcaster_admin_port: Annotated[Port, Meta(description="health and metrics of broadcaster")] = 9102
