@@ -68,7 +68,7 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return (self.payload, self.value, self.time) == ("value", "value", ("time",))
 
 
-class Match(msgspec.Struct, frozen=True):
+class Match(msgspec.Struct, frozen=True, gc=False):
     """The route and the names of a topic. `module_id` is empty if the route ignores the topic."""
 
     route: Route
@@ -79,18 +79,21 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class _Pattern(NamedTuple):
-    """A route compiled for matching: the literal words and the captures, each with its level."""
+    """A route compiled for matching: its literal words with their levels, and the levels of its captures."""
 
     origin: str
     route: Route
     words: tuple[tuple[int, str], ...]
-    captures: tuple[tuple[int, str], ...]
+    module: int | None
+    sensor: int | None
+    hardware: int | None
 
     @classmethod
     def of(cls, origin: str, route: Route) -> Self:
         levels = list(enumerate(route.topic.split("/")))
         words = tuple((place, level) for place, level in levels if level[0] != "{" and level not in ("+", "#"))
-        return cls(origin, route, words, tuple((place, level[1:-1]) for place, level in levels if level[0] == "{"))
+        captures = {level[1:-1]: place for place, level in levels if level[0] == "{"}
+        return cls(origin, route, words, *map(captures.get, ("module", "sensor", "hardware")))
 
 
 class RouteTable:
@@ -110,18 +113,17 @@ class RouteTable:
         patterns = self._by_depth.get(depth)
         if patterns is None:
             patterns = self._by_depth[depth] = self._of_depth(depth)
-        for origin, route, words, captures in patterns:
+        for origin, route, words, module, sensor, hardware in patterns:
             for place, word in words:
                 if levels[place] != word:
                     break
             else:
-                captured = {name: levels[place] for place, name in captures}
                 return Match(
                     route,
                     origin,
-                    captured.get("module") or route.module or "",
-                    captured.get("sensor") or route.sensor,
-                    captured.get("hardware") or route.hardware,
+                    route.module or "" if module is None else levels[module],
+                    route.sensor if sensor is None else levels[sensor],
+                    route.hardware if hardware is None else levels[hardware],
                 )
         return None
 

@@ -64,6 +64,7 @@ _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _EPOCH: Final = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970: PostgreSQL's epoch."""
+_begin: Final = Struct("!hi")
 _tail: Final = Struct("!iqidiq")
 _null: Final = Struct("!iqiiq")
 _length: Final = Struct("!i")
@@ -123,18 +124,19 @@ def ledger(transaction: Transaction, counts: LedgerCounts) -> str:
     )
 
 
-@lru_cache(maxsize=65536)
-def _series(module_id: str, sensor_type: str, hardware_id: str) -> bytes:
-    fields = (text.encode() for text in (module_id, sensor_type, hardware_id))
-    return b"\x00\x06" + b"".join(_length.pack(len(field)) + field for field in fields)
+@lru_cache(maxsize=4096)
+def _sensor(sensor_type: str, hardware_id: str) -> bytes:
+    """Return the two fields that many modules share. A cache of whole series would be too small for a large fleet."""
+    return b"".join(_length.pack(len(data)) + data for data in (sensor_type.encode(), hardware_id.encode()))
 
 
 def copy_data(rows: Iterable[Row], base: int) -> bytes:
     """Return all data of a COPY of `rows`, in their order. `base` is the position before their journal's first."""
-    series, tail, null = _series, _tail.pack, _null.pack
+    begin, sensor, tail, null = _begin.pack, _sensor, _tail.pack, _null.pack
     parts = [_HEADER]
     for module_id, sensor_type, hardware_id, time, value, sequence in rows:
-        parts.append(series(module_id, sensor_type, hardware_id))
+        module = module_id.encode()
+        parts += begin(6, len(module)), module, sensor(sensor_type, hardware_id)
         if value is None:
             parts.append(null(8, time - _EPOCH, -1, 8, base + sequence))
         else:
