@@ -84,10 +84,21 @@ def test_more_than_a_batch_while_a_flush_runs_is_a_backlog():
     batch = waiting(100)
     batch.take(0)
     for number in range(300):
-        batch.add(message(1, number), 0)
+        batch.add(message(1, number), FLUSH_PACE)
     batch.flushed()
-    taken = batch.take(0)
+    taken = batch.take(FLUSH_PACE)
     assert (taken.trigger, len(taken.units)) == ("backlog", 300)
+
+
+def test_more_than_a_batch_that_the_pace_holds_back_is_no_backlog():
+    """The database has done its part long before the next flush is due."""
+    batch = waiting(100)
+    batch.take(0)
+    for number in range(300):
+        batch.add(message(1, number), FLUSH_PACE / 2)
+    batch.flushed()
+    taken = batch.take(FLUSH_PACE)
+    assert (taken.trigger, len(taken.units)) == ("size", 300)
 
 
 def test_exactly_one_batch_during_a_flush_is_no_backlog():

@@ -53,8 +53,8 @@ class Waiting:
         return self._rows >= self._size
 
     def add(self, units: list[Unit], now: float) -> None:
-        """Queue the envelopes of one message."""
-        self._outrun = self._outrun or (self._flushing and self.full)
+        """Queue the envelopes of one message. If a full batch is due while a flush still runs, there is a backlog."""
+        self._outrun = self._outrun or (self._flushing and self.full and self.due_in(now) == 0)
         rows = _rows(units)
         self._messages.append((now, rows, units))
         self._rows += rows
